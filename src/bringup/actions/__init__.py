@@ -1,0 +1,1 @@
+"""One function per user intention; they compose all parts and print nothing."""

@@ -1,0 +1,1 @@
+"""llama.cpp: its arguments, its process, its log and its HTTP API."""

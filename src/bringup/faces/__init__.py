@@ -1,0 +1,1 @@
+"""What a person sees; faces show results and know no rule."""

@@ -1,0 +1,1 @@
+"""Commands, loaded when they are called."""

@@ -1,0 +1,136 @@
+"""Hands on files: durable writes, private folders, plain reads; foreign errors become ours at this door."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from bringup.errors import FileTrouble
+
+_HINTS = {
+    errno.ENOSPC: "Free some space there or point the folder elsewhere (XDG_CACHE_HOME, XDG_STATE_HOME).",
+    errno.EDQUOT: "The disk quota is used up; free some space.",
+    errno.EACCES: "Check the rights of the file and of each folder above it.",
+    errno.EPERM: "Check the rights of the file and of each folder above it.",
+    errno.EROFS: "The file system is mounted read-only.",
+}
+
+
+@contextmanager
+def file_errors(doing: str, path: str) -> Iterator[None]:
+    """Turn an `OSError` into a `FileTrouble` that says what was being done to which path."""
+    try:
+        yield
+    except OSError as problem:
+        reason = os.strerror(problem.errno) if problem.errno else str(problem)
+        reference = "disk-full" if problem.errno in (errno.ENOSPC, errno.EDQUOT) else "file-trouble"
+        raise FileTrouble(
+            f"could not {doing} {path}: {reason}",
+            hint=_HINTS.get(problem.errno or 0, ""),
+            reference=reference,
+        ) from problem
+
+
+def make_private_folder(path: str) -> None:
+    """Create a folder and its parents; folders made here are readable by their owner only (0700)."""
+    with file_errors("create the folder", path):
+        _make(path)
+
+
+def _make(path: str) -> None:
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        _make(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+
+
+def write_atomic(path: str, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace a file so that it is always the old one or the new one, also after a power cut.
+
+    Written beside it, fsynced, renamed, folder fsynced. A failed write leaves the old file and no remains.
+
+    Raises:
+        FileTrouble: no rights, disk full, read-only.
+    """
+    make_private_folder(os.path.dirname(path))
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.new"
+    with file_errors("write", path):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        sync_folder(os.path.dirname(path))
+
+
+def sync_folder(path: str) -> None:
+    """Make a rename in this folder durable; a file system that cannot is left alone."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_small(path: str, *, limit_bytes: int = 4 * 1024**2) -> bytes | None:
+    """Bytes of one of our own small files, `None` when it is not there.
+
+    Raises:
+        FileTrouble: unreadable, or larger than the limit.
+    """
+    with file_errors("read", path):
+        try:
+            with open(path, "rb") as handle:
+                data = handle.read(limit_bytes + 1)
+        except FileNotFoundError:
+            return None
+    if len(data) > limit_bytes:
+        raise FileTrouble(f"{path} is larger than the {limit_bytes:,} bytes that such a file can have")
+    return data
+
+
+def open_binary(path: str) -> BinaryIO:
+    """Open a file for reading; the caller closes it.
+
+    Raises:
+        FileTrouble: not there, no rights, a folder.
+    """
+    with file_errors("open", path):
+        return open(path, "rb")
+
+
+def remove(path: str) -> bool:
+    """Remove a file; whether it was there."""
+    with file_errors("remove", path):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def exists(path: str) -> bool:
+    """Whether something is at this path (links followed)."""
+    return os.path.exists(path)
+
+
+def is_folder(path: str) -> bool:
+    """Whether a folder is at this path (links followed)."""
+    return os.path.isdir(path)

@@ -1,0 +1,89 @@
+"""Where things live: the XDG base directories, plus where other tools keep models.
+
+Everything that `bringup` writes lies below `configuration`, `cache` or `state`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+_APP = "bringup"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Our own folders (absolute paths; they may not exist yet).
+
+    `configuration` holds `config.toml`; `cache` what can be fetched or computed again (models, header
+    index); `state` what cannot (key, logs, records of running engines).
+    """
+
+    configuration: str
+    cache: str
+    state: str
+
+    @property
+    def models(self) -> str:
+        """Models pulled by us."""
+        return os.path.join(self.cache, "models")
+
+    @property
+    def header_index(self) -> str:
+        """Headers already read, by file identity."""
+        return os.path.join(self.cache, "headers")
+
+    @property
+    def logs(self) -> str:
+        """Engine logs."""
+        return os.path.join(self.state, "logs")
+
+    @property
+    def engines(self) -> str:
+        """Records of running engines."""
+        return os.path.join(self.state, "engines")
+
+    @property
+    def key_file(self) -> str:
+        """The API key of this user (0600)."""
+        return os.path.join(self.state, "key")
+
+    @property
+    def configuration_file(self) -> str:
+        """User's settings, TOML."""
+        return os.path.join(self.configuration, "config.toml")
+
+    @property
+    def history_file(self) -> str:
+        """Lines typed in the chat."""
+        return os.path.join(self.state, "chat-history")
+
+    @property
+    def chats(self) -> str:
+        """Saved conversations."""
+        return os.path.join(self.state, "chats")
+
+
+def our_folders() -> Folders:
+    """Folders of this user, from the XDG variables or their defaults."""
+    from platformdirs import PlatformDirs
+
+    dirs = PlatformDirs(appname=_APP, appauthor=False)
+    return Folders(
+        configuration=dirs.user_config_dir, cache=dirs.user_cache_dir, state=dirs.user_state_dir
+    )
+
+
+def home() -> str:
+    """The user's home folder."""
+    return os.path.expanduser("~")
+
+
+def variable(name: str) -> str | None:
+    """An environment variable of this process, `None` when unset or empty."""
+    return os.environ.get(name) or None
+
+
+def all_variables() -> dict[str, str]:
+    """A copy of this process's environment."""
+    return dict(os.environ)

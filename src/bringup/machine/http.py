@@ -1,0 +1,118 @@
+"""HTTP to an engine on this machine: plain sockets, no proxy, no redirect, bounded answers.
+
+Proxy variables of the environment are never looked at here, so a dead `HTTP_PROXY` cannot stand
+between us and loopback.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+_ANSWER_LIMIT_BYTES = 64 * 1024**2
+_LINE_LIMIT_BYTES = 16 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: status and body (bytes)."""
+
+    status: int
+    body: bytes
+    content_type: str
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON of a foreign server has no type yet
+        """The body as JSON.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        return json.loads(self.body)
+
+
+class HttpTrouble(Exception):
+    """The connection failed, broke, timed out or the answer broke a bound; `args[0]` says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the engine listens, and the key it wants (`None`: no key)."""
+
+    host: str
+    port: int
+    key: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Headers of every request."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        if self.key is not None:
+            headers["Authorization"] = f"Bearer {self.key}"
+        return headers
+
+
+def request(
+    endpoint: Endpoint, method: str, path: str, *, body: object = None, timeout_s: float
+) -> Answer:
+    """One request, whole answer.
+
+    Raises:
+        HttpTrouble: no connection, broken off, timed out, or larger than 64 MiB.
+    """
+    with _exchange(endpoint, method, path, body=body, timeout_s=timeout_s) as response:
+        data = response.read(_ANSWER_LIMIT_BYTES + 1)
+        if len(data) > _ANSWER_LIMIT_BYTES:
+            raise HttpTrouble("the answer is larger than 64 MiB")
+        return Answer(response.status, data, response.headers.get("Content-Type", ""))
+
+
+@contextmanager
+def stream(
+    endpoint: Endpoint, path: str, *, body: object, timeout_s: float
+) -> Iterator[tuple[int, str, Iterator[bytes]]]:
+    """POST and yield `(status, content type, lines)`; closing the block ends the connection at once.
+
+    `timeout_s` bounds each silence, not the whole answer. Lines come without their line end.
+
+    Raises:
+        HttpTrouble: as `request`; also while lines are read.
+    """
+    with _exchange(endpoint, "POST", path, body=body, timeout_s=timeout_s) as response:
+        yield response.status, response.headers.get("Content-Type", ""), _lines(response)
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    while True:
+        try:
+            line = response.readline(_LINE_LIMIT_BYTES + 1)
+        except (OSError, http.client.HTTPException) as problem:
+            raise HttpTrouble(_words(problem)) from problem
+        if not line:
+            return
+        if len(line) > _LINE_LIMIT_BYTES:
+            raise HttpTrouble("one line of the answer is longer than 16 MiB")
+        yield line.rstrip(b"\r\n")
+
+
+@contextmanager
+def _exchange(
+    endpoint: Endpoint, method: str, path: str, *, body: object, timeout_s: float
+) -> Iterator[http.client.HTTPResponse]:
+    connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
+    payload = None if body is None else json.dumps(body, ensure_ascii=True).encode()
+    try:
+        connection.request(method, path, payload, endpoint.headers())
+        yield connection.getresponse()
+    except (OSError, http.client.HTTPException) as problem:
+        raise HttpTrouble(_words(problem)) from problem
+    finally:
+        connection.close()
+
+
+def _words(problem: Exception) -> str:
+    if isinstance(problem, TimeoutError):
+        return "no answer in time"
+    return str(problem) or type(problem).__name__

@@ -1,0 +1,1 @@
+"""Arithmetic: what a model needs and what fits; no I/O."""

@@ -1,0 +1,65 @@
+"""One attempt to look: known, absent or unreadable.
+
+A failed look is not an absent thing, so a reading is never `None`, `0` or an empty string for
+"could not look". Each reading keeps its source: the path or the command that was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from bringup.errors import CannotTell
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[T]):
+    """The look succeeded and this is what is there."""
+
+    value: T
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The look succeeded and the thing is surely not there."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The look failed: the thing may be there or not. `why` says what stood in the way."""
+
+    source: str
+    why: str
+
+
+Reading: TypeAlias = Known[T] | Absent | Unreadable
+
+
+def need(reading: Reading[T]) -> T | None:
+    """The value, or `None` for a sure absence.
+
+    Raises:
+        CannotTell: the reading is unreadable.
+    """
+    if isinstance(reading, Known):
+        return reading.value
+    if isinstance(reading, Absent):
+        return None
+    raise CannotTell(f"could not look at {reading.source}", context=(reading.why,))
+
+
+def convert(reading: Reading[T], parse: Callable[[T], U]) -> Reading[U]:
+    """Apply a pure parser to a known value; a `ValueError` of the parser makes it unreadable."""
+    if not isinstance(reading, Known):
+        return reading
+    try:
+        return Known(parse(reading.value), reading.source)
+    except ValueError as problem:
+        return Unreadable(reading.source, f"not in the expected form: {problem}")

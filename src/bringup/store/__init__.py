@@ -1,0 +1,1 @@
+"""Getting models: names, catalogue, hub, transfer, and what is already on the disk."""

@@ -1,0 +1,48 @@
+"""Base units and how people type them.
+
+Inside, everything is bytes, seconds and tokens as plain numbers. Formatting for people is in
+`faces/render`; here is only what reads a person's figure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024**2
+GIB: Final = 1024**3
+TIB: Final = 1024**4
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)", re.IGNORECASE)
+_STEPS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_size(text: str) -> int:
+    """Bytes meant by `12G`, `12GiB`, `900 MB` or `4096`.
+
+    A bare letter and the `iB` form count in 1024, the `B` form (`MB`) in 1000, as disks are sold.
+
+    Raises:
+        ValueError: not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 12G, 900MB or 4096")
+    number, letter, suffix = match.groups()
+    step = 1000 if suffix.lower() == "b" and letter else 1024
+    return int(float(number) * step ** _STEPS[letter.lower()])
+
+
+def parse_tokens(text: str) -> int:
+    """Tokens meant by `8192`, `8k` or `128K` (k is 1024, as context sizes are spoken of).
+
+    Raises:
+        ValueError: not a count of tokens.
+    """
+    match = _COUNT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a number of tokens such as 8192 or 8k")
+    number, letter = match.groups()
+    return int(float(number) * 1024 ** _STEPS[letter.lower()])

@@ -1,0 +1,35 @@
+"""Shared fixtures: a home of its own for every test, and the real small model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SMALL_MODEL_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh HOME with its XDG folders; nothing of the developer's own settings reaches a test."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [n for n in os.environ if n.startswith(("XDG_", "HF_", "LLAMA_", "OLLAMA_", "BRINGUP_"))]:
+        if name != "BRINGUP_TEST_MODEL":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    for variable, folder in (
+        ("XDG_CONFIG_HOME", ".config"),
+        ("XDG_CACHE_HOME", ".cache"),
+        ("XDG_STATE_HOME", ".local/state"),
+    ):
+        monkeypatch.setenv(variable, str(home / folder))
+    return home
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Path:
+    """The real SmolLM2-135M-Instruct file (put there by `scripts/test`)."""
+    path = Path(os.environ.get("BRINGUP_TEST_MODEL", Path(__file__).parents[1] / ".cache" / SMALL_MODEL_NAME))
+    assert path.is_file(), f"no small model at {path}: run `make test`, which fetches it"
+    return path
