@@ -69,9 +69,7 @@ def our_folders() -> Folders:
     from platformdirs import PlatformDirs
 
     dirs = PlatformDirs(appname=_APP, appauthor=False)
-    return Folders(
-        configuration=dirs.user_config_dir, cache=dirs.user_cache_dir, state=dirs.user_state_dir
-    )
+    return Folders(configuration=dirs.user_config_dir, cache=dirs.user_cache_dir, state=dirs.user_state_dir)
 
 
 def home() -> str:

@@ -54,9 +54,7 @@ class Endpoint:
         return headers
 
 
-def request(
-    endpoint: Endpoint, method: str, path: str, *, body: object = None, timeout_s: float
-) -> Answer:
+def request(endpoint: Endpoint, method: str, path: str, *, body: object = None, timeout_s: float) -> Answer:
     """One request, whole answer.
 
     Raises:

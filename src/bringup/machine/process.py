@@ -93,7 +93,7 @@ def die_with_parent(number: signal.Signals, *, parent_pid: int) -> None:
 
 
 def python_argv(module: str, *arguments: str) -> tuple[str, ...]:
-    """Argv that runs a module of ours in a Python of its own, isolated from user site and PYTHON* variables."""
+    """Argv that runs a module of ours in a Python of its own, deaf to PYTHON* variables and user site."""
     return (sys.executable, "-I", "-m", module, *arguments)
 
 

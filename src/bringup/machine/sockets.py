@@ -12,7 +12,7 @@ _LISTEN = "0A"
 
 @dataclass(frozen=True, slots=True)
 class PortHolder:
-    """Who listens on a port. `pid` and `name` are `None` where the owner is another user and cannot be seen."""
+    """Who listens on a port. `pid` and `name` are `None` where another user owns it and hides it."""
 
     port: int
     user_id: int

@@ -1,0 +1,80 @@
+"""KV cache and recurrent state, as llama.cpp sizes them.
+
+Formulas: llama.cpp b11434, `src/llama-kv-cache.cpp`, `src/llama-kv-cache-iswa.cpp`, `src/llama-context.cpp`,
+`src/llama-memory-recurrent.cpp`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from bringup.errors import WrongUse
+
+CELL_PADDING_TOKENS: Final = 256
+"""llama.cpp rounds the cells of a cache up to a multiple of this."""
+
+BYTES_PER_ELEMENT: Final = {
+    "f32": Fraction(4),
+    "f16": Fraction(2),
+    "bf16": Fraction(2),
+    "q8_0": Fraction(34, 32),
+    "q5_1": Fraction(24, 32),
+    "q5_0": Fraction(22, 32),
+    "q4_1": Fraction(20, 32),
+    "q4_0": Fraction(18, 32),
+    "iq4_nl": Fraction(18, 32),
+}
+"""Bytes of one cached element: bytes of a block over its elements (`ggml/src/ggml-common.h`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCache:
+    """What one layer keeps per token: widths in elements, `is_swa` when it sees a sliding window only."""
+
+    n_embd_k: int
+    n_embd_v: int
+    is_swa: bool = False
+
+
+def pad_cells(tokens: int) -> int:
+    """Tokens rounded up to whole blocks of cells."""
+    return -(-tokens // CELL_PADDING_TOKENS) * CELL_PADDING_TOKENS
+
+
+def swa_cells(*, n_ctx_seq: int, n_swa: int, n_ubatch: int, n_seq_unified: int = 1) -> int:
+    """Cells of a sliding-window layer: `pad256(min(n_ctx_seq, n_swa x sequences + n_ubatch))` -> tokens.
+
+    `n_seq_unified` is the number of slots when they share one cache, else 1.
+    """
+    return pad_cells(min(n_ctx_seq, n_swa * n_seq_unified + n_ubatch))
+
+
+def layer_bytes(layer: LayerCache, *, cells: int, type_k: str, type_v: str) -> int:
+    """`cells x (n_embd_k x bytes per K element + n_embd_v x bytes per V element)` -> bytes.
+
+    Raises:
+        WrongUse: a cache type that llama.cpp does not have.
+    """
+    width = layer.n_embd_k * element_bytes(type_k) + layer.n_embd_v * element_bytes(type_v)
+    return int(cells * width)
+
+
+def element_bytes(cache_type: str) -> Fraction:
+    """Bytes of one element of a cache type.
+
+    Raises:
+        WrongUse: unknown type; the message lists those that exist.
+    """
+    try:
+        return BYTES_PER_ELEMENT[cache_type]
+    except KeyError:
+        raise WrongUse(
+            f"no KV cache type {cache_type!r}", hint="Known: " + ", ".join(BYTES_PER_ELEMENT)
+        ) from None
+
+
+def recurrent_bytes(*, n_embd_r: int, n_embd_s: int, n_layer: int, n_seq: int) -> int:
+    """`layers x sequences x (n_embd_r + n_embd_s) x 4` -> bytes; the state is always f32."""
+    return n_layer * max(1, n_seq) * (n_embd_r + n_embd_s) * 4
