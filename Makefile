@@ -1,0 +1,33 @@
+# Each target is a script that can be run by hand; `make run` and `make test` are all that a newcomer needs.
+.PHONY: help run test check docs test-soak lock clean
+
+help:
+	@echo "make run        set everything up in .venv and talk to a small model"
+	@echo "make test       set up what the tests need; checks and tests"
+	@echo "make check      format, lint, types, architecture, generated docs"
+	@echo "make docs       write the generated documentation anew"
+	@echo "make test-soak  the long runs of the same tests (under 40 minutes)"
+	@echo "make lock       pin the newest versions of everything, with hashes"
+	@echo "make clean      remove the environments and caches in this folder"
+
+run:
+	@scripts/run
+
+test:
+	@scripts/check
+	@scripts/test
+
+check:
+	@scripts/check
+
+docs:
+	@scripts/docs
+
+test-soak:
+	@BRINGUP_SOAK=1 scripts/test
+
+lock:
+	@scripts/lock --upgrade
+
+clean:
+	rm -rf .venv .venv-test .venv-lock .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
