@@ -1,0 +1,210 @@
+"""The command line's frame: which commands there are, and what every way out of one looks like."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import click
+
+from bringup import __version__
+from bringup.errors import BringupError, WrongUse
+from bringup.faces.render.console import Console, OutputClosed, Style, Styled
+from bringup.faces.render.errors import render_error
+from bringup.machine import folders, terminal
+
+PROGRAM: Final = "bringup"
+COMPLETION_VARIABLE: Final = "_BRINGUP_COMPLETE"
+EXIT_WRONG_USE: Final = 2
+EXIT_CRASH: Final = 4
+EXIT_INTERRUPTED: Final = 130
+EXIT_OUTPUT_CLOSED: Final = 141
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """A command known by name; its module is imported when it is called, not before."""
+
+    name: str
+    target: str
+    help: str
+
+
+COMMANDS: Final = (
+    CommandEntry("run", "bringup.faces.cli.commands.run:command", "Chat with a model, or get one answer."),
+    CommandEntry(
+        "serve", "bringup.faces.cli.commands.serve:command", "Serve a model as an OpenAI-compatible API."
+    ),
+    CommandEntry("ps", "bringup.faces.cli.commands.ps:command", "List the running engines."),
+    CommandEntry("stop", "bringup.faces.cli.commands.stop:command", "Stop a running engine."),
+    CommandEntry("logs", "bringup.faces.cli.commands.logs:command", "Show what an engine wrote to its log."),
+    CommandEntry("pull", "bringup.faces.cli.commands.pull:command", "Fetch a model and verify it."),
+    CommandEntry("models", "bringup.faces.cli.commands.models:command", "List the models on this machine."),
+    CommandEntry("show", "bringup.faces.cli.commands.show:command", "Show what is in a model file."),
+    CommandEntry(
+        "completion", "bringup.faces.cli.commands.completion:command", "Print a shell completion script."
+    ),
+)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are data until one is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order of the table, which is the order of a first day."""
+        return [entry.name for entry in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command."""
+        for entry in COMMANDS:
+            if entry.name == cmd_name:
+                module, _, attribute = entry.target.partition(":")
+                command: click.Command = getattr(importlib.import_module(module), attribute)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(entry.name, entry.help) for entry in COMMANDS])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown name is told with the nearest ones."""
+        if args and not ctx.resilient_parsing and args[0] not in self.list_commands(ctx):
+            raise _unknown_command(args[0])
+        return super().resolve_command(ctx, args)
+
+
+def _unknown_command(name: str) -> WrongUse:
+    from difflib import get_close_matches
+
+    shown = name if len(name) <= 60 else f"{name[:60]}…"
+    near = get_close_matches(name.lower(), [entry.name for entry in COMMANDS], n=2, cutoff=0.6)
+    if any(sign in name for sign in "/:.") or any(character.isdigit() for character in name):
+        hint = f"To chat with a model: {PROGRAM} run {shown}"
+    elif near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    else:
+        hint = f"{PROGRAM} --help lists the commands."
+    return WrongUse(f"no such command: {shown}", hint=hint, reference="unknown-command")
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Bring up a local LLM on your own machine, and know why when it won't."""
+    if context.invoked_subcommand is None:
+        console: Console = context.obj
+        console.answer(context.get_help())
+
+
+def run(arguments: Sequence[str], *, console: Console | None = None) -> int:
+    """Run one command line; its exit code.
+
+    0 done, 1 could not be done, 2 wrong use, 3 could not tell, 4 a mistake of ours, 130 interrupted,
+    141 nobody reads the output any more. Commands get the console as click's context object.
+    """
+    console = console or Console.of_process()
+    code = _guarded(arguments, console)
+    try:
+        console.flush()
+    except OutputClosed:
+        code = _silence(console)
+    except BringupError as problem:
+        code = code or problem.exit_code
+        _silence(console)
+        _show(console, problem)
+    return code
+
+
+def _guarded(arguments: Sequence[str], console: Console) -> int:
+    """The guard around a command: everything that can come out of one becomes words and an exit code."""
+    try:
+        return _invoke(arguments, console)
+    except click.exceptions.Exit as way_out:
+        return way_out.exit_code
+    except SystemExit as way_out:
+        return way_out.code if isinstance(way_out.code, int) else int(way_out.code is not None)
+    except (KeyboardInterrupt, click.Abort):
+        console.end_status()
+        return EXIT_INTERRUPTED
+    except click.ClickException as problem:
+        _show(console, _translated(problem))
+        return problem.exit_code
+    except BringupError as problem:
+        _show(console, problem)
+        return problem.exit_code
+    except OutputClosed:
+        return _silence(console)
+    except Exception as problem:  # noqa: BLE001 - the outermost guard: nothing leaves it as a bare traceback
+        if isinstance(problem, BrokenPipeError) and terminal.is_reader_gone(console.stdout):
+            return _silence(console)
+        _show_crash(console, problem)
+        return EXIT_CRASH
+
+
+def _invoke(arguments: Sequence[str], console: Console) -> int:
+    instruction = folders.variable(COMPLETION_VARIABLE)
+    if instruction is not None:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    with cli.make_context(PROGRAM, list(arguments), obj=console) as context:
+        answer = cli.invoke(context)
+    return answer if isinstance(answer, int) else 0
+
+
+def _translated(problem: click.ClickException) -> WrongUse:
+    """A usage error of click in the shape of ours."""
+    message = problem.message.strip().rstrip(".")
+    context = getattr(problem, "ctx", None)
+    hint = ""
+    usage: tuple[str, ...] = ()
+    if context is not None:
+        usage = (" ".join(context.get_usage().split()).replace("Usage:", "usage:", 1),)
+        hint = f"{context.command_path} --help says what it takes."
+    near = getattr(problem, "possibilities", None)
+    if near:
+        hint = f"Did you mean {' or '.join(sorted(near)[:3])}?"
+    return WrongUse(message[:1].lower() + message[1:], context=usage, hint=hint)
+
+
+def _show(console: Console, problem: BringupError) -> None:
+    try:
+        for line in render_error(problem):
+            console.line(*line)
+    except (OutputClosed, BringupError):
+        terminal.silence(console.stderr)
+
+
+def _show_crash(console: Console, problem: BaseException) -> None:
+    from bringup.actions.crash_report import report_crash
+
+    report = report_crash(problem)
+    if report.path is not None:
+        where = f"the traceback is in {report.path}"
+        hint = "A report of it with that file helps; it holds neither your key nor your home's path."
+    else:
+        where = f"at {report.where}; the traceback {report.problem}"
+        hint = "A report of it with these lines helps."
+    try:
+        console.line(Styled("error:", Style.RED), f" {PROGRAM} itself failed: {report.summary}")
+        console.line(f"  {where}")
+        console.line(Styled("hint:", Style.CYAN), f" {hint}")
+        console.line(Styled("[crash]", Style.DIM))
+    except (OutputClosed, BringupError):
+        terminal.silence(console.stderr)
+
+
+def _silence(console: Console) -> int:
+    terminal.silence(console.stdout)
+    return EXIT_OUTPUT_CLOSED

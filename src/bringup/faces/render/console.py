@@ -1,0 +1,198 @@
+"""The one place that writes to the terminal: it decides colour, width, redrawing, and cleans all text.
+
+stdout is the answer, stderr is everything else (notes, progress, questions). No other module of the
+faces prints. Text is cleaned here whether or not its maker did, and only the styles below, the status
+line and Markdown drawn by rich add escape sequences of our own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TextIO
+
+from bringup.errors import FileTrouble
+from bringup.faces.render.clean import Cleaner, clean
+from bringup.faces.render.format import truncate
+from bringup.machine import terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.markdown import Markdown
+
+_ERASE_LINE = "\r\x1b[K"
+_RESET = "\x1b[0m"
+
+
+class Style(Enum):
+    """How a piece of a line looks; the value is its SGR code."""
+
+    PLAIN = ""
+    BOLD = "1"
+    DIM = "2"
+    RED = "31"
+    GREEN = "32"
+    YELLOW = "33"
+    CYAN = "36"
+
+
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A piece of text with its look; without colour the text stands alone."""
+
+    text: str
+    style: Style
+
+
+class OutputClosed(Exception):
+    """Nobody reads our output any more (`| head` has enough): end quietly."""
+
+
+class Console:
+    """Output and questions of one command.
+
+    A stream that is `None` (closed before we started, as by `>&-`) swallows what is written to it.
+    """
+
+    def __init__(self, *, stdin: TextIO | None, stdout: TextIO | None, stderr: TextIO | None) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self._has_status = False
+        self._answer_cleaner = Cleaner()
+
+    @classmethod
+    def of_process(cls) -> Console:
+        """The process's own streams, made to write `?` for what their encoding lacks."""
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        return cls(stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
+
+    @property
+    def answer_terminal(self) -> terminal.Terminal:
+        """What stdout can show now."""
+        return terminal.look_at_terminal(self.stdout)
+
+    @property
+    def note_terminal(self) -> terminal.Terminal:
+        """What stderr can show now."""
+        return terminal.look_at_terminal(self.stderr)
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person can type to us and see what we ask: stdin and stdout are terminals."""
+        return terminal.is_a_terminal(self.stdin) and terminal.is_a_terminal(self.stdout)
+
+    # The answer, to stdout.
+
+    def answer(self, *pieces: str | Styled) -> None:
+        """One line (or block) of the answer."""
+        self.end_status()
+        self._write(self.stdout, self._draw(pieces, self.answer_terminal) + "\n")
+
+    def answer_piece(self, text: str) -> None:
+        """A further piece of a streamed answer, no line end added; sequences split over pieces are caught."""
+        self.end_status()
+        self._write(self.stdout, self._answer_cleaner.feed(text))
+
+    def answer_json(self, value: object) -> None:
+        """One JSON document, ASCII only, so that nothing in it can drive a terminal."""
+        self.end_status()
+        self._write(self.stdout, json.dumps(value, ensure_ascii=True, indent=2) + "\n")
+
+    # Everything else, to stderr.
+
+    def line(self, *pieces: str | Styled) -> None:
+        """One line (or block) beside the answer: a note, a warning, what is being done."""
+        self.end_status()
+        self._write(self.stderr, self._draw(pieces, self.note_terminal) + "\n")
+
+    def status(self, text: str) -> None:
+        """Show one line of progress in place of the one before; nothing at all where it cannot be redrawn."""
+        shown = self.note_terminal
+        if not shown.can_redraw:
+            return
+        line = truncate(clean(text, keep_newlines=False), shown.width_columns - 1)
+        self._write(self.stderr, _ERASE_LINE + line)
+        self._has_status = True
+
+    def end_status(self) -> None:
+        """Take the progress line away; nothing to do where none is shown."""
+        if self._has_status:
+            self._has_status = False
+            self._write(self.stderr, _ERASE_LINE)
+
+    def confirm(self, question: str) -> bool:
+        """Whether a person at a terminal typed y or yes; no terminal, no answer or anything else is a no."""
+        if self.stdin is None or not terminal.is_a_terminal(self.stdin) or not self.note_terminal.is_terminal:
+            return False
+        self.end_status()
+        self._write(self.stderr, clean(question, keep_newlines=False) + " [y/N] ")
+        return self.stdin.readline().strip().lower() in ("y", "yes")
+
+    # Drawn by rich, loaded on the first use.
+
+    def rich_answer(self) -> RichConsole:
+        """A rich console on stdout under our decisions; markup, emoji codes and highlighting are off.
+
+        rich lets control characters through: whatever is printed on it has to be cleaned first.
+        """
+        from rich.console import Console as RichConsole
+
+        shown = self.answer_terminal
+        return RichConsole(
+            file=self.stdout,
+            force_terminal=shown.can_redraw,
+            force_interactive=shown.can_redraw,
+            no_color=not shown.can_colour,
+            color_system="standard" if shown.can_colour else None,
+            width=shown.width_columns,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+
+    def flush(self) -> None:
+        """Bring out what is buffered.
+
+        Raises:
+            OutputClosed: nobody reads it any more.
+            FileTrouble: it cannot be written (a full disk).
+        """
+        self._write(self.stdout, "")
+        self._write(self.stderr, "")
+
+    def _draw(self, pieces: tuple[str | Styled, ...], shown: terminal.Terminal) -> str:
+        return "".join(_piece(piece, colour=shown.can_colour) for piece in pieces)
+
+    def _write(self, stream: TextIO | None, text: str) -> None:
+        if stream is None:
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError as problem:
+            raise OutputClosed from problem
+        except OSError as problem:
+            raise FileTrouble(
+                f"could not write the output: {problem.strerror or problem}", reference="output-failed"
+            ) from problem
+
+
+def _piece(piece: str | Styled, *, colour: bool) -> str:
+    if isinstance(piece, str):
+        return clean(piece)
+    text = clean(piece.text)
+    if not colour or piece.style is Style.PLAIN or not text:
+        return text
+    return f"\x1b[{piece.style.value}m{text}{_RESET}"
+
+
+def markdown(text: str) -> Markdown:
+    """A foreign text as rich Markdown: cleaned; links are text with their address, never hyperlinks."""
+    from rich.markdown import Markdown
+
+    return Markdown(clean(text), hyperlinks=False)
