@@ -15,7 +15,7 @@ from bringup.faces.render.wrap import cell_width
 
 SAMPLE = """# A title
 
-Some **bold text**, *slanted*, `code *x*`, snake_case_name, 2 * 3 * 4, [a link](https://x.org/a), **not closed.
+Some **bold text**, *slanted*, `code *x*`, snake_case_name, 2 * 3 * 4, [a link](https://x.org/a), **open.
 Next line 你好世界你好世界你好世界你好世界你好世界你好世界 end \\* star
 
 - an item that is quite long and will need wrapping because of its length

@@ -32,6 +32,7 @@ class Style(Enum):
     PLAIN = ""
     BOLD = "1"
     DIM = "2"
+    ITALIC = "3"
     RED = "31"
     GREEN = "32"
     YELLOW = "33"
@@ -97,6 +98,11 @@ class Console:
         """A further piece of a streamed answer, no line end added; sequences split over pieces are caught."""
         self.end_status()
         self._write(self.stdout, self._answer_cleaner.feed(text))
+
+    def answer_pieces(self, *pieces: str | Styled) -> None:
+        """Further pieces of a streamed answer with their looks; text cut out of a stream must be clean already."""
+        self.end_status()
+        self._write(self.stdout, self._draw(pieces, self.answer_terminal))
 
     def answer_json(self, value: object) -> None:
         """One JSON document, ASCII only, so that nothing in it can drive a terminal."""
