@@ -63,3 +63,7 @@ def convert(reading: Reading[T], parse: Callable[[T], U]) -> Reading[U]:
         return Known(parse(reading.value), reading.source)
     except ValueError as problem:
         return Unreadable(reading.source, f"not in the expected form: {problem}")
+
+
+NOT_LOOKED = Unreadable("not looked at", "nobody looked")
+"""The reading of everything that nobody has looked at."""

@@ -1,0 +1,1 @@
+"""Judgement: one file per fault, pure; roots first, what follows from them folded under."""

@@ -1,0 +1,143 @@
+"""From a scene to roots and followers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from bringup.faults._fault import Evidence, Fault, Sign
+from bringup.faults._scene import Scene
+
+
+class Role(Enum):
+    """A root has no other found fault that explains it; a follower has."""
+
+    ROOT = "root"
+    FOLLOWS = "follows"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault that is there: its evidence, its role, and the found faults that explain it."""
+
+    fault: Fault
+    evidence: Evidence
+    role: Role
+    explained_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CrashedRule:
+    """A rule that failed with an exception of ours: it says nothing, the others go on."""
+
+    fault_id: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Findings, roots first, the likeliest root at the top."""
+
+    findings: tuple[Finding, ...]
+    crashed: tuple[CrashedRule, ...] = ()
+
+    @property
+    def roots(self) -> tuple[Finding, ...]:
+        """The root findings in order."""
+        return tuple(finding for finding in self.findings if finding.role is Role.ROOT)
+
+
+def diagnose(scene: Scene, catalogue: tuple[Fault, ...]) -> Diagnosis:
+    """Judge a scene by every rule.
+
+    A rule that raises is reported in `crashed` and does not stop the others: this is one of the two
+    places where every exception is caught.
+    """
+    found: dict[str, tuple[Fault, Evidence]] = {}
+    crashed = []
+    for fault in catalogue:
+        try:
+            evidence = judge(fault, scene)
+        except Exception as problem:  # noqa: BLE001 - the guard around rules
+            crashed.append(CrashedRule(fault.id, f"{type(problem).__name__}: {problem}"))
+            continue
+        if evidence is not None:
+            found[fault.id] = (fault, evidence)
+    explainers = _explainers(found, catalogue)
+    findings = [
+        Finding(fault, evidence, Role.FOLLOWS if explainers[key] else Role.ROOT, explainers[key])
+        for key, (fault, evidence) in found.items()
+    ]
+    return Diagnosis(tuple(sorted(findings, key=_rank)), tuple(crashed))
+
+
+def judge(fault: Fault, scene: Scene) -> Evidence | None:
+    """Evidence of one fault: its check, then its signs.
+
+    A reading that could not be looked at makes the check silent (`CannotTell`), never positive.
+    """
+    from bringup.errors import CannotTell
+
+    if fault.check is not None:
+        try:
+            evidence = fault.check(scene)
+        except CannotTell:
+            evidence = None
+        if evidence is not None:
+            return evidence
+    return match_signs(fault.signs, scene)
+
+
+def match_signs(signs: tuple[Sign, ...], scene: Scene) -> Evidence | None:
+    """The strongest sign that stands in the lines, the earliest of equals."""
+    best: Evidence | None = None
+    for sign in signs:
+        if best is not None and sign.certainty <= best.certainty:
+            continue
+        if any(scene.lines.has(anchor) for anchor in sign.unless):
+            continue
+        if not all(scene.lines.has(anchor) for anchor in sign.needs):
+            continue
+        hit = scene.lines.search(sign.pattern, anchor=sign.anchor)
+        if hit is not None:
+            line, _ = hit
+            saw = re.sub(r"\s+", " ", line.text).strip()[:300]
+            where = f"{line.source}, line {line.number}"
+            best = Evidence(saw=saw, expected="no such line", sources=(where,), certainty=sign.certainty)
+    return best
+
+
+def _explainers(
+    found: dict[str, tuple[Fault, Evidence]], catalogue: tuple[Fault, ...]
+) -> dict[str, tuple[str, ...]]:
+    """For each found fault the found faults that explain it, directly or through others."""
+    graph = {fault.id: fault.explains for fault in catalogue}
+    result: dict[str, list[str]] = {key: [] for key in found}
+    for key in found:
+        for follower in _reach(key, graph):
+            if follower in result and follower != key:
+                result[follower].append(key)
+    return {key: tuple(sorted(names)) for key, names in result.items()}
+
+
+def _reach(start: str, graph: dict[str, tuple[str, ...]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for follower in graph.get(waiting.pop(), ()):
+            if follower not in seen:
+                seen.add(follower)
+                waiting.append(follower)
+    return seen
+
+
+def _rank(finding: Finding) -> tuple[int, int, int, int, str]:
+    evidence = finding.evidence
+    return (
+        0 if finding.role is Role.ROOT else 1,
+        -evidence.certainty,
+        -evidence.strength,
+        finding.fault.layer,
+        finding.fault.id,
+    )

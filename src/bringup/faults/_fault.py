@@ -1,0 +1,154 @@
+"""What a fault is made of: signs, evidence, steps. Data only.
+
+A fault is a module `faults/<layer>/<id with underscores>.py`. Its docstring carries title, `Symptom:`,
+`Reason:`, `Sources:` and optionally `Limits:`; its names `SIGNS`, `EXPLAINS`, `STEPS` and `check` are what
+`_catalogue` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from bringup.faults._scene import Scene
+
+
+class Layer(IntEnum):
+    """Layers of the stack, bottom up; a lower one explains a higher one. Folders bear the same names."""
+
+    HARDWARE = 1
+    KERNEL = 2
+    USERSPACE = 3
+    TOOLKIT = 4
+    BUILD = 5
+    CONTAINER = 6
+    MODEL = 7
+    MEMORY = 8
+    CONTEXT = 9
+    RUNTIME = 10
+
+
+class Certainty(IntEnum):
+    """How sure a verdict is. `LIKELY` names the look that would decide."""
+
+    LIKELY = 1
+    SURE = 2
+
+
+class Safety(Enum):
+    """What a step may do to the machine."""
+
+    LOOK = "look"
+    SAFE = "safe"
+    DISRUPTIVE = "disruptive"
+    RISKY = "risky"
+
+
+class Slot(Enum):
+    """A place in a command that a fact fills; each has a pattern that the value must match whole."""
+
+    KERNEL_RELEASE = r"[0-9][0-9A-Za-z.+~_-]{0,80}"
+    PACKAGE = r"[a-z0-9][a-z0-9.+-]{1,80}(?::[a-z0-9]{1,12})?"
+    VERSION = r"[0-9][0-9A-Za-z.+~:_-]{0,80}"
+    UNIT = r"[A-Za-z0-9@._-]{1,80}\.(?:service|target|socket|timer)"
+    MODULE = r"[a-z0-9_]{1,40}"
+    PCI_ADDRESS = r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
+    PATH = r"/(?!.*(?:^|/)\.\.(?:/|$))[A-Za-z0-9._/+@:-]{1,200}"
+    PID = r"[1-9][0-9]{0,7}"
+    GPU_INDEX = r"[0-9]{1,2}"
+
+
+Word: TypeAlias = str | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A line that a program prints when this fault is there.
+
+    Attributes:
+        pattern: regular expression, searched in one line without its log prefix; linear.
+        anchor: a literal in lower case that every match contains; other lines are never tried.
+        example: a line that matches, as a program printed it.
+        certainty: how much this line alone decides.
+        unless: anchors (lower-case literals) that silence the sign when they stand anywhere in the text.
+        needs: anchors that must stand somewhere in the text too.
+    """
+
+    pattern: str
+    anchor: str
+    example: str
+    certainty: Certainty = Certainty.SURE
+    unless: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a remedy.
+
+    Attributes:
+        say: what it does, one imperative sentence.
+        command: argv words, constants or slots; empty where a person must act (reseat a card).
+        safety: what it may do.
+        needs_root: whether the command wants root; shown with `sudo` to others, never raised by us.
+        undo: how to take it back; for risky steps required, or the reason why there is none.
+        verify: argv of the look that shows that it worked.
+        touches: what changes on the machine, in a few words.
+    """
+
+    say: str
+    command: tuple[Word, ...] = ()
+    safety: Safety = Safety.SAFE
+    needs_root: bool = False
+    undo: str = ""
+    verify: tuple[Word, ...] = ()
+    touches: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a fault is said to be there.
+
+    Attributes:
+        saw: the facts or the line, with figures.
+        expected: what a healthy machine would show.
+        sources: path, command or `pasted text, line N` of each fact.
+        certainty: sure or likely.
+        decides: for a likely one: the look that would decide, a command.
+        steps: steps that replace the fault's own, worked out from this machine's facts.
+        values: what fills the slots of the steps.
+        strength: among roots of equal certainty the stronger goes first; 0 is a plain sign, facts that
+            were compared with each other are 10.
+    """
+
+    saw: str
+    expected: str
+    sources: tuple[str, ...] = ()
+    certainty: Certainty = Certainty.SURE
+    decides: str = ""
+    steps: tuple[Step, ...] = ()
+    values: tuple[tuple[Slot, str], ...] = ()
+    strength: int = 0
+
+
+Check: TypeAlias = "Callable[[Scene], Evidence | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault of the catalogue, as its module says it."""
+
+    id: str
+    layer: Layer
+    title: str
+    symptom: str
+    reason: str
+    sources: tuple[str, ...]
+    limits: str
+    signs: tuple[Sign, ...]
+    explains: tuple[str, ...]
+    steps: tuple[Step, ...]
+    check: Check | None

@@ -1,0 +1,18 @@
+"""Facts of the layer: memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bringup.stack.lines import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Facts of this layer; every reading is `NOT_LOOKED` until somebody looks."""
+
+
+def recognise(lines: Lines) -> Memory:
+    """What pasted lines say of this layer."""
+    del lines
+    return Memory()

@@ -1,0 +1,68 @@
+"""Pasted text is a machine too: what a terminal, a log or a forum post says, as lines and facts.
+
+Each layer recognises the output of the commands that it also runs itself, so one set of rules judges pasted
+text and live machines alike.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from bringup.stack import build, container, hardware, kernel, memory, nvml, runtime, toolkit, userspace
+from bringup.stack.lines import Line, Lines
+from bringup.stack.stack import Stack
+
+LINE_LIMIT_CHARACTERS: Final = 4_000
+"""A longer line is cut here: no program says what is wrong beyond it."""
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|.)?")
+_PREFIXES: Final = (
+    re.compile(r"[A-Z][a-z]{2}\s{1,2}\d{1,2} \d{2}:\d{2}:\d{2} \S{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
+    re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\S{0,16} \S{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
+    re.compile(r"[\w.-]{1,60}\s{0,20}\| "),
+    re.compile(r"\[\d{2,5}\] (?=\d+\.\d{2}\.\d{3})"),
+    re.compile(r"\[\s{0,8}\d{1,9}\.\d{1,9}\] "),
+)
+
+
+def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines]:
+    """Facts and lines of a text of any length and mixture; never fails."""
+    lines = split_lines(text, source=source)
+    return recognise(lines), lines
+
+
+def split_lines(text: str, *, source: str) -> Lines:
+    """Lines without terminal escapes and log prefixes; a line is cut at 4,000 characters."""
+    if "\x1b" in text:
+        text = _ESCAPE.sub("", text)
+    result = []
+    for number, raw in enumerate(re.split(r"\r?\n|\r", text), start=1):
+        line = strip_prefix(raw[:LINE_LIMIT_CHARACTERS])
+        if line.strip():
+            result.append(Line(number, line, source))
+    return Lines(tuple(result))
+
+
+def strip_prefix(line: str) -> str:
+    """A line without the prefixes of syslog, journal, compose, llama.cpp's router and the kernel's clock."""
+    for pattern in _PREFIXES:
+        match = pattern.match(line)
+        if match is not None:
+            line = line[match.end() :]
+    return line
+
+
+def recognise(lines: Lines) -> Stack:
+    """The facts that known commands' output in the lines gives away."""
+    return Stack(
+        hardware=hardware.recognise(lines),
+        kernel=kernel.recognise(lines),
+        userspace=userspace.recognise(lines),
+        nvml=nvml.recognise(lines),
+        toolkit=toolkit.recognise(lines),
+        build=build.recognise(lines),
+        runtime=runtime.recognise(lines),
+        memory=memory.recognise(lines),
+        container=container.recognise(lines),
+    )
