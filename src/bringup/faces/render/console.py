@@ -94,13 +94,15 @@ class Console:
         self.end_status()
         self._write(self.stdout, self._draw(pieces, self.answer_terminal) + "\n")
 
-    def answer_piece(self, text: str) -> None:
-        """A further piece of a streamed answer, no line end added; sequences split over pieces are caught."""
+    def answer_piece(self, *pieces: str | Styled) -> None:
+        """Further pieces of a streamed answer, no line end added; sequences split over pieces are caught."""
         self.end_status()
-        self._write(self.stdout, self._answer_cleaner.feed(text))
+        colour = self.answer_terminal.can_colour
+        drawn = (_piece(piece, self._answer_cleaner, colour=colour) for piece in pieces)
+        self._write(self.stdout, "".join(drawn))
 
     def answer_pieces(self, *pieces: str | Styled) -> None:
-        """Further pieces of a streamed answer with their looks; text cut out of a stream must be clean already."""
+        """Further pieces of a streamed answer and their looks; text cut from a stream must be clean already."""
         self.end_status()
         self._write(self.stdout, self._draw(pieces, self.answer_terminal))
 
@@ -172,7 +174,7 @@ class Console:
         self._write(self.stderr, "")
 
     def _draw(self, pieces: tuple[str | Styled, ...], shown: terminal.Terminal) -> str:
-        return "".join(_piece(piece, colour=shown.can_colour) for piece in pieces)
+        return "".join(_piece(piece, Cleaner(), colour=shown.can_colour) for piece in pieces)
 
     def _write(self, stream: TextIO | None, text: str) -> None:
         if stream is None:
@@ -188,10 +190,10 @@ class Console:
             ) from problem
 
 
-def _piece(piece: str | Styled, *, colour: bool) -> str:
+def _piece(piece: str | Styled, cleaner: Cleaner, *, colour: bool) -> str:
     if isinstance(piece, str):
-        return clean(piece)
-    text = clean(piece.text)
+        return cleaner.feed(piece)
+    text = cleaner.feed(piece.text)
     if not colour or piece.style is Style.PLAIN or not text:
         return text
     return f"\x1b[{piece.style.value}m{text}{_RESET}"
