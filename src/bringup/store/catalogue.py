@@ -1,0 +1,88 @@
+"""Short names: the catalogue and the nearest entries to a name that is not in it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from bringup.errors import WrongUse
+from bringup.store.names import HubName, ShortName
+
+DEFAULT_MODEL = "smollm2-135m"
+"""What a fresh machine runs when no model is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A short name and what it stands for.
+
+    `sha256` and `size_bytes` are `None` where nobody of ours computed them; `checked` is the day on which
+    somebody saw repository and file, `None` when nobody did.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    repo: str
+    file: str | None
+    quant: str | None
+    sha256: str | None
+    size_bytes: int | None
+    about: str
+    checked: str | None
+
+    @property
+    def hub_name(self) -> HubName:
+        """Where the hub has it."""
+        return HubName(self.repo, None if self.file else self.quant, self.file)
+
+
+@cache
+def catalogue() -> tuple[CatalogueEntry, ...]:
+    """All entries, in the order of the file."""
+    import tomllib
+    from importlib.resources import files
+
+    text = (files("bringup.store") / "catalogue.toml").read_text(encoding="utf-8")
+    return tuple(_entry(record) for record in tomllib.loads(text)["model"])
+
+
+def _entry(record: dict[str, Any]) -> CatalogueEntry:
+    return CatalogueEntry(
+        name=record["name"],
+        aliases=tuple(record.get("aliases", ())),
+        repo=record["repo"],
+        file=record.get("file"),
+        quant=record.get("quant"),
+        sha256=record.get("sha256"),
+        size_bytes=record.get("size_bytes"),
+        about=record.get("about", ""),
+        checked=record.get("checked"),
+    )
+
+
+def look_up(name: ShortName) -> tuple[CatalogueEntry, HubName]:
+    """The entry of a short name and the hub name it means; `qwen3:4b` is read as `qwen3-4b`.
+
+    Raises:
+        WrongUse: no such entry; the nearest ones are listed.
+    """
+    whole = f"{name.name}-{name.variant.lower()}" if name.variant else name.name
+    for wanted, quant in ((whole, None), (name.name, name.variant)):
+        for entry in catalogue():
+            if wanted == entry.name or wanted in entry.aliases:
+                return entry, HubName(entry.repo, quant) if quant else entry.hub_name
+    raise WrongUse(
+        f"no model is called {whole!r} here",
+        context=(f"nearest short names: {', '.join(nearest(whole))}",),
+        hint="Name a repository (user/repo), a path or an https address; `bringup models --catalogue` lists short names.",
+        reference="unknown-model",
+    )
+
+
+def nearest(text: str) -> tuple[str, ...]:
+    """Up to five short names most like a text."""
+    names = [name for entry in catalogue() for name in (entry.name, *entry.aliases)]
+    close = difflib.get_close_matches(text, names, n=5, cutoff=0.4)
+    return tuple(close) or tuple(entry.name for entry in catalogue()[:5])
