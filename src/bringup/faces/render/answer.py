@@ -84,7 +84,7 @@ def usage_line(
     n_reused_tokens: int,
     width_columns: int,
 ) -> str:
-    """`93 tokens · 34.5 tokens/s · context 512 of 8,192 · 419 reused from the KV cache`, shorter if need be."""
+    """`93 tokens · 34.5 tokens/s · context 512 of 8,192 · 419 reused from the KV cache`, or shorter."""
     parts = [f"{format_count(n_answer_tokens)} {'token' if n_answer_tokens == 1 else 'tokens'}"]
     if rate_tokens_per_s is not None:
         parts.append(format_token_rate(rate_tokens_per_s))

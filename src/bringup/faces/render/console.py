@@ -102,7 +102,7 @@ class Console:
         self._write(self.stdout, "".join(drawn))
 
     def answer_pieces(self, *pieces: str | Styled) -> None:
-        """Further pieces of a streamed answer and their looks; text cut from a stream must be clean already."""
+        """Further pieces of a streamed answer with looks; text cut from a stream must be clean already."""
         self.end_status()
         self._write(self.stdout, self._draw(pieces, self.answer_terminal))
 
