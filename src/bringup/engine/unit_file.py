@@ -94,8 +94,8 @@ def _memory(unit: Unit) -> tuple[str, ...]:
 def _namespaced(unit: Unit, folders: Folders) -> tuple[str, ...]:
     if not unit.has_user_namespaces:
         return (
-            "# Left out: PrivateTmp, ProtectSystem and their like need unprivileged user namespaces, which this",
-            "# machine does not allow (kernel.apparmor_restrict_unprivileged_userns or unprivileged_userns_clone).",
+            "# Left out: PrivateTmp, ProtectSystem and their like need unprivileged user namespaces, which",
+            "# this machine closes off (kernel.apparmor_restrict_unprivileged_userns and the like).",
         )
     writable = (folders.state, folders.cache)
     return (
