@@ -79,6 +79,59 @@ def write_atomic(path: str, data: bytes, *, mode: int = 0o600) -> None:
         sync_folder(os.path.dirname(path))
 
 
+def create_once(path: str, data: bytes, *, mode: int = 0o600) -> bool:
+    """Write a file whole unless it is already there; whether this call made it. Safe against a racing twin.
+
+    Raises:
+        FileTrouble: no rights, disk full, read-only.
+    """
+    make_private_folder(os.path.dirname(path))
+    aside = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.once"
+    try:
+        write_atomic(aside, data, mode=mode)
+        with file_errors("write", path):
+            try:
+                os.link(aside, path)
+            except FileExistsError:
+                return False
+            sync_folder(os.path.dirname(path))
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+
+
+def is_open_to_others(path: str) -> bool:
+    """Whether group or others may read or write the file.
+
+    Raises:
+        FileTrouble: it cannot be looked at.
+    """
+    with file_errors("look at", path):
+        return bool(os.stat(path).st_mode & 0o077)
+
+
+def size_bytes(path: str) -> int:
+    """Size of one of our own files, 0 when it is not there."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def list_names(path: str) -> tuple[str, ...]:
+    """Names in one of our own folders, sorted; none when the folder is not there.
+
+    Raises:
+        FileTrouble: it cannot be read.
+    """
+    with file_errors("list", path):
+        try:
+            return tuple(sorted(os.listdir(path)))
+        except FileNotFoundError:
+            return ()
+
+
 def sync_folder(path: str) -> None:
     """Make a rename in this folder durable; a file system that cannot is left alone."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

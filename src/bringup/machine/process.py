@@ -6,12 +6,16 @@ import contextlib
 import ctypes
 import os
 import signal
+import site
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Final
 
 _PR_SET_PDEATHSIG = 1
+
+PIPE: Final = subprocess.PIPE
+"""Ask `spawn` for a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,45 @@ def die_with_parent(number: signal.Signals, *, parent_pid: int) -> None:
 
 
 def python_argv(module: str, *arguments: str) -> tuple[str, ...]:
-    """Argv that runs a module of ours in a Python of its own, deaf to PYTHON* variables and user site."""
-    return (sys.executable, "-I", "-m", module, *arguments)
+    """Argv that runs a module of ours in a Python of its own.
+
+    Isolated (`-I`): no PYTHON* variable, no current folder and no user site reach it, except where we
+    are ourselves installed in the user's site, which then has to stay.
+    """
+    isolation = ("-E", "-P") if _in_user_site() else ("-I",)
+    return (sys.executable, *isolation, "-m", module, *arguments)
+
+
+def _in_user_site() -> bool:
+    folder = site.getusersitepackages()
+    return os.path.realpath(__file__).startswith(os.path.realpath(folder) + os.sep)
+
+
+def parent_pid() -> int:
+    """Process number of who started us (or of who took us over)."""
+    return os.getppid()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessWork:
+    """What a live process has done so far. What cannot be seen counts as 0."""
+
+    cpu_s: float
+    read_bytes: int
+    resident_bytes: int
+
+
+def work_of(pid: int) -> ProcessWork:
+    """CPU time (user plus system), bytes asked of files, bytes in RAM (mapped file pages included)."""
+    cpu_s, resident_bytes, read_bytes = 0.0, 0, 0
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        with open(f"/proc/{pid}/stat", "rb") as handle:
+            fields = handle.read().rsplit(b")", 1)[1].split()
+        cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        resident_bytes = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{pid}/io") as lines:
+        read_bytes = int(lines.readline().split()[1])
+    return ProcessWork(cpu_s, read_bytes, resident_bytes)
 
 
 def spawn(
@@ -105,7 +146,6 @@ def spawn(
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
     new_session: bool = False,
-    pass_descriptors: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program: argv only, environment given whole, no descriptor inherited unasked."""
     return subprocess.Popen(
@@ -115,7 +155,6 @@ def spawn(
         stdout=stdout,
         stderr=stderr,
         start_new_session=new_session,
-        pass_fds=pass_descriptors,
         close_fds=True,
     )
 
@@ -128,3 +167,22 @@ def end_child(child: subprocess.Popen[bytes], *, timeout_s: float) -> int:
             return child.wait(timeout_s)
         child.kill()
     return child.wait()
+
+
+def run_bounded(
+    argv: tuple[str, ...], *, environment: dict[str, str], timeout_s: float, limit_bytes: int = 1024**2
+) -> str | None:
+    """What a short command prints (stdout and stderr together), `None` when it fails or takes too long."""
+    try:
+        done = subprocess.run(
+            argv,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout[:limit_bytes].decode("utf-8", "replace")

@@ -1,0 +1,343 @@
+"""What the engine's API answers, as records; pure readers of its JSON.
+
+A field that an engine of another age does not send gets the value that its absence means, or `None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bringup.errors import EngineError
+
+
+class UnexpectedAnswer(EngineError):
+    """The engine's answer is not in the form that llama.cpp's server has."""
+
+    default_reference = "engine-answer-unexpected"
+
+
+class EngineGone(EngineError):
+    """Nobody answers at the engine's port, or the connection broke before an answer."""
+
+    default_reference = "engine-gone"
+
+
+class Unauthorized(EngineError):
+    """The engine refused our key."""
+
+    default_reference = "auth-failed"
+
+
+class StillLoading(EngineError):
+    """The engine answers, and its model is not loaded yet."""
+
+    default_reference = "server-not-ready"
+
+
+class StreamCutOff(EngineError):
+    """An answer ended without its end mark: what came is not the whole answer."""
+
+    default_reference = "stream-cut-off"
+
+
+class RequestRefused(EngineError):
+    """The engine refused or failed this request; its own words are in the context."""
+
+    default_reference = "request-refused"
+
+
+class ContextFull(EngineError):
+    """The prompt does not fit into the context window.
+
+    Attributes:
+        n_prompt_tokens: tokens of the prompt, `None` where the engine does not say.
+        n_ctx: tokens of the window, `None` likewise.
+    """
+
+    default_reference = "prompt-exceeds-context"
+
+    def __init__(self, n_prompt_tokens: int | None, n_ctx: int | None) -> None:
+        """The error of one prompt and one window."""
+        if n_prompt_tokens is None or n_ctx is None:
+            message = "the prompt does not fit into the context window"
+        else:
+            message = f"the prompt has {n_prompt_tokens:,} tokens, the context window {n_ctx:,}"
+        super().__init__(message, hint="Drop older turns, start anew, or take a larger window (--ctx).")
+        self.n_prompt_tokens = n_prompt_tokens
+        self.n_ctx = n_ctx
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """A ready engine, in its own words (`/props`).
+
+    Attributes:
+        alias: the model's name in the API.
+        model_path: the file that is loaded.
+        n_ctx: context window of one slot in tokens.
+        n_slots: requests that run side by side.
+        build: the engine's build, such as `b6325-4fd1242b`; empty when it does not say.
+        chat_template: the template that it renders chats with; empty without one.
+        has_vision: images can be sent.
+    """
+
+    alias: str
+    model_path: str
+    n_ctx: int
+    n_slots: int
+    build: str
+    chat_template: str
+    has_vision: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot: its window in tokens and whether a request runs in it."""
+
+    id: int
+    n_ctx: int
+    is_processing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One entry of `/v1/models`. Figures are `None` where the engine does not say."""
+
+    id: str
+    n_ctx_train: int | None
+    n_params: int | None
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request: prompt and answer."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """What one request cost, from the engine's own clock.
+
+    Attributes:
+        cached_tokens: prompt tokens that were still in the KV cache.
+        prompt_tokens: prompt tokens that were computed.
+        prompt_s: time for those.
+        predicted_tokens: tokens of the answer.
+        predicted_s: time for those.
+    """
+
+    cached_tokens: int
+    prompt_tokens: int
+    prompt_s: float
+    predicted_tokens: int
+    predicted_s: float
+
+    @property
+    def predicted_per_second(self) -> float | None:
+        """Tokens of the answer per second; `None` when none were timed."""
+        return self.predicted_tokens / self.predicted_s if self.predicted_s > 0 else None
+
+    @property
+    def prompt_per_second(self) -> float | None:
+        """Computed prompt tokens per second; `None` when none were timed."""
+        return self.prompt_tokens / self.prompt_s if self.prompt_s > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDelta:
+    """More of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the model's thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of a tool call: `name` and `call_id` come once, `arguments` in pieces."""
+
+    index: int
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """The prompt is being read: tokens done (those from the cache included) of all."""
+
+    done_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is whole.
+
+    Attributes:
+        finish_reason: `stop`, `length` (the window or the asked limit is full), `tool_calls`.
+        usage: `None` where the engine does not say.
+        timings: `None` likewise.
+    """
+
+    finish_reason: str
+    usage: Usage | None
+    timings: Timings | None
+
+
+ChatEvent = ContentDelta | ReasoningDelta | ToolCallDelta | PromptProgress | Finished
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _count(given: Mapping[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(given: Mapping[str, Any], name: str) -> float:
+    value = given.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _object(given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = given.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def read_info(given: dict[str, Any]) -> EngineInfo:
+    """`/props`.
+
+    Raises:
+        UnexpectedAnswer: it names no context window.
+    """
+    n_ctx = _count(_object(given, "default_generation_settings"), "n_ctx")
+    if n_ctx is None:
+        raise UnexpectedAnswer("the engine's /props names no context window")
+    return EngineInfo(
+        alias=_text(given, "model_alias"),
+        model_path=_text(given, "model_path"),
+        n_ctx=n_ctx,
+        n_slots=_count(given, "total_slots") or 1,
+        build=_text(given, "build_info"),
+        chat_template=_text(given, "chat_template"),
+        has_vision=_object(given, "modalities").get("vision") is True,
+    )
+
+
+def read_slots(given: list[Any]) -> tuple[Slot, ...]:
+    """`/slots`."""
+    return tuple(
+        Slot(_count(slot, "id") or 0, _count(slot, "n_ctx") or 0, slot.get("is_processing") is True)
+        for slot in given
+        if isinstance(slot, dict)
+    )
+
+
+def read_models(given: dict[str, Any]) -> tuple[ServedModel, ...]:
+    """`/v1/models`."""
+    rows = given.get("data")
+    found = []
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict):
+            meta = _object(row, "meta")
+            figures = (_count(meta, "n_ctx_train"), _count(meta, "n_params"), _count(meta, "size"))
+            found.append(ServedModel(_text(row, "id"), *figures))
+    return tuple(found)
+
+
+def read_usage(given: dict[str, Any]) -> Usage | None:
+    """The `usage` of an answer; `None` without one."""
+    usage = _object(given, "usage")
+    if not usage:
+        return None
+    return Usage(_count(usage, "prompt_tokens") or 0, _count(usage, "completion_tokens") or 0)
+
+
+def read_timings(given: dict[str, Any]) -> Timings | None:
+    """The `timings` of an answer; `None` without them. Raw: `"timings":{"cache_n":0,"prompt_n":31,...}`."""
+    timings = _object(given, "timings")
+    if not timings:
+        return None
+    return Timings(
+        cached_tokens=_count(timings, "cache_n") or 0,
+        prompt_tokens=_count(timings, "prompt_n") or 0,
+        prompt_s=_number(timings, "prompt_ms") / 1000,
+        predicted_tokens=_count(timings, "predicted_n") or 0,
+        predicted_s=_number(timings, "predicted_ms") / 1000,
+    )
+
+
+def read_delta(given: dict[str, Any]) -> tuple[ContentDelta | ReasoningDelta | ToolCallDelta, ...]:
+    """What one chunk of a streamed chat adds."""
+    found: list[ContentDelta | ReasoningDelta | ToolCallDelta] = []
+    for choice in _choices(given):
+        delta = _object(choice, "delta")
+        if reasoning := _text(delta, "reasoning_content"):
+            found.append(ReasoningDelta(reasoning))
+        if content := _text(delta, "content"):
+            found.append(ContentDelta(content))
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else []:
+            if isinstance(call, dict):
+                function = _object(call, "function")
+                words = (_text(call, "id"), _text(function, "name"), _text(function, "arguments"))
+                found.append(ToolCallDelta(_count(call, "index") or 0, *words))
+    return tuple(found)
+
+
+def read_progress(given: dict[str, Any]) -> PromptProgress | None:
+    """The `prompt_progress` of a chunk; `None` without one."""
+    progress = _object(given, "prompt_progress")
+    total = _count(progress, "total")
+    return None if total is None else PromptProgress(_count(progress, "processed") or 0, total)
+
+
+def read_finish_reason(given: dict[str, Any]) -> str:
+    """Why the answer ended; empty while it goes on."""
+    return next((reason for c in _choices(given) if (reason := _text(c, "finish_reason"))), "")
+
+
+def _choices(given: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = given.get("choices")
+    return [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+
+
+def read_error(status: int, given: object) -> EngineError:
+    """The error behind a refused request.
+
+    Raw: `{"error":{"code":400,"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":4,"message":""}}`.
+    """
+    error = given.get("error") if isinstance(given, dict) else None
+    if isinstance(error, str):
+        error = {"message": error}
+    if not isinstance(error, dict):
+        error = {}
+    kind, words = _text(error, "type"), _text(error, "message")[:2000]
+    status = _count(error, "code") or status
+    if kind == "exceed_context_size_error":
+        return ContextFull(_count(error, "n_prompt_tokens"), _count(error, "n_ctx"))
+    # The shared KV cache of several slots ran out in the middle of an answer.
+    if "context size has been exceeded" in words.lower():
+        return ContextFull(None, None)
+    if status in (401, 403):
+        return Unauthorized("the engine refused the key", context=(words,) if words else ())
+    if status == 503:
+        return StillLoading("the engine is still loading its model")
+    return RequestRefused(
+        f"the engine refused the request (HTTP {status})" if status else "the engine broke off the request",
+        context=(words,) if words else (),
+    )

@@ -1,0 +1,274 @@
+"""Settings of one engine start, and the one table that spells them for both ways to run llama.cpp.
+
+External: arguments of `llama-server`. Embedded: parameters of `xllamacpp.CommonParams`. Both are pure
+functions of `EngineSettings`, so what is shown is what runs. Spellings are those of llama.cpp's
+common/arg.cpp (https://github.com/ggml-org/llama.cpp/blob/master/common/arg.cpp); what an older build
+calls otherwise or does not have is judged from its own `--help` (see `help_text`).
+
+The key is never an argument: the engine reads it from a file of mode 0600.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from bringup.errors import EngineError, WrongUse
+from bringup.units import MIB
+
+if TYPE_CHECKING:
+    from bringup.engine.help_text import HelpText
+    from bringup.plan.plan import Plan
+
+ParameterValue = bool | int | str | list[str]
+
+DEFAULT_CACHE_RAM_MIB: Final = 512
+"""RAM for prompts of earlier conversations; llama.cpp's own 8192 MiB are often more than is free."""
+
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class FlashAttention(Enum):
+    """Whether the fused attention kernels are used; the engine decides when `AUTO`."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class ReasoningFormat(Enum):
+    """Where the thinking of a reasoning model goes: left in the text, or apart in `reasoning_content`."""
+
+    NONE = "none"
+    APART = "deepseek"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What one engine is started with.
+
+    Attributes:
+        model_path: first (or only) file of the model.
+        alias: the model's name in the API; without one it would be the file's path.
+        host: address to listen on; loopback unless the user said otherwise.
+        port: TCP port.
+        n_ctx: size of the context window in tokens, over all slots.
+        n_parallel: slots; each gets `n_ctx / n_parallel` tokens.
+        n_threads: threads that generate.
+        n_threads_batch: threads that read the prompt; `None` for the same number.
+        n_ubatch: tokens of a prompt that are computed at once; sizes the compute buffer.
+        api_key_file: file that holds the key; `None` only where the user chose to have none.
+        n_gpu_layers: layers on the GPU; `None` lets the engine fit them.
+        cache_type_k: type of the K half of the KV cache, such as `f16` or `q8_0`.
+        cache_type_v: type of the V half.
+        flash_attention: see `FlashAttention`.
+        embeddings: serve embeddings only (the engine then refuses chat).
+        cache_ram_mib: RAM in MiB for prompts of earlier conversations; 0 for none.
+        reasoning_format: see `ReasoningFormat`.
+        web_page: serve llama.cpp's own page, which needs no key to open.
+        metrics: serve `/metrics`.
+        extra: further llama-server arguments of the user, passed last and unchanged (external only).
+    """
+
+    model_path: str
+    alias: str
+    port: int
+    n_ctx: int
+    host: str = "127.0.0.1"
+    n_parallel: int = 1
+    n_threads: int = 1
+    n_threads_batch: int | None = None
+    n_ubatch: int = 512
+    api_key_file: str | None = None
+    n_gpu_layers: int | None = None
+    cache_type_k: str = "f16"
+    cache_type_v: str = "f16"
+    flash_attention: FlashAttention = FlashAttention.AUTO
+    embeddings: bool = False
+    cache_ram_mib: int = DEFAULT_CACHE_RAM_MIB
+    reasoning_format: ReasoningFormat = ReasoningFormat.APART
+    web_page: bool = False
+    metrics: bool = False
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row: how a setting is spelled for each way to run.
+
+    Attributes:
+        flag: llama-server's long option.
+        parameter: dotted attribute of `CommonParams`.
+        value: the setting's value; `None` leaves the row out.
+        switch: the flag stands alone, without a value, and only when the value is true.
+        older: spellings of older builds, tried in order.
+        needed: a build without this option is refused; otherwise the row is left out.
+    """
+
+    flag: str
+    parameter: str
+    value: Callable[[EngineSettings], ParameterValue | None]
+    switch: bool = False
+    older: tuple[str, ...] = ()
+    needed: bool = True
+
+
+TABLE: Final[tuple[Option, ...]] = (
+    Option("--model", "model.path", lambda s: s.model_path),
+    Option("--alias", "model_alias", lambda s: [s.alias]),
+    Option("--host", "hostnames", lambda s: [s.host]),
+    Option("--port", "port", lambda s: s.port),
+    Option("--ctx-size", "n_ctx", lambda s: s.n_ctx),
+    Option("--parallel", "n_parallel", lambda s: s.n_parallel),
+    Option("--threads", "cpuparams.n_threads", lambda s: s.n_threads),
+    Option("--threads-batch", "cpuparams_batch.n_threads", lambda s: s.n_threads_batch or s.n_threads),
+    Option("--ubatch-size", "n_ubatch", lambda s: s.n_ubatch),
+    Option("--gpu-layers", "n_gpu_layers", lambda s: s.n_gpu_layers, older=("--n-gpu-layers",)),
+    Option("--cache-type-k", "cache_type_k", lambda s: _unless(s.cache_type_k, "f16")),
+    Option("--cache-type-v", "cache_type_v", lambda s: _unless(s.cache_type_v, "f16")),
+    Option("--flash-attn", "flash_attn_type", lambda s: _unless(s.flash_attention.value, "auto")),
+    Option("--embeddings", "embedding", lambda s: s.embeddings or None, switch=True, older=("--embedding",)),
+    Option("--cache-ram", "cache_ram_mib", lambda s: s.cache_ram_mib, needed=False),
+    Option("--reasoning-format", "reasoning_format", lambda s: s.reasoning_format.value, needed=False),
+    Option("--metrics", "endpoint_metrics", lambda s: s.metrics or None, switch=True),
+    Option("--no-ui", "ui", lambda s: None if s.web_page else False, True, ("--no-webui",), needed=False),
+    # llama.cpp's default reflects any Origin, so any web page could drive the engine.
+    Option("--cors-origins", "cors_origins", lambda _: "localhost", needed=False),
+    Option("--api-key-file", "api_key_file", lambda s: s.api_key_file),
+    # The model is a file of this machine; nothing the engine could fetch is wanted.
+    Option("--offline", "offline", lambda _: True, switch=True, needed=False),
+)
+
+
+def settings_from_plan(plan: Plan, *, model_path: str, alias: str, port: int) -> EngineSettings:
+    """Settings that carry out a plan; the caller adds what it does not say (host, key, page)."""
+    return EngineSettings(
+        model_path=model_path,
+        alias=alias,
+        port=port,
+        n_ctx=plan.n_ctx,
+        n_parallel=plan.n_parallel,
+        n_threads=plan.n_threads,
+        n_ubatch=plan.n_ubatch,
+        n_gpu_layers=plan.n_gpu_layers,
+        cache_type_k=plan.cache_types.k,
+        cache_type_v=plan.cache_types.v,
+        cache_ram_mib=plan.cache_ram_bytes // MIB,
+    )
+
+
+def _unless(value: str, default: str) -> str | None:
+    return None if value == default else value
+
+
+def arguments(settings: EngineSettings, known: HelpText | None = None) -> tuple[str, ...]:
+    """Arguments of `llama-server` after the program's name.
+
+    Args:
+        settings: what to start.
+        known: options of the very build that will run; `None` assumes a current one.
+
+    Raises:
+        EngineError: the build lacks an option that must be sent.
+        WrongUse: an unsafe wish, or an `extra` argument that this build does not know or that is ours.
+    """
+    check(settings)
+    words: list[str] = []
+    for option in TABLE:
+        value = option.value(settings)
+        if value is not None:
+            words += _spell(option, value, known)
+    if known is not None:
+        _judge(settings, known)
+    return (*words, *settings.extra)
+
+
+def _spell(option: Option, value: ParameterValue, known: HelpText | None) -> list[str]:
+    flag = option.flag
+    if known is not None:
+        found = next((f for f in (option.flag, *option.older) if known.has(f)), None)
+        if found is None:
+            if option.needed:
+                raise EngineError(
+                    f"this llama-server does not know {option.flag}",
+                    hint="It is too old for these settings: update it, or use the embedded engine.",
+                    reference="engine-too-old",
+                )
+            return []
+        flag = found
+        # Until August 2025 `-fa` was a switch; given a value, such a build stops at argument parsing.
+        if flag == "--flash-attn" and not known.takes_value(flag):
+            return [flag] if value == "on" else []
+    if option.switch:
+        return [flag]
+    return [flag, ",".join(value) if isinstance(value, list) else str(value)]
+
+
+def _judge(settings: EngineSettings, known: HelpText) -> None:
+    if settings.api_key_file is None and not known.has("--cors-origins"):
+        raise EngineError(
+            "this llama-server would obey any web page that you open",
+            context=("it has no --cors-origins (llama.cpp has it since July 2026) and no key was wanted",),
+            hint="Let it have a key (leave out --no-key), or update llama.cpp.",
+            reference="engine-too-old",
+        )
+    unknown = [w for w in settings.extra if w.startswith("-") and not _is_number(w) and not known.has(w)]
+    if unknown:
+        raise WrongUse(
+            f"this llama-server does not know {unknown[0]}",
+            hint="Its own `llama-server --help` lists what it knows.",
+            reference="engine-flag-changed",
+        )
+
+
+def _is_number(word: str) -> bool:
+    return word[1:].replace(".", "", 1).isdigit()
+
+
+_OURS: Final = frozenset(
+    {"-m", "-a", "-c", "-np", "-t", "-tb", "-ngl", "--n-gpu-layers", "-fa", "-ctk", "-ctv", "--api-key"}
+    | {"--reuse-port", "--cors-credentials"}
+    | {flag for option in TABLE for flag in (option.flag, *option.older)}
+)
+
+
+def check(settings: EngineSettings) -> None:
+    """Refuse settings that would open the machine or hide what runs.
+
+    Raises:
+        WrongUse: no key off loopback; no alias; an `extra` argument that one of our settings already says.
+    """
+    if settings.host not in LOOPBACK_HOSTS and settings.api_key_file is None:
+        raise WrongUse(
+            f"refused to listen on {settings.host} without a key",
+            hint="Anyone on the network could use the model: leave out --no-key.",
+            reference="open-without-key",
+        )
+    if not settings.alias.strip() or "," in settings.alias:
+        raise WrongUse(f"{settings.alias!r} cannot be a model's name in the API", reference="wrong-alias")
+    for word in settings.extra:
+        if word.split("=", 1)[0] in _OURS:
+            raise WrongUse(
+                f"{word.split('=', 1)[0]} is set by bringup itself",
+                hint="Use bringup's own option for it; `--help` lists them.",
+                reference="engine-flag-ours",
+            )
+
+
+def parameters(settings: EngineSettings) -> dict[str, ParameterValue]:
+    """Parameters of the embedded engine: dotted `CommonParams` attribute to plain JSON value.
+
+    Raises:
+        WrongUse: as `check`; or `extra` arguments, which only an external llama-server takes.
+    """
+    check(settings)
+    if settings.extra:
+        raise WrongUse(
+            "the embedded engine takes no llama-server arguments",
+            context=(f"given: {' '.join(settings.extra)}",),
+            hint="Use an external llama-server for these (--engine PATH).",
+        )
+    found = {option.parameter: option.value(settings) for option in TABLE}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,85 @@
+"""The embedded engine's process: llama.cpp's server from the xllamacpp wheel.
+
+Run as `python -m bringup.engine.embedded`. It reads its parameters (JSON: dotted `CommonParams` attribute to
+value) from stdin, starts the server and waits. It is a process of its own because llama.cpp ends the process
+when an assertion fails. SIGTERM keeps its default meaning and ends it at once, in the middle of a prompt too:
+nothing of the engine has to be saved.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import signal
+import sys
+from typing import Any, Final
+
+from bringup.machine import files
+
+_ENUMS: Final[dict[str, str]] = {
+    "cache_type_k": "ggml_type.GGML_TYPE_{}",
+    "cache_type_v": "ggml_type.GGML_TYPE_{}",
+    "flash_attn_type": "llama_flash_attn_type.{}",
+    "reasoning_format": "common_reasoning_format.COMMON_REASONING_FORMAT_{}",
+}
+_FLASH: Final = {"on": "LLAMA_FLASH_ATTN_TYPE_ENABLED", "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED"}
+_SETS: Final = frozenset({"model_alias"})
+
+
+def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  # noqa: ANN401 - foreign, untyped
+    """Put plain values into a `CommonParams`, turning words into its enums and reading the key's file.
+
+    Raises:
+        AttributeError: this xllamacpp has no such parameter.
+        ValueError: the key's file holds no key.
+    """
+    for name, value in values.items():
+        if name == "api_key_file":
+            keys = _keys(str(value))
+            if not keys:
+                raise ValueError(f"no key in {value}")
+            target.api_keys = keys
+            continue
+        *path, last = name.split(".")
+        owner = target
+        for step in path:
+            owner = getattr(owner, step)
+        # Setting an attribute that is not there would be taken silently by some bindings.
+        getattr(owner, last)
+        if name in _ENUMS:
+            value = _enum(library, name, str(value))
+        setattr(owner, last, set(value) if name in _SETS else value)
+
+
+def _enum(library: Any, name: str, word: str) -> Any:  # noqa: ANN401 - foreign, untyped
+    filled = _ENUMS[name].format(_FLASH[word] if name == "flash_attn_type" else word.upper())
+    group, member = filled.split(".")
+    return getattr(getattr(library, group), member)
+
+
+def _keys(path: str) -> list[str]:
+    data = files.read_small(path, limit_bytes=64 * 1024) or b""
+    lines = data.decode("utf-8", "replace").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def main() -> int:
+    """Start the server and wait until a signal ends the process."""
+    values = json.load(sys.stdin)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    library = importlib.import_module("xllamacpp")
+    wanted = library.CommonParams()
+    set_parameters(library, wanted, values)
+    try:
+        # Blocks until the model is loaded; its own log line has the reason of a failure.
+        server = library.Server(wanted)
+    except RuntimeError as problem:
+        print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
+        return 1
+    while server.listening_address:
+        signal.pause()
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The engine's keeper: a small process between us and the engine, run as `python -m bringup.engine.keeper`.
+
+Why it exists: the kernel's "die with your parent" signal fires when the *thread* that started the child
+ends, so an engine started from a worker thread would die early; and a parent killed with SIGKILL can
+clean up nothing. The keeper has one thread, starts the engine from it, and lives in a session of its own,
+so that neither Ctrl-C nor a closed terminal reaches the engine. It ends the engine when its parent ends
+(its stdin closes, and the parent's process is watched too), when it is asked to, or on SIGTERM and SIGHUP.
+Should the keeper itself be killed, the kernel kills the engine.
+
+First line on stdin: the job. A later line asks to stop: the seconds
+between SIGTERM and SIGKILL. Events go to stdout.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+from bringup.engine.job import Ended, Event, KeeperJob, NotStarted, Started, event_line, read_job
+from bringup.machine import child as hands
+from bringup.machine.clock import monotonic_s
+from bringup.machine.process import parent_pid
+
+if TYPE_CHECKING:
+    from bringup.machine.child import BoundChild, ChildEnd
+
+_STDIN: Final = 0
+_STDOUT: Final = 1
+_LOOK_S: Final = 0.25
+_DRAIN_S: Final = 0.5
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class Keeper:
+    """Keeps one engine until it has ended."""
+
+    def __init__(self, job: KeeperJob, child: BoundChild, *, wake: int) -> None:
+        """`wake` is readable when a signal came."""
+        self._job = job
+        self._child = child
+        self._log = hands.RotatedFile(job.log_path, limit_bytes=job.log_limit_bytes)
+        self._wake = wake
+        self._parent = hands.watch_process(job.parent_pid)
+        self._reasons = {_STDIN, *(() if self._parent is None else (self._parent,))}
+        self._output_ended = False
+        self._kill_at_s: float | None = None
+        self._was_killed = False
+
+    def run(self) -> Ended:
+        """Copy the log, watch for reasons to stop, return how the engine ended."""
+        if self._parent is None:
+            self._stop()
+        while (end := self._child.poll()) is None:
+            self._turn()
+        self._child.kill_group()
+        self._drain()
+        return self._told(end)
+
+    def _turn(self) -> None:
+        watched = (*self._reasons, self._wake, *(() if self._output_ended else (self._child.output,)))
+        ready = hands.wait_readable(watched, self._patience_s())
+        if self._child.output in ready:
+            self._copy()
+        if self._wake in ready:
+            caught = hands.read_descriptor(self._wake)
+            if any(number in caught for number in map(int, _STOP_SIGNALS)):
+                self._stop()
+        for descriptor in self._reasons.intersection(ready):
+            said = hands.read_descriptor(_STDIN) if descriptor == _STDIN else b""
+            # The end of the pipe, or of the parent, means that nobody wants the engine any more.
+            if not said:
+                self._reasons.discard(descriptor)
+            self._stop(_seconds(said))
+        if self._kill_at_s is not None and monotonic_s() >= self._kill_at_s and not self._was_killed:
+            self._was_killed = True
+            self._child.kill_group()
+
+    def _patience_s(self) -> float:
+        return _LOOK_S if self._kill_at_s is None else 0.05
+
+    def _stop(self, timeout_s: float | None = None) -> None:
+        if self._kill_at_s is None:
+            self._kill_at_s = monotonic_s() + (self._job.stop_timeout_s if timeout_s is None else timeout_s)
+            self._child.send(signal.SIGTERM)
+            # A stopped process (SIGSTOP) takes a signal only once it goes on.
+            self._child.send(signal.SIGCONT)
+
+    def _copy(self) -> None:
+        data = self._child.read_output()
+        if data is None:
+            self._output_ended = True
+        elif data:
+            self._log.write(data)
+
+    def _drain(self) -> None:
+        until_s = monotonic_s() + _DRAIN_S
+        while not self._output_ended and (left_s := until_s - monotonic_s()) > 0:
+            if hands.wait_readable((self._child.output,), left_s):
+                self._copy()
+
+    def _told(self, end: ChildEnd) -> Ended:
+        return Ended(
+            exit_code=end.exit_code,
+            signal_number=end.signal_number,
+            was_asked=self._kill_at_s is not None,
+            was_killed=self._was_killed,
+            cpu_s=end.cpu_s,
+            peak_bytes=end.peak_bytes,
+        )
+
+
+def _seconds(said: bytes) -> float | None:
+    try:
+        return float(said.split(b"\n", 1)[0])
+    except ValueError:
+        return None
+
+
+def _tell(event: Event) -> None:
+    hands.write_descriptor(_STDOUT, event_line(event))
+
+
+def _first_line() -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        data = hands.read_descriptor(_STDIN)
+        if not data:
+            return b""
+        line += data
+    return line
+
+
+def main() -> int:
+    """Take the job, start the engine, keep it."""
+    wake = hands.wake_on_signals((*_STOP_SIGNALS, signal.SIGCHLD))
+    line = _first_line()
+    if not line:
+        return 0
+    job = read_job(line)
+    if parent_pid() != job.parent_pid:
+        return 0
+    try:
+        child = hands.BoundChild(
+            job.argv,
+            environment=job.environment,
+            stdin=job.stdin.encode(),
+            data_limit_bytes=job.data_limit_bytes,
+        )
+    except OSError as problem:
+        _tell(NotStarted(f"{job.argv[0]}: {problem.strerror or problem}"))
+        return 1
+    if child.identity is not None:
+        _tell(Started(child.identity))
+    _tell(Keeper(job, child, wake=wake).run())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

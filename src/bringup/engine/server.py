@@ -1,0 +1,245 @@
+"""One running engine: start, loading, ready, stop, and the reason of its end.
+
+The engine is a grandchild: its keeper stands between (see `keeper`). Facts of a ready engine come from its
+HTTP API, after it was made sure that the port belongs to this very process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from bringup.engine.answers import EngineGone, EngineInfo, StillLoading
+from bringup.engine.api import EngineApi
+from bringup.engine.build import start_line
+from bringup.engine.causes import Scene, explain
+from bringup.engine.exits import EngineStopped, ExitReason
+from bringup.engine.job import Ended, KeeperJob, NotStarted, Started
+from bringup.engine.keeping import KeeperLink
+from bringup.engine.loading import LoadProgress, LoadWatch, StallLimits
+from bringup.machine import files, paths, sockets
+from bringup.machine.clock import monotonic_s, sleep_s
+from bringup.machine.process import ProcessIdentity, own_pid
+
+if TYPE_CHECKING:
+    from bringup.engine.build import EngineBuild
+    from bringup.engine.command import EngineSettings
+
+_POLL_S: Final = 0.025
+_TELL_S: Final = 0.1
+_STOP_GRACE_S: Final = 2.0
+
+
+def start_engine(
+    build: EngineBuild,
+    settings: EngineSettings,
+    *,
+    log_path: str,
+    environment: dict[str, str],
+    memory_limit_bytes: int | None = None,
+) -> RunningEngine:
+    """Start an engine and return at once; it is loading then.
+
+    Args:
+        build: which engine.
+        settings: what with.
+        log_path: file for its output; a log already there becomes `log_path.1`.
+        environment: its whole environment, from `clean_environment`.
+        memory_limit_bytes: bound of its private memory (CPU engines), from the plan.
+
+    Raises:
+        EngineError, WrongUse: the settings cannot be spelled for this build.
+        FileTrouble: the log's folder cannot be made.
+    """
+    line = start_line(build, settings, environment=environment)
+    files.make_private_folder(paths.dirname(log_path))
+    job = KeeperJob(
+        argv=line.argv,
+        environment=environment,
+        stdin=line.stdin,
+        log_path=log_path,
+        parent_pid=own_pid(),
+        data_limit_bytes=memory_limit_bytes,
+    )
+    return RunningEngine(build, settings, KeeperLink(job), log_path=log_path)
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is known of the process so far."""
+
+    identity: ProcessIdentity | None = None
+    reason: ExitReason | None = None
+    was_ready: bool = False
+    stall: str = ""
+    watch: LoadWatch = field(default_factory=LoadWatch)
+
+
+class RunningEngine:
+    """An engine that was started by us. Use it as a context manager: leaving the block stops it."""
+
+    def __init__(
+        self, build: EngineBuild, settings: EngineSettings, link: KeeperLink, *, log_path: str
+    ) -> None:
+        self.build = build
+        self.settings = settings
+        self.log_path = log_path
+        self._link = link
+        self._life = _Life()
+        self._key = _first_key(settings.api_key_file)
+
+    @property
+    def port(self) -> int:
+        """The engine's own port."""
+        return self.settings.port
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, without `/v1`; loopback when the engine listens everywhere."""
+        return f"http://{_bracket(self._reachable_host())}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process; `None` in the first moments and when it never ran."""
+        self._take_events()
+        return self._life.identity.pid if self._life.identity else None
+
+    @property
+    def identity(self) -> ProcessIdentity | None:
+        """The engine's process, not to be mistaken."""
+        self._take_events()
+        return self._life.identity
+
+    @property
+    def keeper_identity(self) -> ProcessIdentity | None:
+        """The keeper's process: SIGTERM to it stops the engine."""
+        return self._link.identity
+
+    def api(self, *, timeout_s: float = 10.0) -> EngineApi:
+        """A client of this engine, with its key."""
+        return EngineApi(self.base_url, self._key, timeout_s=timeout_s)
+
+    def poll(self) -> ExitReason | None:
+        """Why it ended, `None` while it lives."""
+        self._take_events()
+        return self._life.reason
+
+    def wait_ready(
+        self,
+        on_progress: Callable[[LoadProgress], None] | None = None,
+        *,
+        limits: StallLimits | None = None,
+    ) -> EngineInfo:
+        """Wait until the model is loaded and the API answers.
+
+        Args:
+            on_progress: called about ten times a second.
+            limits: how long no progress is borne.
+
+        Raises:
+            EngineStopped: it ended, or made no progress and was ended.
+        """
+        told_s = 0.0
+        while True:
+            self._raise_if_ended()
+            if (info := self._ask()) is not None:
+                self._life.was_ready = True
+                return info
+            if monotonic_s() - told_s >= _TELL_S:
+                told_s = monotonic_s()
+                self._look(on_progress, limits or StallLimits())
+            sleep_s(_POLL_S)
+
+    def _look(self, on_progress: Callable[[LoadProgress], None] | None, limits: StallLimits) -> None:
+        progress = self._life.watch.look(self.pid, self.log_path)
+        if on_progress is not None:
+            on_progress(progress)
+        self._life.stall = self._life.watch.stalled(limits)
+        if self._life.stall:
+            raise EngineStopped(self.stop())
+
+    def _ask(self) -> EngineInfo | None:
+        api = self.api(timeout_s=2.0)
+        try:
+            if not api.health():
+                return None
+            # A stranger on the port must never be taken for our engine: neither its facts nor our key.
+            pid = self.pid
+            if pid is None or not sockets.is_only_listener(pid, self.port):
+                return None
+            return api.info()
+        except (EngineGone, StillLoading):
+            return None
+
+    def stop(self, timeout_s: float = 10.0) -> ExitReason:
+        """End it: SIGTERM, and SIGKILL after `timeout_s`. Returns its reason, also when it had already ended."""
+        self._take_events()
+        if self._life.reason is None:
+            self._link.ask_to_stop(timeout_s)
+            until_s = monotonic_s() + timeout_s + _STOP_GRACE_S
+            while self._life.reason is None and monotonic_s() < until_s:
+                self._link.wait_event(min(0.5, until_s - monotonic_s()))
+                self._take_events()
+        if self._life.reason is None:
+            self._link.kill()
+            self._take_events()
+        self._link.close()
+        assert self._life.reason is not None, "a killed keeper is the end"
+        return self._life.reason
+
+    def __enter__(self) -> Self:
+        """The engine itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def _take_events(self) -> None:
+        for event in self._link.events():
+            if isinstance(event, Started):
+                self._life.identity = event.identity
+            else:
+                self._conclude(event)
+        if self._life.reason is None and self._link.is_over:
+            self._conclude(None)
+
+    def _conclude(self, event: Ended | NotStarted | None) -> None:
+        if self._life.reason is None:
+            self._life.reason = explain(
+                Scene(
+                    event=event,
+                    log_path=self.log_path,
+                    was_ready=self._life.was_ready,
+                    port=self.port,
+                    pid=self._life.identity.pid if self._life.identity else None,
+                    stall=self._life.stall,
+                )
+            )
+
+    def _raise_if_ended(self) -> None:
+        reason = self.poll()
+        if reason is not None:
+            self._link.close()
+            raise EngineStopped(reason)
+
+    def _reachable_host(self) -> str:
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _first_key(path: str | None) -> str | None:
+    if path is None:
+        return None
+    text = (files.read_small(path, limit_bytes=64 * 1024) or b"").decode("utf-8", "replace")
+    return next((line for line in text.splitlines() if line and not line.startswith("#")), None)

@@ -1,0 +1,206 @@
+"""A child bound to us: it dies when we die, within limits, and how it ended is told exactly.
+
+Meant for a small process with one thread (the engine's keeper): code runs between fork and exec.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import select
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.machine.process import ProcessIdentity, identity_of
+
+_PR_SET_PDEATHSIG: Final = 1
+_READ_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a process ended: an exit code or a signal, with what it used (user plus system CPU, peak RAM)."""
+
+    exit_code: int | None
+    signal_number: int | None
+    cpu_s: float
+    peak_bytes: int
+
+
+class BoundChild:
+    """A started child in a session of its own; SIGKILL reaches it when its starter dies, however that dies.
+
+    `output` is a descriptor with its stdout and stderr together, non-blocking.
+    """
+
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        *,
+        environment: dict[str, str],
+        stdin: bytes,
+        data_limit_bytes: int | None,
+    ) -> None:
+        """Start it. `stdin` is given whole on a file without a name, so its size is not bounded by a pipe.
+
+        Args:
+            argv: program and arguments.
+            environment: the whole environment.
+            stdin: bytes that it can read, then end of file.
+            data_limit_bytes: bound of private writable memory (RLIMIT_DATA: heap, stacks, anonymous maps;
+                a model that is mapped from its file does not count).
+
+        Raises:
+            OSError: the program cannot be run.
+        """
+        # Loaded here: between fork and exec nothing may be loaded any more.
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        us = os.getpid()
+
+        def bind() -> None:
+            prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+            if os.getppid() != us:
+                os._exit(128 + signal.SIGKILL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+            if data_limit_bytes is not None:
+                resource.setrlimit(resource.RLIMIT_DATA, (data_limit_bytes, data_limit_bytes))
+
+        inside = os.memfd_create("stdin", os.MFD_CLOEXEC)
+        self.output, write_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            os.write(inside, stdin)
+            os.lseek(inside, 0, os.SEEK_SET)
+            self._process = subprocess.Popen(
+                argv,
+                env=environment,
+                stdin=inside,
+                stdout=write_end,
+                stderr=write_end,
+                start_new_session=True,
+                close_fds=True,
+                preexec_fn=bind,
+            )
+        except BaseException:
+            os.close(self.output)
+            raise
+        finally:
+            os.close(inside)
+            os.close(write_end)
+        os.set_blocking(self.output, False)
+        self.identity: ProcessIdentity | None = identity_of(self._process.pid)
+        self._end: ChildEnd | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
+    def poll(self) -> ChildEnd | None:
+        """How it ended, `None` while it lives."""
+        if self._end is None:
+            pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+            if pid == 0:
+                return None
+            code = os.waitstatus_to_exitcode(status)
+            self._process.returncode = code
+            self._end = ChildEnd(
+                exit_code=code if code >= 0 else None,
+                signal_number=-code if code < 0 else None,
+                cpu_s=usage.ru_utime + usage.ru_stime,
+                peak_bytes=usage.ru_maxrss * 1024,
+            )
+        return self._end
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it; nothing happens once it was waited for, so no stranger can be hit."""
+        if self._end is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+    def kill_group(self) -> None:
+        """Kill it and whatever it started (they share its process group)."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def read_output(self) -> bytes | None:
+        """What it printed since, `b""` when nothing waits, `None` at the end of the output."""
+        try:
+            return os.read(self.output, _READ_BYTES) or None
+        except BlockingIOError:
+            return b""
+
+
+def wait_readable(descriptors: tuple[int, ...], timeout_s: float | None) -> tuple[int, ...]:
+    """Which of these descriptors can be read now, waiting at most so long."""
+    poller = select.poll()
+    for descriptor in descriptors:
+        poller.register(descriptor, select.POLLIN)
+    waited = poller.poll(None if timeout_s is None else max(0, timeout_s * 1000))
+    return tuple(descriptor for descriptor, _ in waited)
+
+
+def wake_on_signals(numbers: tuple[signal.Signals, ...]) -> int:
+    """Catch these signals; each makes the returned descriptor readable (one byte a signal)."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    return read_end
+
+
+def read_descriptor(descriptor: int) -> bytes:
+    """Bytes that wait on a readable descriptor, `b""` at its end."""
+    try:
+        return os.read(descriptor, _READ_BYTES)
+    except BlockingIOError:
+        return b""
+
+
+def write_descriptor(descriptor: int, data: bytes) -> bool:
+    """Write everything; whether somebody still reads."""
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError:
+        return False
+    return True
+
+
+def watch_process(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends, `None` when it is already gone."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
+
+
+class RotatedFile:
+    """Our log of a foreign program: appended to, renamed to `NAME.1` when it grows beyond its limit."""
+
+    def __init__(self, path: str, *, limit_bytes: int) -> None:
+        """Start it anew (mode 0600); the log before it becomes `NAME.1`."""
+        self._path = path
+        self._limit_bytes = limit_bytes
+        self._size_bytes = 0
+        if os.path.exists(path):
+            os.replace(path, path + ".1")
+        self._descriptor = self._open()
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+    def write(self, data: bytes) -> None:
+        """Append; a full disk loses log and does not stop the engine."""
+        if self._size_bytes + len(data) > self._limit_bytes:
+            with contextlib.suppress(OSError):
+                os.replace(self._path, self._path + ".1")
+                os.close(self._descriptor)
+                self._descriptor = self._open()
+                self._size_bytes = 0
+        if write_descriptor(self._descriptor, data):
+            self._size_bytes += len(data)
