@@ -319,7 +319,7 @@ def _choices(given: dict[str, Any]) -> list[dict[str, Any]]:
 def read_error(status: int, given: object) -> EngineError:
     """The error behind a refused request.
 
-    Raw: `{"error":{"code":400,"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":4,"message":""}}`.
+    Raw: `{"error":{"code":400,"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":4}}`.
     """
     error = given.get("error") if isinstance(given, dict) else None
     if isinstance(error, str):

@@ -174,20 +174,23 @@ class RunningEngine:
             return None
 
     def stop(self, timeout_s: float = 10.0) -> ExitReason:
-        """End it: SIGTERM, and SIGKILL after `timeout_s`. Returns its reason, also when it had already ended."""
-        self._take_events()
-        if self._life.reason is None:
+        """End it: SIGTERM, then SIGKILL after `timeout_s`; its reason, also when it had already ended."""
+        reason = self.poll()
+        if reason is None:
             self._link.ask_to_stop(timeout_s)
-            until_s = monotonic_s() + timeout_s + _STOP_GRACE_S
-            while self._life.reason is None and monotonic_s() < until_s:
-                self._link.wait_event(min(0.5, until_s - monotonic_s()))
-                self._take_events()
-        if self._life.reason is None:
+            reason = self._wait_end(timeout_s + _STOP_GRACE_S)
+        if reason is None:
             self._link.kill()
-            self._take_events()
+            reason = self._wait_end(0)
         self._link.close()
-        assert self._life.reason is not None, "a killed keeper is the end"
-        return self._life.reason
+        assert reason is not None, "a killed keeper is the end"
+        return reason
+
+    def _wait_end(self, timeout_s: float) -> ExitReason | None:
+        until_s = monotonic_s() + timeout_s
+        while (reason := self.poll()) is None and (left_s := until_s - monotonic_s()) > 0:
+            self._link.wait_event(min(0.5, left_s))
+        return reason
 
     def __enter__(self) -> Self:
         """The engine itself."""
