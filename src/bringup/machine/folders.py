@@ -85,3 +85,8 @@ def variable(name: str) -> str | None:
 def all_variables() -> dict[str, str]:
     """A copy of this process's environment."""
     return dict(os.environ)
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set an environment variable of this process, for libraries that read no other setting."""
+    os.environ[name] = value

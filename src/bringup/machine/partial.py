@@ -161,6 +161,12 @@ class PartialData:
             os.fsync(self._descriptor)
 
 
+    def restrict_to_reading(self) -> None:
+        """Give the file the mode of a finished one: nobody writes into it, others may read it (0444 by umask)."""
+        with file_errors("change the mode of", self.path):
+            os.fchmod(self._descriptor, 0o444)
+
+
 def publish(partial: PartialFolder, final_path: str) -> None:
     """Give synced data its final name in one step, then make the name durable and remove the partial folder.
 

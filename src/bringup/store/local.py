@@ -138,6 +138,11 @@ def list_models(folders: Folders | None = None) -> tuple[LocalModel, ...]:
     return survey(folders).models
 
 
+def list_ours(folders: Folders) -> tuple[LocalModel, ...]:
+    """Models that we fetched."""
+    return tuple(_from_ours(folders.models))
+
+
 def find_unfinished(folders: Folders) -> tuple[Unfinished, ...]:
     """Partial files in our models folder."""
     found = (partial.parse_partial_name(entry.path) for entry in _walk(folders.models, with_hidden=True))

@@ -1,0 +1,109 @@
+"""A remote file as a byte source, so that a header can be read before anything is downloaded.
+
+Reads go through windows of growing size that are kept, so a header of 16 MB costs a handful of requests.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from bringup.errors import DownloadError
+from bringup.store.transfer import Remote
+from bringup.store.web import Interrupted, Web, refuse_encoding, without_query
+from bringup.units import KIB, MIB
+
+_FIRST_BYTES: Final = 512 * KIB
+_LARGEST_BYTES: Final = 4 * MIB
+_TRIES: Final = 3
+BUDGET_BYTES: Final = 64 * MIB
+"""The most that one source fetches: no header of a known model needs a quarter of it."""
+
+
+class RangeSource:
+    """Bytes of a file on the web (`model.source.ByteSource`).
+
+    Args:
+        remote: where it is.
+        web: the guarded client; stays open as long as the source is in use.
+        size_bytes: its size, as the hub lists it.
+    """
+
+    def __init__(self, remote: Remote, web: Web, *, size_bytes: int) -> None:
+        self._remote = remote
+        self._web = web
+        self._size_bytes = size_bytes
+        self._windows: list[tuple[int, bytes]] = []
+        self._next_bytes = _FIRST_BYTES
+        self.fetched_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole file in bytes."""
+        return self._size_bytes
+
+    @property
+    def name(self) -> str:
+        """Its address, for messages."""
+        return without_query(self._remote.url)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes `[offset, offset + length)`; fewer only where the file ends.
+
+        Raises:
+            DownloadError: the server does not serve ranges, or the header is larger than any known one.
+        """
+        end = min(offset + max(length, 0), self._size_bytes)
+        found = bytearray()
+        while offset + len(found) < end:
+            at = offset + len(found)
+            found += self._piece_at(at, end - at)
+        return bytes(found)
+
+    def _piece_at(self, offset: int, length: int) -> bytes:
+        for start, data in reversed(self._windows):
+            if start <= offset < start + len(data):
+                return data[offset - start : offset - start + length]
+        data = self._fetch(offset, max(length, self._next_bytes))
+        self._windows.append((offset, data))
+        self._next_bytes = min(self._next_bytes * 2, _LARGEST_BYTES)
+        return data[:length]
+
+    def _fetch(self, offset: int, length: int) -> bytes:
+        length = min(length, self._size_bytes - offset)
+        if self.fetched_bytes + length > BUDGET_BYTES:
+            raise DownloadError(
+                f"the header of {self.name} asks for more than {BUDGET_BYTES // MIB} MiB",
+                reference="header-too-large",
+            )
+        for attempt in range(_TRIES):
+            try:
+                return self._fetch_once(offset, length)
+            except Interrupted as problem:
+                if attempt + 1 == _TRIES:
+                    raise DownloadError(
+                        f"{self._remote.host} does not send {self.name}: {problem}",
+                        reference="download-interrupted",
+                    ) from problem
+        raise AssertionError("the last try either returns or raises")
+
+    def _fetch_once(self, offset: int, length: int) -> bytes:
+        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        with self._web.get(self._remote.url, headers) as response:
+            if response.status_code >= 500 or response.status_code in (408, 429):
+                raise Interrupted(f"it answered {response.status_code}")
+            refuse_encoding(response, self._remote.url)
+            said = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
+            if response.status_code != 206 or said is None or int(said[1]) != offset:
+                raise DownloadError(
+                    f"{self._remote.host} does not send parts of a file, so its header cannot be read from afar",
+                    context=(f"it answered {response.status_code}",),
+                    reference="no-ranges",
+                )
+            data = bytearray()
+            for piece in response.iter_raw():
+                data += piece
+                self.fetched_bytes += len(piece)
+                if len(data) >= length:
+                    return bytes(data[:length])
+        raise Interrupted("the connection ended early")
