@@ -1,0 +1,90 @@
+"""The GPU's memory has errors that could not be corrected.
+
+Symptom: CUDA says "uncorrectable ECC error encountered"; Xid 48, 63, 64, 92, 94 or 95; pages or rows wait
+    to be retired.
+Reason: A memory cell of the card returned wrong data beyond what ECC repairs. The bad page or row is put
+    out of use at the next reset; a card that goes on collecting them is defective.
+Sources: https://docs.nvidia.com/deploy/a100-gpu-mem-error-mgmt/index.html
+    https://docs.nvidia.com/deploy/xid-errors/index.html
+    https://github.com/zai-org/ChatGLM3/issues/681
+    https://github.com/akash-network/support/issues/244
+Limits: cards without ECC (most GeForce) cannot say this; their memory errors look like crashes of
+    programs.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"[Uu]ncorrectable ECC error",
+        anchor="uncorrectable ecc error",
+        example="RuntimeError: CUDA error: uncorrectable ECC error encountered",
+    ),
+    Sign(
+        r"(?:CUDA|cuda)\w{0,12}_?ECC_?[Uu](?:NCORRECTABLE|ncorrectable)",
+        anchor="uncorrectable",
+        example="failed to synchronize stream: CUDA_ERROR_ECC_UNCORRECTABLE",
+    ),
+    Sign(
+        r"\bXid\b.{0,60}\): (?:48|64|92|94|95|140)\b",
+        anchor="xid",
+        example="NVRM: Xid (PCI:0000:00:08): 94, pid='<unknown>', name=<unknown>, Contained: SM (0x1)."
+        " RST: No, D-RST: No",
+    ),
+    Sign(
+        r"\bXid\b.{0,60}\): 63\b",
+        anchor="): 63",
+        example="NVRM: Xid (PCI:0000:3b:00): 63, pid=1, Row Remapper: New row marked for remapping,"
+        " reset gpu to activate.",
+    ),
+    Sign(
+        r"Remapping Failure Occurred\s*:\s*Yes",
+        anchor="remapping failure occurred",
+        example="        Remapping Failure Occurred        : Yes",
+    ),
+    Sign(
+        r"Pending Page Blacklist\s*:\s*Yes",
+        anchor="pending page blacklist",
+        example="    Pending Page Blacklist            : Yes",
+    ),
+    Sign(
+        r"NVRM:.{0,80}Row Remapper: (?!.*no error)",
+        anchor="row remapper:",
+        example="NVRM: GPU0 Row Remapper: New row (0x000000003a5d1f00) marked for remapping, reset gpu"
+        " to activate.",
+    ),
+    Sign(
+        r"\b[SD]RAM Uncorrectable[\w -]{0,20}:\s*[1-9]",
+        anchor="ram uncorrectable",
+        example="            DRAM Uncorrectable            : 12",
+    ),
+    Sign(
+        r"NVRM:.{0,80}(?:double[- ]bit|DBE|uncorrectable (?:memory|ecc)).{0,30}error",
+        anchor="nvrm:",
+        example="NVRM: GPU at 0000:3b:00.0 has encountered a Double Bit ECC Error",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("gpu-hung-or-needs-reset", "cuda-kernel-crash", "output-garbage")
+
+STEPS = (
+    Step(
+        "Read the counters: what waits for a reset, and whether a remap failed.",
+        ("nvidia-smi", "-q", "-d", "ECC,PAGE_RETIREMENT,ROW_REMAPPER"),
+        Safety.LOOK,
+    ),
+    Step("Stop the program that met the error; do not just start it again.", safety=Safety.DISRUPTIVE),
+    Step(
+        "Restart the machine (or reset the card while nothing uses it) so that the bad row is put out of"
+        " use.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("nvidia-smi", "-q", "-d", "ROW_REMAPPER"),
+    ),
+    Step("If the counters grow again, or a remap failed, have the card replaced.", touches="the hardware"),
+)

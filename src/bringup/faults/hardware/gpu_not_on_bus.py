@@ -1,0 +1,58 @@
+"""No NVIDIA device is on the PCI bus.
+
+Symptom: lspci lists no NVIDIA device; the driver loads and finds nothing, nvidia-smi says "No devices were
+    found".
+Reason: The card does not answer where the firmware and the kernel look for it, so no driver can see it. It
+    sits badly, has no power, its slot is off in the firmware setup, or the machine (or its cloud size) has
+    no such card.
+Sources: https://github.com/system76/firmware-open/issues/122
+    https://wiki.debian.org/NvidiaGraphicsDrivers
+Limits: a container or a WSL 2 guest has no PCI bus of its own; nothing is said there.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"NVRM: No NVIDIA (?:GPU|graphics adapter) found",
+        anchor="nvrm: no nvidia",
+        example="NVRM: No NVIDIA GPU found.",
+        unless=("bbswitch", "prime-select", "d3cold", "optirun"),
+    ),
+    Sign(
+        r"No NVIDIA GPU detected",
+        anchor="no nvidia gpu detected",
+        example="No NVIDIA GPU detected.",
+        needs=("nvidia-detect",),
+    ),
+    Sign(
+        r"You do not appear to have an NVIDIA GPU supported by the",
+        anchor="you do not appear to have an nvidia gpu",
+        example="WARNING: You do not appear to have an NVIDIA GPU supported by the 535.54 NVIDIA Linux"
+        " graphics driver",
+        certainty=Certainty.LIKELY,
+        unless=("nvidia corporation", "10de:"),
+    ),
+)
+
+EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step("List what the kernel sees on the bus.", ("lspci", "-nn", "-d", "10de:"), Safety.LOOK),
+    Step(
+        "Power the machine off wholly (not a restart), wait ten seconds and switch it on.",
+        safety=Safety.DISRUPTIVE,
+        touches="all running programs end",
+        verify=("lspci", "-nn", "-d", "10de:"),
+    ),
+    Step(
+        "With the power off, reseat the card and its power cables and try another slot; in the firmware"
+        " setup see "
+        "that the slot is on and Above 4G decoding is enabled.",
+        safety=Safety.DISRUPTIVE,
+        touches="the hardware",
+        verify=("lspci", "-nn", "-d", "10de:"),
+    ),
+)

@@ -1,0 +1,52 @@
+"""The GPU runs slower because of heat.
+
+Symptom: nvidia-smi shows HW or SW Thermal Slowdown as active; the clocks fall under load.
+Reason: The card is at its temperature limit and lowers its clocks to stay there. Cooling is short, or a
+    platform has set the limit low (then the card is cool and the limit is the fault).
+Sources: https://github.com/intel/thermal_daemon/issues/300
+    https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
+Limits: memory heat is not shown on GeForce cards.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"\b(?:HW|SW) Thermal Slowdown\s*:\s*Active\b",
+        anchor="thermal slowdown",
+        example="            HW Thermal Slowdown           : Active",
+    ),
+    Sign(
+        r"(?:GPU|gpu).{0,60}(?:temperature.{0,40}(?:exceed|critical|above)|over-?heat|too hot|thermal"
+        r" (?:shutdown|trip))",
+        anchor="gpu",
+        example="NVRM: GPU 0000:01:00.0: temperature has exceeded the slowdown threshold",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("gpu-power-limited",)
+
+STEPS = (
+    Step(
+        "Read the temperature beside its limits.",
+        ("nvidia-smi", "-q", "-d", "TEMPERATURE,PERFORMANCE"),
+        Safety.LOOK,
+    ),
+    Step(
+        "Card hot: clean the fans and filters, give it air, raise the fan curve.",
+        touches="the hardware",
+        verify=("nvidia-smi", "-q", "-d", "TEMPERATURE,PERFORMANCE"),
+    ),
+    Step(
+        "Card cool and the limit low (laptops): start thermald with its adaptive tables.",
+        ("systemctl", "enable", "--now", "thermald.service"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="systemctl disable --now thermald.service",
+        touches="the platform's thermal limits",
+        verify=("nvidia-smi", "-q", "-d", "TEMPERATURE"),
+    ),
+)

@@ -1,0 +1,60 @@
+"""Power, not heat, holds the GPU's clocks down, or keeps it from starting.
+
+Symptom: HW Power Brake Slowdown is active, the enforced limit is far below the card's own, or the driver
+    misses a cable.
+Reason: An outside signal or a limit caps the power of the card: the board's power brake, a supply or cable
+    that is missing, a server that does not know the card, or a lowered power limit.
+Sources: https://github.com/l4rz/reverse-engineering-dell-idrac-to-get-rid-of-gpu-throttling
+    https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
+Limits: "SW Power Cap: Active" under load at the card's own limit is how every card works; nothing is said
+    of it.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"\bHW Power Brake(?: Slowdown)?\s*:\s*Active\b",
+        anchor="hw power brake",
+        example="        HW Power Brake Slowdown       : Active",
+    ),
+    Sign(
+        r"(?:necessary|required|PCIe|auxiliary) power c(?:able|onnector)",
+        anchor="power c",
+        example="NVRM: GPU 0000:01:00.0: GPU does not have the necessary power cables connected.",
+        needs=("nvrm",),
+    ),
+    Sign(
+        r"RmInitAdapter failed! \(0x24:0x1c:",
+        anchor="0x24:0x1c:",
+        example="NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x24:0x1c:1423)",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bHW Slowdown\s*:\s*Active\b",
+        anchor="hw slowdown",
+        example="    HW Slowdown                       : Active",
+        certainty=Certainty.LIKELY,
+        unless=("thermal slowdown               : active", "thermal slowdown           : active"),
+    ),
+)
+
+EXPLAINS = ("gsp-firmware-failed",)
+
+STEPS = (
+    Step("Read the limits and the reasons.", ("nvidia-smi", "-q", "-d", "POWER,PERFORMANCE"), Safety.LOOK),
+    Step(
+        "With the power off, connect every power plug of the card, each with a cable of its own from the"
+        " supply.",
+        safety=Safety.DISRUPTIVE,
+        touches="the hardware",
+        verify=("nvidia-smi", "-q", "-d", "PERFORMANCE"),
+    ),
+    Step(
+        "In a server, look into its management controller: power budget, redundancy, and whether it"
+        " knows this card.",
+        verify=("nvidia-smi", "-q", "-d", "PERFORMANCE"),
+    ),
+)

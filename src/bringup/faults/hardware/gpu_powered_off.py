@@ -1,0 +1,98 @@
+"""A laptop's power management has switched the GPU off.
+
+Symptom: modprobe looks for a module named 'off', bbswitch reports "disabling discrete graphics", lspci
+    shows "(rev ff)".
+Reason: A hybrid laptop was told to run on its integrated graphics only, and the NVIDIA GPU is without
+    power or its driver is kept from loading. The hardware is sound; the switch is elsewhere.
+Sources: https://github.com/Bumblebee-Project/Bumblebee/issues/554
+    https://wiki.archlinux.org/title/PRIME
+Limits: runtime power saving of the driver itself (state "suspended") is healthy and wakes by itself.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"could not (?:find module by name=|insert )'off'",
+        anchor="'off'",
+        example="modprobe: ERROR: could not find module by name='off'",
+    ),
+    Sign(
+        r"Module off not found",
+        anchor="module off not found",
+        example="modprobe: FATAL: Module off not found in directory /lib/modules/5.15.0-91-generic",
+    ),
+    Sign(
+        r"bbswitch: disabling discrete graphics",
+        anchor="bbswitch: disabling",
+        example="bbswitch: disabling discrete graphics",
+    ),
+    Sign(
+        r"Discrete card \S+ is off",
+        anchor="discrete card",
+        example="bbswitch: Succesfully loaded. Discrete card 0000:01:00.0 is off",
+    ),
+    Sign(
+        r"change power state from D3cold to D0",
+        anchor="power state from d3cold to d0",
+        example="nvidia 0000:01:00.0: Unable to change power state from D3cold to D0, device inaccessible",
+    ),
+    Sign(
+        r"^\s{0,8}alias nvidia(?:[-_]\w+)? off\b",
+        anchor="alias nvidia",
+        example="alias nvidia off",
+    ),
+    Sign(
+        r"Could not enable discrete graphics card",
+        anchor="could not enable discrete graphics card",
+        example="[ERROR]Cannot access secondary GPU - error: Could not enable discrete graphics card",
+    ),
+    Sign(
+        r"^intel$",
+        anchor="intel",
+        example="intel",
+        needs=("prime-select",),
+    ),
+    Sign(
+        r"^[Ii]ntegrated$",
+        anchor="integrated",
+        example="Integrated",
+        needs=("nvidia",),
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = (
+    "gpu-fell-off-bus",
+    "gpu-not-on-bus",
+    "gpu-too-new-for-driver",
+    "module-not-loaded",
+    "module-missing-for-kernel",
+    "device-nodes-missing",
+    "no-visible-device",
+)
+
+STEPS = (
+    Step("Ask which graphics mode is chosen (Ubuntu).", ("prime-select", "query"), Safety.LOOK),
+    Step(
+        "Choose the NVIDIA GPU or on-demand (Ubuntu; elsewhere: supergfxctl -m Hybrid, envycontrol -s"
+        " hybrid, "
+        "system76-power graphics hybrid).",
+        ("prime-select", "on-demand"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="/etc/modprobe.d, /lib/modprobe.d, the display configuration",
+        undo="prime-select intel",
+    ),
+    Step("Remove bbswitch and bumblebee where they are: the driver saves power by itself today."),
+    Step(
+        "Restart.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("nvidia-smi",),
+    ),
+)

@@ -1,0 +1,71 @@
+"""The card is reserved for a virtual machine (vfio-pci), so the host's driver gets no device.
+
+Symptom: the nvidia module loads, finds no free device and goes; lspci -k shows "Kernel driver in use:
+    vfio-pci".
+Reason: The card's ids stand in a vfio-pci rule of modprobe.d or on the kernel's command line, and vfio-pci
+    took the card at boot. One device has one driver.
+Sources: https://docs.kernel.org/driver-api/vfio.html
+    https://wiki.archlinux.org/title/PCI_passthrough_via_OVMF
+Limits: where a virtual machine should have the card, this is as it should be.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"is already bound to (?:vfio-pci|pci-stub|xen-pciback)",
+        anchor="is already bound to",
+        example="NVRM: GPU 0000:01:00.0 is already bound to vfio-pci.",
+    ),
+    Sign(
+        r"Kernel driver in use: (?:vfio-pci|pci-stub|pciback)",
+        anchor="kernel driver in use",
+        example="	Kernel driver in use: vfio-pci",
+        needs=("nvidia",),
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"vfio-pci\.ids=\S{0,40}10de:|options vfio-pci ids=\S{0,40}10de:",
+        anchor="10de:",
+        example="options vfio-pci ids=10de:2d04,10de:22eb disable_vga=1",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"vfio_pci: add \[10de:",
+        anchor="vfio_pci: add",
+        example="vfio_pci: add [10de:2206[ffffffff:ffffffff]] class 0x000000/00000000",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("nouveau-in-use", "module-not-loaded", "device-nodes-missing", "no-visible-device")
+
+STEPS = (
+    Step("See which driver holds the card.", ("lspci", "-nnk", "-d", "10de:"), Safety.LOOK),
+    Step(
+        "Take the card's ids out of the vfio-pci line in /etc/modprobe.d and out of vfio-pci.ids= on the"
+        " kernel's "
+        "command line.",
+        safety=Safety.RISKY,
+        touches="/etc/modprobe.d, the boot loader's configuration",
+        undo="put the same lines back and rebuild the initramfs",
+    ),
+    Step(
+        "Rebuild the initramfs.",
+        ("update-initramfs", "-u", "-k", "all"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="/boot/initrd.img-*",
+        undo="run it again after the old lines are back",
+    ),
+    Step(
+        "Restart.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("lspci", "-nnk", "-d", "10de:"),
+    ),
+)

@@ -1,0 +1,51 @@
+"""The PCIe link of the GPU has fewer lanes, or a lower speed under load, than card and slot can do.
+
+Symptom: loading a model is slow, traffic between cards is slow; lspci shows a reduced width.
+Reason: The slot gives fewer lanes (a chipset slot, a riser, a dirty contact, a split with another card),
+    or the link trains at a low speed. An idle card at Gen1 with full width is saving power and is healthy.
+Sources: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
+    https://docs.kernel.org/PCI/pciebus-howto.html
+Limits: four lanes are all that an M.2, Oculink or Thunderbolt path has; half width is normal where two
+    cards share a slot pair.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"LnkSta:?.{0,60}Width x(?:1|2)\b(?!\d)(?! \(ok\))",
+        anchor="lnksta",
+        example="LnkSta: Speed 2.5GT/s (downgraded), Width x1 (downgraded)",
+    ),
+    Sign(
+        r"limited by [\d.]+ GT/s PCIe x[12] link .{0,60}capable of .{0,40}x(?:8|16)\b",
+        anchor="available pcie bandwidth",
+        example="pci 0000:02:00.0: 7.876 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x1"
+        " link at 0000:00:1c.4 "
+        "(capable of 126.024 Gb/s with 16.0 GT/s PCIe x8 link)",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("multi-gpu-peer-failed",)
+
+STEPS = (
+    Step(
+        "Read the link while the card works: now, and at most.",
+        (
+            "nvidia-smi",
+            "--query-gpu=pcie.link.gen.current,pcie.link.gen.max,pcie.link.width.current,pcie.link.width.max",
+            "--format=csv",
+        ),
+        Safety.LOOK,
+    ),
+    Step(
+        "With the power off, reseat the card, take it off its riser, move it to a slot of the processor.",
+        safety=Safety.DISRUPTIVE,
+        touches="the hardware",
+        verify=("lspci", "-vv", "-d", "10de:"),
+    ),
+    Step("Or accept it: keep each model on one card, so that little crosses the link."),
+)

@@ -1,0 +1,63 @@
+"""This user may not open the GPU's device files.
+
+Symptom: root reaches the GPU, this user does not: "Insufficient Permissions", "(Permission denied)" on
+    /dev/nvidia*.
+Reason: The files belong to a group (video, render) that this user is not in, or whose membership a
+    container's user namespace takes away; their mode keeps others out.
+Sources: https://wiki.archlinux.org/title/Users_and_groups
+    https://download.nvidia.com/XFree86/Linux-x86_64/435.17/README/faq.html
+Limits: EPERM ("Operation not permitted") in a container means device rules of its cgroup, not these modes.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"Failed to initialize NVML: Insufficient Permissions",
+        anchor="failed to initialize nvml: insufficient permissions",
+        example="Failed to initialize NVML: Insufficient Permissions",
+    ),
+    Sign(
+        r"/dev/nvidia[\w-]*\W.{0,60}[Pp]ermission denied",
+        anchor="permission denied",
+        example="NVIDIA: could not open the device file /dev/nvidiactl (Permission denied).",
+    ),
+    Sign(
+        r"/dev/nvidia[\w-]*\".{0,60}EACCES",
+        anchor="eacces",
+        example='openat(AT_FDCWD, "/dev/nvidiactl", O_RDWR|O_CLOEXEC) = -1 EACCES (Permission denied)',
+    ),
+    Sign(
+        r"/dev/dri/\w+\W.{0,60}[Pp]ermission denied",
+        anchor="/dev/dri/",
+        example="failed to open /dev/dri/renderD128: Permission denied",
+        certainty=Certainty.LIKELY,
+        unless=("/dev/kfd", "amdgpu", "rocm"),
+    ),
+    Sign(
+        r"NVML_ERROR_NO_PERMISSION|NVMLError_NoPermission",
+        anchor="permission",
+        example="pynvml.NVMLError_NoPermission: Insufficient Permissions",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("uvm-not-loaded", "no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step(
+        "See the mode and the group of the files.",
+        ("ls", "-l", "/dev/nvidiactl", "/dev/nvidia0"),
+        Safety.LOOK,
+    ),
+    Step("See your groups.", ("id",), Safety.LOOK),
+    Step(
+        "Have root add you to that group (gpasswd -a YOU video), then log in anew.",
+        touches="/etc/group",
+        undo="gpasswd -d YOU video",
+        verify=("nvidia-smi",),
+    ),
+    Step("Rootless containers: keep the groups (podman run --group-add keep-groups)."),
+)

@@ -1,0 +1,110 @@
+"""The NVIDIA module does not compile for this kernel.
+
+Symptom: DKMS reports "Bad return status for module build" and make.log shows errors in the driver's own
+    sources.
+Reason: This driver version does not know the interfaces of this (newer) kernel, or the compiler is not the
+    one that built the kernel. Headers are there; reinstalling them changes nothing.
+Sources: https://github.com/Frogging-Family/nvidia-all/issues/379
+    https://github.com/clearlinux/distribution/issues/1970
+    https://github.com/OpenMandrivaAssociation/distribution/issues/2076
+    https://github.com/NVIDIA/open-gpu-kernel-modules/issues/526
+Limits: the last lines of make.log only say that it failed; the first "error:" line says why.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"Compiler version check failed",
+        anchor="compiler version check failed",
+        example="Compiler version check failed:",
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"(?:nvidia|nv-|nv_uvm|uvm_|os-interface|conftest|nvlink)[\w./-]{0,120}\.[ch]:\d+(?::\d+)?:"
+        r" (?:fatal )?error:",
+        anchor="error:",
+        example="/var/lib/dkms/nvidia/375.26/build/common/inc/nv-mm.h:86:20: error: too few arguments"
+        " to function",
+    ),
+    Sign(
+        r"(?i)bad return status for module build on kernel",
+        anchor="bad return status for module build",
+        example="Error! Bad return status for module build on kernel: 6.4.1-zen1-1-zen (x86_64)",
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"dkms (?:auto)?install .{0,120}(?:exited|failed for nvidia\S{0,30}\() ?10",
+        anchor="dkms ",
+        example="==> WARNING: `dkms install --no-depmod nvidia/470.256.02 -k 6.14.4-arch1-2' exited 10",
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"GPL-incompatible module nvidia\S{0,20} uses GPL-only symbol",
+        anchor="gpl-incompatible module nvidia",
+        example="ERROR: modpost: GPL-incompatible module nvidia.ko uses GPL-only symbol '__rcu_read_lock'",
+    ),
+    Sign(
+        r"modpost: .{0,120}\[\S{0,80}nvidia\S{0,40}\.ko\] undefined",
+        anchor="undefined",
+        example='ERROR: modpost: "follow_pfn" [/var/lib/dkms/nvidia/550.67/build/nvidia.ko] undefined!',
+    ),
+    Sign(
+        r"An error occurred while performing the step: .Building kernel modules|Error! Build of"
+        r" nvidia\S{0,20}\.ko failed",
+        anchor="build",
+        example='ERROR: An error occurred while performing the step: "Building kernel modules". See'
+        " /var/log/nvidia-installer.log",
+    ),
+    Sign(
+        r"DKMS module 'nvidia\S{0,40}' failed to build|nvidia\S{0,60} kernel module failed to build",
+        anchor="failed to build",
+        example="DKMS module 'nvidia-367.35' failed to build, please check /var/lib/dkms",
+    ),
+    Sign(
+        r"nvidia-(?:dkms|kernel)\S{0,30}.{0,80}subprocess returned error exit status 10",
+        anchor="error exit status 10",
+        example="installed nvidia-dkms-535 package post-installation script subprocess returned error"
+        " exit status 10",
+    ),
+    Sign(
+        r"make.{0,12}\*\*\* .{0,120}/dkms/nvidia\S{0,80}\] Error \d",
+        anchor="] error ",
+        example="make[1]: *** [Makefile:2024: /var/lib/dkms/nvidia/390.157/build] Error 2",
+    ),
+    Sign(
+        r"Unable to find the development tool [`'](?:cc|make|gcc)",
+        anchor="unable to find the development tool",
+        example="ERROR: Unable to find the development tool `cc` in your path; please make sure that"
+        " you have the package 'gcc' installed.",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = (
+    "module-missing-for-kernel",
+    "module-missing-for-next-kernel",
+    "module-not-loaded",
+    "package-state-broken",
+    "driver-not-installed",
+    "driver-library-mismatch",
+)
+
+STEPS = (
+    Step("See which module failed for which kernel.", ("dkms", "status"), Safety.LOOK),
+    Step("Read make.log under /var/lib/dkms from its first line with 'error:'.", safety=Safety.LOOK),
+    Step(
+        "Start the previous kernel from the boot menu: its module is still there.",
+        safety=Safety.DISRUPTIVE,
+        touches="nothing on the disk",
+        verify=("nvidia-smi",),
+    ),
+    Step(
+        "Take a driver version that supports this kernel, or stay on the previous kernel until there is one.",
+        touches="packages",
+        verify=("dkms", "status"),
+    ),
+    Step("Compiler mismatch: build with the compiler that built the kernel (see /proc/version)."),
+)

@@ -1,0 +1,86 @@
+"""The loaded NVIDIA kernel module and the driver's libraries are of different versions.
+
+Symptom: "Failed to initialize NVML: Driver/library version mismatch", "NVRM: API mismatch"; every new GPU
+    program fails.
+Reason: The module in the kernel and the libraries on the disk must be of exactly one version. An upgrade
+    replaced the files while the old module stayed loaded, so programs that start now bring libraries that
+    the module refuses.
+Sources: https://github.com/canonical/ubuntu-server-documentation/pull/369
+    https://github.com/NVIDIA/nvidia-docker/issues/182
+    https://github.com/illinois-scicomp/machine-shop-maintenance/issues/70
+    https://github.com/tinygrad/open-gpu-kernel-modules/issues/47
+Limits: where the module on the disk differs from the libraries too, a restart does not cure it.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"(?<!nvml error: )(?:D|(?<=: )d)river/library version mismatch",
+        anchor="driver/library version mismatch",
+        example="Failed to initialize NVML: Driver/library version mismatch",
+        unless=("nvml error: driver/library version mismatch",),
+    ),
+    Sign(
+        r"Failed to initialize NVML: Driver/library version mismatch",
+        anchor="failed to initialize nvml: driver/library",
+        example="Failed to initialize NVML: Driver/library version mismatch",
+    ),
+    Sign(
+        r"NVRM: API mismatch",
+        anchor="nvrm: api mismatch",
+        example="NVRM: API mismatch: the client has the version 535.54.03, but",
+    ),
+    Sign(
+        r"NVML_ERROR_LIB_RM_VERSION_MISMATCH|(?i:LibRmVersionMismatch)",
+        anchor="lib",
+        example="pynvml.NVMLError_LibRmVersionMismatch: RM has detected an NVML/RM version mismatch.",
+    ),
+    Sign(
+        r"RM has detected an NVML/RM version mismatch",
+        anchor="nvml/rm version mismatch",
+        example="RM has detected an NVML/RM version mismatch.",
+    ),
+    Sign(
+        r"(?:nvml|NVML)\w*.{0,40}(?:init|Init).{0,30}(?:failure|error|err)\w{0,3}:? 18\b",
+        anchor="18",
+        example="nvml init failure: 18",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = (
+    "driver-upgrade-awaits-reboot",
+    "uvm-not-loaded",
+    "uvm-hmm-init-error",
+    "gsp-firmware-failed",
+    "fabric-manager-missing",
+    "container-nvml-mismatch",
+    "cuda-compat-mismatch",
+    "no-visible-device",
+    "running-on-cpu",
+)
+
+STEPS = (
+    Step("See the version of the loaded module.", ("cat", "/proc/driver/nvidia/version"), Safety.LOOK),
+    Step("See the version of the module on the disk.", ("modinfo", "-F", "version", "nvidia"), Safety.LOOK),
+    Step(
+        "Same version on the disk as the libraries: restart, and the new module is loaded.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("nvidia-smi",),
+    ),
+    Step(
+        "Another version on the disk: finish the half-done upgrade first, then restart.",
+        ("apt-get", "install", "--fix-broken"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="packages",
+        undo="install the former version of the same packages",
+        verify=("modinfo", "-F", "version", "nvidia"),
+    ),
+)

@@ -1,0 +1,59 @@
+"""The installed driver branch no longer supports this GPU.
+
+Symptom: "supported through the NVIDIA 470.xx Legacy drivers", "The ... NVIDIA driver will ignore this
+    GPU".
+Reason: NVIDIA drops old GPU generations from new branches: Fermi ended with 390, Kepler with 470, Maxwell,
+    Pascal and Volta with 580. The driver names the branch that still works.
+Sources: https://www.nvidia.com/en-us/drivers/unix/legacy-gpu/
+    https://github.com/fgci-org/ansible-role-cuda/issues/16
+Limits: an old branch may not build on a new kernel; then the kernel has to be an older one as well.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"supported through the NVIDIA [\d.x]+ [Ll]egacy",
+        anchor="supported through the nvidia",
+        example="NVRM:  supported through the NVIDIA 390.xx Legacy drivers. Please",
+    ),
+    Sign(
+        r"NVIDIA driver will ignore",
+        anchor="nvidia driver will ignore",
+        example="NVRM:  information.  The 396.26 NVIDIA driver will ignore",
+    ),
+    Sign(
+        r"card is only supported (?:up to|by) the \S+ legacy drivers?",
+        anchor="card is only supported",
+        example="Your card is only supported up to the 390 legacy drivers series.",
+    ),
+)
+
+EXPLAINS = (
+    "open-module-unsupported",
+    "module-not-loaded",
+    "device-nodes-missing",
+    "no-visible-device",
+    "running-on-cpu",
+)
+
+STEPS = (
+    Step("See the card's name and device id.", ("lspci", "-nn", "-d", "10de:"), Safety.LOOK),
+    Step(
+        "Install the legacy branch that the message names, and hold it against upgrades.",
+        safety=Safety.DISRUPTIVE,
+        touches="the driver's packages",
+        undo="install the present branch again",
+        verify=("nvidia-smi",),
+    ),
+    Step(
+        "Restart.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("nvidia-smi",),
+    ),
+)

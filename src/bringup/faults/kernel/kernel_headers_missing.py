@@ -1,0 +1,109 @@
+"""The kernel headers are not installed, so the NVIDIA module cannot be built.
+
+Symptom: DKMS says "Your kernel headers for kernel ... cannot be found", the installer finds no kernel
+    source tree.
+Reason: The module is compiled on this machine against the headers of exactly the running kernel, and these
+    are absent. A new kernel came without its headers package.
+Sources: https://github.com/dkms-project/dkms
+    https://download.nvidia.com/XFree86/Linux-x86_64/435.17/README/installdriver.html
+Limits: distributions with prebuilt modules need no headers.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"(?i)kernel headers for kernel \S+ (?:cannot|can't|could not) be found",
+        anchor="kernel headers for kernel",
+        example="Error! Your kernel headers for kernel 6.8.0-60-generic cannot be found at"
+        " /lib/modules/6.8.0-60-generic/build",
+    ),
+    Sign(
+        r"since the kernel headers for this kernel do(?:es)? not seem to be installed",
+        anchor="kernel headers for this kernel",
+        example="Module build for kernel 6.1.0-18-amd64 was skipped since the kernel headers for this"
+        " kernel does not seem to be installed.",
+    ),
+    Sign(
+        r"Unable to find the kernel source tree",
+        anchor="unable to find the kernel source tree",
+        example="ERROR: Unable to find the kernel source tree for the currently running kernel.",
+    ),
+    Sign(
+        r"Missing \S+ kernel headers for module nvidia",
+        anchor="kernel headers for module nvidia",
+        example="==> ERROR: Missing 6.9.3-arch1-1 kernel headers for module nvidia/550.78.",
+    ),
+    Sign(
+        r"(?i)(?:kernel[- ]headers?|kernel-devel)\b.{0,60}(?:not (?:be )?(?:found|installed)|missing|no"
+        r" such file)",
+        anchor="kernel",
+        example="Skipping kernel-4.0.9_1. kernel-headers package not installed...",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"/lib/modules/\S+/(?:build|source)\S{0,40}: No such file or directory",
+        anchor="no such file or directory",
+        example="make: *** /lib/modules/6.1.0-18-amd64/build: No such file or directory.  Stop.",
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"(?:Unable to locate package|Couldn't find any package by (?:glob|regex)) '?linux-headers-",
+        anchor="linux-headers-",
+        example="E: Unable to locate package linux-headers-5.15.0-1057-azure",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"(?:No package|No match for argument:?|Unable to find a match:) kernel-(?:devel|headers)-",
+        anchor="kernel-",
+        example="No match for argument: kernel-devel-5.14.0-362.8.1.el9_3.x86_64",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia",),
+    ),
+)
+
+EXPLAINS = (
+    "dkms-build-failed",
+    "module-missing-for-kernel",
+    "module-missing-for-next-kernel",
+    "module-not-loaded",
+    "package-state-broken",
+    "driver-not-installed",
+)
+
+STEPS = (
+    Step("See which kernel runs.", ("uname", "-r"), Safety.LOOK),
+    Step(
+        "Install the headers of the running kernel (Debian, Ubuntu; Fedora and Red Hat: kernel-devel;"
+        " Arch: "
+        "linux-headers).",
+        ("apt-get", "install", "linux-headers-generic"),
+        Safety.SAFE,
+        needs_root=True,
+        touches="packages",
+        undo="apt-get remove of the same package",
+        verify=("dkms", "status"),
+    ),
+    Step(
+        "Build the module.",
+        ("dkms", "autoinstall"),
+        Safety.SAFE,
+        needs_root=True,
+        touches="/lib/modules of the running kernel",
+        undo="dkms uninstall of the same module and version",
+        verify=("dkms", "status"),
+    ),
+    Step(
+        "Load it.",
+        ("modprobe", "nvidia"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="modprobe -r nvidia",
+        touches="the running kernel",
+        verify=("nvidia-smi",),
+    ),
+)

@@ -1,0 +1,82 @@
+"""CUDA stopped working when the machine woke from sleep.
+
+Symptom: everything worked before sleep; afterwards CUDA says "unknown error" (999) while nvidia-smi is
+    fine.
+Reason: Over sleep the card loses its memory, and the driver saves it only when its suspend services and
+    the option NVreg_PreserveVideoMemoryAllocations are set up. Without them nvidia_uvm wakes in a broken
+    state.
+Sources: https://github.com/NixOS/nixpkgs/issues/348769
+    https://download.nvidia.com/XFree86/Linux-x86_64/435.17/README/powermanagement.html
+    https://github.com/pop-os/default-settings/pull/64
+    https://github.com/ollama/ollama/issues/5464
+Limits: without any word of sleep in the text the same error is told as `uvm-not-loaded`.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"System Power Management attempted without driver procfs suspend interface",
+        anchor="without driver procfs suspend interface",
+        example="NVRM: GPU 0000:01:00.0: PreserveVideoMemoryAllocations module parameter is set. "
+        "System Power Management attempted without driver procfs suspend interface.",
+    ),
+    Sign(
+        r"nvidia-(?:suspend|resume|hibernate)\.service: (?:Failed|Main process exited)",
+        anchor=".service: ",
+        example="nvidia-resume.service: Failed with result 'exit-code'.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"nv_pmops_(?:suspend|resume)\S{0,20} \[nvidia\] returns -\d+",
+        anchor="nv_pmops_",
+        example="nvidia 0000:01:00.0: PM: pci_pm_suspend(): nv_pmops_suspend+0x0/0x20 [nvidia] returns -5",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("uvm-not-loaded", "cuda-kernel-crash", "no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step(
+        "Stop CUDA programs (ollama, containers, notebooks), then unload the memory module.",
+        ("modprobe", "-r", "nvidia_uvm"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        undo="modprobe nvidia_uvm",
+        touches="the running kernel; CUDA programs end",
+    ),
+    Step(
+        "Load it again.",
+        ("modprobe", "nvidia_uvm"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="modprobe -r nvidia_uvm",
+        touches="the running kernel",
+        verify=("ls", "-l", "/dev/nvidia-uvm"),
+    ),
+    Step(
+        "So that it does not come back: turn on the driver's suspend services.",
+        (
+            "systemctl",
+            "enable",
+            "nvidia-suspend.service",
+            "nvidia-resume.service",
+            "nvidia-hibernate.service",
+        ),
+        Safety.SAFE,
+        needs_root=True,
+        undo="systemctl disable of the same three",
+        touches="three services",
+    ),
+    Step(
+        "And write 'options nvidia NVreg_PreserveVideoMemoryAllocations=1"
+        " NVreg_TemporaryFilePath=/var/tmp' to "
+        "/etc/modprobe.d/nvidia-sleep.conf; restart.",
+        safety=Safety.DISRUPTIVE,
+        touches="one file in /etc/modprobe.d; sleep then writes the card's memory to /var/tmp",
+        undo="delete that file",
+    ),
+)

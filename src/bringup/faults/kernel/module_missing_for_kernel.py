@@ -1,0 +1,107 @@
+"""The running kernel has no NVIDIA module.
+
+Symptom: "modprobe: FATAL: Module nvidia not found in directory /lib/modules/..."; nvidia-smi cannot
+    communicate.
+Reason: The kernel was changed and the driver's module exists only for another one: DKMS did not build it,
+    or the package with the prebuilt module for this kernel is not installed.
+Sources: https://github.com/compiler-explorer/infra/issues/1413
+    https://github.com/NVIDIA/nvidia-docker/issues/365
+    https://github.com/negativo17/nvidia-driver/issues/56
+Limits: where no driver is installed at all, `driver-not-installed` says so.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_NO_DRIVER = ("nvidia-smi: command not found", "command 'nvidia-smi' not found", "nvidia-smi: not found")
+
+SIGNS = (
+    Sign(
+        r"(?i)module '?nvidia(?:[-_](?:uvm|drm|modeset|current|open))?'? not found",
+        anchor="not found",
+        example="modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.8.0-1015-aws",
+        unless=_NO_DRIVER,
+    ),
+    Sign(
+        r"could not find module by name='nvidia",
+        anchor="could not find module by name='nvidia",
+        example="modprobe: ERROR: could not find module by name='nvidia'",
+        unless=_NO_DRIVER,
+    ),
+    Sign(
+        r"(?i)module not found: '?nvidia",
+        anchor="module not found: 'nvidia",
+        example="==> ERROR: module not found: 'nvidia'",
+    ),
+    Sign(
+        r"Failed to find module 'nvidia",
+        anchor="failed to find module 'nvidia",
+        example="systemd-modules-load[331]: Failed to find module 'nvidia-uvm'",
+    ),
+    Sign(
+        r"^nvidia(?:-\w+)?[/,]\s?\d[\w.+-]+(?::| |,)\s?added\s*$",
+        anchor="added",
+        example="nvidia-open/570.124.06: added",
+    ),
+    Sign(
+        r"Could not load UVM kernel module",
+        anchor="could not load uvm kernel module",
+        example="nvidia-docker | 2017/01/16 16:55:02 Error: Could not load UVM kernel module",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"NVIDIA kernel module (?:missing|not found)",
+        anchor="nvidia kernel module",
+        example="NVIDIA kernel module missing. Falling back to nouveau.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"nvidia(?:-\w+)?\.ko(?:\.\w+)? not found|/nvidia\.ko.{0,20}: No such file",
+        anchor="nvidia",
+        example="modinfo: ERROR: Module /usr/lib/modules/5.14.21/kernel/drivers/video/nvidia.ko not found.",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = (
+    "module-not-loaded",
+    "nouveau-in-use",
+    "uvm-not-loaded",
+    "device-nodes-missing",
+    "driver-not-installed",
+    "no-visible-device",
+    "container-runtime-missing",
+    "running-on-cpu",
+)
+
+STEPS = (
+    Step(
+        "Compare: the running kernel, and for which kernels the module was built.",
+        ("dkms", "status"),
+        Safety.LOOK,
+    ),
+    Step(
+        "Build and install the module for the running kernel.",
+        ("dkms", "autoinstall"),
+        Safety.SAFE,
+        needs_root=True,
+        touches="/lib/modules of the running kernel",
+        undo="dkms uninstall of the same module and version",
+        verify=("dkms", "status"),
+    ),
+    Step(
+        "On Ubuntu without DKMS: install the prebuilt module package of this kernel "
+        "(linux-modules-nvidia-<branch>-<flavour>).",
+        touches="one package",
+    ),
+    Step(
+        "Load it.",
+        ("modprobe", "nvidia"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="modprobe -r nvidia",
+        touches="the running kernel",
+        verify=("nvidia-smi",),
+    ),
+)

@@ -1,0 +1,95 @@
+"""The open nouveau driver holds the card, so the NVIDIA module gets none.
+
+Symptom: lspci -k shows "Kernel driver in use: nouveau"; the NVIDIA module says that another driver owns
+    the device.
+Reason: One device has one driver, and nouveau was loaded first. The NVIDIA driver needs nouveau kept away
+    at boot, also in the initramfs.
+Sources: https://github.com/NixOS/nixpkgs/issues/16711
+    https://download.nvidia.com/XFree86/Linux-x86_64/435.17/README/commonproblems.html
+Limits: the same NVRM text stands there when vfio-pci holds the card. Without an NVIDIA driver nouveau is
+    only a symptom.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_OTHERS = ("vfio-pci", "pci-stub", "nvidia-smi: command not found", "command 'nvidia-smi' not found")
+
+SIGNS = (
+    Sign(
+        r"is already bound to nouveau",
+        anchor="is already bound to nouveau",
+        example="NVRM: GPU 0000:01:00.0 is already bound to nouveau.",
+    ),
+    Sign(
+        r"Nouveau kernel driver is currently in use",
+        anchor="nouveau kernel driver is currently in use",
+        example="ERROR: The Nouveau kernel driver is currently in use by your system.  This driver is"
+        " incompatible",
+    ),
+    Sign(
+        r"NVRM: nouveau, rivafb, nvidiafb or rivatv",
+        anchor="nvrm: nouveau, rivafb",
+        example="NVRM: nouveau, rivafb, nvidiafb or rivatv ",
+        unless=("vfio-pci", "pci-stub"),
+    ),
+    Sign(
+        r"NVIDIA probe routine was not called for \d+ device",
+        anchor="probe routine was not called",
+        example="NVRM: The NVIDIA probe routine was not called for 1 device(s).",
+        certainty=Certainty.LIKELY,
+        unless=("vfio", "pci-stub"),
+    ),
+    Sign(
+        r"Kernel driver in use: nouveau",
+        anchor="kernel driver in use: nouveau",
+        example="	Kernel driver in use: nouveau",
+        needs=("nvidia",),
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"NVIDIA.{0,120}driver: nouveau\b",
+        anchor="driver: nouveau",
+        example="  Device-1: NVIDIA GA104 [GeForce RTX 3070] driver: nouveau v: kernel",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"^nouveau\s+\d{5,9}\s+[1-9]\d*",
+        anchor="nouveau",
+        example="nouveau              2306048  4",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+)
+
+EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step("See which driver holds the card.", ("lspci", "-nnk", "-d", "10de:"), Safety.LOOK),
+    Step(
+        "Write the two lines 'blacklist nouveau' and 'options nouveau modeset=0' to "
+        "/etc/modprobe.d/blacklist-nouveau.conf.",
+        touches="one file in /etc/modprobe.d",
+        undo="delete that file and rebuild the initramfs",
+        safety=Safety.DISRUPTIVE,
+    ),
+    Step(
+        "Rebuild the initramfs (Debian, Ubuntu; elsewhere: dracut --force, mkinitcpio -P).",
+        ("update-initramfs", "-u"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="the initramfs of the running kernel",
+        undo="delete the file and run it again",
+    ),
+    Step(
+        "Restart.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("nvidia-smi",),
+    ),
+)

@@ -1,0 +1,64 @@
+"""This GPU needs NVIDIA's open kernel modules, and the proprietary flavour is installed.
+
+Symptom: "requires use of the NVIDIA open kernel modules" in the kernel log; nvidia-smi says "No devices
+    were found".
+Reason: NVIDIA drives Blackwell and newer (and Grace Hopper) with the open flavour of its kernel modules
+    only. The driver's version may be new enough: only the flavour is wrong.
+Sources: https://download.nvidia.com/XFree86/Linux-aarch64/580.159.03/README/kernel_open.html
+    https://github.com/NVIDIA/open-gpu-kernel-modules/issues/862
+    https://github.com/awslabs/amazon-eks-ami/pull/2769
+    https://github.com/Start9Labs/start-technologies/issues/3465
+Limits: on Pascal, Volta and older the opposite holds, see `open-module-unsupported`.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"requires? use of the NVIDIA open kernel modules",
+        anchor="use of the nvidia open kernel modules",
+        example="NVRM: installed in this system requires use of the NVIDIA open kernel modules.",
+    ),
+    Sign(
+        r"(?i)requires? (?:the )?(?:use of )?(?:nvidia )?open (?:gpu )?kernel modules",
+        anchor="kernel modules",
+        example="NVIDIA(GPU-0): this GPU requires the open kernel modules",
+        needs=("nvrm",),
+    ),
+)
+
+EXPLAINS = (
+    "gsp-firmware-failed",
+    "gpu-too-new-for-driver",
+    "module-not-loaded",
+    "device-nodes-missing",
+    "no-visible-device",
+    "running-on-cpu",
+)
+
+STEPS = (
+    Step(
+        "See the flavour that is installed: 'Dual MIT/GPL' is open, 'NVIDIA' is proprietary.",
+        ("modinfo", "-F", "license", "nvidia"),
+        Safety.LOOK,
+    ),
+    Step(
+        "Install the open flavour of the same branch (Ubuntu: nvidia-driver-<branch>-open; Debian and"
+        " Fedora: "
+        "nvidia-open; Arch: nvidia-open).",
+        safety=Safety.DISRUPTIVE,
+        touches="the driver's packages",
+        undo="install the proprietary flavour again",
+        verify=("modinfo", "-F", "license", "nvidia"),
+    ),
+    Step(
+        "Restart.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("nvidia-smi",),
+    ),
+)

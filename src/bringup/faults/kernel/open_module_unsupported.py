@@ -1,0 +1,67 @@
+"""The open kernel modules are installed, and this GPU is too old for them.
+
+Symptom: "not supported by open nvidia.ko because it does not include the required GPU System Processor
+    (GSP)".
+Reason: The open flavour drives only GPUs with a GSP: Turing (RTX 20, GTX 16) and newer. Pascal, Volta and
+    older need the proprietary flavour, from the 580 branch or an older one.
+Sources: https://github.com/NVIDIA/open-gpu-kernel-modules/issues/322
+    https://github.com/NVIDIA/open-gpu-kernel-modules/issues/230
+    https://download.nvidia.com/XFree86/Linux-aarch64/580.159.03/README/kernel_open.html
+Limits: before branch 560 the open flavour also refused GeForce cards with a GSP unless told otherwise.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"is not supported by open\b",
+        anchor="is not supported by open",
+        example="NVRM: installed in this system is not supported by open",
+    ),
+    Sign(
+        r"because it does not include the required GPU",
+        anchor="does not include the required gpu",
+        example="NVRM: nvidia.ko because it does not include the required GPU",
+    ),
+    Sign(
+        r"Open nvidia\.ko is only ready for use on Data Center GPUs",
+        anchor="open nvidia.ko is only ready",
+        example="NVRM: Open nvidia.ko is only ready for use on Data Center GPUs.",
+    ),
+)
+
+EXPLAINS = (
+    "gsp-firmware-failed",
+    "gpu-too-new-for-driver",
+    "gpu-too-old-for-driver",
+    "module-not-loaded",
+    "device-nodes-missing",
+    "no-visible-device",
+    "running-on-cpu",
+)
+
+STEPS = (
+    Step(
+        "See the flavour that is installed: 'Dual MIT/GPL' is open, 'NVIDIA' is proprietary.",
+        ("modinfo", "-F", "license", "nvidia"),
+        Safety.LOOK,
+    ),
+    Step(
+        "Install the proprietary flavour (Ubuntu: nvidia-driver-580 without -open; run file: not"
+        " -m=kernel-open).",
+        safety=Safety.DISRUPTIVE,
+        touches="the driver's packages",
+        undo="install the open flavour again",
+        verify=("modinfo", "-F", "license", "nvidia"),
+    ),
+    Step(
+        "Restart.",
+        ("systemctl", "reboot"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running programs end",
+        verify=("nvidia-smi",),
+    ),
+)

@@ -1,0 +1,107 @@
+"""Secure Boot refuses the NVIDIA module because its signature is not trusted.
+
+Symptom: "Key was rejected by service", "Required key not available", or "Operation not permitted" beside
+    "Lockdown:".
+Reason: With Secure Boot on, the kernel loads only modules signed by a key that it trusts. The module was
+    built here and signed with a key that nobody enrolled, or not signed at all.
+Sources: https://docs.kernel.org/admin-guide/module-signing.html
+    https://wiki.ubuntu.com/UEFI/SecureBoot/Signing
+    https://github.com/NVIDIA/gpu-driver-container/issues/44
+Limits: "module verification failed ... tainting kernel" alone is a note: the module was loaded.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"'?nvidia[\w-]{0,24}(?:\.ko)?'?:? .{0,40}Key was rejected by service",
+        anchor="key was rejected by service",
+        example="modprobe: ERROR: could not insert 'nvidia': Key was rejected by service",
+    ),
+    Sign(
+        r"Key was rejected by service",
+        anchor="key was rejected by service",
+        example="insmod: ERROR: could not insert module nvidia.ko: Key was rejected by service",
+        needs=("nvidia",),
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)nvidia.{0,60}required key not available",
+        anchor="required key not available",
+        example="modprobe: ERROR: could not insert 'nvidia_drm': Required key not available",
+    ),
+    Sign(
+        r"Lockdown: .{0,40}unsigned module loading is restricted",
+        anchor="unsigned module loading is restricted",
+        example="Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7",
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"Loading of (?:unsigned module|module with unavailable key) is rejected",
+        anchor="is rejected",
+        example="Loading of module with unavailable key is rejected",
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"Secure boot is enabled on this system, so this is likely because it was not signed",
+        anchor="secure boot is enabled on this system",
+        example="ERROR: The kernel module failed to load. Secure boot is enabled on this system, so"
+        " this is likely because it was not signed",
+    ),
+    Sign(
+        r"PKCS#7 signature not signed with a trusted key",
+        anchor="pkcs#7 signature not signed",
+        example="PKCS#7 signature not signed with a trusted key",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia-smi has failed",),
+        unless=("nvrm:", "nvlink core is being initialized"),
+    ),
+    Sign(
+        r"SecureBoot enabled",
+        anchor="secureboot enabled",
+        example="SecureBoot enabled",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia-smi has failed", "installed"),
+        unless=("nvrm:", "not found in directory", "nouveau", "no such device"),
+    ),
+)
+
+EXPLAINS = (
+    "module-not-loaded",
+    "module-missing-for-kernel",
+    "nouveau-in-use",
+    "uvm-not-loaded",
+    "device-nodes-missing",
+    "no-visible-device",
+    "running-on-cpu",
+)
+
+STEPS = (
+    Step("See whether Secure Boot is on.", ("mokutil", "--sb-state"), Safety.LOOK),
+    Step(
+        "Ubuntu, and the cheapest: use the modules that Ubuntu signed (package"
+        " linux-modules-nvidia-<branch>-generic) "
+        "instead of DKMS.",
+        touches="packages",
+        verify=("modinfo", "-F", "signer", "nvidia"),
+    ),
+    Step(
+        "Or enrol the key that DKMS signs with; choose a password, restart, and confirm in the blue screen.",
+        ("mokutil", "--import", "/var/lib/shim-signed/mok/MOK.der"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="the firmware's list of trusted keys",
+        undo="mokutil --delete of the same file",
+        verify=("mokutil", "--list-enrolled"),
+    ),
+    Step(
+        "Or turn Secure Boot off in the firmware setup; what it gives up: anything with root may then"
+        " replace the kernel.",
+        safety=Safety.RISKY,
+        touches="the firmware setup",
+        undo="turn it on again",
+        verify=("nvidia-smi",),
+    ),
+)

@@ -1,0 +1,78 @@
+"""CUDA cannot start because nvidia_uvm's heterogeneous memory management (HMM) fails on this kernel.
+
+Symptom: cuInit returns 3 (not initialized) with driver 570 or newer, while nvidia-smi and the modules look
+    healthy.
+Reason: The memory module sets up HMM when CUDA starts, and on some kernels and machines this setup fails.
+    CUDA works once that feature is turned off.
+Sources: https://github.com/ollama/ollama/issues/11593
+    https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/index.html
+    https://github.com/wilicc/gpu-burn/issues/133
+Limits: the same number comes from a missing nvidia_uvm and from a process that forked after using CUDA.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_OTHERS = ("forked subprocess", "cannot re-initialize cuda", "version mismatch", "couldn't communicate")
+
+SIGNS = (
+    Sign(
+        r"(?:cuInit err|init failure|cuInit.{0,30}(?:returned|failed.{0,10}with"
+        r"|error))[:= ]{0,3}\(?3\b(?!\d)",
+        anchor="3",
+        example="Unable to load cudart library libcuda.so.575.57.08: cuda driver library init failure: 3",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"failed to initialize CUDA: initialization error",
+        anchor="failed to initialize cuda: initialization error",
+        example="ggml_cuda_init: failed to initialize CUDA: initialization error",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"failed call to cuInit: .{0,40}CUDA_ERROR_NOT_INITIALIZED",
+        anchor="cuda_error_not_initialized",
+        example="failed call to cuInit: CUDA_ERROR_NOT_INITIALIZED: initialization error",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"CUDA driver initialization failed, you might not have a CUDA gpu",
+        anchor="cuda driver initialization failed",
+        example="RuntimeError: CUDA driver initialization failed, you might not have a CUDA gpu.",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+)
+
+EXPLAINS = ("uvm-not-loaded", "no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step("See that the memory module is loaded.", ("lsmod",), Safety.LOOK),
+    Step("See whether HMM is on.", ("cat", "/sys/module/nvidia_uvm/parameters/uvm_disable_hmm"), Safety.LOOK),
+    Step(
+        "Write the line 'options nvidia_uvm uvm_disable_hmm=1' to /etc/modprobe.d/nvidia-uvm-hmm.conf.",
+        touches="one file in /etc/modprobe.d",
+        undo="delete that file",
+    ),
+    Step(
+        "Stop CUDA programs and unload the memory module.",
+        ("modprobe", "-r", "nvidia_uvm"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        undo="modprobe nvidia_uvm",
+        touches="the running kernel",
+    ),
+    Step(
+        "Load it again.",
+        ("modprobe", "nvidia_uvm"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="modprobe -r nvidia_uvm",
+        touches="the running kernel",
+        verify=("cat", "/sys/module/nvidia_uvm/parameters/uvm_disable_hmm"),
+    ),
+)

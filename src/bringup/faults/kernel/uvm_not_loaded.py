@@ -1,0 +1,107 @@
+"""The memory module nvidia_uvm is not loaded or does not work, so CUDA cannot start.
+
+Symptom: nvidia-smi is fine, CUDA fails with error 999 "unknown error" when a program starts.
+Reason: CUDA needs /dev/nvidia-uvm, which nvidia-smi does not. Without a display server nothing loads
+    nvidia_uvm at boot, and after sleep it can be there and broken.
+Sources: https://github.com/ollama/ollama/issues/5453
+    https://github.com/gorgonia/cu/issues/2
+    https://github.com/pytorch/pytorch/issues/49081
+Limits: right after sleep the same error is `lost-after-suspend`; the cure is the same reload.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_SLEEP = (
+    "after suspend",
+    "after resum",
+    "after sleep",
+    "systemd-sleep",
+    "pm: suspend",
+    "waking from",
+    "wake from",
+)
+
+SIGNS = (
+    Sign(
+        r"(?:cuInit err|nvcuda init failure|library init failure|cuInit.{0,30}(?:returned"
+        r"|failed.{0,10}with|error)|init failed)[:= ]{0,3}\(?999\b",
+        anchor="999",
+        example='level=DEBUG source=gpu.go:517 msg="Unable to load nvcuda" error="nvcuda init failure: 999"',
+        certainty=Certainty.LIKELY,
+        unless=_SLEEP,
+    ),
+    Sign(
+        r"CUDA unknown error - this may be due to an incorrectly set up environment",
+        anchor="cuda unknown error",
+        example="UserWarning: CUDA initialization: CUDA unknown error - this may be due to an"
+        " incorrectly set up environment",
+        certainty=Certainty.LIKELY,
+        unless=_SLEEP,
+    ),
+    Sign(
+        r"CUDA_ERROR_UNKNOWN",
+        anchor="cuda_error_unknown",
+        example="failed call to cuInit: CUDA_ERROR_UNKNOWN: unknown error",
+        certainty=Certainty.LIKELY,
+        unless=_SLEEP,
+    ),
+    Sign(
+        r"(?i)(?:failed to initialize cuda|cudaGetDeviceCount.{0,40}|cuda init\w*.{0,30}):"
+        r" ?(?:\(?999\)?:? ?)?unknown error",
+        anchor="unknown error",
+        example="ggml_cuda_init: failed to initialize CUDA: unknown error",
+        certainty=Certainty.LIKELY,
+        unless=_SLEEP,
+    ),
+    Sign(
+        r"^panic: Unknown$",
+        anchor="panic: unknown",
+        example="panic: Unknown",
+        certainty=Certainty.LIKELY,
+        needs=("/cu.", "nvidia"),
+    ),
+    Sign(
+        r"(?:access|stat|open(?:ing|at)?)\b.{0,40}/dev/nvidia-uvm\b.{0,60}(?i:no such file|ENOENT)",
+        anchor="/dev/nvidia-uvm",
+        example="ls: cannot access '/dev/nvidia-uvm': No such file or directory",
+    ),
+)
+
+EXPLAINS = ("no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step("See whether it is loaded.", ("lsmod",), Safety.LOOK),
+    Step(
+        "Load it and make its device file.",
+        ("nvidia-modprobe", "-u", "-c=0"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="modprobe -r nvidia_uvm",
+        touches="the running kernel, /dev",
+        verify=("ls", "-l", "/dev/nvidia-uvm"),
+    ),
+    Step(
+        "Loaded and still 999: stop what uses it, unload it and load it again.",
+        ("modprobe", "-r", "nvidia_uvm"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        undo="modprobe nvidia_uvm",
+        touches="the running kernel; CUDA programs end",
+    ),
+    Step(
+        "Load it again.",
+        ("modprobe", "nvidia_uvm"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="modprobe -r nvidia_uvm",
+        touches="the running kernel",
+        verify=("ls", "-l", "/dev/nvidia-uvm"),
+    ),
+    Step(
+        "To have it at each boot, write the line nvidia_uvm to /etc/modules-load.d/nvidia-uvm.conf.",
+        touches="one file",
+        undo="delete that file",
+    ),
+)

@@ -1,0 +1,84 @@
+"""The fabric manager of an NVSwitch machine does not run, so CUDA cannot start.
+
+Symptom: CUDA error 802 "system not yet initialized" on SXM cards although nvidia-smi is fine; the service
+    failed.
+Reason: Cards behind NVSwitch are joined by the nvidia-fabricmanager service before CUDA may use them, and
+    it must be of exactly the driver's version. It is not installed, not running, or of another version.
+Sources: https://docs.nvidia.com/datacenter/tesla/fabric-manager-user-guide/index.html
+    https://github.com/pytorch/pytorch/issues/35710
+    https://github.com/aws-samples/aws-deep-learning-ami-ubuntu-dcv-desktop/issues/33
+Limits: on a machine without NVSwitch the service ends with NV_WARN_NOTHING_TO_DO, which is healthy.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"[Ff]abric manager NVIDIA GPU driver interface version \S+ don't match with driver version",
+        anchor="don't match with driver version",
+        example="fabric manager NVIDIA GPU driver interface version 550.127.05 don't match with driver"
+        " version 550.120.",
+    ),
+    Sign(
+        r"(?i)system not yet initialized",
+        anchor="system not yet initialized",
+        example="ggml_cuda_init: failed to initialize CUDA: system not yet initialized",
+    ),
+    Sign(
+        r"cudaErrorSystemNotReady",
+        anchor="cudaerrorsystemnotready",
+        example="CUDA error at bandwidthTest.cu:256 code=802(cudaErrorSystemNotReady)"
+        ' "cudaSetDevice(currentDevice)"',
+    ),
+    Sign(
+        r"CUDA_ERROR_SYSTEM_NOT_READY",
+        anchor="cuda_error_system_not_ready",
+        example="RuntimeError: cuInit failed: CUDA_ERROR_SYSTEM_NOT_READY",
+    ),
+    Sign(
+        r"(?:cuInit err|init failure|CUDA error|Error|error code)[: =]{1,3}\(?802\b",
+        anchor="802",
+        example="nvcuda init failure: 802",
+    ),
+    Sign(
+        r"nvidia-fabricmanager/socket: no such file",
+        anchor="nvidia-fabricmanager/socket",
+        example="open /run/nvidia-fabricmanager/socket: no such file or directory",
+    ),
+    Sign(
+        r"nvidia-fabricmanager\.service: Failed with result|nvidia-fabricmanager\.service: Control"
+        r" process exited.{0,40}FAILURE",
+        anchor="nvidia-fabricmanager.service:",
+        example="nvidia-fabricmanager.service: Failed with result 'exit-code'.",
+        unless=("nv_warn_nothing_to_do",),
+    ),
+    Sign(
+        r"Fabric\s*State\s*:\s*In Progress",
+        anchor="in progress",
+        example="        Fabric State : In Progress",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step("See what the service says.", ("systemctl", "status", "nvidia-fabricmanager.service"), Safety.LOOK),
+    Step(
+        "Install the fabric manager of exactly the driver's version, from the repository that the driver"
+        " came from.",
+        touches="one package",
+        verify=("systemctl", "status", "nvidia-fabricmanager.service"),
+    ),
+    Step(
+        "Start it now and at each boot.",
+        ("systemctl", "enable", "--now", "nvidia-fabricmanager.service"),
+        Safety.SAFE,
+        needs_root=True,
+        undo="systemctl disable --now nvidia-fabricmanager.service",
+        touches="one service",
+        verify=("nvidia-smi", "-q", "-d", "FABRIC"),
+    ),
+)
