@@ -37,11 +37,6 @@ def test_messages_hold_everything_but_the_reasoning() -> None:
     )
 
 
-def test_an_answer_without_a_word_is_not_sent_but_its_question_is() -> None:
-    stopped = Conversation().asked("one").answered(Turn(Role.ASSISTANT, "", ending=Ending.STOPPED))
-    assert stopped.asked("two").messages() == ((Role.USER, "one"), (Role.USER, "two"))
-
-
 def test_dropping_takes_whole_exchanges_from_the_front_and_never_the_last() -> None:
     conversation = talk(("one", "1"), ("two", "2")).asked("three")
     shorter = conversation.without_oldest()

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bringup.actions.conversation import Conversation, Ending, Role, Turn
 from bringup.errors import FileTrouble, WrongUse
-from bringup.machine import files, paths
+from bringup.machine import clock, files, paths
 from bringup.machine.folders import Folders
 
 SCHEMA: Final = 1
@@ -44,6 +44,20 @@ def chat_path(folders: Folders, name: str) -> str:
     if "/" in name or name.startswith("~"):
         return paths.absolute(name)
     return paths.join_foreign(folders.chats, name if name.endswith(_SUFFIX) else name + _SUFFIX)
+
+
+def list_chats(folders: Folders) -> tuple[str, ...]:
+    """Names of the saved conversations, sorted."""
+    names = files.list_names(folders.chats)
+    return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
+
+
+def unused_name(folders: Folders) -> str:
+    """A name by the clock that no saved conversation has: `2026-11-24 06.41.03`."""
+    stem = clock.local_time_text(clock.wall_s()).replace(":", ".")
+    taken = set(list_chats(folders))
+    names = (stem, *(f"{stem} {number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
 
 
 def save_chat(path: str, chat: SavedChat) -> None:

@@ -57,13 +57,9 @@ class Conversation:
     turns: tuple[Turn, ...] = ()
 
     def messages(self) -> tuple[tuple[Role, str], ...]:
-        """What the model is to be sent: the system prompt and all turns, without their reasoning.
-
-        An answer of which nothing was said (stopped or lost before its first word) is left out together
-        with nothing else: its question stays.
-        """
+        """What the model is to be sent: the system prompt and all turns, without their reasoning."""
         head = ((Role.SYSTEM, self.system),) if self.system else ()
-        return (*head, *((turn.role, turn.text) for turn in self.turns if turn.text))
+        return (*head, *((turn.role, turn.text) for turn in self.turns))
 
     def asked(self, text: str) -> Conversation:
         """With one more question."""

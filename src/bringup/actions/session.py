@@ -1,0 +1,173 @@
+"""An engine held open for a talk: started, restarted with another window or model, ended with its cause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from bringup.actions.preparation import EngineWishes, Preparation, Surroundings, prepare
+from bringup.engine.answers import EngineInfo
+from bringup.engine.api import EngineApi
+from bringup.engine.exits import EngineStopped, ExitKind
+from bringup.engine.loading import LoadProgress
+from bringup.engine.server import RunningEngine, start_engine
+from bringup.errors import BringupError, WrongUse
+from bringup.machine import clock
+from bringup.store.local import LocalModel
+
+_PORT_TRIES = 4
+_DEATH_IS_SEEN_WITHIN_S = 2.0
+
+
+class SessionWatcher(Protocol):
+    """What a face is told while an engine is started."""
+
+    def prepared(self, preparation: Preparation) -> None:
+        """What will be started."""
+
+    def loading(self, progress: LoadProgress) -> None:
+        """Told about ten times a second until the engine is ready."""
+
+    def ready(self, preparation: Preparation, info: EngineInfo) -> None:
+        """It answers; `info` is in its own words."""
+
+    def fell_back(self) -> None:
+        """The wished change failed and the engine before it is started again."""
+
+
+class EngineSession:
+    """One engine at a time. Use it as a context manager: leaving the block stops the engine."""
+
+    def __init__(
+        self, model: LocalModel, wishes: EngineWishes, surroundings: Surroundings, watcher: SessionWatcher
+    ) -> None:
+        """Prepares and starts; the engine answers when this returns.
+
+        Raises:
+            BringupError: the model cannot be read, does not fit, or the engine does not start.
+        """
+        self._surroundings = surroundings
+        self._watcher = watcher
+        self._wishes = wishes
+        self.model = model
+        self._preparation, self._engine, self._info = self._start(model, wishes)
+
+    @property
+    def api(self) -> EngineApi:
+        """The engine's API."""
+        return self._engine.api()
+
+    @property
+    def n_ctx(self) -> int:
+        """The context window in tokens, as the engine itself says."""
+        return self._info.n_ctx
+
+    @property
+    def alias(self) -> str:
+        """The model's name in the API."""
+        return self._preparation.settings.alias
+
+    @property
+    def preparation(self) -> Preparation:
+        """What the engine was started with."""
+        return self._preparation
+
+    @property
+    def info(self) -> EngineInfo:
+        """The engine in its own words."""
+        return self._info
+
+    def poll(self) -> BringupError | None:
+        """Why the engine ended, `None` while it lives."""
+        reason = self._engine.poll()
+        return None if reason is None else EngineStopped(reason)
+
+    def why_ended(self) -> BringupError | None:
+        """As `poll`, but waits a moment: a connection breaks before its process is gone."""
+        until_s = clock.monotonic_s() + _DEATH_IS_SEEN_WITHIN_S
+        while (cause := self.poll()) is None and clock.monotonic_s() < until_s:
+            clock.sleep_s(0.05)
+        return cause
+
+    def larger_n_ctx(self) -> int | None:
+        """The next larger window worth offering: twice this one, at most what the model was trained for."""
+        trained = self._preparation.plan.n_ctx_train
+        larger = min(2 * self.n_ctx, trained) if trained else 2 * self.n_ctx
+        return larger if larger > self.n_ctx else None
+
+    def restart(self, *, n_ctx: int | None = None) -> None:
+        """Start the engine anew, with another window where one is given.
+
+        Raises:
+            BringupError: it could not be; the engine before it runs again, if that could be.
+        """
+        self._change(self.model, replace(self._wishes, n_ctx=n_ctx or self._wishes.n_ctx))
+
+    def change_model(self, model: LocalModel) -> None:
+        """Run another model; the alias and window that were asked for belonged to the old one.
+
+        Raises:
+            BringupError: as `restart`.
+        """
+        self._change(model, replace(self._wishes, n_ctx=None, alias=None))
+
+    def close(self) -> None:
+        """Stop the engine."""
+        self._engine.stop()
+
+    def __enter__(self) -> Self:
+        """The session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the engine."""
+        self.close()
+
+    def _change(self, model: LocalModel, wishes: EngineWishes) -> None:
+        # Stopped first: two models at once may not fit, and the plan counts what is free.
+        self._engine.stop()
+        try:
+            started = self._start(model, wishes)
+        except BringupError:
+            self._watcher.fell_back()
+            self._preparation, self._engine, self._info = self._start(self.model, self._wishes)
+            raise
+        self._preparation, self._engine, self._info = started
+        self.model, self._wishes = model, wishes
+
+    def _start(
+        self, model: LocalModel, wishes: EngineWishes
+    ) -> tuple[Preparation, RunningEngine, EngineInfo]:
+        for tries_left in reversed(range(_PORT_TRIES)):
+            preparation = prepare(model, wishes, self._surroundings)
+            self._watcher.prepared(preparation)
+            engine = launch(preparation)
+            try:
+                info = engine.wait_ready(self._watcher.loading)
+            except EngineStopped as stopped:
+                if stopped.reason.kind is ExitKind.PORT_TAKEN and wishes.may_move_port and tries_left:
+                    continue
+                raise
+            except BaseException:
+                engine.stop()
+                raise
+            self._watcher.ready(preparation, info)
+            return preparation, engine, info
+        raise WrongUse("every port that was tried was taken in the same moment", reference="port-in-use")
+
+
+def launch(preparation: Preparation) -> RunningEngine:
+    """Start what was prepared; it is loading when this returns."""
+    return start_engine(
+        preparation.build,
+        preparation.settings,
+        log_path=preparation.log_path,
+        environment=preparation.environment.variables,
+        memory_limit_bytes=preparation.plan.memory_limit_bytes,
+    )

@@ -1,0 +1,204 @@
+"""The chat in the terminal: reads what is typed, shows what is answered, lets the user decide.
+
+The program ends when the user says so. An answer that is stopped, cut off, refused or lost with its engine
+leaves the conversation standing and is called what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bringup.actions.answer import Answer, AnswerOptions, AnswerStream, count_tokens
+from bringup.actions.conversation import Conversation, Ending, Role, WindowWatch
+from bringup.actions.session import EngineSession
+from bringup.engine.answers import ContentDelta, ContextFull, EngineGone, PromptProgress, ReasoningDelta
+from bringup.errors import BringupError
+from bringup.faces.cli.chat_input import ChatInput
+from bringup.faces.cli.chat_trouble import Choice, ask_about_death, ask_about_window
+from bringup.faces.render.answer import AnswerPainter, usage_line
+from bringup.faces.render.chat import window_notice
+from bringup.faces.render.console import Console, Style, Styled
+from bringup.faces.render.errors import render_error
+from bringup.faces.render.format import format_count
+
+_ENDINGS = {
+    Ending.STOPPED: "(stopped)",
+    Ending.LIMIT: "(stopped at the limit that --max-tokens sets)",
+    Ending.CUT_OFF: "(cut off: the stream ended before the answer did)",
+    Ending.ENGINE_DIED: "(cut off: the engine ended before the answer did)",
+}
+
+
+class Talk:
+    """The conversation with a running engine: asks, paints, and settles what goes wrong."""
+
+    def __init__(
+        self, console: Console, session: EngineSession, source: ChatInput, options: AnswerOptions
+    ) -> None:
+        """The session is open already."""
+        self.console = console
+        self.session = session
+        self.conversation = Conversation()
+        self._source = source
+        self._options = options
+        self._watch = WindowWatch()
+
+    def ask(self, text: str) -> None:
+        """Ask a question and bring it to an end: an answer, or a choice of the user."""
+        self.conversation = self.conversation.asked(text)
+        choice = self._answer_once()
+        while choice is not None:
+            if choice is Choice.KEEP:
+                self.conversation = self.conversation.without_last_question()
+                return
+            before = self.conversation
+            try:
+                self._follow(choice)
+            except BringupError as problem:
+                self.conversation = before
+                self.show_error(problem)
+                choice = self._ask_again()
+            else:
+                choice = self._answer_once()
+
+    def forget(self) -> None:
+        """Begin anew; the system prompt stays."""
+        self.conversation = Conversation(self.conversation.system)
+        self._watch = WindowWatch()
+
+    def show_error(self, problem: BringupError) -> None:
+        """Say what went wrong."""
+        for line in render_error(problem):
+            self.console.line(*line)
+
+    def _answer_once(self) -> Choice | None:
+        """One try at the last question; what the user chose where it did not end in an answer."""
+        stream = AnswerStream(self.session.api, self.conversation, self._options)
+        painter = AnswerPainter(self.console)
+        try:
+            self._paint(stream, painter)
+        except KeyboardInterrupt:
+            stream.stop()
+        except ContextFull as problem:
+            return self._ask_about_window(f"This does not fit: {problem.message}.")
+        except EngineGone as problem:
+            return self._ask_about_death(problem)
+        except BringupError as problem:
+            self.show_error(problem)
+            self.conversation = self.conversation.without_last_question()
+            return None
+        painter.finish()
+        return self._settle(stream.answer)
+
+    def _paint(self, stream: AnswerStream, painter: AnswerPainter) -> None:
+        for event in stream.events():
+            match event:
+                case ContentDelta(text):
+                    self.console.end_status()
+                    painter.content(text)
+                case ReasoningDelta(text):
+                    self.console.end_status()
+                    painter.reasoning(text)
+                case PromptProgress(done, total) if done < total:
+                    self.console.status(
+                        f"reading the prompt, {format_count(done)} of {format_count(total)} tokens"
+                    )
+                case _:
+                    pass
+
+    def _settle(self, answer: Answer) -> Choice | None:
+        """Keep the answer, say how it ended and how full the window is."""
+        if answer.turn.ending is Ending.CUT_OFF and self.session.poll() is not None:
+            answer = replace(answer, turn=replace(answer.turn, ending=Ending.ENGINE_DIED))
+        if said := _ENDINGS.get(answer.turn.ending):
+            self.console.line(Styled(said, Style.YELLOW))
+        if answer.turn.text or answer.turn.ending is Ending.WHOLE:
+            self.conversation = self.conversation.answered(answer.turn)
+        if answer.turn.ending is Ending.ENGINE_DIED:
+            return self._ask_about_death(answer.problem)
+        self._say_usage(answer)
+        if self.conversation.turns[-1].role is Role.USER and answer.turn.ending is not Ending.WINDOW:
+            self.conversation = self.conversation.without_last_question()
+            self.console.line(Styled("(nothing was answered: the question is taken back)", Style.YELLOW))
+        if answer.turn.ending is Ending.WINDOW:
+            return self._ask_about_window(
+                "The context window is full: the answer above ends here, unfinished."
+            )
+        return None
+
+    def _say_usage(self, answer: Answer) -> None:
+        used = answer.n_used_tokens or self._count()
+        if used is None:
+            return
+        n_ctx = self.session.n_ctx
+        timings = answer.timings
+        if answer.usage is not None:
+            line = usage_line(
+                n_answer_tokens=answer.usage.completion_tokens,
+                rate_tokens_per_s=timings.predicted_per_second if timings else None,
+                n_used_tokens=used,
+                n_ctx=n_ctx,
+                n_reused_tokens=timings.cached_tokens if timings else 0,
+                width_columns=self.console.note_terminal.width_columns,
+            )
+            self.console.line(Styled(line, Style.DIM))
+        if (reached := self._watch.notice(used_tokens=used, n_ctx=n_ctx)) is not None:
+            self.console.line(Styled(window_notice(reached, n_ctx=n_ctx), Style.YELLOW))
+
+    def _count(self) -> int | None:
+        """Tokens of the conversation as the engine counts them; `None` when it does not answer."""
+        try:
+            return count_tokens(self.session.api, self.conversation)
+        except BringupError:
+            return None
+
+    def _ask_about_window(self, why: str) -> Choice:
+        self.console.end_status()
+        return ask_about_window(
+            self.console,
+            self._source,
+            why=why,
+            can_drop=self.conversation.n_exchanges > 1,
+            larger_n_ctx=self.session.larger_n_ctx(),
+        )
+
+    def _ask_about_death(self, problem: BringupError | None) -> Choice:
+        self.console.end_status()
+        cause = self.session.why_ended() or problem
+        if cause is not None:
+            self.show_error(cause)
+        return ask_about_death(self.console, self._source)
+
+    def _ask_again(self) -> Choice:
+        """What was chosen could not be done: the same question, if it still is the same."""
+        if self.session.poll() is not None:
+            return self._ask_about_death(None)
+        return self._ask_about_window("The context window is still full.")
+
+    def _follow(self, choice: Choice) -> None:
+        """Do what was chosen, so that the last question can be asked again."""
+        self.conversation = self.conversation.without_last_answer()
+        match choice:
+            case Choice.DROP:
+                self._drop_oldest()
+            case Choice.NEW:
+                self.conversation = replace(self.conversation, turns=self.conversation.turns[-1:])
+                self._watch = WindowWatch()
+            case Choice.LARGER:
+                self.session.restart(n_ctx=self.session.larger_n_ctx())
+            case _:
+                self.session.restart()
+
+    def _drop_oldest(self) -> None:
+        """Drop whole exchanges until half of the window is free for what comes."""
+        before = self.conversation.n_exchanges
+        while (shorter := self.conversation.without_oldest()) is not None:
+            self.conversation = shorter
+            if count_tokens(self.session.api, shorter) <= self.session.n_ctx // 2:
+                break
+        dropped = before - self.conversation.n_exchanges
+        self._watch = WindowWatch()
+        self.console.line(
+            f"Dropped the oldest {dropped} of {before} questions with their answers: "
+            "the model no longer sees them."
+        )

@@ -1,0 +1,54 @@
+"""What the chat says beside the answers: the model that runs, the window, the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bringup.faces.cli.chat_commands import HELP
+from bringup.faces.render.format import format_bytes, format_count, format_percent, pad
+
+
+@dataclass(frozen=True, slots=True)
+class WindowShare:
+    """One filler of the context window: its name and tokens."""
+
+    name: str
+    n_tokens: int
+
+
+def help_lines() -> tuple[str, ...]:
+    """The commands and keys of the chat."""
+    width = max(len(keys) for keys, _ in HELP) + 2
+    return tuple(f"  {pad(keys, width)}{meaning}".rstrip() for keys, meaning in HELP)
+
+
+def model_line(*, alias: str, engine: str, n_ctx: int, memory_bytes: int, width_columns: int) -> str:
+    """`smollm2-135m · embedded 2026.10 · context 8,192 tokens · 0.6 GiB planned`, or shorter."""
+    parts = [alias, engine, f"context {format_count(n_ctx)} tokens", f"{format_bytes(memory_bytes)} planned"]
+    while len(line := " · ".join(parts)) > width_columns and len(parts) > 2:
+        parts.pop(1 if len(parts) == 4 else -1)
+    return line
+
+
+def context_lines(shares: Sequence[WindowShare], *, n_ctx: int) -> tuple[str, ...]:
+    """The context window's fillers, one a line, then what is free."""
+    used = sum(share.n_tokens for share in shares)
+    rows = [*shares, WindowShare("free", max(0, n_ctx - used))]
+    name_width = max(len(row.name) for row in rows)
+    count_width = max(len(format_count(row.n_tokens)) for row in rows)
+    return (
+        f"context window: {format_count(n_ctx)} tokens, {format_percent(used / n_ctx)} used",
+        *(
+            f"  {pad(row.name, name_width)}  {pad(format_count(row.n_tokens), count_width, right=True)}"
+            for row in rows
+        ),
+    )
+
+
+def window_notice(reached_pct: int, *, n_ctx: int) -> str:
+    """Said once at 75 % and once at 90 %."""
+    return (
+        f"The context window is {reached_pct} % full ({format_count(n_ctx)} tokens). "
+        "When it is full you choose: drop the oldest turns, start anew, or a larger window (/context TOKENS)."
+    )
