@@ -160,9 +160,8 @@ class PartialData:
         with file_errors("write", self.path):
             os.fsync(self._descriptor)
 
-
     def restrict_to_reading(self) -> None:
-        """Give the file the mode of a finished one: nobody writes into it, others may read it (0444 by umask)."""
+        """Give the file the mode of a finished one: nobody writes into it."""
         with file_errors("change the mode of", self.path):
             os.fchmod(self._descriptor, 0o444)
 

@@ -54,13 +54,17 @@ def resolve(host: str, *, limit_s: float) -> tuple[str, ...] | NotReached:
             found.append(tuple(dict.fromkeys(str(answer[4][0]) for answer in answers)))
         except (OSError, UnicodeError) as problem:
             found.append(
-                NotReached(f"the name {host} is not known ({getattr(problem, 'strerror', None) or problem})")
+                NotReached(f"its name is not known ({_words(problem)})")
             )
 
     asker = threading.Thread(target=ask, daemon=True)
     asker.start()
     asker.join(limit_s)
-    return found[0] if found else NotReached(f"no answer about the name {host} within {limit_s:g} s")
+    return found[0] if found else NotReached(f"no answer about its name within {limit_s:g} s")
+
+
+def _words(problem: Exception) -> str:
+    return str(getattr(problem, "strerror", None) or problem).lower()
 
 
 def is_public(address: str) -> bool:

@@ -84,3 +84,13 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def remove_empty_folders(folder: str, *, below: str) -> None:
+    """Remove a folder and those above it while they are empty; `below` and what is outside stay."""
+    while os.path.realpath(folder).startswith(os.path.realpath(below) + os.sep):
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return
+        folder = os.path.dirname(folder)

@@ -76,7 +76,7 @@ def look_up(name: ShortName) -> tuple[CatalogueEntry, HubName]:
     raise WrongUse(
         f"no model is called {whole!r} here",
         context=(f"nearest short names: {', '.join(nearest(whole))}",),
-        hint="Name a repository (user/repo), a path or an https address; `bringup models --catalogue` lists short names.",
+        hint="`bringup models --catalogue` lists short names; user/repo or a path do as well.",
         reference="unknown-model",
     )
 

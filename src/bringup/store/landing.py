@@ -76,7 +76,8 @@ class Landing:
             self.restart()
             return
         there = self._data.size_bytes()
-        # In the same boot a kill loses nothing that was written; after a power cut only what was synced counts.
+        # In the same boot a kill loses nothing that was written; after a power cut only what was synced
+        # counts.
         whole = there if record.boot_id == partial.boot_id() else min(there, record.done_bytes)
         whole = min(whole, self.wanted.size_bytes)
         self._data.truncate(whole)
@@ -223,7 +224,7 @@ def land(wanted: Wanted, fill: Callable[[Landing], None], reporter: Reporter) ->
         Whether it was fetched by this call (`False`: it was there, or another process fetched it).
 
     Raises:
-        DownloadError, FileTrouble, ModelFileError: it could not be had; what came is kept unless it was wrong.
+        DownloadError, FileTrouble, ModelFileError: it could not be had; what came is kept unless wrong.
     """
     folder, base = paths.dirname(wanted.final_path), paths.basename(wanted.final_path)
     with _wait_for_lease(paths.join(folder, f".{base}.lease"), reporter) as lease:

@@ -40,9 +40,16 @@ class OriginKind(Enum):
 class LocalModel:
     """A whole model on this disk.
 
-    `name` can be typed to get it again. `paths` are all shards, first first. `verified` is the SHA-256 of a
-    single file that was checked against a published hash by us; `claimed_sha256` what another tool's file
-    names say it is. `repository` is `user/repo` where known, `quant` what the file name tells.
+    Attributes:
+        name: can be typed to get it again.
+        paths: all shards, first first.
+        size_bytes: of all shards.
+        origin: whose it is.
+        verified: SHA-256 of a single file that we checked against a published one.
+        claimed_sha256: what our record or another tool's file name says it is.
+        repository: `user/repo` where known.
+        quant: what the file name tells, empty where it tells nothing.
+        is_verified: whether every file was checked against a published hash by us.
     """
 
     name: str
@@ -53,6 +60,7 @@ class LocalModel:
     claimed_sha256: str | None = None
     repository: str | None = None
     quant: str = ""
+    is_verified: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -218,6 +226,7 @@ def _from_ours(root: str) -> Iterator[LocalModel]:
             claimed_sha256=first.sha256 if first is not None else None,
             repository=model.repository,
             quant=model.quant,
+            is_verified=all(origin is not None and origin.verified for origin in origins),
         )
 
 

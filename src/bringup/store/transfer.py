@@ -124,7 +124,7 @@ def _accept(landing: Landing, remote: Remote, response: httpx.Response) -> None:
     """
     status = response.status_code
     if status == 206 and landing.done_bytes:
-        _accept_part(landing, remote, response)
+        _accept_part(landing, response)
     elif status == 200:
         _accept_whole(landing, remote, response)
     elif status == 416:
@@ -137,7 +137,7 @@ def _accept(landing: Landing, remote: Remote, response: httpx.Response) -> None:
     landing.etag = _strong(response.headers.get("ETag"))
 
 
-def _accept_part(landing: Landing, remote: Remote, response: httpx.Response) -> None:
+def _accept_part(landing: Landing, response: httpx.Response) -> None:
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     size = landing.wanted.size_bytes
     if match is None or int(match[1]) != landing.done_bytes or match[3] not in (str(size), "*"):
@@ -156,7 +156,7 @@ def _accept_whole(landing: Landing, remote: Remote, response: httpx.Response) ->
         raise DownloadError(
             f"{remote.host} sends {int(said):,} bytes where the file has {landing.wanted.size_bytes:,}",
             context=(f"address: {landing.wanted.address[:300]}",),
-            hint="The file is being replaced at its source, or something answers in its place. Try again later.",
+            hint="The file is being replaced, or something answers in its place. Try again later.",
             reference="size-differs",
         )
     if landing.done_bytes:
@@ -183,7 +183,7 @@ def _refuse(landing: Landing, remote: Remote, response: httpx.Response) -> None:
         raise TokenNeeded(
             f"{remote.host} refuses {landing.wanted.name}",
             context=(f"it answered {status}",),
-            hint="If it is private or gated, `bringup pull --use-token` sends your hub token to the hub alone.",
+            hint="If it is private or gated, `bringup pull --use-token` sends your token to the hub alone.",
         )
     if status in (408, 425, 429) or status >= 500:
         asked = retry_after_s(response.headers.get("Retry-After"))

@@ -68,7 +68,7 @@ class HostUnreachable(DownloadError):
     def __init__(self, host: str, why: str) -> None:
         super().__init__(
             f"{host} cannot be reached: {why}",
-            hint="Check the network (and HTTPS_PROXY, where a proxy is needed). What is on this disk already works without.",
+            hint="Check the network (and HTTPS_PROXY, if you need a proxy). Models on this disk need none.",
         )
         self.host = host
 
@@ -211,7 +211,7 @@ def refuse_encoding(response: httpx.Response, url: str) -> None:
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise DownloadError(
-            f"{urlsplit(url).hostname} sends the file compressed ({encoding[:40]}), though we asked for it as it is",
+            f"{urlsplit(url).hostname} sends the file compressed ({encoding[:40]}), against what we asked",
             reference="encoded-answer",
         )
 

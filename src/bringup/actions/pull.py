@@ -1,0 +1,78 @@
+"""Fetch a model: what `bringup pull` does, and `run` and `serve` after saying so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bringup.errors import BringupError
+from bringup.machine import clock
+from bringup.machine.folders import Folders, our_folders
+from bringup.store import hub, pull, resolve, token
+from bringup.store.local import LocalModel
+from bringup.store.names import Name, parse_name
+from bringup.store.prepare import PullPlan
+from bringup.store.progress import OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """A model that is here now. `plan` is `None` when it was here before and nothing was fetched."""
+
+    model: LocalModel
+    plan: PullPlan | None
+    duration_s: float
+
+
+def find_model(text: str, folders: Folders | None = None) -> LocalModel | None:
+    """The model that a typed name means, if it is on this disk. No network.
+
+    Raises:
+        WrongUse: not a name of any kind, or one that nobody knows.
+    """
+    return resolve.find_local(parse_name(text), folders or our_folders())
+
+
+def pull_model(
+    text: str,
+    *,
+    on_plan: Callable[[PullPlan], None],
+    on_progress: OnProgress,
+    may_send_token: Callable[[BringupError], bool],
+) -> PullResult:
+    """Have the model that a typed name means.
+
+    Args:
+        text: as typed.
+        on_plan: hears what will be fetched, before the first byte.
+        on_progress: hears each file's transfer.
+        may_send_token: asked once, after the hub refused, where the user has a token: may it be sent?
+
+    Raises:
+        WrongUse, DownloadError, FileTrouble, ModelFileError.
+    """
+    folders = our_folders()
+    name = parse_name(text)
+    started_s = clock.monotonic_s()
+    local = resolve.find_local(name, folders)
+    if local is not None:
+        return PullResult(local, None, clock.monotonic_s() - started_s)
+
+    def go(secret: str | None) -> PullResult:
+        plan = pull.prepare(name, folders=folders, token=secret)
+        on_plan(plan)
+        model = pull.fetch(plan, on_progress=on_progress, folders=folders, token=secret)
+        return PullResult(model, plan, clock.monotonic_s() - started_s)
+
+    try:
+        return go(None)
+    except hub.TokenNeeded as refused:
+        secret = token.find_user_token()
+        if secret is None or not may_send_token(refused):
+            raise
+        return go(secret)
+
+
+def plan_pull(name: Name, folders: Folders | None = None) -> PullPlan:
+    """What would be fetched for a name, without fetching it. One or two short requests."""
+    return pull.prepare(name, folders=folders or our_folders())

@@ -1,0 +1,45 @@
+"""`bringup models`: the models on this machine."""
+
+from __future__ import annotations
+
+import click
+
+from bringup.faces.render.console import Console
+
+
+@click.group(name="models", invoke_without_command=True, short_help="List the models on this machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@click.option("--paths", "with_paths", is_flag=True, help="Show the path of every file.")
+@click.option("--unfinished", is_flag=True, help="List transfers that were cut short.")
+@click.option("--remove-unfinished", is_flag=True, help="Remove them, after a yes.")
+@click.option("--catalogue", "with_catalogue", is_flag=True, help="List the short names.")
+@click.option("--yes", is_flag=True, help="Answer yes.")
+@click.pass_context
+def command(context: click.Context, /, **options: bool) -> None:
+    """List the models on this machine, where each lies and which are here twice.
+
+    Found and used in place: what bringup fetched, the hub's cache, llama.cpp's cache, Ollama, LM Studio.
+    """
+    if context.invoked_subcommand is None:
+        from bringup.faces.cli.models_listing import ModelsOptions, show_models
+
+        show_models(context.obj, ModelsOptions(**options))
+
+
+@command.command(name="remove", short_help="Remove a model that bringup fetched.")
+@click.argument("model")
+@click.option("--yes", is_flag=True, help="Answer yes.")
+@click.pass_context
+def remove(context: click.Context, model: str, *, yes: bool) -> None:
+    """Remove MODEL from the disk. Only what bringup fetched; files of other tools are left to them."""
+    from bringup.actions.models import find_removable, remove_model
+    from bringup.faces.render.format import format_bytes
+
+    console: Console = context.obj
+    found = find_removable(model)
+    question = f"Remove {found.name} ({format_bytes(found.size_bytes)}) at {found.paths[0]}?"
+    if yes or console.confirm(question):
+        console.line(f"Removed; {format_bytes(remove_model(found))} are free again.")
+    else:
+        console.line("Nothing was removed; that needs a yes at a terminal, or --yes.")
+        context.exit(1)

@@ -1,0 +1,41 @@
+"""Showing a pull while it runs: a live line on a terminal, whole lines for what matters, silence otherwise.
+
+Used by `pull`, and by `run` and `serve` when their model has to be fetched first.
+"""
+
+from __future__ import annotations
+
+from bringup.errors import BringupError
+from bringup.faces.render.clean import clean
+from bringup.faces.render.console import Console
+from bringup.faces.render.pull import plan_lines, progress_line
+from bringup.store.prepare import PullPlan
+from bringup.store.progress import TransferProgress
+
+
+class PullWatcher:
+    """Hears a pull and shows it on stderr."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said = ""
+        self.last: TransferProgress | None = None
+
+    def plan(self, plan: PullPlan) -> None:
+        """What will be fetched."""
+        self._said = plan.note
+        for line in plan_lines(plan):
+            self._console.line(line)
+
+    def progress(self, progress: TransferProgress) -> None:
+        """A moment of a transfer."""
+        self.last = progress
+        if progress.message and progress.message != self._said:
+            self._said = progress.message
+            self._console.line(clean(progress.message, keep_newlines=False))
+        self._console.status(progress_line(progress, self._console.note_terminal.width_columns))
+
+
+def token_question(refused: BringupError) -> str:
+    """What is asked before a token leaves this machine."""
+    return f"{refused.message}. Send your hub token to it?"
