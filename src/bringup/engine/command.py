@@ -69,6 +69,7 @@ class EngineSettings:
         reasoning_format: see `ReasoningFormat`.
         web_page: serve llama.cpp's own page, which needs no key to open.
         metrics: serve `/metrics`.
+        verbosity: how much the engine logs, 1 (errors) to 5 (everything); `None` for its own default.
         extra: further llama-server arguments of the user, passed last and unchanged (external only).
     """
 
@@ -91,6 +92,7 @@ class EngineSettings:
     reasoning_format: ReasoningFormat = ReasoningFormat.APART
     web_page: bool = False
     metrics: bool = False
+    verbosity: int | None = None
     extra: tuple[str, ...] = ()
 
 
@@ -134,6 +136,7 @@ TABLE: Final[tuple[Option, ...]] = (
     Option("--reasoning-format", "reasoning_format", lambda s: s.reasoning_format.value, needed=False),
     Option("--metrics", "endpoint_metrics", lambda s: s.metrics or None, switch=True),
     Option("--no-ui", "ui", lambda s: None if s.web_page else False, True, ("--no-webui",), needed=False),
+    Option("--verbosity", "verbosity", lambda s: s.verbosity, older=("--log-verbosity",), needed=False),
     # llama.cpp's default reflects any Origin, so any web page could drive the engine.
     Option("--cors-origins", "cors_origins", lambda _: "localhost", needed=False),
     Option("--api-key-file", "api_key_file", lambda s: s.api_key_file),

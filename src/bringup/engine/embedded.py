@@ -14,6 +14,7 @@ import signal
 import sys
 from typing import Any, Final
 
+from bringup.errors import FileTrouble
 from bringup.machine import files
 
 _ENUMS: Final[dict[str, str]] = {
@@ -69,11 +70,11 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     library = importlib.import_module("xllamacpp")
     wanted = library.CommonParams()
-    set_parameters(library, wanted, values)
     try:
+        set_parameters(library, wanted, values)
         # Blocks until the model is loaded; its own log line has the reason of a failure.
         server = library.Server(wanted)
-    except RuntimeError as problem:
+    except (RuntimeError, ValueError, FileTrouble) as problem:
         print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
         return 1
     while server.listening_address:

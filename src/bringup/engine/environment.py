@@ -68,4 +68,6 @@ def clean_environment(
         for name, value in inherited.items()
         if name in _KEPT | libraries | honoured or name.startswith(_KEPT_BEGINNINGS)
     }
+    # ggml would start a debugger on itself (gdb) when it fails, and hang or fill the log with it.
+    kept["GGML_NO_BACKTRACE"] = "1"
     return EngineEnvironment(kept, tuple(sorted(changing - honoured)), tuple(sorted(honoured)))

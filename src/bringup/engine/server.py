@@ -19,13 +19,15 @@ from bringup.engine.exits import EngineStopped, ExitReason
 from bringup.engine.job import Ended, KeeperJob, NotStarted, Started
 from bringup.engine.keeping import KeeperLink
 from bringup.engine.loading import LoadProgress, LoadWatch, StallLimits
-from bringup.machine import files, paths, sockets
+from bringup.engine.watch import foreign_lines
+from bringup.machine import files, memory_kills, paths, sockets
 from bringup.machine.clock import monotonic_s, sleep_s
 from bringup.machine.process import ProcessIdentity, own_pid
 
 if TYPE_CHECKING:
     from bringup.engine.build import EngineBuild
     from bringup.engine.command import EngineSettings
+    from bringup.machine.memory_kills import KillCount
 
 _POLL_S: Final = 0.025
 _TELL_S: Final = 0.1
@@ -39,6 +41,7 @@ def start_engine(
     log_path: str,
     environment: dict[str, str],
     memory_limit_bytes: int | None = None,
+    model_texts: tuple[str, ...] = (),
 ) -> RunningEngine:
     """Start an engine and return at once; it is loading then.
 
@@ -48,6 +51,8 @@ def start_engine(
         log_path: file for its output; a log already there becomes `log_path.1`.
         environment: its whole environment, from `clean_environment`.
         memory_limit_bytes: bound of its private memory (CPU engines), from the plan.
+        model_texts: strings of the model's header (its name above all); log lines that they could have
+            made are no evidence.
 
     Raises:
         EngineError, WrongUse: the settings cannot be spelled for this build.
@@ -63,7 +68,9 @@ def start_engine(
         parent_pid=own_pid(),
         data_limit_bytes=memory_limit_bytes,
     )
-    return RunningEngine(build, settings, KeeperLink(job), log_path=log_path)
+    engine = RunningEngine(build, settings, KeeperLink(job), log_path=log_path)
+    engine.distrust(model_texts)
+    return engine
 
 
 @dataclass(slots=True)
@@ -74,6 +81,8 @@ class _Life:
     reason: ExitReason | None = None
     was_ready: bool = False
     stall: str = ""
+    kills_before: KillCount | None = None
+    foreign: frozenset[str] = frozenset()
     watch: LoadWatch = field(default_factory=LoadWatch)
 
 
@@ -104,7 +113,7 @@ class RunningEngine:
     def pid(self) -> int | None:
         """The engine's process; `None` in the first moments and when it never ran."""
         self._take_events()
-        return self._life.identity.pid if self._life.identity else None
+        return _pid(self._life)
 
     @property
     def identity(self) -> ProcessIdentity | None:
@@ -120,6 +129,10 @@ class RunningEngine:
     def api(self, *, timeout_s: float = 10.0) -> EngineApi:
         """A client of this engine, with its key."""
         return EngineApi(self.base_url, self._key, timeout_s=timeout_s)
+
+    def distrust(self, model_texts: tuple[str, ...]) -> None:
+        """Take no log line for evidence that these strings of the model could have made."""
+        self._life.foreign = foreign_lines(model_texts)
 
     def poll(self) -> ExitReason | None:
         """Why it ended, `None` while it lives."""
@@ -209,6 +222,7 @@ class RunningEngine:
         for event in self._link.events():
             if isinstance(event, Started):
                 self._life.identity = event.identity
+                self._life.kills_before = memory_kills.count_kills(event.identity.pid)
             else:
                 self._conclude(event)
         if self._life.reason is None and self._link.is_over:
@@ -222,8 +236,10 @@ class RunningEngine:
                     log_path=self.log_path,
                     was_ready=self._life.was_ready,
                     port=self.port,
-                    pid=self._life.identity.pid if self._life.identity else None,
+                    pid=_pid(self._life),
                     stall=self._life.stall,
+                    foreign=self._life.foreign,
+                    kills_before=self._life.kills_before,
                 )
             )
 
@@ -235,6 +251,10 @@ class RunningEngine:
 
     def _reachable_host(self) -> str:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
+
+
+def _pid(life: _Life) -> int | None:
+    return life.identity.pid if life.identity else None
 
 
 def _bracket(host: str) -> str:

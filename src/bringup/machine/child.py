@@ -183,12 +183,14 @@ class RotatedFile:
     """Our log of a foreign program: appended to, renamed to `NAME.1` when it grows beyond its limit."""
 
     def __init__(self, path: str, *, limit_bytes: int) -> None:
-        """Start it anew (mode 0600); the log before it becomes `NAME.1`."""
+        """Start it anew (mode 0600); a log of an earlier run becomes `NAME.previous`."""
         self._path = path
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
-        if os.path.exists(path):
-            os.replace(path, path + ".1")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + ".1")
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, path + ".previous")
         self._descriptor = self._open()
 
     def _open(self) -> int:

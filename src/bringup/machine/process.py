@@ -14,8 +14,9 @@ from typing import IO, Final
 
 _PR_SET_PDEATHSIG = 1
 
+DEVNULL: Final = subprocess.DEVNULL
 PIPE: Final = subprocess.PIPE
-"""Ask `spawn` for a pipe."""
+"""Ask `spawn` for a pipe, or for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

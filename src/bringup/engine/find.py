@@ -1,0 +1,110 @@
+"""Which engines this machine has. Looking runs nothing but `llama-server --version`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+from typing import Final
+
+from bringup.engine.build import EngineBuild, EngineKind
+from bringup.errors import EngineError
+from bringup.machine import paths
+from bringup.machine.protocol import FileKind, Machine
+from bringup.reading import Known
+
+PROGRAM: Final = "llama-server"
+PACKAGE: Final = "xllamacpp"
+_VERSION_TIMEOUT_S: Final = 10.0
+
+# `version: 6325 (4fd1242b)`; since 2026 also `version: 0.6.0-dev (build 11434, commit 4fd1242b)`
+_BUILD = re.compile(r"version: (?:(?P<number>\d+) \(|\S+ \(build (?P<build>\d+),)")
+_ANY_VERSION = re.compile(r"version: (?P<text>[^\s(]{1,40})")
+
+
+def find_engines(
+    machine: Machine, *, configured_path: str | None, builds_folder: str
+) -> tuple[EngineBuild, ...]:
+    """All engines, the one to be preferred first.
+
+    Order: the one of the configuration, our own builds (newest name first), `llama-server` on PATH, the
+    Python package. A program that the user put on PATH comes before the package: it may well be built for the card.
+
+    Args:
+        machine: whose PATH and files are looked at.
+        configured_path: a llama-server or the folder that holds it, from the configuration.
+        builds_folder: where our builds lie, one folder each.
+    """
+    places: list[tuple[str, str]] = []
+    if configured_path:
+        places.append((configured_path, "configuration"))
+    names = machine.list_folder(builds_folder)
+    for name in reversed(names.value) if isinstance(names, Known) else ():
+        places.append((paths.join_foreign(builds_folder, name), "our build"))
+    variable = machine.environment("PATH")
+    if isinstance(variable, Known):
+        places += [(folder, "PATH") for folder in variable.value.split(":") if folder.startswith("/")]
+    found: dict[str, EngineBuild] = {}
+    for place, origin in places:
+        program = _program_at(machine, place)
+        if program is not None and program not in found:
+            version = read_version(machine, program)
+            found[program] = EngineBuild(EngineKind.EXTERNAL, program, version, origin)
+    embedded = find_embedded()
+    return (*found.values(), *((embedded,) if embedded else ()))
+
+
+def find_embedded() -> EngineBuild | None:
+    """The engine in our own Python, found without importing it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        version = importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    return EngineBuild(EngineKind.EMBEDDED, paths.dirname(spec.origin), version, "Python package")
+
+
+def read_version(machine: Machine, program: str) -> str:
+    """The build of a llama-server in its own words, such as `b6325`; empty when it does not say."""
+    told = machine.run((program, "--version"), timeout_s=_VERSION_TIMEOUT_S)
+    if not isinstance(told, Known):
+        return ""
+    text = told.value.stdout + told.value.stderr
+    match = _BUILD.search(text)
+    number = (match["number"] or match["build"]) if match else "0"
+    # Build 0 is what a build from a source archive calls itself: no number at all.
+    if number != "0":
+        return f"b{number}"
+    words = _ANY_VERSION.search(text)
+    return words["text"] if words and words["text"] != "0" else ""
+
+
+def choose_engine(engines: tuple[EngineBuild, ...], wanted: str | None = None) -> EngineBuild:
+    """The engine to use.
+
+    Args:
+        engines: from `find_engines`.
+        wanted: `embedded`, `external`, the path of a llama-server that was found, or `None` for the first.
+
+    Raises:
+        EngineError: there is none, or not the wanted one.
+    """
+    for engine in engines:
+        if wanted in (None, engine.kind.value) or (wanted and paths.real(wanted) == paths.real(engine.path)):
+            return engine
+    raise EngineError(
+        "no engine was found" if wanted is None else f"the engine {wanted} was not found",
+        context=tuple(f"found: {engine.path} ({engine.origin})" for engine in engines),
+        hint="Install the embedded one (pip install 'bringup[embedded]') or a llama-server on PATH.",
+        reference="engine-not-found",
+    )
+
+
+def _program_at(machine: Machine, place: str) -> str | None:
+    for path in (place, paths.join(place, PROGRAM), paths.join(place, "bin", PROGRAM)):
+        stat = machine.stat(paths.real(path))
+        if isinstance(stat, Known) and stat.value.kind is FileKind.FILE and stat.value.mode & 0o111:
+            return path
+    return None
