@@ -1,0 +1,93 @@
+"""Options of llama.cpp that were renamed or dropped, and the line that refuses one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.stack.lines import Line, Lines
+
+REMOVED_OPTIONS: Final[dict[str, str]] = {
+    "--draft-max": "--spec-draft-n-max",
+    "--draft-n": "--spec-draft-n-max",
+    "--draft": "--spec-draft-n-max",
+    "--draft-min": "--spec-draft-n-min",
+    "--draft-n-min": "--spec-draft-n-min",
+    "--draft-p-min": "--spec-draft-p-min",
+    "--spec-ngram-size-n": "--spec-ngram-mod-n-match",
+    "--spec-ngram-size-m": "--spec-ngram-map-k-size-m",
+    "--spec-ngram-min-hits": "the option of the respective kind",
+    "--mmap": "--load-mode mmap",
+    "--no-mmap": "--load-mode none",
+    "--mlock": "--load-mode mlock",
+    "--direct-io": "--load-mode dio",
+    "-dio": "--load-mode dio",
+    "--no-direct-io": "--load-mode mmap",
+    "--instruct": "-cnv",
+    "-ins": "-cnv",
+    "--chatml": "-cnv",
+    "-cml": "-cnv",
+    "--gqa": "nothing: the model file says it",
+    "-gqa": "nothing: the model file says it",
+    "-eps": "nothing: the model file says it",
+    "--rms-norm-eps": "nothing: the model file says it",
+    "--memory-f32": "--cache-type-k f32",
+    "--mul-mat-q": "nothing: it is the default",
+    "-mmq": "nothing: it is the default",
+    "--no-mul-mat-q": "nothing: it is gone",
+    "--low-vram": "--no-kv-offload",
+    "--log-append": "--log-file",
+    "--logdir": "--log-file",
+    "-ld": "--log-file",
+    "--system-prompt-file": "a system message in the request",
+    "-spf": "a system message in the request",
+    "--slots-endpoint-disable": "--no-slots",
+    "--no-penalize-nl": "nothing: it is gone",
+    "--penalize-nl": "nothing: it is gone",
+    "--tfs": "nothing: it is gone",
+}
+"""Options that newer builds spell otherwise or no longer have, with what does the same now."""
+
+_VALUED_SINCE: Final = frozenset({"-fa", "--flash-attn"})
+"""Switches of old that take a value now, and so swallow the next word."""
+
+_UNKNOWN: Final = re.compile(
+    r"(?:unknown|invalid|unrecognized|unsupported) (?:argument|option|(?:shorthand )?flag)s?:? "
+    r"['\"`]?(--?[A-Za-z][\w-]*)",
+    re.IGNORECASE,
+)
+_BY_VALUE: Final = re.compile(
+    r'error while handling (?:argument|environment variable) "(-?-?[A-Za-z][\w-]*)"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An option that a llama.cpp program refused.
+
+    `by_value`: it knows the option and not what follows it.
+    """
+
+    line: Line
+    option: str
+    by_value: bool
+
+    @property
+    def changed(self) -> bool:
+        """Whether other builds have known this spelling: the option was renamed, dropped or given a value."""
+        if "has been removed" in self.line.text:
+            return True
+        return self.option in (_VALUED_SINCE if self.by_value else REMOVED_OPTIONS)
+
+
+def refused_option(lines: Lines) -> Refusal | None:
+    """The first option that a llama.cpp program refused."""
+    if not lines.has_any("llama", "ggml", ".gguf", "ollama", "error while handling", "koboldcpp"):
+        return None
+    for anchor in ("argument", "option", "flag", "error while handling"):
+        for line in lines.with_anchor(anchor):
+            match = _UNKNOWN.search(line.text) or _BY_VALUE.search(line.text)
+            if match is not None:
+                return Refusal(line, match[1], match.re is _BY_VALUE)
+    return None

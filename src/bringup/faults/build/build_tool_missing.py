@@ -1,0 +1,115 @@
+"""A tool or development package that the build needs is missing or too old.
+
+Symptom: cmake, pip or make stops early and names a program, a compiler, a header or a library that it
+    cannot find.
+Reason: llama.cpp is compiled on this machine, which takes cmake, a C++17 compiler and the development
+    files of what it links. One of them is not installed, so the build cannot start or leaves out a
+    feature such as HTTPS.
+Sources: https://github.com/ggml-org/llama.cpp/blob/master/docs/build.md
+    https://github.com/ggml-org/llama.cpp/issues/12933
+Limits: a missing nvcc is `nvcc-not-found`; a warning about ccache, git, OpenMP or NCCL is no fault.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_TOOLS = r"(?:cmake|make|ninja|gcc|g\+\+|cc|c\+\+|clang|clang\+\+|git|pkg-config)"
+
+SIGNS = (
+    Sign(
+        rf"(?:^|: )(?:line \d+: )?{_TOOLS}: (?:command )?not found",
+        anchor="not found",
+        example="bash: cmake: command not found",
+    ),
+    Sign(
+        rf"Command '{_TOOLS}' not found, but can be installed",
+        anchor="not found, but can be installed",
+        example="Command 'cmake' not found, but can be installed with:",
+    ),
+    Sign(
+        rf"(?:make|error).*: {_TOOLS}: No such file or directory|command '{_TOOLS}' failed: No such file",
+        anchor="no such file or directory",
+        example="make: g++: No such file or directory",
+    ),
+    Sign(
+        r"Could NOT find (?:CURL|OpenSSL|BLAS|Vulkan|Threads|SPIRV-Headers|Python3)\b",
+        anchor="could not find",
+        example="  Could NOT find CURL.  Hint: to disable this feature, set -DLLAMA_CURL=OFF",
+        unless=("-- build files have been written",),
+    ),
+    Sign(
+        r"built without (?:CURL|SSL|HTTPS)",
+        anchor="built without",
+        example="error: built without CURL, downloading from the internet is not supported",
+    ),
+    Sign(
+        r"HTTPS is not supported\. Please rebuild",
+        anchor="https is not supported",
+        example="HTTPS is not supported. Please rebuild with one of:",
+    ),
+    Sign(
+        r"unable to find a build program corresponding to",
+        anchor="unable to find a build program",
+        example='CMake Error: CMake was unable to find a build program corresponding to "Unix Makefiles".',
+    ),
+    Sign(
+        r"No CMAKE_C(?:XX)?_COMPILER could be found|CMAKE_C(?:XX)?_COMPILER not set",
+        anchor="cmake_c",
+        example="  No CMAKE_CXX_COMPILER could be found.",
+    ),
+    Sign(
+        r"Could not find compiler set in environment variable C(?:XX|C)",
+        anchor="could not find compiler set",
+        example="  Could not find compiler set in environment variable CXX:",
+    ),
+    Sign(
+        r"CMake [\d.]+(?:\.\.\.[\d.]+)? or higher is required",
+        anchor="or higher is required",
+        example="  CMake 3.18 or higher is required.  You are running version 3.16.3",
+    ),
+    Sign(
+        r"fatal error: '?(?:curl/|openssl/|vulkan/|filesystem|stdio\.h|cstdint|Python\.h|cblas\.h)[^ ]*",
+        anchor="fatal error: ",
+        example="common/arg.cpp:14:10: fatal error: curl/curl.h: No such file or directory",
+    ),
+    Sign(
+        r"cannot find -l(?:curl|ssl|crypto|stdc\+\+|gomp|pthread|vulkan|openblas)\b",
+        anchor="cannot find -l",
+        example="/usr/bin/ld: cannot find -lcurl: No such file or directory",
+    ),
+    Sign(
+        r"CMakeNotFoundError|CMake must be installed to build|Could not find CMake with version",
+        anchor="cmake",
+        example="scikit_build_core._vendor.CMakeNotFoundError: Could not find CMake with version >=3.21",
+    ),
+    Sign(
+        r"unrecognized command[- ]line option '?-std=(?:c|gnu)\+\+(?:17|1z|2a|20)",
+        anchor="unrecognized command",
+        example="g++: error: unrecognized command line option '-std=c++17'",
+    ),
+    Sign(
+        r"(?:glslc|glslangValidator).*not found|missing: .*\bglslc\b",
+        anchor="glslc",
+        example='-- Could NOT find Vulkan (missing: glslc) (found version "1.3.204")',
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+STEPS = (
+    Step(
+        "Install the compiler, cmake and the development files of OpenSSL and curl (Debian and Ubuntu; other"
+        " distributions name them alike).",
+        ("apt-get", "install", "build-essential", "cmake", "git", "libssl-dev", "libcurl4-openssl-dev"),
+        safety=Safety.SAFE,
+        needs_root=True,
+        undo="apt-get remove of the same packages",
+        verify=("cmake", "--version"),
+        touches="installs distribution packages",
+    ),
+    Step(
+        "Delete the build folder and configure again, so that cmake looks anew.",
+        touches="the build folder",
+        undo="configuring again makes it again",
+    ),
+)

@@ -1,0 +1,91 @@
+"""This build of the engine has no GPU backend.
+
+Symptom: it works but slowly, the GPU stays idle, and the log says that --gpu-layers is ignored or names
+    only the CPU.
+Reason: GPU support is chosen when the program is compiled. This one was built without CUDA, so no setting
+    can make it use the card.
+Sources: https://github.com/ggml-org/llama.cpp/issues/9153
+    https://github.com/ggml-org/llama.cpp/blob/master/docs/build.md
+Limits: builds around b9031 print "no usable GPU found" while they parse arguments although CUDA is loaded
+    later; then the line means nothing.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
+
+_GPU_SEEN = (
+    "loaded cuda backend",
+    "loaded rocm backend",
+    "loaded vulkan backend",
+    "cuda : archs",
+    "ggml_cuda_init",
+    "ggml_init_cublas",
+    "ggml_vulkan:",
+    "cuda0",
+    "error while handling argument",
+)
+
+SIGNS = (
+    Sign(
+        r"not compiled with GPU offload support",
+        anchor="not compiled with gpu offload support",
+        example="warning: not compiled with GPU offload support, --gpu-layers option will be ignored",
+        unless=_GPU_SEEN,
+    ),
+    Sign(
+        r"no usable GPU found, --gpu-layers",
+        anchor="no usable gpu found",
+        example="warning: no usable GPU found, --gpu-layers option will be ignored",
+        certainty=Certainty.LIKELY,
+        unless=_GPU_SEEN,
+    ),
+    Sign(
+        r"llama\.cpp was compiled without (?:GPU|CUDA|cuBLAS)|compiled without support for GPU offload",
+        anchor="compiled without",
+        example="warning: llama.cpp was compiled without cuBLAS. It is not possible to set a VRAM"
+        " scratch buffer.",
+        unless=(*_GPU_SEEN, "one possible reason is"),
+    ),
+    Sign(
+        r"BLAS = 0\b",
+        anchor="blas = 0",
+        example="AVX = 1 | AVX2 = 1 | F16C = 1 | FP16_VA = 0 | WASM_SIMD = 0 | BLAS = 0 | SSE3 = 1 |",
+        certainty=Certainty.LIKELY,
+        needs=("layers",),
+        unless=(*_GPU_SEEN, "failed to load model", "error loading model"),
+    ),
+)
+
+EXPLAINS = ("running-on-cpu", "threads-oversubscribed")
+
+STEPS = (
+    Step("See which devices the build knows.", ("llama-server", "--list-devices"), safety=Safety.LOOK),
+    Step(
+        "Take a release with CUDA, or build with -DGGML_CUDA=ON in a fresh build folder; for Python,"
+        " CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir llama-cpp-python.",
+        safety=Safety.SAFE,
+        touches="the engine's folder or Python package",
+        undo="the former build",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """GPU layers were asked for, and the engine that answers knows the CPU only."""
+    log = need(scene.stack.runtime.log)
+    if log is None or log.has_cuda or log.gpu_devices or log.offload is not None:
+        return None
+    if log.asked_gpu_layers in (None, "0") or scene.lines.has_any(*_GPU_SEEN):
+        return None
+    hit = scene.lines.search(r"system_info: .*?\| (?:CPU :|AVX = |SSE3 = )", anchor="system_info: ")
+    if hit is None:
+        return None
+    return Evidence(
+        saw=f"{log.asked_gpu_layers} GPU layers asked for; the engine names no backend but the CPU",
+        expected="a CUDA entry in system_info",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        strength=8,
+    )

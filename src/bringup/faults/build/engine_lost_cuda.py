@@ -1,0 +1,55 @@
+"""An update replaced a CUDA build of the engine by one for the CPU only.
+
+Symptom: the same command was fast before an update and is slow now; CUDA no longer appears in the log.
+Reason: the newer build was made or downloaded without CUDA: a pip upgrade without CMAKE_ARGS, a rebuild whose
+    configure step found no nvcc, a release file of the wrong kind.
+Sources: https://github.com/ggml-org/llama.cpp/blob/master/docs/build.md
+    https://github.com/abetlen/llama-cpp-python#installation-configuration
+"""
+
+from __future__ import annotations
+
+import re
+
+from bringup.faults._fault import Evidence, Safety, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
+
+EXPLAINS = ("cpu-only-build", "running-on-cpu", "gpu-backend-not-the-wanted-one", "backend-not-loaded")
+
+STEPS = (
+    Step("See which devices the engine knows now.", ("llama-server", "--list-devices"), safety=Safety.LOOK),
+    Step(
+        "Install the CUDA kind again: the release with cuda in its name, a build with -DGGML_CUDA=ON,"
+        " or for Python"
+        " CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir llama-cpp-python.",
+        safety=Safety.SAFE,
+        touches="the engine's folder or Python package",
+        undo="the build that is there now",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Two builds in one text: the first found CUDA, the second knows the CPU only."""
+    log = need(scene.stack.runtime.log)
+    if log is None or len(set(log.builds)) < 2:
+        return None
+    cuda = scene.lines.last(r"ggml_cuda_init: found|loaded CUDA backend|using device CUDA", anchor="cuda")
+    later = scene.lines.last(r"system_info: .*?\| CPU :|no usable GPU found|not compiled with GPU", anchor="")
+    if cuda is None or later is None or later[0].number <= cuda[0].number:
+        return None
+    between = [
+        line
+        for line in scene.lines.lines
+        if cuda[0].number < line.number
+        and re.search(r"\b(?:build|version)(?: =|:) \d+ \(|build_info: b\d", line.text)
+    ]
+    if not between:
+        return None
+    return Evidence(
+        saw=f"build {log.builds[0]} found CUDA, build {log.builds[-1]} knows the CPU only",
+        expected="CUDA in both",
+        sources=(f"{cuda[0].source}, line {cuda[0].number}", f"{later[0].source}, line {later[0].number}"),
+        strength=10,
+    )

@@ -1,0 +1,66 @@
+"""The engine was built for a processor with more instructions than this one has.
+
+Symptom: the program dies at once with "Illegal instruction" (SIGILL, exit code 132, 0xc000001d).
+Reason: the binary uses vector instructions such as AVX, AVX2 or AVX-512 that this processor, or the
+    virtual machine's model of it, does not offer. A build with -march=native carries the builder's
+    processor into the program.
+Sources: https://github.com/abetlen/llama-cpp-python/issues/839
+    https://github.com/ollama/ollama/issues/516
+Limits: CUDA's "an illegal instruction was encountered" happens on the GPU and is `cuda-kernel-crash`.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"[Ii]llegal [Ii]nstruction(?! was encountered)",
+        anchor="illegal instruction",
+        example="Illegal instruction (core dumped)",
+    ),
+    Sign(r"\bSIGILL\b", anchor="sigill", example="Program received signal SIGILL, Illegal instruction."),
+    Sign(
+        r"trap invalid opcode .* in \S*(?:llama|ggml|python|ollama|kobold)|trap invalid opcode",
+        anchor="trap invalid opcode",
+        example="traps: llama-server[213941] trap invalid opcode ip:7f4aa44a4e94 sp:7ffceec92e60 error:0 in"
+        " libggml-cpu.so[7f4aa448a000+9f000]",
+    ),
+    Sign(
+        r"0xc000001d|STATUS_ILLEGAL_INSTRUCTION",
+        anchor="c000001d",
+        example="OSError: [WinError -1073741795] Windows Error 0xc000001d",
+    ),
+    Sign(
+        r"exit(?:ed with)? (?:code|status)[: ]+132\b",
+        anchor="132",
+        example="llama-server exited with code 132",
+    ),
+    Sign(
+        r"CPU does not (?:have|support) AVX|[Rr]equires (?:a CPU with )?AVX",
+        anchor="avx",
+        example='level=WARN msg="CPU does not have AVX or AVX2, disabling GPU support."',
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+STEPS = (
+    Step(
+        "See which instructions the processor has (look for avx, avx2, fma, f16c).",
+        ("lscpu",),
+        safety=Safety.LOOK,
+    ),
+    Step(
+        "In a virtual machine, give it the host's processor type (QEMU, Proxmox: CPU type `host`).",
+        safety=Safety.DISRUPTIVE,
+        touches="the machine's configuration, after a restart of it",
+        undo="the former CPU type",
+    ),
+    Step(
+        "Build on this machine, or with -DGGML_NATIVE=OFF and the missing instructions off (-DGGML_AVX2=OFF,"
+        " -DGGML_FMA=OFF); llama.cpp's releases with several ggml-cpu libraries choose by themselves.",
+        safety=Safety.SAFE,
+        touches="the build folder",
+        undo="the former build",
+    ),
+)

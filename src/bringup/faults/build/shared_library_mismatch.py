@@ -1,0 +1,73 @@
+"""The engine finds libraries of another build, or none.
+
+Symptom: "undefined symbol: ggml_...", "libllama.so: cannot open shared object file", or a backend of an
+    incompatible API version.
+Reason: llama-server, libllama and the ggml libraries only fit together when they come from one build. The
+    loader took some of them from another place: an older installation, another project, or files unpacked
+    over each other.
+Sources: https://github.com/ggml-org/llama.cpp/issues/8695
+    https://github.com/ggml-org/llama.cpp/issues/28684
+    https://man7.org/linux/man-pages/man8/ld.so.8.html
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"undefined symbol: (?:_Z\w*)?(?:ggml|llama|gguf|mtmd|common|quantize|clip)_?\w*",
+        anchor="undefined symbol: ",
+        example="./llama-cli: symbol lookup error: build/src/libllama.so: undefined symbol:"
+        " ggml_cpu_has_llamafile",
+    ),
+    Sign(
+        r"lib(?:llama|ggml|mtmd|llava)[\w-]*\.so[.\d]*: cannot open shared object file",
+        anchor="cannot open shared object file",
+        example="llama-server: error while loading shared libraries: libllama.so: cannot open shared"
+        " object file:"
+        " No such file or directory",
+    ),
+    Sign(
+        r"incompatible API version \(backend: \d+, current: \d+\)",
+        anchor="incompatible api version",
+        example="load_backend: failed to initialize backend from libggml-cuda.so: incompatible API version"
+        " (backend: 1, current: 2)",
+    ),
+    Sign(
+        r"Failed to load shared library '.*(?:llama|ggml)|[Ss]hared library with base name '(?:llama|"
+        r"ggml|mtmd)'",
+        anchor="shared library",
+        example="FileNotFoundError: Shared library with base name 'llama' not found",
+    ),
+    Sign(
+        r"Library not loaded: \S*lib(?:llama|ggml)",
+        anchor="library not loaded",
+        example="dyld[2133]: Library not loaded: @rpath/libllama.dylib",
+    ),
+    Sign(
+        r"version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found \(required by .*(?:llama|ggml|ollama|kobold)",
+        anchor="' not found (required by",
+        example="./llama-server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by"
+        " ./libllama.so)",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("backend-not-loaded",)
+
+STEPS = (
+    Step("See which libraries the loader knows.", ("ldconfig", "-p"), safety=Safety.LOOK),
+    Step(
+        "See which files llama-server takes (`ldd` on the binary) and compare their folders.",
+        safety=Safety.LOOK,
+    ),
+    Step(
+        "Unset LD_LIBRARY_PATH for this start and remove the stray copies, or put the whole release"
+        " into an empty"
+        " folder of its own.",
+        safety=Safety.SAFE,
+        touches="the engine's folder or the variable",
+        undo="move the files back",
+    ),
+)

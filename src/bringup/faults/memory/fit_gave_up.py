@@ -1,0 +1,66 @@
+"""llama.cpp's automatic fit stepped aside, and the load failed for want of memory.
+
+Symptom: "failed to fit params to free device memory: ... already set by user, abort", then out of memory.
+Reason: the fit lowers context and layers until the model goes into the free memory, but only those that
+    were left open. With -ngl, --tensor-split, -ot or --cpu-moe set by hand it gives up and loads as told.
+Sources: https://github.com/ggml-org/llama.cpp/issues/27872
+    https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+Limits: the same line above a load that succeeds is no fault.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._scene import Scene
+from bringup.faults.memory._out_of_memory import deadly_allocation
+from bringup.reading import Known
+from bringup.stack.engine_log import Phase
+
+_GAVE_UP = (
+    r"failed to fit params to free device memory: (.+)|was unable to fit model into|"
+    r"error while trying to fit params|unable to fit .* abort"
+)
+
+STEPS = (
+    Step("See how much is free and who holds the rest.", ("nvidia-smi",), safety=Safety.LOOK),
+    Step(
+        "Leave out -ngl, -ts, -ot and --cpu-moe and let the fit choose, or set the context by hand as"
+        " well: -c 16384.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former options",
+    ),
+    Step(
+        "For split mode tensor or row, which the fit cannot handle, give the context and the layers"
+        " yourself.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former options",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The fit aborted, and nothing says that the model was loaded afterwards."""
+    hit = scene.lines.last(_GAVE_UP, anchor="fit")
+    if hit is None:
+        return None
+    log = scene.stack.runtime.log
+    if isinstance(log, Known) and log.value.last_line_of(Phase.SERVING) > hit[0].number:
+        return None
+    failed = deadly_allocation(scene) is not None or scene.lines.has_any(
+        "failed to load model", "exiting due to"
+    )
+    other = scene.lines.has_any(
+        "unknown model architecture", "failed to open", "invalid magic", "invalid ggml type"
+    )
+    if not failed or other:
+        return None
+    return Evidence(
+        saw=hit[0].text.strip()[:240],
+        expected="a fit that ends with success, or a load that fits anyway",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        certainty=Certainty.SURE if hit[1][1] else Certainty.LIKELY,
+        decides="" if hit[1][1] else "llama-server --verbose",
+        strength=4,
+    )

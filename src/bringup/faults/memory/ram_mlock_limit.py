@@ -1,0 +1,45 @@
+"""The engine may not lock as much memory as the model takes.
+
+Symptom: "failed to mlock ... Cannot allocate memory. Try increasing RLIMIT_MEMLOCK"; the model may still run.
+Reason: --mlock (or use_mlock) keeps the model from being swapped out by locking its pages, and the kernel
+    allows each user only a few MiB of that unless the limit is raised.
+Sources: https://github.com/abetlen/llama-cpp-python/issues/708
+    https://man7.org/linux/man-pages/man2/mlock.2.html
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"failed to mlock",
+        anchor="failed to mlock",
+        example="warning: failed to mlock 39813120-byte buffer (after previously locking 4106670080"
+        " bytes): Cannot"
+        " allocate memory",
+    ),
+    Sign(
+        r"increas\w+ RLIMIT_M(?:EM)?LOCK|mlock\(\) failed|failed to VirtualLock",
+        anchor="lock",
+        example="Try increasing RLIMIT_MEMLOCK ('ulimit -l' as root).",
+    ),
+)
+
+STEPS = (
+    Step("See the limit of your shell, in KiB (`ulimit -l`).", safety=Safety.LOOK),
+    Step(
+        "Leave --mlock out: the model is then read through the page cache, which is right for most machines.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="give the option again",
+    ),
+    Step(
+        "Raise the limit: `* - memlock unlimited` in a file in /etc/security/limits.d and a new login,"
+        " LimitMEMLOCK=infinity in a systemd unit, --ulimit memlock=-1 for a container.",
+        safety=Safety.SAFE,
+        needs_root=True,
+        touches="a limit of the system",
+        undo="delete the line",
+    ),
+)

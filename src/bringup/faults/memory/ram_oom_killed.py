@@ -1,0 +1,108 @@
+"""The kernel killed the engine because the main memory was used up.
+
+Symptom: "Killed", "signal: killed", exit code 137, and no error of the engine itself.
+Reason: weights that are not on the GPU, the KV cache and all other programs together needed more main
+    memory than the machine, or the container's limit, has. The kernel then ends the process that holds
+    the most.
+Sources: https://github.com/ollama/ollama/issues/9685
+    https://github.com/ollama/ollama/issues/10739
+Limits: the victim need not be the culprit; compilers in the table of tasks mean `build-out-of-memory`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.stack.engine_log import parse_size
+
+SIGNS = (
+    Sign(
+        r"(?:Out of memory|Memory cgroup out of memory): Kill(?:ed)? process|oom-kill:constraint|"
+        r"invoked oom-killer",
+        anchor="oom",
+        example="llama-server invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP),"
+        " order=0",
+    ),
+    Sign(
+        r"[Oo]ut of memory: Kill(?:ed)? process",
+        anchor="out of memory: kill",
+        example="Out of memory: Killed process 4242 (llama-server) total-vm:48123456kB, anon-rss:30123456kB",
+    ),
+    Sign(
+        r"(?:signal: killed|signal 9|SIGKILL)\b",
+        anchor="ki",
+        example='msg="error loading llama server" error="llama runner process has terminated: signal:'
+        ' killed"',
+        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus", "pipewire"),
+    ),
+    Sign(
+        r"^(?:\S{1,40}: line \d+: +\d+ )?Killed\b(?! process)(?!.*(?:cc1|signal term))",
+        anchor="killed",
+        example="Killed",
+        unless=("cc1plus", "cicc", "nvcc", "dkms"),
+    ),
+    Sign(
+        r"OOMKilled\"?:? ?(?:true)?|killed by the OOM killer|Reason:\s+OOMKilled",
+        anchor="oom",
+        example='            "OOMKilled": true,',
+        unless=('"oomkilled": false',),
+    ),
+    Sign(
+        r"exit(?:ed)?(?: with)? (?:code|status)[: ]+137\b|exited \(137\)|Exit Code:\s+137|returncode -9\b",
+        anchor="e",
+        example="llama-server-1 exited with code 137",
+    ),
+)
+
+EXPLAINS = ("server-not-ready",)
+
+STEPS = (
+    Step(
+        "See whom the kernel killed and what held the memory.",
+        ("journalctl", "-k", "--grep", "oom"),
+        safety=Safety.LOOK,
+    ),
+    Step("See what is free now.", ("free", "-h"), safety=Safety.LOOK),
+    Step(
+        "Put more layers on the GPU, ask for a smaller context (-c 8192), fewer slots (-np 1) and a"
+        " smaller prompt"
+        " cache (--cache-ram 1024), or take a smaller quantisation.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former values",
+    ),
+    Step(
+        "Raise the container's or service's limit (docker run --memory, MemoryMax=) where the machine"
+        " has more.",
+        safety=Safety.SAFE,
+        touches="the limit of this container or service",
+        undo="the former limit",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """By the figures of ollama, what stays off the GPU is nearly all that is free, and there is no swap."""
+    memory = scene.lines.last(r'total="[^"]+" free="([^"]+)" free_swap="([^"]+)"', anchor="free_swap=")
+    plan = scene.lines.last(
+        r'required\.full="([^"]+)" memory\.required\.partial="([^"]+)"', anchor="memory.required.full"
+    )
+    if memory is None or plan is None:
+        return None
+    try:
+        free, swap, full, partial = (parse_size(text) for text in (*memory[1].groups(), *plan[1].groups()))
+    except ValueError:
+        return None
+    if re.search(r"layers\.offload=0 ", plan[0].text) or full - partial < 0.93 * (free + swap):
+        return None
+    return Evidence(
+        saw=f"{(full - partial) / 1024**3:.1f} GiB go to main memory, {(free + swap) / 1024**3:.1f} GiB"
+        f" are free",
+        expected="room to spare in main memory",
+        sources=(f"{plan[0].source}, line {plan[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="journalctl -k --grep oom",
+        strength=8,
+    )

@@ -1,0 +1,104 @@
+"""The model file cannot be opened: wrong path, a folder, or no permission.
+
+Symptom: "failed to open GGUF file", "No such file or directory", "Permission denied", or a magic that is
+    empty.
+Reason: the path that reached the engine does not lead to a file that this user may read. In a container
+    it must be the path inside, and the container's user must have the right.
+Sources: https://github.com/mostlygeek/llama-swap/issues/376
+    https://github.com/ggml-org/llama.cpp/issues/9061
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.model._magic import Found, found_magic
+
+_PART = ("-00002-of-", "-00003-of-", "-00004-of-", "-00005-of-")
+
+SIGNS = (
+    Sign(
+        r"failed to open GGUF file|gguf_init_from_file(?:_impl)?: failed to open",
+        anchor="failed to open",
+        example="gguf_init_from_file: failed to open GGUF file '/models/gpt-oss-20b-mxfp4.gguf'",
+        unless=_PART,
+    ),
+    Sign(
+        r"error loading model: .*failed to open .*: (?:No such file|Permission denied|Is a directory)",
+        anchor="failed to open",
+        example="error loading model: failed to open models/7B/ggml-model-q4_0.bin: No such file or"
+        " directory",
+        unless=_PART,
+    ),
+    Sign(
+        r"Model path does not exist|[Mm]odel file (?:does not exist|not found)|Cannot find text model file",
+        anchor="model",
+        example="ValueError: Model path does not exist: ./models/mistral-7b.gguf",
+    ),
+    Sign(
+        r"(?:FileNotFoundError|PermissionError|IsADirectoryError|No such file or directory|"
+        r"Permission denied).*\.gguf",
+        anchor=".gguf",
+        example="FileNotFoundError: [Errno 2] No such file or directory: '/models/qwen3-4b.gguf'",
+        unless=_PART,
+    ),
+    Sign(
+        r"\.gguf['\"]?:? \(?(?:No such file or directory|Permission denied|Is a directory)",
+        anchor=".gguf",
+        example="ls: cannot access '/models/qwen3-4b.gguf': No such file or directory",
+        unless=_PART,
+    ),
+    Sign(
+        r"(?:open|mkdir|stat|lstat) \S*\.?ollama\S*: permission denied",
+        anchor="permission denied",
+        example="Error: open /usr/share/ollama/.ollama/models/blobs/sha256-1a2b: permission denied",
+    ),
+    Sign(
+        r"read error: Is a directory",
+        anchor="is a directory",
+        example="llama_model_load: error loading model: read error: Is a directory",
+    ),
+    Sign(
+        r"invalid model path|error: --model is required",
+        anchor="model",
+        example="error: --model is required",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+STEPS = (
+    Step(
+        "Look at the path in the error line as the user that runs the engine.",
+        ("ls", "-l"),
+        safety=Safety.LOOK,
+    ),
+    Step(
+        "Name the file itself, not its folder, with its full path; in a container the path inside (see -v).",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former path",
+    ),
+    Step(
+        "Give the engine's user the right to read it: `chmod a+r` on the file and `chmod a+x` on the"
+        " folders above, or"
+        " run the container with the owner's user id. On SELinux, mount with :z.",
+        safety=Safety.SAFE,
+        touches="rights of the file and its folders",
+        undo="chmod with the former mode",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The loader read no magic at all: the path names a folder or an empty file."""
+    magic = found_magic(scene.lines)
+    if magic is None or magic.found is not Found.NOTHING:
+        return None
+    return Evidence(
+        saw=f"the file begins with {magic.text!r}: {magic.found.value}",
+        expected="GGUF",
+        sources=(f"{magic.line.source}, line {magic.line.number}",),
+        certainty=Certainty.LIKELY,
+        decides="ls -ld",
+        strength=8,
+    )

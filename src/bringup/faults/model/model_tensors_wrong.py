@@ -1,0 +1,96 @@
+"""The tensors or figures in the model file are not those that the engine expects.
+
+Symptom: "missing tensor", "wrong shape", "wrong number of tensors" or "key not found in model".
+Reason: the file was converted wrongly or for another program, or belongs to a variant of the architecture
+    that the loader does not know. Its list of tensors does not match what the declared architecture calls
+    for.
+Sources: https://github.com/ggml-org/llama.cpp/issues/8467
+    https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+Limits: exactly one tensor too many on Llama 3.1 or newer means an old build: `engine-too-old`.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+
+SIGNS = (
+    Sign(
+        r"has wrong shape; expected",
+        anchor="has wrong shape",
+        example="llama_model_load: error loading model: check_tensor_dims: tensor"
+        " 'blk.0.attn_qkv.weight' has wrong"
+        " shape; expected  4096,  4608, got  4096,  5120,     1,     1",
+    ),
+    Sign(
+        r"check_tensor_dims: tensor '.*' not found|missing tensor '|tensor '[\w.]+' not found",
+        anchor="tensor '",
+        example="error loading model: missing tensor 'token_embd.weight'",
+        unless=("mmproj", "lora"),
+    ),
+    Sign(
+        r"error loading model.*key not found in model|key not found in model: ",
+        anchor="key not found in model",
+        example="error loading model hyperparameters: key not found in model:"
+        " gemma3.attention.layer_norm_rms_epsilon",
+    ),
+    Sign(
+        r"has wrong (?:array length|type) .*expected|wrong array length; expected|"
+        r"invalid n_rot: \d+, expected",
+        anchor="expected",
+        example="error loading model hyperparameters: key qwen2vl.rope.dimension_sections has wrong"
+        " array length;"
+        " expected 4, got 3",
+    ),
+    Sign(
+        r"invalid model: tensor '.*' is duplicated|duplicate(?:d)? tensor name",
+        anchor="tensor",
+        example="error loading model: invalid model: tensor 'rope_freqs.weight' is duplicated",
+    ),
+    Sign(
+        r"tensor '.*' has invalid data|found tensors with invalid data|quantized data validation failed",
+        anchor="data",
+        example="llama_model_load: tensor 'blk.3.ffn_up.weight' has invalid data",
+    ),
+    Sign(
+        r"cannot find tokenizer vocab in model file",
+        anchor="cannot find tokenizer vocab",
+        example="error loading model vocabulary: cannot find tokenizer vocab in model file",
+    ),
+)
+
+EXPLAINS = ("output-garbage",)
+
+STEPS = (
+    Step("See the tensors that the file holds.", ("bringup", "show", "--tensors"), safety=Safety.LOOK),
+    Step(
+        "Update the engine: a loader of the day may know the variant.",
+        safety=Safety.SAFE,
+        touches="the engine's folder",
+        undo="the former build",
+    ),
+    Step(
+        "Take the file from another publisher, or convert it anew with the converter of this llama.cpp"
+        " version. Files"
+        " out of ollama's store may hold tensors that only ollama reads.",
+        safety=Safety.SAFE,
+        touches="another model file",
+        undo="delete it",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The count of tensors differs by more than the one that old builds do not know."""
+    hit = scene.lines.search(
+        r"wrong number of tensors; expected (\d+), got (\d+)", anchor="wrong number of tensors"
+    )
+    if hit is None or abs(int(hit[1][1]) - int(hit[1][2])) == 1:
+        return None
+    return Evidence(
+        saw=f"the file holds {hit[1][1]} tensors, the engine used {hit[1][2]}",
+        expected="the same number",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        certainty=Certainty.SURE,
+        strength=8,
+    )

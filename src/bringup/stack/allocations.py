@@ -1,0 +1,172 @@
+"""Allocations that failed in an engine's log: for what, where, how large, and whether the engine lived on.
+
+The line that says "out of memory" is the same for weights, KV cache and compute buffers; the lines just after
+it name the consumer, and where those are missing the last step before it does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from bringup.stack.engine_log import MIB
+from bringup.stack.lines import Line, Lines
+
+
+class Consumer(Enum):
+    """What the memory was for."""
+
+    WEIGHTS = "weights"
+    KV_CACHE = "KV cache"
+    COMPUTE = "compute buffer"
+    SCRATCH = "scratch pool of a running request"
+    UNKNOWN = "something that the log does not name"
+
+
+class Place(Enum):
+    """Where the memory was asked for."""
+
+    GPU = "GPU"
+    RAM = "main memory"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAllocation:
+    """One failed allocation; `named` is whether a line after it named the consumer."""
+
+    line: Line
+    consumer: Consumer
+    place: Place
+    size_bytes: int | None
+    named: bool
+    survived: bool
+
+
+_WINDOW_LINES: Final = 14
+_STARTS: Final = (
+    (
+        Place.GPU,
+        re.compile(r"allocating \S+ MiB on device \d+: (?:cuda|hip|musa)Malloc failed: out of memory"),
+    ),
+    (Place.GPU, re.compile(r"(?:CUDA|HIP|ROCm|CUBLAS) error(?: \d+)?(?: at \S+)?: out of memory")),
+    (Place.GPU, re.compile(r"failed to allocate (?:CUDA|ROCm|Vulkan|SYCL|MUSA|Metal|MTL)\d* ?buffer")),
+    (Place.GPU, re.compile(r"unable to allocate (?:CUDA|ROCm|Vulkan|SYCL|MUSA|Metal|MTL)\d* ?buffer")),
+    (Place.GPU, re.compile(r"unable to allocate backend buffer")),
+    (
+        Place.GPU,
+        re.compile(
+            r"Device memory allocation of size \d+ failed|vk::Device::allocateMemory: ErrorOutOfDevice"
+        ),
+    ),
+    (
+        Place.RAM,
+        re.compile(r"(?:failed|unable) to allocate (?:CPU|CUDA_Host|ROCm_Host|Vulkan_Host)\w* buffer"),
+    ),
+    (Place.RAM, re.compile(r"cpu_buffer_type_alloc_buffer: failed to allocate buffer of size")),
+    (Place.RAM, re.compile(r"insufficient memory \(attempted to allocate")),
+)
+_CONSUMERS: Final = (
+    (Consumer.SCRATCH, re.compile(r"in function alloc\b|look_ahead_size|cuMemCreate|ggml_cuda_pool")),
+    (
+        Consumer.COMPUTE,
+        re.compile(r"gallocr|graph_reserve|sched_reserve|compute (?:\w+ )?buffers?|reserve graph"),
+    ),
+    (
+        Consumer.KV_CACHE,
+        re.compile(r"for (?:kv|rs) cache|kv_cache|self-attention cache|memory_recurrent|kv buffer"),
+    ),
+    (
+        Consumer.WEIGHTS,
+        re.compile(
+            r"alloc_tensor_range|unable to allocate \S+ buffer|error loading model|load_tensors|"
+            r"failed to load model|unable to load model"
+        ),
+    ),
+)
+_ANCHORS: Final = (
+    "out of memory",
+    "to allocate",
+    "memory allocation",
+    "erroroutofdevice",
+    "insufficient memory",
+)
+
+
+def find_failed_allocations(lines: Lines) -> tuple[FailedAllocation, ...]:
+    """Every failed allocation of an engine in the lines, in their order; lines of one failure count once."""
+    if not lines.has_any(*_ANCHORS):
+        return ()
+    result: list[FailedAllocation] = []
+    quiet_until = -1
+    for index, (line, folded) in enumerate(zip(lines.lines, lines.folded, strict=True)):
+        if index <= quiet_until or not any(anchor in folded for anchor in _ANCHORS):
+            continue
+        place = next((place for place, pattern in _STARTS if pattern.search(line.text)), None)
+        if place is None:
+            continue
+        result.append(_judge(lines.lines, index, place))
+        quiet_until = index + _WINDOW_LINES // 2
+    return tuple(result)
+
+
+def _judge(lines: tuple[Line, ...], index: int, place: Place) -> FailedAllocation:
+    line = lines[index]
+    after = lines[index : index + _WINDOW_LINES]
+    consumer = next((found for near in after if (found := _consumer_of(near.text))), None)
+    named = consumer is not None
+    if consumer is None:
+        before = reversed(lines[max(0, index - 40) : index])
+        consumer = next((found for near in before if (found := _step_before(near.text))), Consumer.UNKNOWN)
+    return FailedAllocation(line, consumer, place, _size(after), named, _survived(lines[index + 1 :]))
+
+
+def _consumer_of(text: str) -> Consumer | None:
+    return next((consumer for consumer, pattern in _CONSUMERS if pattern.search(text)), None)
+
+
+def _step_before(text: str) -> Consumer | None:
+    """What a step that was under way would have allocated next."""
+    if re.search(
+        r"sched_reserve|compute buffer size|resolve_fused_ops|output buffer size|KV self size", text
+    ):
+        return Consumer.COMPUTE
+    if re.search(r"update_slots|prompt eval time|print_timing|/v1/|/completion", text):
+        return Consumer.SCRATCH
+    if re.search(r"constructing llama_context|new_context_with_model: n_ctx|llama_context: n_", text):
+        return Consumer.KV_CACHE
+    if re.search(r"load_tensors|llama_model_loader|memory\.weights\.total|print_info|load_print_meta", text):
+        return Consumer.WEIGHTS
+    return None
+
+
+def _size(after: tuple[Line, ...]) -> int | None:
+    """`allocating 14656.12 MiB on device 0`, `buffer of size 9925767168`."""
+    for line in after[:3]:
+        mib = re.search(r"allocating (\d+(?:\.\d+)?) MiB", line.text)
+        if mib is not None:
+            return int(float(mib[1]) * MIB)
+        plain = re.search(r"of size (\d{4,})", line.text)
+        if plain is not None:
+            return int(plain[1])
+    return None
+
+
+_LIVED = re.compile(
+    r"retrying without pipeline parallelism|initializing(?: slots)?, n_slots|server is listening on|"
+    r"all slots are idle|llama runner started in|llama_server: model loaded|main: model loaded"
+)
+_DIED = re.compile(
+    r"failed to load model|unable to load model|exiting due to model loading|GGML_ASSERT|\bpanic:"
+)
+
+
+def _survived(after: tuple[Line, ...]) -> bool:
+    """Whether the engine went on: the first line that says either decides."""
+    for line in after[:400]:
+        if _LIVED.search(line.text):
+            return True
+        if _DIED.search(line.text):
+            return False
+    return False
