@@ -1,10 +1,9 @@
-"""Terminals: what the stream behind a file object can show, and whether anybody still reads it."""
+"""Terminals: what the stream behind a file object can show."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -59,17 +58,6 @@ def _width(stream: TextIO | None, *, is_terminal: bool) -> int:
         with contextlib.suppress(OSError, ValueError):
             return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_WIDTH_COLUMNS
     return _DEFAULT_WIDTH_COLUMNS
-
-
-def is_reader_gone(stream: TextIO | None) -> bool:
-    """Whether a stream is a pipe or terminal whose other end was closed (as by `| head`)."""
-    try:
-        descriptor = -1 if stream is None else stream.fileno()
-        poller = select.poll()
-        poller.register(descriptor, select.POLLOUT)
-        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0))
-    except (OSError, ValueError, OverflowError):
-        return False
 
 
 def silence(stream: TextIO | None) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from bringup import __version__
 from bringup.errors import BringupError, WrongUse
-from bringup.faces.render.console import Console, OutputClosed, Style, Styled
+from bringup.faces.render.console import OUTPUT_FAILED, Console, OutputClosed, Style, Styled, output_trouble
 from bringup.faces.render.errors import render_error
 from bringup.machine import folders, terminal
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PROGRAM: Final = "bringup"
 COMPLETION_VARIABLE: Final = "_BRINGUP_COMPLETE"
@@ -65,6 +68,14 @@ class LazyGroup(click.Group):
                 return command
         return None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name from the table, or one of the group's own options."""
+        from click.shell_completion import CompletionItem
+
+        near = [entry for entry in COMMANDS if entry.name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(entry.name, help=entry.help) for entry in near] + options
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing any."""
         with formatter.section("Commands"):
@@ -115,15 +126,7 @@ def run(arguments: Sequence[str], *, console: Console | None = None) -> int:
     """
     console = console or Console.of_process()
     code = _guarded(arguments, console)
-    try:
-        console.flush()
-    except OutputClosed:
-        code = _silence(console)
-    except BringupError as problem:
-        code = code or problem.exit_code
-        _silence(console)
-        _show(console, problem)
-    return code
+    return _flushed(console) or code
 
 
 def _guarded(arguments: Sequence[str], console: Console) -> int:
@@ -141,13 +144,15 @@ def _guarded(arguments: Sequence[str], console: Console) -> int:
         _show(console, _translated(problem))
         return problem.exit_code
     except BringupError as problem:
+        if problem.reference == OUTPUT_FAILED:
+            terminal.silence(console.stdout)
         _show(console, problem)
         return problem.exit_code
     except OutputClosed:
         return _silence(console)
     except Exception as problem:  # noqa: BLE001 - the outermost guard: nothing leaves it as a bare traceback
-        if isinstance(problem, BrokenPipeError) and terminal.is_reader_gone(console.stdout):
-            return _silence(console)
+        if isinstance(problem, OSError) and _was_clicks_own_writing(problem):
+            return _output_failed(console, problem)
         _show_crash(console, problem)
         return EXIT_CRASH
 
@@ -203,6 +208,36 @@ def _show_crash(console: Console, problem: BaseException) -> None:
         console.line(Styled("[crash]", Style.DIM))
     except (OutputClosed, BringupError):
         terminal.silence(console.stderr)
+
+
+def _flushed(console: Console) -> int:
+    """0 where all output is out; otherwise the exit code, said once, and nothing more is tried."""
+    try:
+        console.flush()
+    except OutputClosed:
+        return _silence(console)
+    except BringupError as problem:
+        terminal.silence(console.stdout)
+        _show(console, problem)
+        return problem.exit_code
+    return 0
+
+
+def _was_clicks_own_writing(problem: OSError) -> bool:
+    """Whether click's echo failed: help and version texts go to stdout without the console."""
+    step = problem.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step is not None and str(step.tb_frame.f_globals.get("__name__")) == "click.utils"
+
+
+def _output_failed(console: Console, problem: OSError) -> int:
+    if isinstance(problem, BrokenPipeError):
+        return _silence(console)
+    terminal.silence(console.stdout)
+    trouble = output_trouble(problem)
+    _show(console, trouble)
+    return trouble.exit_code
 
 
 def _silence(console: Console) -> int:

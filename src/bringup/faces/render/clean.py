@@ -13,6 +13,7 @@ at the latest, so that an unfinished one cannot hide the rest of a text.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -26,12 +27,6 @@ _SUSPECT: Final = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f{_JOINERS}{_INV
 _DROPPED_RUN: Final = re.compile(
     f"[\\x00-\\x08\\x0b-\\x1a\\x1c-\\x1f\\x7f-\\x8f\\x91-\\x97\\x99\\x9a\\x9c{_INVISIBLE}]+"
 )
-_CSI_BODY: Final = re.compile(r"[\x20-\x3f]*")
-_INTERMEDIATES: Final = re.compile(r"[\x20-\x2f]*")
-_STRING_BODY: Final = re.compile(r"[^\x07\x1b\x9c\n]*")
-_CSI_LIMIT: Final = 256
-_STRING_LIMIT: Final = 8192
-
 _STRING_OPENERS: Final = frozenset("\x90\x98\x9d\x9e\x9f")
 _STRING_OPENERS_7BIT: Final = frozenset("PX]^_")
 
@@ -42,6 +37,22 @@ class _State(Enum):
     INTERMEDIATE = "intermediate"
     CSI = "csi"
     STRING = "string"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sequence:
+    """How a sequence goes on and ends: a bounded body, then one final character that belongs to it."""
+
+    body: re.Pattern[str]
+    final: re.Pattern[str]
+    limit: int
+
+
+_SEQUENCES: Final = {
+    _State.INTERMEDIATE: _Sequence(re.compile(r"[\x20-\x2f]*"), re.compile(r"[\x30-\x7e]"), 256),
+    _State.CSI: _Sequence(re.compile(r"[\x20-\x3f]*"), re.compile(r"[\x40-\x7e]"), 256),
+    _State.STRING: _Sequence(re.compile(r"[^\x07\x1b\x9c\n]*"), re.compile(r"[\x07\x9c]"), 8192),
+}
 
 
 class Cleaner:
@@ -102,11 +113,18 @@ class Cleaner:
     def _inside(self, piece: str, at: int) -> int:
         if self._state is _State.ESCAPE:
             return self._after_escape(piece, at)
-        if self._state is _State.STRING:
-            return self._skip(_STRING_BODY, _STRING_LIMIT, piece, at, closers="\x07\x9c")
-        if self._state is _State.CSI:
-            return self._skip(_CSI_BODY, _CSI_LIMIT, piece, at, closers=None)
-        return self._skip(_INTERMEDIATES, _CSI_LIMIT, piece, at, closers=None)
+        sequence = _SEQUENCES[self._state]
+        body = sequence.body.match(piece, at, at + sequence.limit - self._eaten)
+        end = at if body is None else body.end()
+        self._eaten += end - at
+        if self._eaten >= sequence.limit:
+            self._state = _State.GROUND
+            return end
+        if end == len(piece):
+            return end
+        self._state = _State.GROUND
+        final = sequence.final.match(piece, end)
+        return end if final is None else final.end()
 
     def _after_escape(self, piece: str, at: int) -> int:
         character = piece[at]
@@ -123,22 +141,6 @@ class Cleaner:
             self._state = _State.GROUND
             return at
         return at + 1
-
-    def _skip(self, body: re.Pattern[str], limit: int, piece: str, at: int, *, closers: str | None) -> int:
-        """Eat a sequence's body; `closers` end a string, otherwise any final byte ends it."""
-        room = limit - self._eaten
-        match = body.match(piece, at, min(len(piece), at + room))
-        end = at if match is None else match.end()
-        self._eaten += end - at
-        if self._eaten >= limit:
-            self._state = _State.GROUND
-            return end
-        if end == len(piece):
-            return end
-        character = piece[end]
-        self._state = _State.GROUND
-        is_final = character in closers if closers is not None else "\x40" <= character <= "\x7e"
-        return end + 1 if is_final else end
 
 
 def clean(text: str, *, keep_newlines: bool = True) -> str:

@@ -11,7 +11,7 @@ import json
 import sys
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from bringup.errors import FileTrouble
 from bringup.faces.render.clean import Cleaner, clean
@@ -21,6 +21,9 @@ from bringup.machine import terminal
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.markdown import Markdown
+
+OUTPUT_FAILED: Final = "output-failed"
+"""Reference of the error for an output that cannot be written."""
 
 _ERASE_LINE = "\r\x1b[K"
 _RESET = "\x1b[0m"
@@ -185,9 +188,13 @@ class Console:
         except BrokenPipeError as problem:
             raise OutputClosed from problem
         except OSError as problem:
-            raise FileTrouble(
-                f"could not write the output: {problem.strerror or problem}", reference="output-failed"
-            ) from problem
+            raise output_trouble(problem) from problem
+
+
+def output_trouble(problem: OSError) -> FileTrouble:
+    """The error for an output that cannot be written (a full disk)."""
+    reason = problem.strerror or str(problem)
+    return FileTrouble(f"could not write the output: {reason}", reference=OUTPUT_FAILED)
 
 
 def _piece(piece: str | Styled, cleaner: Cleaner, *, colour: bool) -> str:
