@@ -140,7 +140,8 @@ class ArrayValue:
         position = 0
         for _ in range(self.count):
             begin = position + 8
-            position = begin + unpack(data, position)[0]
+            (length,) = unpack(data, position)
+            position = begin + length
             yield data[begin:position]
 
     def strings(self) -> tuple[str, ...]:
