@@ -53,9 +53,7 @@ def resolve(host: str, *, limit_s: float) -> tuple[str, ...] | NotReached:
             answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             found.append(tuple(dict.fromkeys(str(answer[4][0]) for answer in answers)))
         except (OSError, UnicodeError) as problem:
-            found.append(
-                NotReached(f"its name is not known ({_words(problem)})")
-            )
+            found.append(NotReached(f"its name is not known ({_words(problem)})"))
 
     asker = threading.Thread(target=ask, daemon=True)
     asker.start()

@@ -81,11 +81,18 @@ def _unfinished_summary(unfinished: tuple[Unfinished, ...]) -> list[Line]:
 
 def _looked(places: tuple[Place, ...], models: tuple[LocalModel, ...]) -> list[Line]:
     empty = [place for place in places if not any(_lies_in(model, place) for model in models)]
-    lines: list[Line] = []
-    for place in empty:
-        why = place.why or "no models"
-        style = Style.DIM if place.why in ("", "not there") else Style.YELLOW
-        lines.append((Styled(f"Looked in {_shown(place.path)} ({place.origin.value}): {why}", style),))
+    unreadable = [place for place in empty if place.why not in ("", "not there")]
+    lines: list[Line] = [
+        (
+            Styled("Could not look", Style.YELLOW),
+            f" in {_shown(place.path)} ({place.origin.value}): {place.why}",
+        )
+        for place in unreadable
+    ]
+    rest = [place for place in empty if place not in unreadable]
+    if rest:
+        lines.append((Styled("Looked also in these folders, where no model is:", Style.DIM),))
+        lines += [(Styled(f"  {_shown(place.path)}  {place.origin.value}", Style.DIM),) for place in rest]
     return lines
 
 

@@ -16,7 +16,9 @@ from bringup.store.prepare import PullPlan
 from bringup.store.progress import TransferProgress, TransferState
 
 JSON_SCHEMA = 1
-_BAR_COLUMNS = 24
+_GAP = "  "
+_LONGEST_BAR_COLUMNS = 24
+_SHORTEST_BAR_COLUMNS = 8
 _NAME_COLUMNS = 30
 _WORDS = {
     TransferState.WAITING: "waiting",
@@ -36,30 +38,31 @@ def plan_lines(plan: PullPlan) -> tuple[str, ...]:
 
 
 def progress_line(progress: TransferProgress, width_columns: int) -> str:
-    """`model.gguf  ━━━━━━╌╌╌╌  43 %  1.2 of 2.8 GiB  45.3 MiB/s  36 s left`, or fewer parts."""
+    """`model.gguf  ━━━━━━╌╌╌╌  43 %  1.2/2.8 GiB  45.3 MiB/s  36 s left`, or fewer parts."""
     name = truncate(clean(progress.file, keep_newlines=False), _NAME_COLUMNS)
     figures = _figures(progress)
-    bar = _bar(progress)
-    for parts in ([name, bar, *figures], [name, *figures], [*figures], [*figures[:2]]):
-        line = "  ".join(part for part in parts if part)
-        if display_width(line) < width_columns:
-            return line
-    return truncate(line, max(1, width_columns - 1))
+    room = width_columns - 1
+    spare = room - display_width(_GAP.join([name, *figures])) - len(_GAP)
+    if spare >= _SHORTEST_BAR_COLUMNS and progress.total_bytes:
+        return _GAP.join([name, _bar(progress, min(spare, _LONGEST_BAR_COLUMNS)), *figures])
+    while len(figures) > 2 and display_width(_GAP.join([name, *figures])) > room:
+        figures.pop()
+    line = _GAP.join([name, *figures])
+    return line if display_width(line) <= room else truncate(_GAP.join(figures), max(1, room))
 
 
-def _bar(progress: TransferProgress) -> str:
-    if not progress.total_bytes:
-        return ""
-    filled = _BAR_COLUMNS * min(progress.done_bytes, progress.total_bytes) // progress.total_bytes
-    return "━" * filled + "╌" * (_BAR_COLUMNS - filled)
+def _bar(progress: TransferProgress, columns: int) -> str:
+    assert progress.total_bytes
+    filled = columns * min(progress.done_bytes, progress.total_bytes) // progress.total_bytes
+    return "━" * filled + "╌" * (columns - filled)
 
 
 def _figures(progress: TransferProgress) -> list[str]:
     total = progress.total_bytes
-    done = format_bytes(progress.done_bytes)
-    figures = (
-        [done] if not total else [_percent(progress.done_bytes, total), f"{done} of {format_bytes(total)}"]
-    )
+    if total:
+        figures = [_percent(progress.done_bytes, total), _of(progress.done_bytes, total)]
+    else:
+        figures = [format_bytes(progress.done_bytes)]
     if progress.state is not TransferState.DOWNLOADING:
         return [*figures, _WORDS[progress.state]]
     rate = progress.rate_bytes_per_s
@@ -68,6 +71,13 @@ def _figures(progress: TransferProgress) -> list[str]:
         if total:
             figures.append(f"{format_duration((total - progress.done_bytes) / rate)} left")
     return figures
+
+
+def _of(done_bytes: int, total_bytes: int) -> str:
+    """`61.3/200 MiB`; both units where they differ."""
+    done, total = format_bytes(done_bytes), format_bytes(total_bytes)
+    number, _, unit = done.partition(" ")
+    return f"{number if total.endswith(' ' + unit) else done}/{total}"
 
 
 def _percent(done_bytes: int, total_bytes: int) -> str:
@@ -84,14 +94,13 @@ def finished_line(model: LocalModel, *, fetched: bool, duration_s: float) -> str
     return f"Fetched {name}: {size} in {format_duration(duration_s)}, {checked}"
 
 
-def interrupted_line(progress: TransferProgress | None, typed: str) -> str:
+def interrupted_lines(progress: TransferProgress | None, typed: str) -> tuple[str, ...]:
     """After Ctrl-C: what is kept and how to go on."""
     again = f"bringup pull {clean(typed, keep_newlines=False)}"
     if progress is None or not progress.done_bytes:
-        return f"Stopped before anything came. To fetch it: {again}"
+        return (f"Stopped before anything came. To fetch it: {again}",)
     of = f" of {format_bytes(progress.total_bytes)}" if progress.total_bytes else ""
-    kept = f"{format_bytes(progress.done_bytes)}{of} are kept"
-    return f"Stopped. {kept}; the same command goes on from there: {again}"
+    return (f"Stopped; {format_bytes(progress.done_bytes)}{of} are kept. To go on:", f"  {again}")
 
 
 def model_json(model: LocalModel) -> dict[str, object]:

@@ -6,7 +6,7 @@ import click
 
 from bringup.faces.cli.pulling import PullWatcher, token_question
 from bringup.faces.render.console import Console
-from bringup.faces.render.pull import JSON_SCHEMA, finished_line, interrupted_line, model_json
+from bringup.faces.render.pull import JSON_SCHEMA, finished_line, interrupted_lines, model_json
 
 
 @click.command(name="pull", short_help="Fetch a model and verify it.")
@@ -37,7 +37,8 @@ def command(context: click.Context, model: str, *, as_json: bool, use_token: boo
             may_send_token=lambda refused: use_token or console.confirm(token_question(refused)),
         )
     except KeyboardInterrupt:
-        console.line(interrupted_line(watcher.last, model))
+        for line in interrupted_lines(watcher.last, model):
+            console.line(line)
         raise
     fetched = result.plan is not None
     console.line(finished_line(result.model, fetched=fetched, duration_s=result.duration_s))
