@@ -1,0 +1,88 @@
+"""The chat template of the model cannot be parsed or rendered.
+
+Symptom: "failed to parse chat template (defaulting to chatml)", a Jinja error with a row and column, or a
+    server that stops with "please consider disabling jinja".
+Reason: the template that turns messages into the model's prompt is a small Jinja program in the model
+    file (or given by you). This one uses something that the engine's Jinja does not know, or refuses
+    these messages.
+Sources: https://github.com/speakleash/bielik-tools/issues/5
+    https://github.com/containers/ramalama/pull/2422
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"failed to (?:parse|initialize|apply) (?:the )?(?:tool use )?(?:chat )?template",
+        anchor="template",
+        example="common_chat_templates_init: failed to parse chat template (defaulting to chatml):"
+        " Expected closing"
+        " block tag at row 19, column 49:",
+    ),
+    Sign(
+        r"chat template parsing error|consider disabling jinja",
+        anchor="ja",
+        example="init: please consider disabling jinja via --no-jinja, or use a custom chat template via"
+        " --chat-template",
+    ),
+    Sign(
+        r"(?:custom|supplied|chat) template .{0,20}(?:is )?not supported",
+        anchor="template",
+        example="error: the supplied chat template is not supported: alpaca2",
+    ),
+    Sign(
+        r"jinja2?\.exceptions\.|jinja2?\.Template\w*Error|TemplateSyntaxError|Jinja Exception",
+        anchor="emplate",
+        example="jinja2.exceptions.TemplateError: Conversation roles must alternate"
+        " user/assistant/user/assistant/...",
+    ),
+    Sign(
+        r"(?:Jinja Exception|jinja2\.exceptions)",
+        anchor="jinja",
+        example='{"error":{"code":500,"message":"Jinja Exception: Conversation roles must alternate"}}',
+    ),
+    Sign(
+        r"Error rendering prompt with jinja template|Value is not callable: null at row",
+        anchor="e",
+        example='"Error rendering prompt with jinja template: \\"Cannot call something that is not a'
+        ' function\\""',
+    ),
+    Sign(
+        r"While executing \w+ at line \d+, column \d+ in source",
+        anchor="while executing",
+        example="While executing For at line 1, column 162 in source:",
+    ),
+    Sign(
+        r"roles must alternate|Only user and assistant roles are supported|No user query found in messages",
+        anchor="r",
+        example="Conversation roles must alternate user/assistant/user/assistant/...",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"template: :\d+(?::\d+)?: |template error: |failed to determine tool format",
+        anchor="t",
+        example='Error: template: :3: function "currentDate" not defined',
+    ),
+)
+
+EXPLAINS = ("output-garbage", "server-not-ready", "raw-control-tokens")
+
+STEPS = (
+    Step("See the template that the model file carries.", ("bringup", "show"), safety=Safety.LOOK),
+    Step(
+        "Update the engine and the model file: both engines' Jinja and templates are corrected often.",
+        safety=Safety.SAFE,
+        touches="the engine's folder, a new model file",
+        undo="the former ones",
+    ),
+    Step(
+        "Give a corrected template with --chat-template-file (llama.cpp's models/templates has many),"
+        " or use the"
+        " built-in one of the family: --no-jinja --chat-template NAME.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="leave the option out",
+    ),
+)

@@ -1,0 +1,75 @@
+"""The context is divided among, or shared by, several slots.
+
+Symptom: requests fail or are cut although each is shorter than the context that was asked for.
+Reason: llama-server answers several requests at once in slots. With -np N each slot gets 1/N of -c;
+    without it, since late 2025, four slots share one cache, so that several long requests together
+    overflow it.
+Sources: https://github.com/lemonade-sdk/lemonade/issues/3276
+    https://github.com/gpustack/llama-box/issues/25
+    https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+Limits: several slots alone are no fault; only with an overflow.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
+from bringup.stack.engine_log import EngineLog
+
+_OVERFLOWS = (
+    r"input truncated|exceeds the available context|context size has been exceeded|truncating input prompt|"
+    r"failed to find free space in the KV cache|prompt is too (?:big|long)|exceed_context_size_error|"
+    r"truncated = 1"
+)
+
+EXPLAINS = ("prompt-exceeds-context", "context-shift-derails")
+
+STEPS = (
+    Step("See slots and window of the running server.", ("bringup", "ps"), safety=Safety.LOOK),
+    Step(
+        "Serve one request at a time with the whole window: -np 1.",
+        safety=Safety.SAFE,
+        touches="your start script; requests wait for each other",
+        undo="the former number",
+    ),
+    Step(
+        "Or ask for the sum of all slots: -c (tokens for each times slots).",
+        safety=Safety.SAFE,
+        touches="memory of the GPU",
+        undo="the former context",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """An overflow, and a window of each slot that is smaller than what was asked for or is shared."""
+    log = need(scene.stack.runtime.log)
+    if log is None:
+        return None
+    hit = scene.lines.search(f"(?i:{_OVERFLOWS})", anchor="")
+    slots = log.n_slots if log.n_slots and log.n_slots > 1 else log.asked_n_parallel
+    if hit is None or slots is None or slots < 2:
+        return None
+    why = _why(log, slots)
+    if why is None:
+        return None
+    return Evidence(
+        saw=f"{why}; {hit[0].text.strip()[:160]}",
+        expected="a window for each request that its prompt and answer fit into",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        certainty=Certainty.SURE,
+        strength=8,
+    )
+
+
+def _why(log: EngineLog, slots: int) -> str | None:
+    whole = log.asked_n_ctx or log.n_ctx
+    each = log.n_ctx_slot
+    if log.kv_unified:
+        return f"{slots} slots share one cache of {each or whole or 'unknown'} tokens"
+    if whole and each and each < whole and abs(each * slots - whole) <= 256 * slots:
+        return f"{whole} tokens are divided among {slots} slots: {each} each"
+    if whole and (each is None or each == whole):
+        return f"{whole} tokens are divided among {slots} slots: {whole // slots} each"
+    return None

@@ -1,0 +1,61 @@
+"""A saved KV state is restored without an error and yet not used.
+
+Symptom: /slots?action=restore answers n_restored, but the next request reads its whole prompt again.
+Reason: the restored cells serve only a prompt that begins with exactly the saved tokens, in the slot that
+    was restored. A sliding-window or recurrent model cannot go back to them, and a request that another
+    slot takes, or a prompt that differs early, finds nothing.
+Sources: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+    https://github.com/ggml-org/llama.cpp/pull/13194
+"""
+
+from __future__ import annotations
+
+import re
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._scene import Scene
+
+EXPLAINS = ("prompt-cache-not-reused",)
+
+STEPS = (
+    Step(
+        "Send the request to the slot that was restored (id_slot in the request, with cache_prompt true).",
+        safety=Safety.SAFE,
+        touches="your client",
+        undo="leave it out",
+    ),
+    Step(
+        "Send exactly the prompt that was saved and add to its end; for a model with a sliding window"
+        " save and restore"
+        " with --swa-full.",
+        safety=Safety.SAFE,
+        touches="your start script; memory of the GPU",
+        undo="leave the option out",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Cells were restored, and the prompt after that was read from its beginning."""
+    restored = scene.lines.search(
+        r"\"?n_restored\"?[:= ]+([1-9]\d*)|restored \d+ tokens|state restored|"
+        r"loaded (?:a )?session with prompt size",
+        anchor="restored" if scene.lines.has("restored") else "session with prompt size",
+    )
+    if restored is None:
+        return None
+    after = [line for line in scene.lines.lines if line.number > restored[0].number]
+    anew = (
+        r"\[0, end\)|n_past = 0\b|forcing full prompt re-processing|\"?cache_n\"?: 0\b|cached_tokens\"?: 0\b"
+    )
+    hit = next((line for line in after if re.search(anew, line.text)), None)
+    if hit is None:
+        return None
+    return Evidence(
+        saw=f"{restored[0].text.strip()[:120]}; then {hit.text.strip()[:120]}",
+        expected="the next prompt to start behind the restored tokens",
+        sources=(f"{restored[0].source}, line {restored[0].number}", f"{hit.source}, line {hit.number}"),
+        certainty=Certainty.LIKELY,
+        decides="the same prompt with id_slot of the restored slot",
+        strength=8,
+    )

@@ -1,0 +1,72 @@
+"""The model answers with garbage.
+
+Symptom: one token without end (<pad>, GGGG, ????), mixed scripts, or NaN in the engine, while every
+    status is fine.
+Reason: the numbers are wrong before a word is chosen: a kernel's bug on this card or batch size,
+    half-precision overflow, a broken quantisation, or a prompt in another template than the model was
+    trained with.
+Sources: https://github.com/ggml-org/llama.cpp/pull/8542
+    https://github.com/ggml-org/llama.cpp/issues/15112
+"""
+
+from __future__ import annotations
+
+import re
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+
+SIGNS = (
+    Sign(
+        r"(?:<pad>|<unk>|\[PAD\d*\]|<unused\d+>|<\|endoftext\|>|\[UNK\d*\]){6,}",
+        anchor="",
+        example="<pad><pad><pad><pad><pad><pad><pad><pad>",
+    ),
+    Sign(
+        r"GGML_ASSERT\(!isnan\(|found NaN|NaN (?:detected|in logits)|no tokens? with (?:valid|finite) logits",
+        anchor="nan",
+        example="ggml-cpu/ops.cpp:4200: GGML_ASSERT(!isnan(wp[i])) failed",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+STEPS = (
+    Step(
+        "Ask once more with temperature 0 and the model's own template (/v1/chat/completions).",
+        safety=Safety.SAFE,
+        touches="nothing",
+        undo="none needed",
+    ),
+    Step(
+        "Try -fa off, then the default batches (-b 2048 -ub 512), then -ngl 0: what cures it names the"
+        " kernel.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former options",
+    ),
+    Step(
+        "Update the engine, and take another quantisation or publisher of the model.",
+        safety=Safety.SAFE,
+        touches="the engine's folder, another model file",
+        undo="the former ones",
+    ),
+)
+
+_RUN = re.compile(r"([A-Za-z@?!$%&])\1{39,}")
+
+
+def check(scene: Scene) -> Evidence | None:
+    """One character, or one short word, repeated on and on."""
+    for line in scene.lines.lines:
+        run = _RUN.search(line.text) if len(line.text) >= 40 else None
+        words = line.text.split() if len(line.text) >= 80 else []
+        same = len(words) >= 30 and len(set(words)) == 1 and words[0].strip("=-.#*_~|+:0123456789") != ""
+        if run is not None or same:
+            return Evidence(
+                saw=line.text.strip()[:80],
+                expected="words",
+                sources=(f"{line.source}, line {line.number}",),
+                certainty=Certainty.LIKELY,
+                decides="the same question with temperature 0 and -ngl 0",
+            )
+    return None

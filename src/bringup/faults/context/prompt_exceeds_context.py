@@ -1,0 +1,140 @@
+"""The conversation is longer than the context window.
+
+Symptom: HTTP 400 "exceeds the available context size", a model that forgets the beginning, or ollama's quiet
+    "truncating input prompt".
+Reason: all that the model sees, its answer included, must fit into the window that was chosen at the
+    start. What is longer is refused by llama.cpp and cut without a word by ollama, which then keeps only
+    half of the window.
+Sources: https://github.com/RooCodeInc/Roo-Code/issues/1372
+    https://github.com/ollama/ollama/issues/17427
+    https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+
+SIGNS = (
+    Sign(
+        r"exceed_context_size_error|exceeds the available context size",
+        anchor="context",
+        example='{"error":{"code":400,"message":"request (18000 tokens) exceeds the available context'
+        " size (8192"
+        ' tokens), try increasing it","type":"exceed_context_size_error"}}',
+    ),
+    Sign(
+        r"truncating input (?:prompt|messages)",
+        anchor="truncating input",
+        example='level=WARN source=runner.go:129 msg="truncating input prompt" limit=2048 prompt=16101'
+        " keep=4 new=2048",
+    ),
+    Sign(
+        r"Requested tokens \(\d+\) exceed context window of \d+",
+        anchor="exceed context window of",
+        example="ValueError: Requested tokens (2100) exceed context window of 2048",
+    ),
+    Sign(
+        r"prompt is too long \(\d+ tokens, max \d+\)|prompt is too long for (?:the )?(?:context|model)",
+        anchor="prompt is too long",
+        example="main: error: prompt is too long (5120 tokens, max 4092)",
+    ),
+    Sign(
+        r"input (?:length|prompt)? ?(?:is longer than|exceeds) (?:the )?(?:maximum )?context (?:length|size)",
+        anchor="context",
+        example='{"error":"the input length exceeds the context length"}',
+    ),
+    Sign(
+        r"context_length_exceeded|maximum context length is \d+ tokens|"
+        r"exceeds? the (?:model's )?maximum context",
+        anchor="context",
+        example="This model's maximum context length is 4096 tokens. However, you requested 5012 tokens",
+    ),
+    Sign(
+        r"tokens to keep from the initial prompt is greater than the context length|"
+        r"loaded with context length of only \d+ tokens",
+        anchor="context length",
+        example="Trying to keep the first 9612 tokens when context the overflows. However, the model is"
+        " loaded with"
+        " context length of only 4096 tokens, which is not enough.",
+    ),
+    Sign(
+        r"input is too (?:large|big) to process|input \(\d+ tokens\) is too large to process|"
+        r"input prompt is too big compared to KV size",
+        anchor="input",
+        example="input (1024 tokens) is too large to process. increase the physical batch size (current"
+        " batch size:"
+        " 512)",
+    ),
+    Sign(
+        r"context shift is disabled|Context size has been exceeded",
+        anchor="context s",
+        example="Context size has been exceeded.",
+    ),
+    Sign(
+        r"input truncated, n_ctx = \d+",
+        anchor="input truncated",
+        example="slot update_slots: id  0 | task 7 | input truncated, n_ctx = 2048, n_keep = 0, n_left"
+        " = 2048",
+    ),
+    Sign(
+        r"failed to find free space in the KV cache(?!, retrying)|failed to find a memory slot for batch",
+        anchor="failed to find",
+        example="decode: failed to find a memory slot for batch of size 512",
+        certainty=Certainty.LIKELY,
+        unless=("all slots are idle",),
+    ),
+    Sign(
+        r"stop processing: .*truncated = 1",
+        anchor="truncated = 1",
+        example="slot release: id  0 | task 12 | stop processing: n_past = 4095, truncated = 1",
+    ),
+)
+
+EXPLAINS = ("output-garbage", "context-shift-derails")
+
+STEPS = (
+    Step(
+        "See the window of the running model (`ollama ps`, or n_ctx in /props).",
+        ("ollama", "ps"),
+        safety=Safety.LOOK,
+    ),
+    Step(
+        "Ask for a larger window: -c 32768 in llama-server, num_ctx or OLLAMA_CONTEXT_LENGTH in ollama,"
+        " as far as the"
+        " memory goes and the model was trained.",
+        safety=Safety.SAFE,
+        touches="memory of the GPU",
+        undo="the former context",
+    ),
+    Step(
+        "Send less: drop old turns, or have the client summarise them.",
+        safety=Safety.SAFE,
+        touches="your client",
+        undo="the former setting",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A prompt that ollama evaluated as half of its window, because it was longer than the whole."""
+    window = scene.lines.last(r"\d+% (?:GPU|CPU|CPU/GPU)\s+(\d{4,7})\s", anchor="% ")
+    counts = [
+        (line, int(digits))
+        for line in scene.lines.with_anchor("prompt eval count:")
+        if (digits := "".join(c for c in line.text.split("count:")[1].split("token")[0] if c.isdigit()))
+    ]
+    if window is None:
+        return None
+    half = int(window[1][1]) // 2
+    cut = next((pair for pair in counts if 0 <= pair[1] - half <= 16), None)
+    if cut is None:
+        return None
+    return Evidence(
+        saw=f"a window of {2 * half} tokens and a prompt evaluated as {cut[1]}: half of it was dropped",
+        expected="the whole prompt",
+        sources=(f"{cut[0].source}, line {cut[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="ollama ps",
+        strength=5,
+    )

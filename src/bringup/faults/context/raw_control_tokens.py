@@ -1,0 +1,63 @@
+"""The model's control tokens appear in the answer.
+
+Symptom: <|channel|>analysis<|message|>, <|start|>assistant or "assistantfinal" stands in the text.
+Reason: gpt-oss answers in the harmony format, whose parts the server must take apart. Server or client is
+    too old for it, or the server was started without --jinja, so the raw text comes through.
+Sources: https://github.com/johnbean393/Sidekick/issues/75
+    https://github.com/ggml-org/llama.cpp/blob/master/docs/function-calling.md
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_TEMPLATES = ("example_format", "chat_template", "chat template, ", "tokenizer.chat_template", "{%", "{{")
+
+SIGNS = (
+    Sign(
+        r"<\|channel\|>\s*(?:analysis|final|commentary)",
+        anchor="<|channel|>",
+        example="<|channel|>analysis<|message|>User says"
+        " hi.<|end|><|start|>assistant<|channel|>final<|message|>Hello!",
+        unless=(*_TEMPLATES, "failed to parse input", "unparsed peg", "does not match the expected"),
+    ),
+    Sign(
+        r"assistantfinal|assistantcommentary to=|^analysis[A-Z]",
+        anchor="a",
+        example="analysisThe user says hi. We should answer briefly.assistantfinalHello! How can I help?",
+        unless=_TEMPLATES,
+        needs=("assistantfinal",),
+    ),
+    Sign(
+        r"[\w.!?] ?(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|end\|>|</s>)",
+        anchor="<",
+        example="Paris is the capital of France.<|im_end|>",
+        certainty=Certainty.LIKELY,
+        unless=(
+            *_TEMPLATES,
+            "eog token",
+            "eos token",
+            "eot token",
+            "print_info",
+            "llm_load_print_meta",
+            "token:",
+        ),
+    ),
+)
+
+STEPS = (
+    Step("See the build's number and date.", ("llama-server", "--version"), safety=Safety.LOOK),
+    Step(
+        "Update server and client, and start the server with --jinja (for gpt-oss a build of August"
+        " 2025 or newer).",
+        safety=Safety.SAFE,
+        touches="the engine's folder",
+        undo="the former build",
+    ),
+    Step(
+        "Use /v1/chat/completions instead of /completion: only the chat route takes the parts apart.",
+        safety=Safety.SAFE,
+        touches="your client",
+        undo="the former address",
+    ),
+)

@@ -1,0 +1,71 @@
+"""The model wrote a malformed tool call.
+
+Symptom: HTTP 500 "does not match the expected peg-native format" or "error parsing tool call", now and
+    then, mostly far into a long conversation.
+Reason: the server looks for the tool call in the form that the template prescribes. The model wrote it
+    wrongly (a tag twice, broken JSON), which small, strongly quantised or over-long conversations make
+    likelier.
+Sources: https://github.com/mostlygeek/llama-swap/issues/856
+    https://github.com/ggml-org/llama.cpp/blob/master/docs/function-calling.md
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"does not match the expected [\w-]+ format",
+        anchor="does not match the expected",
+        example='{"error":{"code":500,"message":"The model produced output that does not match the'
+        " expected peg-native"
+        ' format","type":"server_error"}}',
+    ),
+    Sign(
+        r"error parsing tool call|failed to parse tool call|Failed to parse tool call arguments",
+        anchor="tool call",
+        example='msg="error parsing tool call" raw="{\\"name\\": \\"read" err="unexpected end of JSON input"',
+    ),
+    Sign(
+        r"Failed to parse input at pos \d+",
+        anchor="failed to parse input at pos",
+        example="Failed to parse input at pos 41: <|channel|>commentary to=functions.read",
+    ),
+    Sign(
+        r"unparsed peg-\w+ output",
+        anchor="unparsed peg-",
+        example="common_chat_peg_parse: unparsed peg-native output: <tool_call>",
+    ),
+    Sign(
+        r"XML syntax error on line \d+|parse error.*tool_call",
+        anchor="error",
+        example="Error: XML syntax error on line 7: element <function> closed by </parameter>",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Tool call mismatch|Invalid (?:diff|tool call)|[Ii]nvalid tool[_ ]call",
+        anchor="tool",
+        example="Tool call mismatch: prev='read_file' new='write_file'",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+STEPS = (
+    Step(
+        "Read what the model wrote (after `unparsed` or `raw=` in the log) and send the request again.",
+        safety=Safety.LOOK,
+    ),
+    Step(
+        "Update the engine and the model file: templates and parsers of tool calls are corrected often.",
+        safety=Safety.SAFE,
+        touches="the engine's folder, a new model file",
+        undo="the former ones",
+    ),
+    Step(
+        "Keep the conversation shorter, lower the temperature, leave the KV cache in f16, or take a larger"
+        " quantisation.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former values",
+    ),
+)

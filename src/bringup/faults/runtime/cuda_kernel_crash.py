@@ -1,0 +1,85 @@
+"""A computation on the GPU crashed inside the engine.
+
+Symptom: "CUDA error: an illegal memory access was encountered", "unspecified launch failure", Xid 13 or 31.
+Reason: a kernel of the engine wrote where it may not, or the driver ended it. Mostly this is a bug of
+    that build for this model, batch size or card; rarely a sign of an unstable card.
+Sources: https://github.com/ggml-org/llama.cpp/issues/13851
+    https://docs.nvidia.com/deploy/xid-errors/
+Limits: "out of memory" and "no kernel image" are other faults; with Xid 48, 79 or 94 look at the hardware
+    first.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_OTHER = ("no kernel image", "cudamalloc failed", "look_ahead_size", "driver version is insufficient")
+
+SIGNS = (
+    Sign(
+        r"an illegal memory access was encountered|CUDA_ERROR_ILLEGAL_ADDRESS|error 700\b",
+        anchor="ill",
+        example="CUDA error: an illegal memory access was encountered",
+        unless=("ncclcomm",),
+    ),
+    Sign(
+        r"unspecified launch failure|misaligned address|an illegal instruction was encountered|"
+        r"device-side assert triggered|the launch timed out and was terminated|invalid program counter",
+        anchor="",
+        example="CUDA error: unspecified launch failure",
+        needs=("error",),
+    ),
+    Sign(
+        r"CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_SUPPORTED|INVALID_VALUE|ARCH_MISMATCH)|"
+        r"cuBLAS error \d+",
+        anchor="cublas",
+        example="CUDA error: CUBLAS_STATUS_EXECUTION_FAILED",
+        unless=("cublas_status_alloc_failed", "cublas_status_not_initialized"),
+    ),
+    Sign(
+        r"Xid \(PCI:[0-9a-fA-F:.]+\): (?:13|31|43)\b",
+        anchor="xid (pci:",
+        example="NVRM: Xid (PCI:0000:01:00): 31, pid=4242, name=llama-server, Ch 00000008, intr"
+        " 00000000. MMU Fault",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?:CUDA|ROCm) error: (?:invalid argument|invalid configuration argument|invalid resource handle|"
+        r"operation not permitted when stream is capturing)",
+        anchor=" error: ",
+        example="CUDA error: invalid argument",
+        certainty=Certainty.LIKELY,
+        unless=("nccl", "peer"),
+    ),
+    Sign(
+        r"ggml-cuda\S*:\d+: GGML_ASSERT\(|ggml-cuda\S*:\d+: fatal error",
+        anchor="ggml-cuda",
+        example="/build/ggml/src/ggml-cuda/fattn.cu:400: GGML_ASSERT(Q->ne[0] == V->ne[0]) failed",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER,
+    ),
+)
+
+EXPLAINS = ("server-not-ready", "output-garbage")
+
+STEPS = (
+    Step(
+        "See whether the kernel reports the card (Xid).",
+        ("journalctl", "-k", "--grep", "Xid"),
+        safety=Safety.LOOK,
+    ),
+    Step("See the build's number and date.", ("llama-server", "--version"), safety=Safety.LOOK),
+    Step(
+        "Update the engine, or go back to the build that worked: such a bug is usually gone within days.",
+        safety=Safety.SAFE,
+        touches="the engine's folder",
+        undo="the former build",
+    ),
+    Step(
+        "Narrow it down: -fa off, then -ub 256, then GGML_CUDA_DISABLE_GRAPHS=1, then one card only"
+        " (CUDA_VISIBLE_DEVICES=0); report what cures it with the log.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former options",
+    ),
+)

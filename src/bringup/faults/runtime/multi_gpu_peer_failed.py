@@ -1,0 +1,72 @@
+"""Several GPUs cannot work together: peer access, NCCL or the split failed.
+
+Symptom: "peer access has not been enabled", an NCCL error, or a failure only when more than one card is used.
+Reason: splitting a model over cards needs copies between them. Peer access is refused by the board, the
+    IOMMU or a virtual machine, NCCL does not like the topology, or the asked split does not exist for
+    these devices.
+Sources: https://github.com/ggml-org/llama.cpp/issues/10152
+    https://github.com/ggml-org/llama.cpp/issues/21719
+    https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
+Limits: "NCCL not found" or "not compiled in" is a note about speed, no fault.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"peer access (?:has not been enabled|is not supported|is already enabled|failed)",
+        anchor="peer access",
+        example="CUDA error: peer access has not been enabled",
+    ),
+    Sign(
+        r"NCCL WARN (?:Cuda failure|Error|Failed)|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|"
+        r"NCCL error|ncclCommInit\w+\(",
+        anchor="nccl",
+        example="NCCL WARN Cuda failure 'invalid argument'",
+    ),
+    Sign(
+        r"peer mapping resources exhausted|cudaMemcpyPeer(?:Async)?\b.*|cudaDeviceEnablePeerAccess",
+        anchor="peer",
+        example="CUDA error: peer mapping resources exhausted",
+    ),
+    Sign(
+        r"does not support split buffers|SPLIT_MODE_TENSOR (?:needs|requires)|"
+        r"not implemented for SPLIT_MODE_TENSOR",
+        anchor="split",
+        example="llama_model_load: error loading model: device Vulkan0 does not support split buffers",
+    ),
+    Sign(
+        r"got \d+ input configs, but system only has \d+ devices|invalid value for main_gpu: \d+",
+        anchor="device",
+        example="error: invalid value for main_gpu: 1 (available devices: 1)",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("cuda-kernel-crash", "output-garbage", "server-not-ready")
+
+STEPS = (
+    Step("See how the cards are connected.", ("nvidia-smi", "topo", "-m"), safety=Safety.LOOK),
+    Step(
+        "Split by layers, which needs no peer access: --split-mode layer; or use one card: --split-mode"
+        " none.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former split mode",
+    ),
+    Step(
+        "Set NCCL_P2P_DISABLE=1 for this start, or build with -DGGML_CUDA_NO_PEER_COPY=ON and without NCCL.",
+        safety=Safety.SAFE,
+        touches="speed between the cards",
+        undo="unset the variable",
+    ),
+    Step(
+        "Where peer copies give wrong data, turn the IOMMU off in the firmware or the kernel's command line.",
+        safety=Safety.RISKY,
+        needs_root=True,
+        touches="the kernel's command line; virtual machines with passed-through devices stop working",
+        undo="the former command line, and a restart",
+    ),
+)

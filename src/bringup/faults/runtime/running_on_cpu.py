@@ -1,0 +1,84 @@
+"""The model runs on the CPU although the engine could use the GPU.
+
+Symptom: it works and is slow; the log says "offloaded 0/33 layers to GPU", ollama ps says "100% CPU".
+Reason: no layer was given to the GPU. Builds before late 2025 do that unless -ngl is given; ollama does
+    it when it believes that the model, its context or its projector does not fit, or when it found no GPU
+    at all.
+Sources: https://github.com/ggml-org/llama.cpp/issues/12614
+    https://github.com/ollama/ollama/issues/11790
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
+
+SIGNS = (
+    Sign(
+        r"\d\s+100% CPU\b",
+        anchor="100% cpu",
+        example="llama3.1:8b    46e0c10c039e    6.7 GB    100% CPU     4 minutes from now",
+    ),
+    Sign(
+        r"no compatible GPUs were discovered",
+        anchor="no compatible gpus were discovered",
+        example='level=INFO source=gpu.go:386 msg="no compatible GPUs were discovered"',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\"inference compute\" id=(?:0|cpu)? ?.*library=\"?cpu",
+        anchor='"inference compute"',
+        example='level=INFO msg="inference compute" id=cpu library=cpu compute="" name=cpu description=cpu',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"falling back to CPU inference|disabling GPU support|GPU support not possible",
+        anchor="gpu",
+        example="warning: --n-gpu-layers 9999 was passed but no GPUs were found; falling back to CPU"
+        " inference",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("threads-oversubscribed",)
+
+STEPS = (
+    Step("See whether the card is there and idle.", ("nvidia-smi",), safety=Safety.LOOK),
+    Step("See where ollama's models lie.", ("ollama", "ps"), safety=Safety.LOOK),
+    Step(
+        "Give the layers to the GPU: -ngl 99 (n_gpu_layers=-1 in Python).",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="leave the option out",
+    ),
+    Step(
+        "Where the engine thinks that it does not fit, ask for a smaller context (num_ctx, -c) and less"
+        " parallel"
+        " requests (OLLAMA_NUM_PARALLEL=1), and restart ollama after a driver update or a suspend.",
+        safety=Safety.DISRUPTIVE,
+        touches="running models are unloaded",
+        undo="the former values",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """No layer is on the GPU, and the load went on."""
+    log = need(scene.stack.runtime.log)
+    if log is None or log.offload is None or log.offload.layers > 0 or log.offload.total == 0:
+        return None
+    deliberate = log.asked_gpu_layers == "0"
+    gpu = (
+        log.has_cuda
+        or bool(log.gpu_devices)
+        or scene.lines.has_any("library=cuda", "library=rocm", "gpu device")
+    )
+    return Evidence(
+        saw=f"0 of {log.offload.total} layers on the GPU" + (", as -ngl 0 asks" if deliberate else ""),
+        expected="all layers on the GPU, or as many as fit",
+        sources=(f"engine log, line {log.offload.line}",),
+        certainty=Certainty.SURE if gpu else Certainty.LIKELY,
+        decides="" if gpu else "nvidia-smi",
+        strength=4,
+    )

@@ -1,0 +1,86 @@
+"""The server does not answer yet, or nothing listens where the client asks.
+
+Symptom: HTTP 503 "Loading model", "connection refused", or a starter that gives up: "health check failed".
+Reason: a large model takes minutes to read from a cold or slow disk, and the starter's patience was
+    shorter; or no engine runs at that address.
+Sources: https://github.com/mostlygeek/llama-swap/issues/92
+    https://github.com/ollama/ollama/issues/5494
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_ELSEWHERE = ("huggingface", "registry.ollama", "hf.co", "docker.io", "nvidia.github.io", "download.")
+
+SIGNS = (
+    Sign(
+        r"timed out waiting for llama (?:runner|server) to start",
+        anchor="timed out waiting for llama",
+        example='msg="error loading llama server" error="timed out waiting for llama runner to start -'
+        ' progress 1.00 - "',
+    ),
+    Sign(
+        r"health check failed after|health check timed? ?out",
+        anchor="health check",
+        example="unable to start process: health check failed after 15s",
+    ),
+    Sign(
+        r"503.*[Ll]oading model|\"message\":\s?\"Loading model\"|model is (?:still )?loading\b",
+        anchor="loading",
+        example='{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}',
+    ),
+    Sign(
+        r"could not connect to (?:a running )?[Oo]llama|[Oo]llama server not responding|is it running\?",
+        anchor="o",
+        example="Error: could not connect to ollama app, is it running?",
+        certainty=Certainty.LIKELY,
+        unless=("docker daemon", *_ELSEWHERE),
+    ),
+    Sign(
+        r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal|"
+        r"\[::1\]).*(?:[Cc]onnection refused|ECONNREFUSED)|"
+        r"(?:[Cc]onnection refused|ECONNREFUSED).*(?:localhost|127\.0\.0\.1|host\.docker\.internal|::1)",
+        anchor="refused",
+        example="dial tcp 127.0.0.1:11434: connect: connection refused",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"Failed to connect to (?:localhost|127\.0\.0\.1) port \d+",
+        anchor="failed to connect to",
+        example="curl: (7) Failed to connect to localhost port 8080 after 0 ms: Connection refused",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?:openai\.)?APIConnectionError|Max retries exceeded with url: /(?:v1|api|health|completion)",
+        anchor="e",
+        example="openai.APIConnectionError: Connection error.",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+)
+
+STEPS = (
+    Step("See whether an engine runs and at which port.", ("ss", "-ltn"), safety=Safety.LOOK),
+    Step(
+        "Ask the server how far it is, with your port.",
+        ("curl", "-s", "http://127.0.0.1:8080/health"),
+        safety=Safety.LOOK,
+    ),
+    Step(
+        "Wait longer: healthCheckTimeout in llama-swap, OLLAMA_LOAD_TIMEOUT=30m in ollama; the second"
+        " start is faster,"
+        " because the file is then in the page cache.",
+        safety=Safety.SAFE,
+        touches="your start script",
+        undo="the former patience",
+    ),
+    Step(
+        "From a container, name the host's address instead of localhost, and let the server listen"
+        " there (--host).",
+        safety=Safety.SAFE,
+        touches="who can reach the server: give it an API key",
+        undo="the former address",
+    ),
+)
