@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.listed_skips import pytest_sessionfinish as pytest_sessionfinish
 
 SMALL_MODEL_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -15,7 +16,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     """A fresh HOME with its XDG folders; nothing of the developer's own settings reaches a test."""
     home = tmp_path_factory.mktemp("home")
     for name in [n for n in os.environ if n.startswith(("XDG_", "HF_", "LLAMA_", "OLLAMA_", "BRINGUP_"))]:
-        if name != "BRINGUP_TEST_MODEL":
+        if name != "BRINGUP_SOAK" and not name.startswith("BRINGUP_TEST_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     for variable, folder in (
