@@ -98,5 +98,5 @@ def choose_variant(variants: tuple[Variant, ...], quant: str | None) -> Variant 
 
 
 def _has_token(name: str, token: str) -> bool:
-    pattern = rf"(?:^|[-._/]){re.escape(token)}(?=[-._/]|$)"
+    pattern = rf"(?:^|[-._/]){re.escape(token)}(?=[-./]|$)"
     return re.search(pattern, name, re.IGNORECASE) is not None
