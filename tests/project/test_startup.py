@@ -1,0 +1,52 @@
+"""Asking for help costs no heavy import. (How long it takes is measured by benchmarks/startup.py.)"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bringup.faces.cli.main import COMMANDS
+
+HEAVY = {"rich", "prompt_toolkit", "httpx", "httpx2", "huggingface_hub", "xllamacpp", "yaml", "tqdm"}
+HEAVY_STANDARD = {"asyncio", "email", "http.server", "sqlite3", "ssl", "tomllib", "urllib.request", "zipfile"}
+QUICK = ["--version", "--help", *(f"{entry.name} --help" for entry in COMMANDS), "completion bash"]
+
+
+def imported_by(arguments: list[str], *, before: str = "pass") -> set[str]:
+    """Every module that a run has loaded at its end, less those of the interpreter's own start.
+
+    Not from `-X importtime`: that leaves out what importlib.import_module was asked for.
+    """
+    code = (
+        f"import sys; there = set(sys.modules); {before}; from bringup.faces.cli.main import run; "
+        "code = run(sys.argv[1:]); print(*(set(sys.modules) - there), file=sys.stderr); sys.exit(code)"
+    )
+    argv = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("line", QUICK)
+def test_a_quick_answer_imports_nothing_heavy(line: str) -> None:
+    modules = imported_by(line.split())
+    assert "bringup.faces.cli.main" in modules
+    assert {name for name in modules if name.split(".")[0] in HEAVY} == set()
+    assert modules & HEAVY_STANDARD == set()
+
+
+def test_help_of_one_command_does_not_load_the_others() -> None:
+    modules = imported_by(["completion", "--help"])
+    loaded = {name for name in modules if name.startswith("bringup.faces.cli.commands.")}
+    assert loaded == {"bringup.faces.cli.commands.completion"}
+
+
+def test_the_list_of_commands_loads_none() -> None:
+    modules = imported_by(["--help"])
+    assert not [name for name in modules if name.startswith("bringup.faces.cli.commands.")]
+
+
+def test_a_heavy_import_would_be_seen() -> None:
+    modules = imported_by(["--version"], before="import rich")
+    assert "rich" in modules
