@@ -138,11 +138,14 @@ class ArrayValue:
         data = self.raw()
         unpack = struct.Struct(self.order.value + "Q").unpack_from
         position = 0
-        for _ in range(self.count):
-            begin = position + 8
-            (length,) = unpack(data, position)
-            position = begin + length
-            yield data[begin:position]
+        try:
+            for _ in range(self.count):
+                begin = position + 8
+                (length,) = unpack(data, position)
+                position = begin + length
+                yield data[begin:position]
+        except struct.error:  # lengths were sound when the header was read
+            raise changed(self.source, self.offset_bytes + position) from None
 
     def strings(self) -> tuple[str, ...]:
         """All elements of an array of strings; bytes that are not UTF-8 are replaced.
@@ -283,11 +286,17 @@ def read_exactly(source: ByteSource, offset: int, length: int) -> bytes:
     """
     data = source.read_at(offset, length)
     if len(data) != length:
-        raise GgufError(
-            source=source.name,
-            offset_bytes=offset,
-            expected=f"{length:,} bytes",
-            found=f"{len(data):,} bytes; the file has changed since its header was read",
-            reference="gguf-cut-short",
-        )
+        raise changed(source, offset)
     return data
+
+
+def changed(source: ByteSource, offset: int) -> GgufError:
+    """The error for a source that no longer holds what its header says."""
+    return GgufError(
+        source=source.name,
+        offset_bytes=offset,
+        expected="the value that the header describes",
+        found="something else: the file has changed since its header was read",
+        hint="Is it being written? Try again when that is done.",
+        reference="gguf-changed",
+    )
