@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bringup.engine.answers import Timings, Usage
 from bringup.faces.render.answer import AnswerPainter, usage_line
 from bringup.faces.render.console import Console
 
@@ -75,11 +76,9 @@ def test_no_model_drives_the_terminal(pieces: list[str]) -> None:
     ],
 )
 def test_the_line_below(width: int, line: str) -> None:
-    assert line == usage_line(
-        n_answer_tokens=93,
-        rate_tokens_per_s=34.5,
-        n_used_tokens=512,
-        n_ctx=8192,
-        n_reused_tokens=419,
-        width_columns=width,
-    )
+    usage, timings = Usage(419, 93), Timings(419, 1, 0.1, 69, 2.0)
+    assert line == usage_line(usage, timings, n_used_tokens=512, n_ctx=8192, width_columns=width)
+
+
+def test_a_stopped_answer_tells_the_window_only() -> None:
+    assert usage_line(None, None, n_used_tokens=9, n_ctx=8192, width_columns=80) == "context 9 of 8,192"

@@ -16,12 +16,13 @@ from bringup.actions.conversation import Ending
 from bringup.actions.session import EngineSession
 from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
-from bringup.errors import BringupError, DoesNotFit
+from bringup.errors import BringupError, DoesNotFit, WrongUse
 from bringup.faces.cli.chat import Talk
 from bringup.faces.cli.chat_input import ChatInput
 from bringup.faces.cli.chat_loop import chat
 from bringup.faces.render.console import Console
 from bringup.machine.folders import our_folders
+from bringup.store.local import LocalModel
 
 
 @dataclass
@@ -47,8 +48,8 @@ class MadeSession:
 
     why_ended = poll
 
-    def larger_n_ctx(self) -> int:
-        return 2 * self.engine.n_ctx
+    def larger_n_ctx(self, *, needed_tokens: int = 0) -> int:
+        return max(2 * self.engine.n_ctx, needed_tokens)
 
     def restart(self, *, n_ctx: int | None = None) -> None:
         self.restarts.append(n_ctx)
@@ -101,12 +102,22 @@ class Stage:
         return [message["content"] for message in self.engine.requests[request]["messages"]]
 
 
+def no_model(name: str) -> LocalModel:
+    raise WrongUse(f"no model is called {name}")
+
+
 @pytest.fixture
 def stage() -> Iterator[Stage]:
     with serving(ScriptedEngine()) as engine:
         out, err, lines, session = io.StringIO(), io.StringIO(), Lines(), MadeSession(engine)
         console = Console(stdin=None, stdout=out, stderr=err)
-        talk = Talk(console, cast(EngineSession, session), cast(ChatInput, lines), AnswerOptions(seed=7))
+        talk = Talk(
+            console,
+            cast(EngineSession, session),
+            cast(ChatInput, lines),
+            AnswerOptions(seed=7),
+            obtain=no_model,
+        )
         yield Stage(engine, session, lines, talk, out, err)
 
 

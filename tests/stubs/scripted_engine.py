@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
                 if reply.pause is not None:
                     reply.pause.wait(10)
         if reply.has_end_mark:
-            n_words = len("".join((*reply.reasoning, *reply.content)).split())
+            n_words = sum(len("".join(texts).split()) for texts in (reply.reasoning, reply.content))
             self.send_event({"choices": [{"delta": {}, "finish_reason": reply.finish_reason}]})
             usage = {"prompt_tokens": n_prompt, "completion_tokens": n_words}
             timings = {"cache_n": n_prompt - 1, "prompt_n": 1, "prompt_ms": 1.0}

@@ -11,6 +11,7 @@ from bringup.engine.answers import EngineInfo
 from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind
 from bringup.engine.loading import LoadProgress
+from bringup.engine.registry import EngineRecord, record_of, remove_record, write_record
 from bringup.engine.server import RunningEngine, start_engine
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import clock
@@ -51,6 +52,7 @@ class EngineSession:
         self._watcher = watcher
         self._wishes = wishes
         self.model = model
+        self._record: EngineRecord | None = None
         self._preparation, self._engine, self._info = self._start(model, wishes)
 
     @property
@@ -90,11 +92,14 @@ class EngineSession:
             clock.sleep_s(0.05)
         return cause
 
-    def larger_n_ctx(self) -> int | None:
-        """The next larger window worth offering: twice this one, at most what the model was trained for."""
+    def larger_n_ctx(self, *, needed_tokens: int = 0) -> int | None:
+        """The next window worth offering: doubled until it holds what is needed, at most the trained one."""
         trained = self._preparation.plan.n_ctx_train
-        larger = min(2 * self.n_ctx, trained) if trained else 2 * self.n_ctx
-        return larger if larger > self.n_ctx else None
+        larger = 2 * self.n_ctx
+        while larger <= needed_tokens:
+            larger *= 2
+        larger = min(larger, trained) if trained else larger
+        return larger if larger > max(self.n_ctx, needed_tokens) else None
 
     def restart(self, *, n_ctx: int | None = None) -> None:
         """Start the engine anew, with another window where one is given.
@@ -115,6 +120,9 @@ class EngineSession:
     def close(self) -> None:
         """Stop the engine."""
         self._engine.stop()
+        if self._record is not None:
+            remove_record(self._surroundings.folders, self._record)
+            self._record = None
 
     def __enter__(self) -> Self:
         """The session itself."""
@@ -131,7 +139,7 @@ class EngineSession:
 
     def _change(self, model: LocalModel, wishes: EngineWishes) -> None:
         # Stopped first: two models at once may not fit, and the plan counts what is free.
-        self._engine.stop()
+        self.close()
         try:
             started = self._start(model, wishes)
         except BringupError:
@@ -157,6 +165,9 @@ class EngineSession:
             except BaseException:
                 engine.stop()
                 raise
+            self._record = record_of(engine)
+            if self._record is not None:
+                write_record(self._surroundings.folders, self._record)
             self._watcher.ready(preparation, info)
             return preparation, engine, info
         raise WrongUse("every port that was tried was taken in the same moment", reference="port-in-use")
@@ -170,4 +181,5 @@ def launch(preparation: Preparation) -> RunningEngine:
         log_path=preparation.log_path,
         environment=preparation.environment.variables,
         memory_limit_bytes=preparation.plan.memory_limit_bytes,
+        model_texts=preparation.model_texts,
     )

@@ -6,6 +6,7 @@ leaves the conversation standing and is called what it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from bringup.actions.answer import Answer, AnswerOptions, AnswerStream, count_tokens
@@ -20,6 +21,7 @@ from bringup.faces.render.chat import window_notice
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.errors import render_error
 from bringup.faces.render.format import format_count
+from bringup.store.local import LocalModel
 
 _ENDINGS = {
     Ending.STOPPED: "(stopped)",
@@ -33,15 +35,23 @@ class Talk:
     """The conversation with a running engine: asks, paints, and settles what goes wrong."""
 
     def __init__(
-        self, console: Console, session: EngineSession, source: ChatInput, options: AnswerOptions
+        self,
+        console: Console,
+        session: EngineSession,
+        source: ChatInput,
+        options: AnswerOptions,
+        *,
+        obtain: Callable[[str], LocalModel],
     ) -> None:
-        """The session is open already."""
+        """The session is open already; `obtain` gets a model by its typed name."""
         self.console = console
+        self.obtain = obtain
         self.session = session
         self.conversation = Conversation()
         self._source = source
         self._options = options
         self._watch = WindowWatch()
+        self._larger_n_ctx: int | None = None
 
     def ask(self, text: str) -> None:
         """Ask a question and bring it to an end: an answer, or a choice of the user."""
@@ -80,7 +90,8 @@ class Talk:
         except KeyboardInterrupt:
             stream.stop()
         except ContextFull as problem:
-            return self._ask_about_window(f"This does not fit: {problem.message}.")
+            needed = problem.n_prompt_tokens or 0
+            return self._ask_about_window(f"This does not fit: {problem.message}.", needed_tokens=needed)
         except EngineGone as problem:
             return self._ask_about_death(problem)
         except BringupError as problem:
@@ -131,17 +142,14 @@ class Talk:
         if used is None:
             return
         n_ctx = self.session.n_ctx
-        timings = answer.timings
-        if answer.usage is not None:
-            line = usage_line(
-                n_answer_tokens=answer.usage.completion_tokens,
-                rate_tokens_per_s=timings.predicted_per_second if timings else None,
-                n_used_tokens=used,
-                n_ctx=n_ctx,
-                n_reused_tokens=timings.cached_tokens if timings else 0,
-                width_columns=self.console.note_terminal.width_columns,
-            )
-            self.console.line(Styled(line, Style.DIM))
+        line = usage_line(
+            answer.usage,
+            answer.timings,
+            n_used_tokens=used,
+            n_ctx=n_ctx,
+            width_columns=self.console.note_terminal.width_columns,
+        )
+        self.console.line(Styled(line, Style.DIM))
         if (reached := self._watch.notice(used_tokens=used, n_ctx=n_ctx)) is not None:
             self.console.line(Styled(window_notice(reached, n_ctx=n_ctx), Style.YELLOW))
 
@@ -152,14 +160,15 @@ class Talk:
         except BringupError:
             return None
 
-    def _ask_about_window(self, why: str) -> Choice:
+    def _ask_about_window(self, why: str, *, needed_tokens: int = 0) -> Choice:
         self.console.end_status()
+        self._larger_n_ctx = self.session.larger_n_ctx(needed_tokens=needed_tokens)
         return ask_about_window(
             self.console,
             self._source,
             why=why,
             can_drop=self.conversation.n_exchanges > 1,
-            larger_n_ctx=self.session.larger_n_ctx(),
+            larger_n_ctx=self._larger_n_ctx,
         )
 
     def _ask_about_death(self, problem: BringupError | None) -> Choice:
@@ -185,7 +194,7 @@ class Talk:
                 self.conversation = replace(self.conversation, turns=self.conversation.turns[-1:])
                 self._watch = WindowWatch()
             case Choice.LARGER:
-                self.session.restart(n_ctx=self.session.larger_n_ctx())
+                self.session.restart(n_ctx=self._larger_n_ctx)
             case _:
                 self.session.restart()
 

@@ -25,7 +25,7 @@ class ChatCommand(Enum):
 HELP: Final = (
     ("/help", "this list"),
     ("/system [TEXT | none]", "show, set or remove the system prompt"),
-    ("/context [TOKENS]", "what fills the context window; with a number: restart with a window of that size"),
+    ("/context [TOKENS]", "what fills the context window; with a number: restart with that size"),
     ("/clear", "forget the conversation, keep the system prompt"),
     ("/save [NAME or PATH]", "save the conversation"),
     ("/load [NAME or PATH]", "load a saved one; without a name: list them"),

@@ -57,7 +57,7 @@ def _do(typed: object, talk: Talk, folders: Folders) -> None:
 
 
 def _help(talk: Talk, argument: str, folders: Folders) -> None:  # noqa: ARG001 - one signature for all
-    for line in help_lines():
+    for line in help_lines(talk.console.note_terminal.width_columns):
         talk.console.line(line)
 
 
@@ -120,7 +120,7 @@ def _load(talk: Talk, argument: str, folders: Folders) -> None:
 
 def _model(talk: Talk, argument: str, folders: Folders) -> None:  # noqa: ARG001
     if argument:
-        talk.session.change_model(argument)
+        talk.session.change_model(talk.obtain(argument))
     talk.console.line(f"model: {talk.session.alias} ({talk.session.model.paths[0]})")
 
 

@@ -28,7 +28,7 @@ def ask_about_window(
         ("d", "drop the oldest turns and answer again") if can_drop else None,
         ("n", "start anew with the last question"),
         ("l", f"restart with a window of {format_count(larger_n_ctx)} tokens") if larger_n_ctx else None,
-        ("k", "keep everything as it is"),
+        ("k", "leave it so; a question without an answer is taken back"),
     ]
     return _ask(console, source, [offer for offer in offers if offer is not None])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bringup.engine.answers import Timings, Usage
 from bringup.faces.render.clean import Cleaner
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_count, format_token_rate
@@ -76,19 +77,22 @@ def _look(style: TextStyle) -> Style:
 
 
 def usage_line(
-    *,
-    n_answer_tokens: int,
-    rate_tokens_per_s: float | None,
-    n_used_tokens: int,
-    n_ctx: int,
-    n_reused_tokens: int,
-    width_columns: int,
+    usage: Usage | None, timings: Timings | None, *, n_used_tokens: int, n_ctx: int, width_columns: int
 ) -> str:
-    """`93 tokens · 34.5 tokens/s · context 512 of 8,192 · 419 reused from the KV cache`, or shorter."""
-    parts = [f"{format_count(n_answer_tokens)} {'token' if n_answer_tokens == 1 else 'tokens'}"]
-    if rate_tokens_per_s is not None:
-        parts.append(format_token_rate(rate_tokens_per_s))
+    """`93 tokens · 34.5 tokens/s · context 512 of 8,192 · 419 reused from the KV cache`, or shorter.
+
+    An answer that was stopped has neither usage nor timings: then only the window is told.
+    """
+    parts = []
+    if usage is not None:
+        n_tokens = usage.completion_tokens
+        parts.append(f"{format_count(n_tokens)} {'token' if n_tokens == 1 else 'tokens'}")
+    rate = timings.predicted_per_second if timings else None
+    if rate is not None:
+        parts.append(format_token_rate(rate))
     parts.append(f"context {format_count(n_used_tokens)} of {format_count(n_ctx)}")
-    reused = f"{format_count(n_reused_tokens)} reused"
+    if timings is None:
+        return " · ".join(parts)
+    reused = f"{format_count(timings.cached_tokens)} reused"
     long = " · ".join([*parts, f"{reused} from the KV cache"])
     return long if len(long) <= width_columns else " · ".join([*parts, reused])

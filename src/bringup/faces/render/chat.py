@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from bringup.faces.cli.chat_commands import HELP
-from bringup.faces.render.format import format_bytes, format_count, format_percent, pad
+from bringup.faces.render.format import format_count, format_percent, pad
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +18,16 @@ class WindowShare:
     n_tokens: int
 
 
-def help_lines() -> tuple[str, ...]:
-    """The commands and keys of the chat."""
-    width = max(len(keys) for keys, _ in HELP) + 2
-    return tuple(f"  {pad(keys, width)}{meaning}".rstrip() for keys, meaning in HELP)
-
-
-def model_line(*, alias: str, engine: str, n_ctx: int, memory_bytes: int, width_columns: int) -> str:
-    """`smollm2-135m · embedded 2026.10 · context 8,192 tokens · 0.6 GiB planned`, or shorter."""
-    parts = [alias, engine, f"context {format_count(n_ctx)} tokens", f"{format_bytes(memory_bytes)} planned"]
-    while len(line := " · ".join(parts)) > width_columns and len(parts) > 2:
-        parts.pop(1 if len(parts) == 4 else -1)
-    return line
+def help_lines(width_columns: int) -> tuple[str, ...]:
+    """The commands and keys of the chat; long meanings go on below themselves."""
+    indent = max(len(keys) for keys, _ in HELP) + 3
+    room = max(width_columns - indent - 1, 20)
+    lines = []
+    for keys, meaning in HELP:
+        first, *rest = wrap(meaning, room) or [""]
+        lines.append(f" {pad(keys, indent - 1)}{first}".rstrip())
+        lines += [" " * indent + line for line in rest]
+    return tuple(lines)
 
 
 def context_lines(shares: Sequence[WindowShare], *, n_ctx: int) -> tuple[str, ...]:

@@ -1,0 +1,263 @@
+"""From a model on the disk and what the user wants to everything that an engine is started with.
+
+Looks at the machine (free memory, processors, ports, engines) and decides; starts nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.actions.configuration import Configuration, read_configuration
+from bringup.engine.build import EngineBuild
+from bringup.engine.command import EngineSettings
+from bringup.engine.environment import EngineEnvironment, clean_environment
+from bringup.engine.find import choose_engine, find_engines
+from bringup.engine.key import read_or_create_key
+from bringup.engine.ports import choose_port
+from bringup.engine.registry import claimed_ports
+from bringup.engine.threads import choose_threads
+from bringup.errors import FileTrouble, ModelFileError
+from bringup.machine import files, folders, paths
+from bringup.machine.folders import Folders
+from bringup.machine.live import LiveMachine
+from bringup.machine.protocol import Machine
+from bringup.model.architecture import Architecture
+from bringup.model.preflight import check_model
+from bringup.model.problem import Gravity
+from bringup.model.shards import Model
+from bringup.plan.needs import needs_of
+from bringup.plan.plan import Plan
+from bringup.plan.simple import PlanRequest, plan_run
+from bringup.reading import Known
+from bringup.stack.host import Host, probe_host
+from bringup.store.header import load_model
+from bringup.store.local import LocalModel
+from bringup.units import MIB
+
+PORT_VARIABLE: Final = "BRINGUP_PORT"
+_LOOPBACK: Final = "127.0.0.1"
+_CARD_FOLDERS: Final = ("/proc/driver/nvidia/gpus", "/sys/class/kfd/kfd/topology/nodes")
+_KEY_FILE_LIMIT_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where we are: the machine, our folders, the user's settings."""
+
+    machine: Machine
+    folders: Folders
+    configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWishes:
+    """What the user said; `None` is what nothing was said about.
+
+    Attributes:
+        engine: `embedded`, `external` or the path of a llama-server.
+        n_ctx: context window in tokens of all slots together; 0 for the model's trained one.
+        n_parallel: slots.
+        n_threads: threads.
+        host: address to listen on.
+        port: TCP port.
+        may_move_port: whether a port that is taken may be replaced by the next free one.
+        alias: the model's name in the API.
+        embeddings: serve embeddings instead of chat.
+        key_file: a file with the key to use instead of the user's own.
+        no_key: the user chose to have no key.
+        keep_engine_environment: honour inherited `LLAMA_*` and `GGML_*` variables.
+        extra: further arguments for an external llama-server.
+    """
+
+    engine: str | None = None
+    n_ctx: int | None = None
+    n_parallel: int = 1
+    n_threads: int | None = None
+    host: str | None = None
+    port: int | None = None
+    may_move_port: bool = True
+    alias: str | None = None
+    embeddings: bool = False
+    key_file: str | None = None
+    no_key: bool = False
+    keep_engine_environment: bool = False
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """All that an engine is started with.
+
+    Attributes:
+        model: the model's files.
+        headers: what they say of themselves.
+        build: the engine.
+        plan: the settings and the memory that they cost.
+        settings: what the engine is told.
+        environment: what it inherits, and what was dropped.
+        log_path: where its output goes.
+    """
+
+    model: LocalModel
+    headers: Model
+    build: EngineBuild
+    plan: Plan
+    settings: EngineSettings
+    environment: EngineEnvironment
+    log_path: str
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model's figures."""
+        return self.headers.architecture
+
+    @property
+    def model_texts(self) -> tuple[str, ...]:
+        """Strings of the model that the engine may print: no line of its log that they made is evidence."""
+        return tuple(text for text in self.headers.metadata.values() if isinstance(text, str))
+
+
+def look_around() -> Surroundings:
+    """This machine, our folders and the user's settings.
+
+    Raises:
+        WrongUse: the configuration file is wrong; it says where.
+    """
+    ours = folders.our_folders()
+    return Surroundings(LiveMachine(), ours, read_configuration(ours))
+
+
+def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Preparation:
+    """Everything that an engine is started with for this model.
+
+    Raises:
+        ModelFileError: the file is no whole, sound model.
+        DoesNotFit: it needs more memory than is free.
+        EngineError: there is no such engine, or the port is taken.
+        WrongUse, FileTrouble: a wish that cannot be followed, a key file that cannot be used.
+    """
+    headers = load_model(model.paths, folders=around.folders)
+    refuse_killers(headers)
+    build = find_build(wishes.engine, around)
+    plan = _plan(headers, build, wishes, around)
+    host = wishes.host or around.configuration.server.host or _LOOPBACK
+    port = choose_port(
+        explicit=wishes.port,
+        environment=folders.variable(PORT_VARIABLE),
+        configured=around.configuration.server.port,
+        host=host,
+        claimed=claimed_ports(around.folders),
+        may_move=wishes.may_move_port,
+    ).port
+    settings = EngineSettings(
+        model_path=model.paths[0],
+        alias=wishes.alias or alias_of(model),
+        host=host,
+        port=port,
+        n_ctx=plan.n_ctx,
+        n_parallel=plan.n_parallel,
+        n_threads=plan.n_threads,
+        api_key_file=_key_file(wishes, around.folders),
+        n_gpu_layers=plan.n_gpu_layers,
+        cache_type_k=plan.cache_types.k,
+        cache_type_v=plan.cache_types.v,
+        embeddings=wishes.embeddings,
+        cache_ram_mib=plan.cache_ram_bytes // MIB,
+        extra=wishes.extra,
+    )
+    environment = clean_environment(
+        folders.all_variables(),
+        is_external=build.is_external,
+        keep_engine_variables=wishes.keep_engine_environment or around.configuration.engine.keep_environment,
+    )
+    log_path = paths.join(around.folders.logs, f"{port}.log")
+    return Preparation(model, headers, build, plan, settings, environment, log_path)
+
+
+def alias_of(model: LocalModel) -> str:
+    """The model's name for the API: the file's name without its folder and ending."""
+    name = paths.basename(model.name)
+    stem = name[:-5] if name.lower().endswith(".gguf") else name
+    return stem.replace(",", "-").strip() or "model"
+
+
+def find_build(wanted: str | None, around: Surroundings) -> EngineBuild:
+    """The engine to use.
+
+    Raises:
+        EngineError: none, or not the wanted one.
+    """
+    is_path = wanted is not None and "/" in wanted
+    engines = find_engines(
+        around.machine,
+        configured_path=wanted if is_path else around.configuration.engine.path,
+        builds_folder=around.folders.builds,
+    )
+    return choose_engine(engines, wanted)
+
+
+def refuse_killers(model: Model) -> None:
+    """Refuse a file that is known to end the engine, before the engine sees it.
+
+    Raises:
+        ModelFileError: with what is wrong and where.
+    """
+    fatal = [problem for problem in check_model(model) if problem.gravity is Gravity.REFUSED]
+    if fatal:
+        raise ModelFileError(
+            f"{model.name} would end the engine",
+            context=tuple(f"{one.message}: expected {one.expected}, found {one.found}" for one in fatal[:8]),
+            hint="Fetch the file again, or take another build of this model.",
+            reference=fatal[0].reference,
+        )
+
+
+def free_memory_bytes(host: Host) -> int:
+    """Main memory that an engine may take now: the machine's, within what our control group has left.
+
+    Raises:
+        CannotTell: the machine does not say how much is free.
+    """
+    return host.free_for_us_bytes
+
+
+def _plan(model: Model, build: EngineBuild, wishes: EngineWishes, around: Surroundings) -> Plan:
+    host = probe_host(around.machine)
+    threads = wishes.n_threads or choose_threads(
+        physical_cores=host.physical_cores,
+        affinity_cpus=host.affinity_cpus,
+        cgroup_quota_cpus=host.cgroup_quota_cpus,
+        load_1min=host.load_1min,
+    )
+    request = PlanRequest(
+        n_ctx=wishes.n_ctx,
+        n_parallel=wishes.n_parallel,
+        n_threads=threads,
+        engine_places_layers=build.is_external and _has_card(around.machine),
+    )
+    return plan_run(needs_of(model), available_bytes=free_memory_bytes(host), request=request)
+
+
+def _has_card(machine: Machine) -> bool:
+    """Whether a driver shows a card that an external engine may put layers on."""
+    found = (machine.list_folder(folder) for folder in _CARD_FOLDERS)
+    return any(isinstance(names, Known) and names.value for names in found)
+
+
+def _key_file(wishes: EngineWishes, ours: Folders) -> str | None:
+    """The file that the engine reads its key from; `None` only where the user chose to have no key."""
+    if wishes.no_key:
+        return None
+    if wishes.key_file is None:
+        read_or_create_key(ours)
+        return ours.key_file
+    path = paths.absolute(wishes.key_file)
+    data = files.read_small(path, limit_bytes=_KEY_FILE_LIMIT_BYTES)
+    if data is None or not any(line and not line.startswith(b"#") for line in data.splitlines()):
+        raise FileTrouble(
+            f"there is no key in {path}" if data is not None else f"there is no key file {path}",
+            hint="A key file holds one key a line; lines that begin with # are comments.",
+            reference="key-damaged",
+        )
+    return path

@@ -1,0 +1,108 @@
+"""One question, one answer: on stdout the answer and nothing else, on stderr only what is wrong.
+
+Exit 0 when the answer is whole (or ends where --max-tokens said), 1 when it was cut short.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bringup.actions.answer import Answer, AnswerOptions, AnswerStream
+from bringup.actions.conversation import Conversation, Ending
+from bringup.actions.session import EngineSession
+from bringup.engine.answers import ContentDelta, ReasoningDelta
+from bringup.errors import BringupError, EngineError, WrongUse
+from bringup.faces.render.clean import clean
+from bringup.faces.render.console import Console
+from bringup.faces.render.format import format_count
+from bringup.faces.render.run_json import answer_json
+
+DEMO_QUESTION: Final = "In one sentence: what is a language model?"
+STDIN_LIMIT_BYTES: Final = 16 * 1024**2
+
+
+def read_question(console: Console) -> str:
+    """The question that stands on standard input.
+
+    Raises:
+        WrongUse: nothing is there, it is not text, or it is larger than 16 MiB.
+    """
+    data = b"" if console.stdin is None else console.stdin.buffer.read(STDIN_LIMIT_BYTES + 1)
+    if len(data) > STDIN_LIMIT_BYTES:
+        raise WrongUse(
+            f"standard input is larger than {STDIN_LIMIT_BYTES // 1024**2} MiB", reference="input-too-large"
+        )
+    try:
+        text = data.decode()
+        nul = text.find("\0")
+        if nul >= 0:
+            raise UnicodeDecodeError("utf-8", b"\0", 0, 1, "a zero byte")
+    except UnicodeDecodeError as problem:
+        at = data.find(b"\0") if problem.reason == "a zero byte" else problem.start
+        raise WrongUse(
+            f"standard input is not text: byte {data[at]:#04x} at offset {at:,}",
+            hint="A question is UTF-8 text.",
+            reference="input-not-text",
+        ) from problem
+    if not text.strip():
+        raise WrongUse(
+            "there is no question",
+            context=("standard input is not a terminal and has nothing in it",),
+            hint='Give one: bringup run --prompt "..." or through a pipe.',
+            reference="no-question",
+        )
+    return text
+
+
+def answer_one(
+    console: Console, session: EngineSession, question: Conversation, options: AnswerOptions, *, as_json: bool
+) -> int:
+    """Answer and print; the exit code.
+
+    Raises:
+        ContextFull: the question does not fit; both figures are in the message.
+        EngineError: nothing was answered.
+    """
+    stream = AnswerStream(session.api, question, options)
+    n_pieces = 0
+    for event in stream.events():
+        if isinstance(event, ContentDelta) and not as_json:
+            console.answer_piece(event.text)
+        elif isinstance(event, ContentDelta | ReasoningDelta):
+            n_pieces += 1
+            kind = "thinking" if isinstance(event, ReasoningDelta) else "answering"
+            console.status(f"{kind}, {format_count(n_pieces)} pieces")
+    console.end_status()
+    answer = stream.answer
+    if as_json:
+        console.answer_json(answer_json(answer, session))
+    elif not answer.turn.text.endswith("\n"):
+        console.answer_piece("\n")
+    problem = _shortcoming(answer, session)
+    if problem is not None:
+        raise problem
+    if answer.turn.ending is Ending.LIMIT:
+        console.line(
+            f"The answer ends at the limit of {format_count(options.max_tokens or 0)} tokens (--max-tokens)."
+        )
+    return 0
+
+
+def _shortcoming(answer: Answer, session: EngineSession) -> BringupError | None:
+    """What makes this answer less than whole, as an error; `None` when nothing does."""
+    if answer.turn.ending is Ending.CUT_OFF:
+        return session.why_ended() or answer.problem
+    if answer.turn.ending is Ending.WINDOW:
+        used = answer.n_used_tokens
+        return EngineError(
+            "the answer is not whole: the context window is full"
+            + (f" ({format_count(used)} of {format_count(session.n_ctx)} tokens)" if used else ""),
+            hint="Take a larger window (--ctx-size) or a shorter question.",
+            reference="prompt-exceeds-context",
+        )
+    return None
+
+
+def demo_conversation(system: str) -> Conversation:
+    """The built-in question."""
+    return Conversation(clean(system)).asked(DEMO_QUESTION)

@@ -1,0 +1,47 @@
+"""Options that several commands share, and values as people type them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from bringup.units import parse_tokens
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class TokenCount(click.ParamType[int]):
+    """A number of tokens: `8192` or `8k`."""
+
+    name = "TOKENS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Read it; click shows the `ValueError`'s words."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_tokens(str(value))
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
+_ENGINE_OPTIONS = (
+    click.option(
+        "--ctx-size", type=TokenCount(), help="Context window in tokens (8192, 8k); 0: the trained one."
+    ),
+    click.option("--engine", help="embedded, external, or the path of a llama-server."),
+    click.option("--threads", type=click.IntRange(1, 4096), help="Threads of the engine."),
+    click.option("--port", type=click.IntRange(1, 65535), help="Port of the engine."),
+    click.option(
+        "--keep-engine-environment", is_flag=True, help="Honour inherited LLAMA_* and GGML_* variables."
+    ),
+)
+
+
+def engine_options(command: Command) -> Command:
+    """Add the options that say what an engine is started with."""
+    for option in reversed(_ENGINE_OPTIONS):
+        command = option(command)
+    return command

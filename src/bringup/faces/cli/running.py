@@ -1,0 +1,101 @@
+"""What `bringup run` does: a chat where a person sits at a terminal, one answer everywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bringup.actions.answer import AnswerOptions
+from bringup.actions.conversation import Conversation
+from bringup.actions.preparation import EngineWishes, look_around
+from bringup.errors import WrongUse
+from bringup.faces.cli.chat import Talk
+from bringup.faces.cli.chat_input import TerminalInput
+from bringup.faces.cli.chat_loop import chat
+from bringup.faces.cli.one_answer import DEMO_QUESTION, answer_one, read_question
+from bringup.faces.cli.starting import obtain, open_session
+from bringup.faces.render.console import Console, Style, Styled
+from bringup.machine.terminal import is_a_terminal
+from bringup.store.catalogue import DEFAULT_MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of the command, as typed."""
+
+    model: str | None
+    prompt: str | None
+    system: str
+    as_json: bool
+    demo: bool
+    verbose: bool
+    ctx_size: int | None
+    engine: str | None
+    threads: int | None
+    port: int | None
+    keep_engine_environment: bool
+    temperature: float | None
+    seed: int | None
+    max_tokens: int | None
+
+    def wishes(self) -> EngineWishes:
+        """What the engine is to be started with."""
+        return EngineWishes(
+            engine=self.engine,
+            n_ctx=self.ctx_size,
+            n_threads=self.threads,
+            port=self.port,
+            keep_engine_environment=self.keep_engine_environment,
+        )
+
+    def answer_options(self) -> AnswerOptions:
+        """How answers are sampled."""
+        return AnswerOptions(self.temperature, self.seed, self.max_tokens)
+
+
+def run(console: Console, options: RunOptions) -> int:
+    """Chat or answer; the exit code."""
+    if options.prompt is None and not options.as_json and console.is_interactive:
+        return _chat(console, options)
+    return _answer(console, options)
+
+
+def _answer(console: Console, options: RunOptions) -> int:
+    text = _question(console, options)
+    surroundings = look_around()
+    name = options.model or surroundings.configuration.model.default or DEFAULT_MODEL
+    conversation = Conversation(options.system).asked(text)
+    with open_session(
+        console, name, options.wishes(), surroundings, verbose=options.verbose or options.demo
+    ) as session:
+        return answer_one(console, session, conversation, options.answer_options(), as_json=options.as_json)
+
+
+def _question(console: Console, options: RunOptions) -> str:
+    if options.prompt is not None:
+        if not options.prompt.strip():
+            raise WrongUse("the prompt is empty", reference="no-question")
+        return options.prompt
+    if options.demo:
+        console.line(Styled(f"> {DEMO_QUESTION}", Style.BOLD))
+        return DEMO_QUESTION
+    if is_a_terminal(console.stdin):
+        raise WrongUse(
+            "a chat needs a terminal for its output too",
+            hint='Give one question: bringup run --prompt "..."',
+            reference="no-terminal",
+        )
+    return read_question(console)
+
+
+def _chat(console: Console, options: RunOptions) -> int:
+    surroundings = look_around()
+    name = options.model or surroundings.configuration.model.default or DEFAULT_MODEL
+    source = TerminalInput(surroundings.folders.history_file, colour=console.answer_terminal.can_colour)
+    with open_session(console, name, options.wishes(), surroundings, verbose=True) as session:
+        talk = Talk(
+            console, session, source, options.answer_options(), obtain=lambda wanted: obtain(console, wanted)
+        )
+        talk.conversation = Conversation(options.system)
+        console.line(Styled("Type a message. /help lists the commands, Ctrl-D leaves.", Style.DIM))
+        chat(talk, source, surroundings.folders)
+    return 0

@@ -1,0 +1,83 @@
+"""What a person sees between the command and the ready engine: the model, the plan, the loading."""
+
+from __future__ import annotations
+
+from bringup.actions.preparation import EngineWishes, Preparation, Surroundings
+from bringup.actions.pull import pull_model
+from bringup.actions.session import EngineSession
+from bringup.engine.answers import EngineInfo
+from bringup.engine.loading import LoadProgress
+from bringup.faces.cli.pulling import PullWatcher, token_question
+from bringup.faces.render.console import Console, Style, Styled
+from bringup.faces.render.format import format_bytes, format_duration
+from bringup.faces.render.starting import dropped_line, engine_words, model_line, running_bytes
+from bringup.store.local import LocalModel
+
+
+def obtain(console: Console, name: str) -> LocalModel:
+    """The model that a typed name means: used where it lies, or fetched after saying what and from where.
+
+    Raises:
+        BringupError: no such name, or it cannot be fetched.
+    """
+    watcher = PullWatcher(console)
+    return pull_model(
+        name,
+        on_plan=watcher.plan,
+        on_progress=watcher.progress,
+        may_send_token=lambda refused: console.confirm(token_question(refused)),
+    ).model
+
+
+class StartWatcher:
+    """Shows the start of an engine on stderr; all of it where `verbose`, else only what surprises."""
+
+    def __init__(self, console: Console, *, verbose: bool) -> None:
+        """`verbose` for a person who watches, not for a script that wants an answer."""
+        self._console = console
+        self._verbose = verbose
+        self._said_dropped = False
+
+    def prepared(self, preparation: Preparation) -> None:
+        """Say what will run, and what of the environment it will not see."""
+        environment = preparation.environment
+        if environment.dropped and not self._said_dropped:
+            self._said_dropped = True
+            self._console.line(Styled(dropped_line(environment.dropped), Style.YELLOW))
+        if self._verbose:
+            for note in preparation.plan.notes:
+                self._console.line(Styled(note, Style.YELLOW))
+
+    def loading(self, progress: LoadProgress) -> None:
+        """Say how long it has been loading, and what of the model is in memory."""
+        resident = format_bytes(progress.resident_bytes)
+        self._console.status(f"loading, {format_duration(progress.elapsed_s)}, {resident} in memory")
+
+    def ready(self, preparation: Preparation, info: EngineInfo) -> None:
+        """Say in one line what runs."""
+        self._console.end_status()
+        if self._verbose:
+            line = model_line(
+                alias=info.alias or preparation.settings.alias,
+                engine=engine_words(preparation.build),
+                n_ctx=info.n_ctx,
+                memory_bytes=running_bytes(preparation.plan),
+                width_columns=self._console.note_terminal.width_columns,
+            )
+            self._console.line(Styled(line, Style.DIM))
+
+    def fell_back(self) -> None:
+        """Say that the change failed and what was there before comes back."""
+        self._console.line(Styled("That did not work; starting again with what ran before.", Style.YELLOW))
+
+
+def open_session(
+    console: Console, name: str, wishes: EngineWishes, surroundings: Surroundings, *, verbose: bool
+) -> EngineSession:
+    """Get the model and start an engine on it.
+
+    Raises:
+        BringupError: no model, no engine, or they do not go together.
+    """
+    model = obtain(console, name)
+    return EngineSession(model, wishes, surroundings, StartWatcher(console, verbose=verbose))

@@ -1,0 +1,37 @@
+"""How a starting engine is described."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bringup.engine.build import EngineBuild
+from bringup.faces.render.format import display_width, format_bytes, format_count
+from bringup.plan.plan import Plan
+
+
+def model_line(*, alias: str, engine: str, n_ctx: int, memory_bytes: int, width_columns: int) -> str:
+    """`smollm2-135m · embedded 2026.10 · context 8,192 tokens · 0.6 GiB memory`, or shorter."""
+    parts = [alias, engine, f"context {format_count(n_ctx)} tokens", f"{format_bytes(memory_bytes)} memory"]
+    while display_width(line := " · ".join(parts)) > width_columns and len(parts) > 2:
+        parts.pop(1 if len(parts) == 4 else -1)
+    return line
+
+
+def running_bytes(plan: Plan) -> int:
+    """What the engine itself takes: without what is only kept free, and without room for earlier prompts."""
+    return sum(part.bytes for part in plan.parts if part.name not in ("margin", "prompt_cache"))
+
+
+def engine_words(build: EngineBuild) -> str:
+    """`llama.cpp embedded 2026.10.11549`, `llama-server b11434 (PATH)`."""
+    if build.is_external:
+        return " ".join(part for part in ("llama-server", build.version, f"({build.origin})") if part)
+    return f"llama.cpp embedded {build.version}".strip()
+
+
+def dropped_line(names: Sequence[str]) -> str:
+    """Which inherited variables the engine does not see, and how to have them honoured."""
+    return (
+        f"Not passed to the engine: {', '.join(names)} "
+        "(they would change it unseen; --keep-engine-environment honours them)"
+    )
