@@ -1,0 +1,145 @@
+"""Running a command to look: no shell, a clean environment, bounded in time and in output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shlex
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import IO, Final
+
+from bringup.machine.protocol import CommandResult
+from bringup.reading import Absent, Known, Reading, Unreadable
+
+OUTPUT_LIMIT_BYTES: Final = 16 * 1024**2
+"""Most that a command may print on stdout and stderr together."""
+
+_SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_GRACE_S: Final = 0.5
+"""How long what a command left behind may go on printing into its pipe once the command has ended."""
+
+
+def source_of(argv: tuple[str, ...]) -> str:
+    """The command as it would be typed; the source of its readings."""
+    return shlex.join(argv)
+
+
+def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandResult]:
+    """Run it to its end or its time limit; then it and all of its process group are killed.
+
+    The environment is `PATH` (the caller's absolute folders, then the system's, sbin too), `HOME` and
+    `LC_ALL=C`; the working folder is `/`. A program that is not installed is absent.
+    """
+    source = source_of(argv)
+    search = _search_path()
+    program = find_program(argv[0], search) if argv else None
+    if program is None:
+        return Absent(source)
+    environment = {"PATH": search, "LC_ALL": "C", "HOME": os.path.expanduser("~")}
+    try:
+        child = subprocess.Popen(
+            argv,
+            executable=program,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        return Unreadable(source, f"{program} cannot start: its interpreter or loader is missing")
+    except (OSError, ValueError) as problem:
+        return Unreadable(source, f"{program} cannot start: {getattr(problem, 'strerror', None) or problem}")
+    try:
+        output = _Output()
+        why = _watch(child, output, timeout_s=timeout_s)
+    finally:
+        _end_group(child)
+    if why:
+        return Unreadable(source, why)
+    return Known(CommandResult(argv, child.returncode, *output.texts()), source)
+
+
+def find_program(name: str, search: str) -> str | None:
+    """The file that a command's name stands for, `None` when there is none."""
+    places = [name] if "/" in name else [os.path.join(folder, name) for folder in search.split(":")]
+    with contextlib.suppress(ValueError):
+        for place in places:
+            if os.path.isfile(place) and os.access(place, os.X_OK):
+                return place
+    return None
+
+
+def _search_path() -> str:
+    given = [folder for folder in os.environ.get("PATH", "").split(":") if folder.startswith("/")]
+    return ":".join(dict.fromkeys([*given, *_SYSTEM_FOLDERS]))
+
+
+@dataclass(slots=True)
+class _Output:
+    """What came so far on both streams."""
+
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+
+    def is_too_much(self) -> bool:
+        return len(self.stdout) + len(self.stderr) > OUTPUT_LIMIT_BYTES
+
+    def texts(self) -> tuple[str, str]:
+        return self.stdout.decode("utf-8", "replace"), self.stderr.decode("utf-8", "replace")
+
+
+def _watch(child: subprocess.Popen[bytes], output: _Output, *, timeout_s: float) -> str:
+    """Collect output until the command has ended; why it was given up, or an empty text."""
+    deadline = time.monotonic() + timeout_s
+    has_ended = False
+    handle = os.pidfd_open(child.pid)
+    with selectors.DefaultSelector() as waiting:
+        _watch_stream(waiting, child.stdout, output.stdout)
+        _watch_stream(waiting, child.stderr, output.stderr)
+        waiting.register(handle, selectors.EVENT_READ, None)
+        try:
+            while waiting.get_map():
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    break
+                for key, _ in waiting.select(left_s):
+                    if key.data is None:
+                        waiting.unregister(handle)
+                        has_ended = True
+                        deadline = min(deadline, time.monotonic() + _GRACE_S)
+                    elif not _take(key.fd, key.data):
+                        waiting.unregister(key.fileobj)
+                if output.is_too_much():
+                    return f"it printed more than {OUTPUT_LIMIT_BYTES:,} bytes"
+        finally:
+            os.close(handle)
+    return "" if has_ended else f"it did not end within {timeout_s:g} s"
+
+
+def _watch_stream(waiting: selectors.BaseSelector, stream: IO[bytes] | None, into: bytearray) -> None:
+    assert stream is not None
+    os.set_blocking(stream.fileno(), False)
+    waiting.register(stream.fileno(), selectors.EVENT_READ, into)
+
+
+def _take(descriptor: int, into: bytearray) -> bool:
+    """Read what waits; whether more can come."""
+    piece = os.read(descriptor, 64 * 1024)
+    into += piece
+    return bool(piece)
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill what is left, while the not yet waited-for child still holds the group's number."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for stream in (child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()
