@@ -67,6 +67,9 @@ _STARTS: Final = (
     (Place.RAM, re.compile(r"cpu_buffer_type_alloc_buffer: failed to allocate buffer of size")),
     (Place.RAM, re.compile(r"insufficient memory \(attempted to allocate")),
 )
+_FIRST_LINES: Final = 2
+"""So many of `_STARTS` begin a failure anew; the others may only repeat the failure of a line just before."""
+
 _CONSUMERS: Final = (
     (Consumer.SCRATCH, re.compile(r"in function alloc\b|look_ahead_size|cuMemCreate|ggml_cuda_pool")),
     (
@@ -80,7 +83,7 @@ _CONSUMERS: Final = (
     (
         Consumer.WEIGHTS,
         re.compile(
-            r"alloc_tensor_range|unable to allocate \S+ buffer|error loading model|load_tensors|"
+            r"unable to allocate \S+ buffer|error loading model|load_tensors|"
             r"failed to load model|unable to load model"
         ),
     ),
@@ -101,11 +104,14 @@ def find_failed_allocations(lines: Lines) -> tuple[FailedAllocation, ...]:
     result: list[FailedAllocation] = []
     quiet_until = -1
     for index, (line, folded) in enumerate(zip(lines.lines, lines.folded, strict=True)):
-        if index <= quiet_until or not any(anchor in folded for anchor in _ANCHORS):
+        if not any(anchor in folded for anchor in _ANCHORS):
             continue
-        place = next((place for place, pattern in _STARTS if pattern.search(line.text)), None)
-        if place is None:
+        start = next(
+            (number for number, (_, pattern) in enumerate(_STARTS) if pattern.search(line.text)), None
+        )
+        if start is None or (index <= quiet_until and start >= _FIRST_LINES):
             continue
+        place = _STARTS[start][0]
         result.append(_judge(lines.lines, index, place))
         quiet_until = index + _WINDOW_LINES // 2
     return tuple(result)
@@ -114,6 +120,8 @@ def find_failed_allocations(lines: Lines) -> tuple[FailedAllocation, ...]:
 def _judge(lines: tuple[Line, ...], index: int, place: Place) -> FailedAllocation:
     line = lines[index]
     after = lines[index : index + _WINDOW_LINES]
+    until = next((n for n, near in enumerate(after[1:], 1) if _AGAIN.search(near.text)), len(after))
+    after = after[:until]
     consumer = next((found for near in after if (found := _consumer_of(near.text))), None)
     named = consumer is not None
     if consumer is None:
@@ -153,6 +161,7 @@ def _size(after: tuple[Line, ...]) -> int | None:
     return None
 
 
+_AGAIN = re.compile(r"retrying without pipeline parallelism|(?:cuda|hip|musa)Malloc failed: out of memory")
 _LIVED = re.compile(
     r"retrying without pipeline parallelism|initializing(?: slots)?, n_slots|server is listening on|"
     r"all slots are idle|llama runner started in|llama_server: model loaded|main: model loaded"

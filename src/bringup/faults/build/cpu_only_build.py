@@ -80,7 +80,7 @@ def check(scene: Scene) -> Evidence | None:
         return None
     if log.asked_gpu_layers in (None, "0") or scene.lines.has_any(*_GPU_SEEN):
         return None
-    hit = scene.lines.search(r"system_info: .*?\| (?:CPU :|AVX = |SSE3 = )", anchor="system_info: ")
+    hit = scene.lines.search(r"system_info: [^|]*\| (?:CPU :|AVX = |SSE3 = )", anchor="system_info: ")
     if hit is None:
         return None
     return Evidence(

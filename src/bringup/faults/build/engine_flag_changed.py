@@ -57,6 +57,8 @@ SIGNS = (
     ),
 )
 
+EXPLAINS = ("server-not-ready",)
+
 STEPS = (
     Step("See how this build spells its options.", ("llama-server", "--help"), safety=Safety.LOOK),
     Step(

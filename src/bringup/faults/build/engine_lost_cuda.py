@@ -36,7 +36,9 @@ def check(scene: Scene) -> Evidence | None:
     if log is None or len(set(log.builds)) < 2:
         return None
     cuda = scene.lines.last(r"ggml_cuda_init: found|loaded CUDA backend|using device CUDA", anchor="cuda")
-    later = scene.lines.last(r"system_info: .*?\| CPU :|no usable GPU found|not compiled with GPU", anchor="")
+    later = scene.lines.last(
+        r"system_info: [^|]*\| CPU :|no usable GPU found|not compiled with GPU", anchor=""
+    )
     if cuda is None or later is None or later[0].number <= cuda[0].number:
         return None
     between = [

@@ -53,6 +53,8 @@ SIGNS = (
     ),
 )
 
+EXPLAINS = ("server-not-ready",)
+
 STEPS = (
     Step("See the build's number and date.", ("llama-server", "--version"), safety=Safety.LOOK),
     Step(

@@ -35,20 +35,22 @@ STEPS = (
 )
 
 
+_RESTORED = r"\"?n_restored\"?[:= ]+([1-9]\d*)|restored (\d+) tokens|session with prompt size of (\d+)"
+_ANEW = re.compile(
+    r"\[0, end\)|n_past = 0\b|forcing full prompt re-processing|\"?cache_n\"?: 0\b|cached_tokens\"?: 0\b"
+)
+_READ = re.compile(r"prompt eval time = .* ms / +(\d+) tokens")
+
+
 def check(scene: Scene) -> Evidence | None:
     """Cells were restored, and the prompt after that was read from its beginning."""
-    restored = scene.lines.search(
-        r"\"?n_restored\"?[:= ]+([1-9]\d*)|restored \d+ tokens|state restored|"
-        r"loaded (?:a )?session with prompt size",
-        anchor="restored" if scene.lines.has("restored") else "session with prompt size",
-    )
+    anchor = "restored" if scene.lines.has("restored") else "session with prompt size"
+    restored = scene.lines.search(_RESTORED, anchor=anchor)
     if restored is None:
         return None
-    after = [line for line in scene.lines.lines if line.number > restored[0].number]
-    anew = (
-        r"\[0, end\)|n_past = 0\b|forcing full prompt re-processing|\"?cache_n\"?: 0\b|cached_tokens\"?: 0\b"
-    )
-    hit = next((line for line in after if re.search(anew, line.text)), None)
+    count = int(next(number for number in restored[1].groups() if number))
+    after = (line for line in scene.lines.lines if line.number > restored[0].number)
+    hit = next((line for line in after if _reads_anew(line.text, count)), None)
     if hit is None:
         return None
     return Evidence(
@@ -58,4 +60,12 @@ def check(scene: Scene) -> Evidence | None:
         certainty=Certainty.LIKELY,
         decides="the same prompt with id_slot of the restored slot",
         strength=8,
+    )
+
+
+def _reads_anew(text: str, restored_tokens: int) -> bool:
+    """Whether a line says that a prompt was computed from its beginning, or as much as had been restored."""
+    read = _READ.search(text)
+    return _ANEW.search(text) is not None or (
+        read is not None and restored_tokens > 500 and int(read[1]) > 0.9 * restored_tokens
     )

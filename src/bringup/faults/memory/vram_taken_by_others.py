@@ -11,7 +11,7 @@ Limits: on machines whose GPU shares the main memory the difference means nothin
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.memory._out_of_memory import deadly_allocation
 from bringup.reading import need
@@ -20,6 +20,15 @@ from bringup.stack.engine_log import LogDevice
 
 _GIB = 1024**3
 _SHARED = ("orin", "gb10", "thor", "xavier", "tegra", "apple", "radeon graphics", "8060s", "780m", "intel")
+
+SIGNS = (
+    Sign(
+        r"significant amount of GPU VRAM \(.*\) is currently used by another application",
+        anchor="is currently used by another application",
+        example="Note: KoboldCpp has detected that a significant amount of GPU VRAM (5014.0 MB) is currently used by"
+        " another application.",
+    ),
+)
 
 EXPLAINS = (
     "vram-oom-weights",

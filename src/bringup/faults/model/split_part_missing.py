@@ -26,16 +26,14 @@ SIGNS = (
         " model-00002-of-00003.gguf",
     ),
     Sign(
-        r"(?:failed to open|No such file|cannot open|not found).*-0*([2-9]|\d{2,})-of-\d{5}\.gguf",
+        r"(?:failed to open|[Nn]o such file|cannot open|not found).*-(?!00001)\d{5}-of-\d{5}\.gguf",
         anchor="-of-",
         example="gguf_init_from_file: failed to open 'DeepSeek-R1-Q4_K_M-00003-of-00009.gguf'",
     ),
     Sign(
-        r"-of-\d{5}\.gguf'?:? .*(?:No such file|not found)",
+        r"-(?!00001)\d{5}-of-\d{5}\.gguf['\"]?:? .*(?:[Nn]o such file|not found)",
         anchor="-of-",
-        example="gguf_init_from_file_impl: failed to open GGUF file 'a-00002-of-00003.gguf' (No such file or"
-        " directory)",
-        unless=("-00001-of-",),
+        example="ls: cannot access 'a-00002-of-00003.gguf': No such file or directory",
     ),
     Sign(
         r"corrupted model: \d+ tensors expected but \d+ found",

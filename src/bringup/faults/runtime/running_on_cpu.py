@@ -16,7 +16,7 @@ from bringup.reading import need
 
 SIGNS = (
     Sign(
-        r"\d\s+100% CPU\b",
+        r"[KMGT]i?B\s+100% CPU\b",
         anchor="100% cpu",
         example="llama3.1:8b    46e0c10c039e    6.7 GB    100% CPU     4 minutes from now",
     ),
