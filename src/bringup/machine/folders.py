@@ -44,6 +44,11 @@ class Folders:
         return os.path.join(self.state, "engines")
 
     @property
+    def builds(self) -> str:
+        """Builds of llama.cpp that are ours, a folder each."""
+        return os.path.join(self.state, "builds")
+
+    @property
     def key_file(self) -> str:
         """The API key of this user (0600)."""
         return os.path.join(self.state, "key")

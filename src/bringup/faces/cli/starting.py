@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bringup.actions.preparation import EngineWishes, Preparation, Surroundings
 from bringup.actions.pull import pull_model
 from bringup.actions.session import EngineSession
@@ -12,6 +14,7 @@ from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration
 from bringup.faces.render.starting import dropped_line, engine_words, model_line, running_bytes
 from bringup.store.local import LocalModel
+from bringup.store.names import ShortName, parse_name
 
 
 def obtain(console: Console, name: str) -> LocalModel:
@@ -71,6 +74,14 @@ class StartWatcher:
         self._console.line(Styled("That did not work; starting again with what ran before.", Style.YELLOW))
 
 
+def obtain_as(console: Console, name: str, wishes: EngineWishes) -> tuple[LocalModel, EngineWishes]:
+    """As `obtain`; a model that was typed by its short name is called by it in the API too."""
+    model = obtain(console, name)
+    if wishes.alias is None and isinstance(parse_name(name), ShortName):
+        return model, replace(wishes, alias=name.strip().lower())
+    return model, wishes
+
+
 def open_session(
     console: Console, name: str, wishes: EngineWishes, surroundings: Surroundings, *, verbose: bool
 ) -> EngineSession:
@@ -79,5 +90,5 @@ def open_session(
     Raises:
         BringupError: no model, no engine, or they do not go together.
     """
-    model = obtain(console, name)
+    model, wishes = obtain_as(console, name, wishes)
     return EngineSession(model, wishes, surroundings, StartWatcher(console, verbose=verbose))
