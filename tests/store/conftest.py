@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.stubs.hub import StubFile, StubHub, gguf_bytes, running_hub
 
 from bringup.machine.folders import Folders
 from bringup.store.web import Timing
-from tests.stubs.hub import StubFile, StubHub, gguf_bytes, running_hub
 
 REPO = "someone/Some-GGUF"
 FILE = "Some-Q4_K_M.gguf"

@@ -8,16 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.store.conftest import files_below
+from tests.stubs.hub import gguf_bytes
 
 from bringup.errors import WrongUse
 from bringup.machine.folders import Folders
 from bringup.store.duplicates import Sameness, find_duplicates
-from bringup.store.local import OriginKind, damaged_files, find_unfinished, list_models, survey
+from bringup.store.local import damaged_files, find_unfinished, list_models, survey
 from bringup.store.names import parse_name
 from bringup.store.removal import remove_model
 from bringup.store.resolve import find_local
-from tests.store.conftest import files_below
-from tests.stubs.hub import gguf_bytes
 
 MODEL_LAYER = "application/vnd.ollama.image.model"
 

@@ -1,4 +1,4 @@
-"""A hostile server costs time, not truth (promise 6): the right file under its name, or a named error and no file."""
+"""A hostile server costs time, not truth (promise 6): the right file, or a named error and no file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.store.conftest import FILE, QUICK, REPO, SIZE_BYTES, files_below
+from tests.stubs.hub import Behave, Handler, StubFile, StubHub, gguf_bytes, running_hub
 
 from bringup.errors import BringupError
 from bringup.machine.folders import Folders
@@ -20,8 +22,6 @@ from bringup.store.prepare import prepare
 from bringup.store.progress import TransferProgress, TransferState
 from bringup.store.pull import fetch, pull
 from bringup.store.web import Token, Web, site_of
-from tests.store.conftest import FILE, QUICK, REPO, SIZE_BYTES, files_below
-from tests.stubs.hub import Behave, Handler, StubFile, StubHub, gguf_bytes, running_hub
 
 DATA = gguf_bytes(SIZE_BYTES)
 HALF = SIZE_BYTES // 2

@@ -18,6 +18,7 @@ from bringup.machine.process import identity_of, own_pid
 
 _DATA = "data"
 _RECORD = "record.json"
+_ORIGIN = "origin.json"
 _NAME = re.compile(r"\.(?P<base>.+)\.(?P<pid>\d+)-(?P<ticks>\d+)-[0-9a-f]{8}\.partial")
 
 
@@ -34,6 +35,11 @@ class PartialFolder:
     def record_path(self) -> str:
         """Our record beside the data."""
         return os.path.join(self.path, _RECORD)
+
+    @property
+    def origin_path(self) -> str:
+        """The record of the whole file, until that is published."""
+        return os.path.join(self.path, _ORIGIN)
 
     @property
     def data_path(self) -> str:
@@ -166,13 +172,16 @@ class PartialData:
             os.fchmod(self._descriptor, 0o444)
 
 
-def publish(partial: PartialFolder, final_path: str) -> None:
-    """Give synced data its final name in one step, then make the name durable and remove the partial folder.
+def publish(partial: PartialFolder, final_path: str, *, origin_path: str) -> None:
+    """Give synced data its final name in one step, its record first, then make the names durable.
+
+    The partial folder is removed at last; a kill before that leaves an empty one, which the next run removes.
 
     Raises:
         FileTrouble: the rename was refused; the partial file is whole and stays.
     """
     with file_errors("rename the fetched file to", final_path):
+        os.rename(partial.origin_path, origin_path)
         os.rename(partial.data_path, final_path)
         sync_folder(os.path.dirname(final_path))
     remove_partial(partial)

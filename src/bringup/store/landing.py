@@ -174,8 +174,9 @@ class Landing:
         origin = records.Origin(
             wanted.name, wanted.address, wanted.size_bytes, found, wanted.sha256 is not None
         )
-        records.write_record(records.origin_path(wanted.final_path), origin)
-        partial.publish(self._mine, wanted.final_path)
+        # Written in the partial folder and moved: a kill leaves no remains of it among the models.
+        records.write_record(self._mine.origin_path, origin)
+        partial.publish(self._mine, wanted.final_path, origin_path=records.origin_path(wanted.final_path))
 
 
 class HashMismatch(DownloadError):
@@ -229,7 +230,7 @@ def land(wanted: Wanted, fill: Callable[[Landing], None], reporter: Reporter) ->
     folder, base = paths.dirname(wanted.final_path), paths.basename(wanted.final_path)
     with _wait_for_lease(paths.join(folder, f".{base}.lease"), reporter) as lease:
         if is_here(wanted):
-            _clear_left_behind(folder, base)
+            clear_left_behind(wanted.final_path)
             reporter.set_done(wanted.size_bytes)
             reporter.tell(TransferState.FINISHED)
             return False
@@ -238,9 +239,12 @@ def land(wanted: Wanted, fill: Callable[[Landing], None], reporter: Reporter) ->
             landing.resume()
             fill(landing)
             landing.publish()
+        except FileTrouble as problem:
+            problem.context += (f"{landing.done_bytes:,} of {wanted.size_bytes:,} bytes are here and kept",)
+            raise
         finally:
             landing.close()
-        _clear_left_behind(folder, base)
+        clear_left_behind(wanted.final_path)
     reporter.tell(TransferState.FINISHED)
     return True
 
@@ -270,8 +274,9 @@ def _own_partial(folder: str, base: str) -> partial.PartialFolder:
     return partial.create_partial(folder, base)
 
 
-def _clear_left_behind(folder: str, base: str) -> None:
-    for one in partial.find_partials(folder, base):
+def clear_left_behind(final_path: str) -> None:
+    """Remove what killed runs left of a file that is whole now."""
+    for one in partial.find_partials(paths.dirname(final_path), paths.basename(final_path)):
         if one.is_ours or not one.is_owner_alive:
             partial.remove_partial(one)
 

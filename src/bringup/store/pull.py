@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bringup.machine.folders import Folders, our_folders
 from bringup.store import hub, quants, small
-from bringup.store.landing import HashMismatch, Landing, Wanted, check_space, land
+from bringup.store.landing import HashMismatch, Landing, Wanted, check_space, clear_left_behind, land
 from bringup.store.local import LocalModel, list_ours, model_at
 from bringup.store.names import Name
 from bringup.store.prepare import DEFAULT_TIMING, PullPlan, prepare
@@ -41,6 +41,9 @@ def pull(
     folders = folders or our_folders()
     local = find_local(name, folders)
     if local is not None:
+        if local.is_ours:
+            for path in local.paths:
+                clear_left_behind(path)
         return local
     plan = prepare(name, folders=folders, token=token, timing=timing)
     return fetch(plan, on_progress=on_progress, folders=folders, token=token, timing=timing)
