@@ -30,7 +30,7 @@ from bringup.plan.needs import needs_of
 from bringup.plan.plan import Plan
 from bringup.plan.simple import PlanRequest, plan_run
 from bringup.reading import Known
-from bringup.stack.host import Host, probe_host
+from bringup.stack.host import probe_host
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel
 from bringup.units import MIB
@@ -213,15 +213,6 @@ def refuse_killers(model: Model) -> None:
         )
 
 
-def free_memory_bytes(host: Host) -> int:
-    """Main memory that an engine may take now: the machine's, within what our control group has left.
-
-    Raises:
-        CannotTell: the machine does not say how much is free.
-    """
-    return host.free_for_us_bytes
-
-
 def _plan(model: Model, build: EngineBuild, wishes: EngineWishes, around: Surroundings) -> Plan:
     host = probe_host(around.machine)
     threads = wishes.n_threads or choose_threads(
@@ -236,7 +227,7 @@ def _plan(model: Model, build: EngineBuild, wishes: EngineWishes, around: Surrou
         n_threads=threads,
         engine_places_layers=build.is_external and _has_card(around.machine),
     )
-    return plan_run(needs_of(model), available_bytes=free_memory_bytes(host), request=request)
+    return plan_run(needs_of(model), available_bytes=host.free_for_us_bytes, request=request)
 
 
 def _has_card(machine: Machine) -> bool:
