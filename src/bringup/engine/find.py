@@ -28,7 +28,8 @@ def find_engines(
     """All engines, the one to be preferred first.
 
     Order: the one of the configuration, our own builds (newest name first), `llama-server` on PATH, the
-    Python package. A program that the user put on PATH comes before the package: it may well be built for the card.
+    Python package. A program that the user put on PATH comes before the package: it may well be built for
+    the card.
 
     Args:
         machine: whose PATH and files are looked at.

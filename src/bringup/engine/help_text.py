@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# An option list starts a line (2023: indented by two blanks; since late 2024: by none):
+# An option list starts a line (until late 2024 indented by a few blanks, since then by none):
 #   -fa,   --flash-attn [on|off|auto]       set Flash Attention use
 #   -lv,   --verbosity, --log-verbosity N   Set the verbosity threshold
 #   -e,    --escape, --no-escape            whether to process escapes sequences
 _OPTION = re.compile(r"-{1,2}[A-Za-z][A-Za-z0-9_-]*")
-_LINE = re.compile(r"^ {0,4}(?P<list>-{1,2}[A-Za-z][\w-]*(?:,? +-{1,2}[A-Za-z][\w-]*)*),?(?P<rest>.*)$")
+_LINE = re.compile(r"^ {0,12}(?P<list>-{1,2}[A-Za-z][\w-]*(?:,? +-{1,2}[A-Za-z][\w-]*)*),?(?P<rest>.*)$")
 _VALUE = re.compile(r"^ (?:\[?[A-Z][A-Za-z0-9_,.:=/<>|\[\]-]*|[<{\[][^ ]+)(?: |$)")
 _LINE_LIMIT = 400
 

@@ -46,7 +46,7 @@ def _read(path: str) -> str | None:
             reference="key-exposed",
         )
     text = data.decode("ascii", "replace").strip()
-    if not text or not text.isprintable() or " " in text or text.startswith("#"):
+    if not text or not text.isascii() or not text.isprintable() or " " in text or text.startswith("#"):
         raise FileTrouble(
             f"the key file {path} does not hold a key",
             hint=f"Remove it to get a new one (rm {path}).",

@@ -1,8 +1,8 @@
 """A detached engine's supervisor: the process that `serve --detach` leaves behind.
 
-Run as `python -m bringup.engine.supervisor`. It starts the engine again when that ends by itself, with growing
-pauses, and gives up loudly: the record then says "failed" and why. SIGTERM ends the engine and it. It has a
-session of its own, so no terminal matters to it.
+Run as `python -m bringup.engine.supervisor`. It starts the engine again when that ends by itself, with
+growing pauses, and gives up loudly: the record then says "failed" and why. SIGTERM ends the engine and it.
+It has a session of its own, so no terminal matters to it.
 """
 
 from __future__ import annotations

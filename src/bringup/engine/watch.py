@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
 from bringup.engine.signs import SIGNS, Sign
@@ -19,24 +19,26 @@ from bringup.engine.signs import SIGNS, Sign
 LINE_LIMIT: Final = 2000
 _CHUNK_BYTES: Final = 256 * 1024
 
-# Any line with a cause has one of these words; the many that have none cost one search.
-_WORTH = re.compile(
-    r"error|fail|invalid|unable|unknown|unsupported|missing|abort|assert|couldn't bind|address already"
-    r"|insufficient|no key in"
-    r"|illegal|not within|reached end|no space|bad_alloc|out of memory|no kernel image|no backends|template"
-    r"|mismatch|quantiz|wrong number|check_tensor|what\(\)|peer access|nccl|lost|While executing|duplicate"
-    r"|no longer|split",
-    re.IGNORECASE,
-)
+# Which rows a line with this plain text may match; the many lines that have none cost a few searches.
+_NEEDLES: Final = tuple((needle, row) for row, sign in enumerate(SIGNS) for needle in sign.needles)
 # The engine of 2026 puts a level behind the time: `0.00.596.004 I srv  init: model loaded`.
 _LEVEL = re.compile(r"^(?:\S+ +\| )?(?:\[\d+\] )?\d+\.\d\d\.\d{3}\.\d{3} (?P<level>[IWED]) ")
 _LOADED = re.compile(r"\b(?:init|main|llama_server): model loaded|server is listening on|\blistening on http")
 # Before the real load the engine tries a dry one; what fails there may not fail later.
-_DRY = re.compile(
-    r"common_fit_params: (?:encountered an error|failed to fit)|retrying without pipeline parallelism"
+_DRY: Final = (
+    "common_fit_params: encountered an error",
+    "common_fit_params: failed to fit",
+    "retrying without pipeline parallelism",
 )
 _CARD = re.compile(r"CUDA\d+ +: .{0,80}\((?P<total>\d+) MiB, (?P<free>\d+) MiB free\)")
 _TAKEN_MIB: Final = 2048
+# What the engine was at when the GPU's memory ran out, where the failing line does not say.
+_PHASES: Final = (
+    ("load_tensors:", "weights"),
+    ("llama_kv_cache", "kv-cache"),
+    ("sched_reserve", "compute"),
+    ("reserving", "compute"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +82,35 @@ class LogReader:
     _now: _Attempt = field(default_factory=_Attempt)
     _before: _Attempt = field(default_factory=_Attempt)
     _taken: tuple[str, int] | None = None
+    _phase: str = ""
 
     def take(self, line: str) -> None:
         """One line, without its end."""
         if self.foreign and line.strip() in self.foreign:
             return
-        if _LOADED.search(line):
+        if ("oaded" in line or "listening" in line) and _LOADED.search(line):
             self._now, self._before = _Attempt(), _Attempt()
-        elif _DRY.search(line):
+        elif any(mark in line for mark in _DRY):
             self._before, self._now = self._now, _Attempt()
-        elif (card := _CARD.search(line)) is not None:
+        elif rows := [row for needle, row in _NEEDLES if needle in line]:
+            self._judge(line, rows)
+        elif phase := next((name for mark, name in _PHASES if mark in line), ""):
+            self._phase = phase
+        elif "MiB free" in line and (card := _CARD.search(line)) is not None:
             taken_mib = int(card["total"]) - int(card["free"])
             if taken_mib > _TAKEN_MIB:
                 self._taken = (line, taken_mib)
-        elif _WORTH.search(line) and not _is_talk(line):
-            for sign in SIGNS:
-                if (match := sign.pattern.search(line)) is not None:
-                    self._now.note(LogCause(sign, _fill(sign, match), (line,)))
-                    break
+
+    def _judge(self, line: str, rows: list[int]) -> None:
+        if _is_talk(line):
+            return
+        for row in rows:
+            sign = SIGNS[row]
+            if (match := sign.pattern.search(line)) is not None:
+                if sign.is_general and sign.reference.startswith("vram-oom") and self._phase:
+                    sign = replace(sign, reference=f"vram-oom-{self._phase}")
+                self._now.note(LogCause(sign, _fill(sign, match), (line,)))
+                return
 
     def cause(self) -> LogCause | None:
         """The cause so far; `None` when no line names one."""

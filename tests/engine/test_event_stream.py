@@ -1,0 +1,201 @@
+"""Server-sent events and streamed chats, whole and broken."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bringup.engine.answers import (
+    ContentDelta,
+    ContextFull,
+    Finished,
+    PromptProgress,
+    ReasoningDelta,
+    RequestRefused,
+    StillLoading,
+    StreamCutOff,
+    ToolCallDelta,
+    Unauthorized,
+    UnexpectedAnswer,
+    read_error,
+    read_info,
+    read_models,
+    read_slots,
+)
+from bringup.engine.api import read_chat
+from bringup.engine.event_stream import event_data
+from bringup.machine.http import HttpTrouble
+
+REFUSALS = (StreamCutOff, UnexpectedAnswer, RequestRefused, ContextFull, Unauthorized, StillLoading)
+
+
+def lines(*chunks: object, done: bool = True) -> list[bytes]:
+    found = []
+    for chunk in chunks:
+        found += [b"data: " + json.dumps(chunk).encode(), b""]
+    return [*found, *([b"data: [DONE]", b""] if done else [])]
+
+
+def delta(**values: object) -> dict[str, object]:
+    return {"choices": [{"delta": values, "finish_reason": None}]}
+
+
+END = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+USAGE = {
+    "choices": [],
+    "usage": {"prompt_tokens": 31, "completion_tokens": 3},
+    "timings": {"cache_n": 20, "prompt_n": 11, "prompt_ms": 100.0, "predicted_n": 3, "predicted_ms": 50.0},
+}
+
+
+def test_a_whole_answer() -> None:
+    first = {**delta(), "prompt_progress": {"total": 31, "cache": 20, "processed": 31}}
+    stream = lines(
+        first, delta(reasoning_content="hm"), delta(content="he"), delta(content="llo"), END, USAGE
+    )
+    events = list(read_chat(stream))
+    assert events[:-1] == [
+        PromptProgress(31, 31),
+        ReasoningDelta("hm"),
+        ContentDelta("he"),
+        ContentDelta("llo"),
+    ]
+    end = events[-1]
+    assert isinstance(end, Finished) and end.finish_reason == "stop"
+    assert end.usage is not None and end.usage.prompt_tokens == 31
+    assert end.timings is not None and end.timings.cached_tokens == 20
+    assert end.timings.predicted_per_second == 60.0 and end.timings.prompt_per_second == 110.0
+
+
+def test_a_tool_call_in_pieces() -> None:
+    one = {"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"a'}}
+    two = {"index": 0, "function": {"arguments": '":1}'}}
+    events = list(read_chat(lines(delta(tool_calls=[one]), delta(tool_calls=[two]), END)))
+    assert events[:2] == [ToolCallDelta(0, "c1", "look", '{"a'), ToolCallDelta(0, "", "", '":1}')]
+
+
+@pytest.mark.parametrize("chunks", [(), (delta(content="half"),), (delta(content="all"), END), (END, USAGE)])
+def test_no_end_mark_means_cut_off(chunks: tuple[object, ...]) -> None:
+    with pytest.raises(StreamCutOff):
+        list(read_chat(lines(*chunks, done=False)))
+
+
+def test_a_broken_connection_means_cut_off() -> None:
+    def broken():  # noqa: ANN202
+        yield from lines(delta(content="half"), done=False)
+        raise HttpTrouble("connection reset")
+
+    events = read_chat(broken())
+    assert next(events) == ContentDelta("half")
+    with pytest.raises(StreamCutOff) as caught:
+        next(events)
+    assert "connection reset" in caught.value.context[0]
+
+
+def test_an_error_inside_the_stream() -> None:
+    error = {"error": {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 4}}
+    with pytest.raises(ContextFull) as caught:
+        list(read_chat(lines(error, done=False)))
+    assert (caught.value.n_prompt_tokens, caught.value.n_ctx) == (9, 4)
+    old = [b'error: {"code": 500, "message": "Context size has been exceeded."}', b""]
+    with pytest.raises(ContextFull):
+        list(read_chat(old))
+    with pytest.raises(RequestRefused, match="500"):
+        list(read_chat(lines({"error": {"code": 500, "message": "no"}})))
+
+
+def test_a_chunk_that_is_no_json() -> None:
+    with pytest.raises(UnexpectedAnswer):
+        list(read_chat([b"data: {half", b""]))
+    with pytest.raises(UnexpectedAnswer):
+        list(read_chat([b"data: [1]", b""]))
+    with pytest.raises(UnexpectedAnswer):
+        list(read_chat([b"data: " + b"[" * 100_000, b""]))
+
+
+def test_comments_carriage_returns_and_other_fields() -> None:
+    raw = [
+        b": ping\r",
+        b"\r",
+        b"event: message\r",
+        b"id: 3",
+        b"data:  two blanks\r",
+        b"data: next",
+        b"\r",
+        b"data: last",
+    ]
+    assert list(event_data(raw)) == [" two blanks\nnext", "last"]
+
+
+def test_every_character_of_a_split_text_arrives() -> None:
+    """llama.cpp holds a character back until it is whole; what it sends in a line is valid on its own."""
+    text = "aé漢🙂"
+    stream = lines(*(delta(content=character) for character in text), END)
+    assert "".join(e.text for e in read_chat(stream) if isinstance(e, ContentDelta)) == text
+
+
+@given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b""))))
+def test_any_lines_end_in_an_answer_or_an_error(raw: list[bytes]) -> None:
+    try:
+        events = list(read_chat(raw))
+    except REFUSALS:
+        return
+    assert isinstance(events[-1], Finished)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["choices", "delta", "content", "tool_calls", "function", "usage", "timings", "error", "code",
+             "message", "data", "meta", "id", "prompt_progress", "total", "n_ctx", "type",
+             "default_generation_settings"]
+        ),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(json_values)
+def test_any_json_of_an_engine_can_be_read(value: object) -> None:
+    with contextlib.suppress(*REFUSALS):
+        list(read_chat(lines(value, done=False)))
+    read_error(400, value)
+    if isinstance(value, dict):
+        read_models(value)
+        with contextlib.suppress(UnexpectedAnswer):
+            read_info(value)
+    if isinstance(value, list):
+        read_slots(value)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (
+            401,
+            {"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}},
+            Unauthorized,
+        ),
+        (503, {"error": {"code": 503, "message": "Loading model"}}, StillLoading),
+        (500, {"error": {"code": 500, "message": "tools param requires --jinja flag"}}, RequestRefused),
+        (404, None, RequestRefused),
+        (500, {"error": "in plain words"}, RequestRefused),
+    ],
+)
+def test_errors(status: int, body: object, kind: type[Exception]) -> None:
+    problem = read_error(status, body)
+    assert type(problem) is kind
+    assert problem.reference
+
+
+def test_a_full_window_says_both_figures() -> None:
+    problem = ContextFull(9000, 4096)
+    assert "9,000" in problem.message and "4,096" in problem.message
