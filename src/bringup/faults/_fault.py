@@ -97,6 +97,7 @@ class Step:
         undo: how to take it back; for risky steps required, or the reason why there is none.
         verify: argv of the look that shows that it worked.
         touches: what changes on the machine, in a few words.
+        values: what fills the slots of this step alone, before those of the evidence.
     """
 
     say: str
@@ -106,6 +107,7 @@ class Step:
     undo: str = ""
     verify: tuple[Word, ...] = ()
     touches: str = ""
+    values: tuple[tuple[Slot, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

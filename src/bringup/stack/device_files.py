@@ -25,6 +25,21 @@ class DeviceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnGroups:
+    """Numbers of the looking user and of the groups that it is in."""
+
+    user_id: int
+    group_ids: tuple[int, ...]
+
+    def may_use(self, file: DeviceFile) -> bool:
+        """Whether this user may read and write a device file."""
+        if self.user_id == 0:
+            return True
+        shift = 6 if file.user_id == self.user_id else 3 if file.group_id in self.group_ids else 0
+        return (file.mode >> shift) & 6 == 6
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """A process that has a file of the GPU open.
 
@@ -77,6 +92,24 @@ def probe_holders(machine: Machine) -> Reading[tuple[Holder, ...]]:
             if holder is not None:
                 found.append(holder)
     return Known(tuple(sorted(found, key=lambda holder: holder.process_id)), "/proc/*/fd")
+
+
+def parse_own_groups(text: str) -> OwnGroups:
+    """User and groups of a process from /proc/self/status.
+
+    Raw lines: `Uid: 1000 1000 1000 1000` and `Groups: 4 27 44 1000` (tabs between).
+
+    Raises:
+        ValueError: the lines are not there.
+    """
+    user = re.search(r"^Uid:\s+\d+\s+(\d+)", text, flags=re.MULTILINE)
+    group = re.search(r"^Gid:\s+\d+\s+(\d+)", text, flags=re.MULTILINE)
+    groups = re.search(r"^Groups:[ \t]*([\d ]*)$", text, flags=re.MULTILINE)
+    if user is None or group is None or groups is None:
+        raise ValueError("no Uid, Gid and Groups lines")
+    return OwnGroups(
+        int(user.group(1)), (int(group.group(1)), *(int(word) for word in groups.group(1).split()))
+    )
 
 
 def parse_unit(text: str) -> str:

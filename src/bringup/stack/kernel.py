@@ -9,7 +9,14 @@ from typing import Final
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.stack.changes import PackageChange, probe_changes
-from bringup.stack.device_files import DeviceFile, Holder, probe_device_files, probe_holders
+from bringup.stack.device_files import (
+    DeviceFile,
+    Holder,
+    OwnGroups,
+    parse_own_groups,
+    probe_device_files,
+    probe_holders,
+)
 from bringup.stack.distribution import Distribution, probe_distribution
 from bringup.stack.dkms import DkmsModule, probe_dkms, recognise_dkms
 from bringup.stack.installed_kernels import InstalledKernel, probe_kernels
@@ -62,6 +69,7 @@ class Kernel:
         kernels: installed kernels with the NVIDIA modules of each.
         next_kernel: what the next start takes.
         changes: of driver and kernel packages, newest last.
+        own_groups: user and groups of whoever looks.
         holders: processes with the GPU's files open; looked up only where an upgrade waits.
     """
 
@@ -81,6 +89,7 @@ class Kernel:
     device_files: Reading[tuple[DeviceFile, ...]] = NOT_LOOKED
     holders: Reading[tuple[Holder, ...]] = NOT_LOOKED
     changes: Reading[tuple[PackageChange, ...]] = NOT_LOOKED
+    own_groups: Reading[OwnGroups] = NOT_LOOKED
     log: Reading[KernelLog] = NOT_LOOKED
     log_text: Reading[str] = NOT_LOOKED
 
@@ -126,6 +135,7 @@ def probe_kernel(machine: Machine) -> Kernel:
         device_files=probe_device_files(machine),
         holders=probe_holders(machine) if isinstance(driver, Known) else NOT_LOOKED,
         changes=probe_changes(machine),
+        own_groups=convert(machine.read_text("/proc/self/status"), parse_own_groups),
         log=log,
         log_text=log_text,
     )

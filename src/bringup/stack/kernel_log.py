@@ -53,6 +53,14 @@ class Xid:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionPair:
+    """An "API mismatch": the library of a client against the loaded module."""
+
+    library: DriverVersion
+    module: DriverVersion
+
+
+@dataclass(frozen=True, slots=True)
 class KernelLog:
     """What was found in the kernel's messages; empty tuples mean that nothing of the kind stands there."""
 
@@ -61,6 +69,7 @@ class KernelLog:
     start_codes: tuple[str, ...] = ()
     device_ids: tuple[int, ...] = ()
     has_slept: bool = False
+    mismatch: VersionPair | None = None
 
 
 def probe_log_text(machine: Machine) -> Reading[str]:
@@ -97,6 +106,7 @@ def recognise_log(lines: Lines) -> Reading[KernelLog]:
         start_codes=tuple(re.findall(r"RmInitAdapter failed! \((0x[0-9a-f]+:0x[0-9a-f]+):", whole)),
         device_ids=tuple(int(found, 16) for found in re.findall(r"\(PCI ID: 10de:([0-9a-f]{4})\)", whole)),
         has_slept=has_slept,
+        mismatch=parse_mismatch(whole),
     )
     source = nvrm[0] if nvrm else lines.lines[0]
     return Known(log, f"{source.source}, line {source.number}")
@@ -138,6 +148,20 @@ def parse_refusals(text: str) -> tuple[Refusal, ...]:
             )
         ] = None
     return tuple(found)
+
+
+def parse_mismatch(text: str) -> VersionPair | None:
+    """The last "API mismatch" message, old and new wording.
+
+    Raw text: `API mismatch: the client has the version 535.54.03, but this kernel module has the
+    version 530.30.02.`
+    """
+    pattern = r"API mismatch: the client.{0,60}?has the version ([\d.]+\d),.{0,40}?has the version ([\d.]+\d)"
+    found = [(find_driver_version(a), find_driver_version(b)) for a, b in re.findall(pattern, text)]
+    for library, module in reversed(found):
+        if library is not None and module is not None:
+            return VersionPair(library, module)
+    return None
 
 
 def parse_xids(text: str) -> tuple[Xid, ...]:

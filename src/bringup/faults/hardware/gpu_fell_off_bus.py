@@ -15,7 +15,9 @@ Limits: a BAR without an address or a laptop's power management print the same w
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -99,3 +101,17 @@ STEPS = (
         touches="the clock limits, until the driver is loaded anew",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The kernel lists a card whose configuration space reads all ones."""
+    for device in scene.stack.hardware.nvidia_devices:
+        if isinstance(device.answers, Known) and not device.answers.value:
+            return Evidence(
+                saw=f"{device.name or 'the NVIDIA device'} at {device.address} reads all ones",
+                expected="a configuration space that begins with the vendor's number",
+                sources=(device.answers.source,),
+                certainty=Certainty.LIKELY,
+                decides="journalctl -k -b -g 'NVRM|nvidia'",
+            )
+    return None

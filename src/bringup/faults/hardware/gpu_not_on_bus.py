@@ -12,7 +12,12 @@ Limits: a container or a WSL 2 guest has no PCI bus of its own; nothing is said 
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import is_driver_expected, is_wsl
+from bringup.reading import Known
+
+_SEARCHES = ("lspci",)
 
 SIGNS = (
     Sign(
@@ -56,3 +61,18 @@ STEPS = (
         verify=("lspci", "-nn", "-d", "10de:"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """No NVIDIA device on the bus, although a driver is installed or somebody looked for one."""
+    devices = scene.stack.hardware.pci_devices
+    if not isinstance(devices, Known) or scene.stack.hardware.nvidia_devices or is_wsl(scene):
+        return None
+    if not is_driver_expected(scene) and (devices.value or not scene.lines.has_any(*_SEARCHES)):
+        return None
+    return Evidence(
+        saw="no device of NVIDIA (vendor 10de) on the PCI bus",
+        expected="one display controller of vendor 10de",
+        sources=(devices.source,),
+        strength=10,
+    )

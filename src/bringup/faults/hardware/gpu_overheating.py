@@ -10,7 +10,8 @@ Limits: memory heat is not shown on GeForce cards.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
 
 SIGNS = (
     Sign(
@@ -50,3 +51,20 @@ STEPS = (
         verify=("nvidia-smi", "-q", "-d", "TEMPERATURE"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The temperature of `nvidia-smi -q` stands at (within 1 C of) its operating or slowdown limit."""
+    now = scene.lines.search(r"GPU Current Temp\s*:\s*(\d+) C", anchor="gpu current temp")
+    if now is None:
+        return None
+    for name in ("GPU Max Operating Temp", "GPU Slowdown Temp"):
+        limit = scene.lines.search(rf"{name}\s*:\s*(\d+) C", anchor=name.lower())
+        if limit is not None and int(now[1].group(1)) >= int(limit[1].group(1)) - 1:
+            return Evidence(
+                saw=f"{now[1].group(1)} C at a limit of {limit[1].group(1)} C ({name})",
+                expected="some degrees below the limit",
+                sources=(f"{now[0].source}, line {now[0].number}",),
+                strength=10,
+            )
+    return None

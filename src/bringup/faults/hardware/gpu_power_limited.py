@@ -12,7 +12,8 @@ Limits: "SW Power Cap: Active" under load at the card's own limit is how every c
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
 
 SIGNS = (
     Sign(
@@ -58,3 +59,20 @@ STEPS = (
         verify=("nvidia-smi", "-q", "-d", "PERFORMANCE"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The limit in force is below three quarters of the card's own, in `nvidia-smi -q -d POWER`."""
+    pattern = r"{}\s*:\s*([\d.]+) W"
+    own = scene.lines.search(pattern.format("Default Power Limit"), anchor="default power limit")
+    for name in ("Enforced Power Limit", "Current Power Limit"):
+        force = scene.lines.search(pattern.format(name), anchor=name.lower())
+        if own is not None and force is not None and float(force[1].group(1)) < 0.75 * float(own[1].group(1)):
+            return Evidence(
+                saw=f"power limit {force[1].group(1)} W in force, {own[1].group(1)} W by default",
+                expected="the card's default limit",
+                sources=(f"{force[0].source}, line {force[0].number}",),
+                certainty=Certainty.LIKELY,
+                decides="nvidia-smi -q -d POWER,PERFORMANCE",
+            )
+    return None

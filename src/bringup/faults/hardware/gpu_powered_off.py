@@ -11,7 +11,13 @@ Limits: runtime power saving of the driver itself (state "suspended") is healthy
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import is_long_supported
+from bringup.reading import Known
+from bringup.stack.kernel_log import RefusalKind
+
+_SWITCHES = ("bbswitch", "bumblebee", "optirun", "nvidia-xrun", "pcie_port_pm", "d3cold", "prime-select")
 
 SIGNS = (
     Sign(
@@ -96,3 +102,27 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """modprobe.d sends nvidia nowhere, or a driver does not know a card that it has long supported."""
+    settings = scene.stack.kernel.settings
+    for setting in settings.value if isinstance(settings, Known) else ():
+        if setting.action == "alias" and setting.module.startswith("nvidia") and setting.rest == "off":
+            return Evidence(
+                saw=f"alias {setting.module} off in {setting.path}, line {setting.line_number}",
+                expected="no such line",
+                sources=(setting.path,),
+                strength=10,
+            )
+    log = scene.stack.kernel.log
+    for refusal in log.value.refusals if isinstance(log, Known) and scene.lines.has_any(*_SWITCHES) else ():
+        if refusal.kind is RefusalKind.UNKNOWN_TO_DRIVER and is_long_supported(refusal):
+            return Evidence(
+                saw=f"driver {refusal.driver} calls a card unknown that it supports, beside a power switch",
+                expected="a card that answers with its own id",
+                sources=(log.source,),
+                certainty=Certainty.LIKELY,
+                decides="cat /sys/bus/pci/devices/*/power_state",
+            )
+    return None

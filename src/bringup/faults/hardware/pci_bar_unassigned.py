@@ -12,7 +12,9 @@ Limits: "can't assign; no space" for a small I/O window of some other device is 
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -74,3 +76,18 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A memory window of an NVIDIA card has no address."""
+    for device in scene.stack.hardware.nvidia_devices:
+        regions = device.unassigned_regions
+        if isinstance(regions, Known) and regions.value:
+            numbers = ", ".join(str(number) for number in regions.value)
+            return Evidence(
+                saw=f"memory window {numbers} of {device.address} has no address",
+                expected="an address for every window",
+                sources=(regions.source,),
+                strength=10,
+            )
+    return None

@@ -11,7 +11,9 @@ Limits: where a virtual machine should have the card, this is as it should be.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import CANNOT_REACH, holds_nvidia, is_driver_expected
 
 SIGNS = (
     Sign(
@@ -69,3 +71,19 @@ STEPS = (
         verify=("lspci", "-nnk", "-d", "10de:"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A virtual machine's driver holds the only NVIDIA card; a second card that nvidia drives is a choice."""
+    if holds_nvidia(scene, "nvidia") is not None:
+        return None
+    for driver in ("vfio-pci", "pci-stub", "pciback"):
+        address = holds_nvidia(scene, driver)
+        if address is not None and (is_driver_expected(scene) or scene.lines.has(CANNOT_REACH)):
+            return Evidence(
+                saw=f"{driver} holds the card at {address}",
+                expected="the driver nvidia, or none",
+                sources=("lspci -nnk",),
+                strength=10,
+            )
+    return None

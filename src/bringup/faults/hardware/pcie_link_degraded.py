@@ -11,7 +11,9 @@ Limits: four lanes are all that an M.2, Oculink or Thunderbolt path has; half wi
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -49,3 +51,24 @@ STEPS = (
     ),
     Step("Or accept it: keep each model on one card, so that little crosses the link."),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Fewer lanes now than card and slot can both do. The speed says nothing: an idle card lowers it."""
+    for device in scene.stack.hardware.nvidia_devices:
+        if not isinstance(device.link_now, Known) or not isinstance(device.link_most, Known):
+            continue
+        lanes = device.link_now.value.width_lanes
+        most = device.link_most.value.width_lanes
+        if isinstance(device.slot_most, Known):
+            most = min(most, device.slot_most.value.width_lanes)
+        if 0 < lanes < most and (lanes <= 2 or isinstance(device.slot_most, Known)):
+            return Evidence(
+                saw=f"{lanes} of {most} PCIe lanes at {device.address}",
+                expected=f"{most} lanes, which card and slot can both do",
+                sources=(device.link_now.source,),
+                certainty=Certainty.SURE if lanes * 2 < most else Certainty.LIKELY,
+                decides="lspci -vv -d 10de: while the card works",
+                strength=10,
+            )
+    return None

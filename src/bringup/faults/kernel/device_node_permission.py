@@ -11,7 +11,9 @@ Limits: EPERM ("Operation not permitted") in a container means device rules of i
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -61,3 +63,20 @@ STEPS = (
     ),
     Step("Rootless containers: keep the groups (podman run --group-add keep-groups)."),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A device file whose mode keeps this user out."""
+    kernel = scene.stack.kernel
+    if not isinstance(kernel.device_files, Known) or not isinstance(kernel.own_groups, Known):
+        return None
+    for file in kernel.device_files.value:
+        if not kernel.own_groups.value.may_use(file):
+            return Evidence(
+                saw=f"{file.path} has mode {file.mode:o} and group {file.group_id}, which user "
+                f"{kernel.own_groups.value.user_id} is not in",
+                expected="a mode or a group that lets this user read and write",
+                sources=(file.path, kernel.own_groups.source),
+                strength=10,
+            )
+    return None

@@ -11,7 +11,9 @@ Limits: without a loaded module the files cannot be there; then that is the faul
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Absent, Known
 
 SIGNS = (
     Sign(
@@ -65,3 +67,18 @@ STEPS = (
         verify=("ls", "-l", "/dev/nvidiactl"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The module is loaded and /dev holds none of its files."""
+    kernel = scene.stack.kernel
+    if not isinstance(kernel.loaded_driver, Known) or not isinstance(kernel.device_files, Absent):
+        return None
+    return Evidence(
+        saw=f"module {kernel.loaded_driver.value.version} is loaded, no /dev/nvidia* is there",
+        expected="/dev/nvidiactl and /dev/nvidia0",
+        sources=(kernel.loaded_driver.source, kernel.device_files.source),
+        certainty=Certainty.LIKELY,
+        decides="nvidia-smi: where it may start nvidia-modprobe, it makes the files itself",
+        strength=5,
+    )

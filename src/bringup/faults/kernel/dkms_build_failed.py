@@ -13,7 +13,9 @@ Limits: the last lines of make.log only say that it failed; the first "error:" l
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -108,3 +110,22 @@ STEPS = (
     ),
     Step("Compiler mismatch: build with the compiler that built the kernel (see /proc/version)."),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """No module for the running kernel, headers there, and an unfinished build with its log."""
+    kernel = scene.stack.kernel
+    running = kernel.running
+    if running is None or running.modules or not isinstance(kernel.dkms, Known):
+        return None
+    failed = [module for module in kernel.dkms.value if module.has_failed_log]
+    if not failed or running.has_headers != Known(value=True, source=running.has_headers.source):
+        return None
+    return Evidence(
+        saw=f"DKMS began {failed[0].name} {failed[0].version}, and {running.release} has no module",
+        expected="the state installed for the running kernel",
+        sources=(kernel.dkms.source,),
+        certainty=Certainty.LIKELY,
+        decides=f"less /var/lib/dkms/{failed[0].name}/{failed[0].version}/build/make.log",
+        strength=10,
+    )

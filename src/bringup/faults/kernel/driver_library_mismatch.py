@@ -14,7 +14,9 @@ Limits: where the module on the disk differs from the libraries too, a restart d
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._mismatch import judge_mismatch
 
 SIGNS = (
     Sign(
@@ -84,3 +86,8 @@ STEPS = (
         verify=("modinfo", "-F", "version", "nvidia"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Compare the loaded module with the library that programs get; silent when either is not known."""
+    return judge_mismatch(scene)

@@ -10,7 +10,11 @@ Limits: when programs fail already, it is `driver-library-mismatch`.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Step
+from bringup.faults._fault import Evidence, Safety, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import picked_library
+from bringup.faults.kernel._mismatch import describe_change, disk_version, find_change
+from bringup.reading import Known
 
 EXPLAINS = ("container-cdi-stale",)
 
@@ -25,3 +29,27 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The module on the disk differs from the loaded one, and the libraries still fit the loaded one."""
+    kernel = scene.stack.kernel
+    if not isinstance(kernel.loaded_driver, Known) or scene.lines.has("version mismatch"):
+        return None
+    loaded = kernel.loaded_driver.value.version
+    disk = (
+        kernel.disk_module.value.version
+        if isinstance(kernel.disk_module, Known)
+        else disk_version(kernel.running)
+    )
+    library = picked_library(scene)
+    if disk is None or disk.fits(loaded) or (library is not None and not library.fits(loaded)):
+        return None
+    change = find_change(scene, disk)
+    return Evidence(
+        saw=f"loaded module {loaded}, module on the disk {disk}"
+        + (f"; {describe_change(change)}" if change else ""),
+        expected="the loaded module and the disk of one version",
+        sources=(kernel.loaded_driver.source,),
+        strength=5,
+    )

@@ -12,7 +12,12 @@ Limits: a powered-off or half-dead card reads as an unknown one: where a BAR or 
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import device_ids, driver_module
+from bringup.reading import Known
+from bringup.stack.gpu_generations import SUPPORT, find_generation
+from bringup.stack.kernel_log import RefusalKind
 
 _OTHERS = ("fallen off the bus", "open kernel modules", "open nvidia.ko", "supported by open", "bbswitch")
 
@@ -59,3 +64,26 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A card whose generation began with a branch after the one that is installed or that refused it."""
+    log = scene.stack.kernel.log
+    refusals = log.value.refusals if isinstance(log, Known) else ()
+    tried = [(r.device_id, r.driver) for r in refusals if r.kind is RefusalKind.UNKNOWN_TO_DRIVER]
+    module = driver_module(scene)
+    if module is not None:
+        tried.extend((device_id, module[0]) for device_id in device_ids(scene))
+    for device_id, driver in tried:
+        generation = find_generation(device_id) if device_id is not None else None
+        if generation is None or driver is None:
+            continue
+        first = SUPPORT[generation].first_branch
+        if driver.branch < first:
+            return Evidence(
+                saw=f"a {generation.value} card (10de:{device_id:04x}) and driver {driver}",
+                expected=f"a driver of branch {first} or newer",
+                sources=(log.source if isinstance(log, Known) else "",),
+                strength=10,
+            )
+    return None

@@ -11,7 +11,12 @@ Limits: an old branch may not build on a new kernel; then the kernel has to be a
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import device_ids, driver_module
+from bringup.reading import Known
+from bringup.stack.gpu_generations import SUPPORT, find_generation
+from bringup.stack.kernel_log import RefusalKind
 
 SIGNS = (
     Sign(
@@ -57,3 +62,24 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A card whose generation ended with a branch before the one that is installed or that refused it."""
+    log = scene.stack.kernel.log
+    refusals = log.value.refusals if isinstance(log, Known) else ()
+    tried = [(r.device_id, r.driver) for r in refusals if r.kind is RefusalKind.UNKNOWN_TO_DRIVER]
+    module = driver_module(scene)
+    if module is not None:
+        tried.extend((device_id, module[0]) for device_id in device_ids(scene))
+    for device_id, driver in tried:
+        generation = find_generation(device_id) if device_id is not None else None
+        last = SUPPORT[generation].last_branch if generation is not None else None
+        if generation is not None and last is not None and driver is not None and driver.branch > last:
+            return Evidence(
+                saw=f"a {generation.value} card (10de:{device_id:04x}) and driver {driver}",
+                expected=f"a driver of branch {last} or older",
+                sources=(log.source if isinstance(log, Known) else "",),
+                strength=10,
+            )
+    return None

@@ -11,7 +11,10 @@ Limits: distributions with prebuilt modules need no headers.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._steps import LOAD, build_step, headers_step
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -107,3 +110,20 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """No module for the running kernel, DKMS holds a driver, and the headers are absent."""
+    kernel = scene.stack.kernel
+    running = kernel.running
+    if running is None or running.modules or not isinstance(kernel.dkms, Known) or not kernel.dkms.value:
+        return None
+    if not isinstance(running.has_headers, Known) or running.has_headers.value:
+        return None
+    return Evidence(
+        saw=f"DKMS holds {kernel.dkms.value[0].name}, the running kernel {running.release} has no headers",
+        expected=f"headers below {running.has_headers.source}",
+        sources=(running.has_headers.source, kernel.dkms.source),
+        steps=(headers_step(scene, running.release), build_step(running.release), LOAD),
+        strength=10,
+    )

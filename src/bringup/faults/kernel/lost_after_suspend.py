@@ -14,7 +14,10 @@ Limits: without any word of sleep in the text the same error is told as `uvm-not
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._unknown_error import SLEEP_WORDS, find_unknown_error
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -80,3 +83,22 @@ STEPS = (
         undo="delete that file",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """CUDA's unknown error beside words of sleep, or a kernel log in which the machine slept."""
+    log = scene.stack.kernel.log
+    has_slept = isinstance(log, Known) and log.value.has_slept
+    if not has_slept and not scene.lines.has_any(*SLEEP_WORDS):
+        return None
+    hit = find_unknown_error(scene)
+    if hit is None:
+        return None
+    return Evidence(
+        saw=f"{' '.join(hit.text.split())[:200]}, and the machine had slept",
+        expected="CUDA to work after sleep as before",
+        sources=(f"{hit.source}, line {hit.number}",),
+        certainty=Certainty.LIKELY,
+        decides="modprobe -r nvidia_uvm, then modprobe nvidia_uvm: works again",
+        strength=5,
+    )

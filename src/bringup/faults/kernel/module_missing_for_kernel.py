@@ -12,7 +12,11 @@ Limits: where no driver is installed at all, `driver-not-installed` says so.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import is_driver_expected, is_wsl
+from bringup.faults.kernel._missing import judge_dkms, missing_steps
+from bringup.reading import Known
 
 _NO_DRIVER = ("nvidia-smi: command not found", "command 'nvidia-smi' not found", "nvidia-smi: not found")
 
@@ -105,3 +109,28 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A driver is installed, and the running kernel has no module: its folder is gone, or holds none."""
+    kernel = scene.stack.kernel
+    if not isinstance(kernel.release, Known) or is_wsl(scene) or isinstance(kernel.loaded_driver, Known):
+        return None
+    release = kernel.release.value
+    if not isinstance(kernel.kernels, Known):
+        return judge_dkms(scene)
+    if not is_driver_expected(scene) or not scene.stack.hardware.nvidia_devices:
+        return None
+    running = kernel.running
+    if running is not None and running.modules:
+        return None
+    others = [str(item.release) for item in kernel.kernels.value if item.modules]
+    return Evidence(
+        saw=f"no NVIDIA module for the running kernel {release}"
+        + (f"; one for {', '.join(others)}" if others else "")
+        + ("; the folder of the running kernel is gone" if running is None else ""),
+        expected=f"nvidia.ko below /lib/modules/{release}",
+        sources=(kernel.release.source, kernel.kernels.source),
+        steps=missing_steps(scene),
+        strength=10,
+    )

@@ -11,7 +11,10 @@ Limits: which kernel boots next is worked out from the boot loader's configurati
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Slot, Step
+from bringup.faults._fault import Evidence, Safety, Slot, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._steps import build_step, headers_step
+from bringup.reading import Known
 
 EXPLAINS = ()
 
@@ -27,3 +30,24 @@ STEPS = (
         verify=("dkms", "status"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The kernel that boots next is another one, and only the running one has a module."""
+    kernel = scene.stack.kernel
+    running, coming = kernel.running, kernel.coming
+    if running is None or coming is None or coming == running:
+        return None
+    if not running.modules or coming.modules or not isinstance(kernel.next_kernel, Known):
+        return None
+    needs_headers = isinstance(coming.has_headers, Known) and not coming.has_headers.value
+    headers = (headers_step(scene, coming.release),) if needs_headers else ()
+    return Evidence(
+        saw=f"the next start takes {coming.release} ({kernel.next_kernel.value.rule}), without NVIDIA module"
+        + ("; its headers are absent too" if needs_headers else ""),
+        expected=f"nvidia.ko below /lib/modules/{coming.release}",
+        sources=(kernel.next_kernel.source, f"/lib/modules/{coming.release}"),
+        steps=(*headers, build_step(coming.release)),
+        values=((Slot.KERNEL_RELEASE, coming.release.text),),
+        strength=5,
+    )

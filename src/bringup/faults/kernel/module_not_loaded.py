@@ -11,7 +11,10 @@ Limits: a module that refuses to load has another fault, which then stands first
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause
+from bringup.reading import Known, Unreadable
 
 SIGNS = (
     Sign(
@@ -67,3 +70,32 @@ STEPS = (
         undo="put the line back and rebuild the initramfs",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A card is there, a module for this kernel is there, and none is loaded."""
+    kernel = scene.stack.kernel
+    if not isinstance(kernel.modules, Known) or any(
+        m.name.startswith("nvidia") for m in kernel.modules.value
+    ):
+        return None
+    if not scene.stack.hardware.nvidia_devices or has_other_cause(scene):
+        return None
+    running = kernel.running
+    is_pasted = isinstance(kernel.kernels, Unreadable) and scene.lines.has(CANNOT_REACH)
+    if not is_pasted and (running is None or not running.modules):
+        return None
+    blocked = (
+        [s for s in kernel.settings.value if s.action == "blacklist" and s.module == "nvidia"]
+        if isinstance(kernel.settings, Known)
+        else []
+    )
+    return Evidence(
+        saw="a card, a module for this kernel, and no nvidia module loaded"
+        + (f"; {blocked[0].path} blacklists it" if blocked else ""),
+        expected="nvidia in /proc/modules",
+        sources=(kernel.modules.source,),
+        certainty=Certainty.SURE if blocked else Certainty.LIKELY,
+        decides="modprobe nvidia",
+        strength=10 if not is_pasted else 0,
+    )

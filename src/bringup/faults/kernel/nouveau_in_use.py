@@ -12,7 +12,9 @@ Limits: the same NVRM text stands there when vfio-pci holds the card. Without an
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import holds_nvidia, is_driver_expected
 
 _OTHERS = ("vfio-pci", "pci-stub", "nvidia-smi: command not found", "command 'nvidia-smi' not found")
 
@@ -93,3 +95,16 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Nouveau holds a card on a machine where an NVIDIA driver is installed."""
+    address = holds_nvidia(scene, "nouveau")
+    if address is None or not is_driver_expected(scene):
+        return None
+    return Evidence(
+        saw=f"nouveau holds the card at {address}, and an NVIDIA driver is installed",
+        expected="the driver nvidia",
+        sources=("lspci -nnk",),
+        strength=10,
+    )

@@ -13,7 +13,11 @@ Limits: on Pascal, Volta and older the opposite holds, see `open-module-unsuppor
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import driver_module, generations
+from bringup.reading import Known
+from bringup.stack.gpu_generations import SUPPORT
 
 SIGNS = (
     Sign(
@@ -62,3 +66,25 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A card that only the open flavour drives, and the proprietary flavour or its code 0x22:0x56."""
+    cards = [generation for _, generation in generations(scene) if not SUPPORT[generation].closed_modules]
+    if not cards:
+        return None
+    module = driver_module(scene)
+    log = scene.stack.kernel.log
+    has_code = isinstance(log, Known) and "0x22:0x56" in log.value.start_codes
+    if (module is None and not has_code) or (module is not None and module[1]):
+        return None
+    return Evidence(
+        saw=f"a {cards[0].value} card"
+        + (f" and the proprietary module {module[0]}" if module else "")
+        + (", start refused with 0x22:0x56" if has_code else ""),
+        expected="the open kernel modules",
+        sources=(module[2] if module else "", log.source if has_code else ""),
+        certainty=Certainty.SURE if module else Certainty.LIKELY,
+        decides="modinfo -F license nvidia",
+        strength=10,
+    )

@@ -12,7 +12,10 @@ Limits: before branch 560 the open flavour also refused GeForce cards with a GSP
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import driver_module, generations
+from bringup.stack.gpu_generations import SUPPORT
 
 SIGNS = (
     Sign(
@@ -65,3 +68,17 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The open flavour is loaded or installed, and a card has no GSP."""
+    cards = [generation for _, generation in generations(scene) if not SUPPORT[generation].open_modules]
+    module = driver_module(scene)
+    if not cards or module is None or not module[1]:
+        return None
+    return Evidence(
+        saw=f"a {cards[0].value} card and the open module {module[0]}",
+        expected="the proprietary module",
+        sources=(module[2],),
+        strength=10,
+    )

@@ -12,7 +12,9 @@ Limits: "module verification failed ... tainting kernel" alone is a note: the mo
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -105,3 +107,27 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Secure Boot is on, a module for this kernel lies there, and it is not loaded."""
+    kernel = scene.stack.kernel
+    running = kernel.running
+    if kernel.secure_boot != Known(value=True, source=kernel.secure_boot.source):
+        return None
+    if running is None or not running.modules or not isinstance(kernel.modules, Known):
+        return None
+    if any(module.name.startswith("nvidia") for module in kernel.modules.value):
+        return None
+    info = running.modules[0].info
+    is_unsigned = isinstance(info, Known) and not info.value.is_signed
+    return Evidence(
+        saw="Secure Boot is on, the NVIDIA module is "
+        + ("not signed" if is_unsigned else "signed by a key that may not be trusted")
+        + " and not loaded",
+        expected="a module signed by a key that the firmware trusts",
+        sources=(kernel.secure_boot.source, running.modules[0].path),
+        certainty=Certainty.SURE if is_unsigned else Certainty.LIKELY,
+        decides="modprobe nvidia",
+        strength=10,
+    )

@@ -11,17 +11,10 @@ Limits: right after sleep the same error is `lost-after-suspend`; the cure is th
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
-
-_SLEEP = (
-    "after suspend",
-    "after resum",
-    "after sleep",
-    "systemd-sleep",
-    "pm: suspend",
-    "waking from",
-    "wake from",
-)
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.kernel._unknown_error import SLEEP_WORDS, find_unknown_error
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -30,7 +23,7 @@ SIGNS = (
         anchor="999",
         example='level=DEBUG source=gpu.go:517 msg="Unable to load nvcuda" error="nvcuda init failure: 999"',
         certainty=Certainty.LIKELY,
-        unless=_SLEEP,
+        unless=SLEEP_WORDS,
     ),
     Sign(
         r"CUDA unknown error - this may be due to an incorrectly set up environment",
@@ -38,14 +31,14 @@ SIGNS = (
         example="UserWarning: CUDA initialization: CUDA unknown error - this may be due to an"
         " incorrectly set up environment",
         certainty=Certainty.LIKELY,
-        unless=_SLEEP,
+        unless=SLEEP_WORDS,
     ),
     Sign(
         r"CUDA_ERROR_UNKNOWN",
         anchor="cuda_error_unknown",
         example="failed call to cuInit: CUDA_ERROR_UNKNOWN: unknown error",
         certainty=Certainty.LIKELY,
-        unless=_SLEEP,
+        unless=SLEEP_WORDS,
     ),
     Sign(
         r"(?i)(?:failed to initialize cuda|cudaGetDeviceCount.{0,40}|cuda init\w*.{0,30}):"
@@ -53,7 +46,7 @@ SIGNS = (
         anchor="unknown error",
         example="ggml_cuda_init: failed to initialize CUDA: unknown error",
         certainty=Certainty.LIKELY,
-        unless=_SLEEP,
+        unless=SLEEP_WORDS,
     ),
     Sign(
         r"^panic: Unknown$",
@@ -105,3 +98,19 @@ STEPS = (
         undo="delete that file",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """CUDA's unknown error, and /proc/modules (or lsmod) shows the driver without nvidia_uvm."""
+    modules = scene.stack.kernel.modules
+    if not isinstance(modules, Known) or find_unknown_error(scene) is None:
+        return None
+    names = {module.name for module in modules.value}
+    if "nvidia" not in names or "nvidia_uvm" in names:
+        return None
+    return Evidence(
+        saw="the module nvidia is loaded, nvidia_uvm is not, and CUDA says unknown error",
+        expected="nvidia_uvm in the list of modules",
+        sources=(modules.source,),
+        strength=10,
+    )
