@@ -45,10 +45,9 @@ SIGNS = (
     ),
     Sign(
         r"ninja: error: '.+', needed by '.+', missing and no known rule",
-        anchor="no known rule to make it",
+        anchor="missing and no known rule",
         example="ninja: error: '/usr/local/cuda-12.1/lib64/libcudart.so', needed by"
-        " 'bin/libggml-cuda.so', missing"
-        " and no known rule to make it",
+        " 'bin/libggml-cuda.so', missing and no known rule to make it",
     ),
     Sign(
         r"No rule to make target '.+', needed by '.+'",

@@ -28,11 +28,6 @@ SIGNS = (
         example="Command 'cmake' not found, but can be installed with:",
     ),
     Sign(
-        rf"(?:make|error).*: {_TOOLS}: No such file or directory|command '{_TOOLS}' failed: No such file",
-        anchor="no such file or directory",
-        example="make: g++: No such file or directory",
-    ),
-    Sign(
         r"Could NOT find (?:CURL|OpenSSL|BLAS|Vulkan|Threads|SPIRV-Headers|Python3)\b",
         anchor="could not find",
         example="  Could NOT find CURL.  Hint: to disable this feature, set -DLLAMA_CURL=OFF",
@@ -89,7 +84,7 @@ SIGNS = (
         example="g++: error: unrecognized command line option '-std=c++17'",
     ),
     Sign(
-        r"(?:glslc|glslangValidator).*not found|missing: .*\bglslc\b",
+        r"missing: .*\bglslc\b",
         anchor="glslc",
         example='-- Could NOT find Vulkan (missing: glslc) (found version "1.3.204")',
         certainty=Certainty.LIKELY,

@@ -17,8 +17,13 @@ from bringup.faults.build._options import REMOVED_OPTIONS, refused_option
 
 SIGNS = (
     Sign(
-        r"unkn?own value for (?:--flash-attn|-fa)\b|error while handling argument \"(?:-fa|--flash-attn)\"",
-        anchor="-f",
+        r"unkn?own value for (?:--flash-attn|-fa)\b",
+        anchor="own value for -",
+        example="error while handling argument \"-fa\": error: unknown value for --flash-attn: '-c'",
+    ),
+    Sign(
+        r"error while handling argument \"(?:-fa|--flash-attn)\"",
+        anchor="error while handling argument",
         example='error while handling argument "--flash-attn": error: unkown value for --flash-attn:'
         " '--ctx-size'",
     ),
@@ -45,7 +50,7 @@ SIGNS = (
         example="Makefile:6: *** Build system changed:",
     ),
     Sign(
-        r"(?:\./|: )(?:main|server|quantize): (?:No such file or directory|command not found|not found)",
+        r"(?:\./|: )(?:main|server|quantize): (?:command )?not found",
         anchor="not found",
         example="bash: ./main: not found",
         needs=("llama",),

@@ -46,8 +46,8 @@ SIGNS = (
         example="TypeError: Llama.__init__() got an unexpected keyword argument 'flash_attn'",
     ),
     Sign(
-        r"unknown speculative (?:decoding )?type|unknown --spec-type",
-        anchor="unknown spec",
+        r"unknown speculative (?:decoding )?type",
+        anchor="unknown speculative",
         example="unknown speculative type: draft-mtp",
         certainty=Certainty.LIKELY,
     ),

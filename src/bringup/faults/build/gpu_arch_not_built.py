@@ -33,12 +33,12 @@ SIGNS = (
         " installation.",
     ),
     Sign(
-        r"(?:HIP|ROCm|hip) error.*: invalid device function|hipErrorNoBinaryForGpu",
-        anchor="hip",
+        r"hipErrorNoBinaryForGpu",
+        anchor="hiperrornobinaryforgpu",
         example='"hipErrorNoBinaryForGpu: Unable to find code object for all current devices!"',
     ),
     Sign(
-        r"(?:CUDA|ROCm) error: invalid device function",
+        r"(?:CUDA|ROCm|HIP|hip) error.*: invalid device function",
         anchor="invalid device function",
         example="ROCm error: invalid device function",
     ),

@@ -22,10 +22,15 @@ SIGNS = (
         " block tag at row 19, column 49:",
     ),
     Sign(
-        r"chat template parsing error|consider disabling jinja",
-        anchor="ja",
-        example="init: please consider disabling jinja via --no-jinja, or use a custom chat template via"
-        " --chat-template",
+        r"chat template parsing error",
+        anchor="chat template parsing error",
+        example="srv init: chat template parsing error: Expected value expression at row 3, column 7",
+    ),
+    Sign(
+        r"consider disabling jinja",
+        anchor="consider disabling jinja",
+        example="init: please consider disabling jinja via --no-jinja, or use a custom chat template"
+        " via --chat-template",
     ),
     Sign(
         r"(?:custom|supplied|chat) template .{0,20}(?:is )?not supported",
@@ -33,21 +38,26 @@ SIGNS = (
         example="error: the supplied chat template is not supported: alpaca2",
     ),
     Sign(
-        r"jinja2?\.exceptions\.|jinja2?\.Template\w*Error|TemplateSyntaxError|Jinja Exception",
-        anchor="emplate",
+        r"Template(?:Syntax|Assertion|Runtime)?Error:",
+        anchor="templat",
         example="jinja2.exceptions.TemplateError: Conversation roles must alternate"
         " user/assistant/user/assistant/...",
     ),
     Sign(
-        r"(?:Jinja Exception|jinja2\.exceptions)",
+        r"Jinja Exception|jinja2?\.exceptions",
         anchor="jinja",
         example='{"error":{"code":500,"message":"Jinja Exception: Conversation roles must alternate"}}',
     ),
     Sign(
-        r"Error rendering prompt with jinja template|Value is not callable: null at row",
-        anchor="e",
-        example='"Error rendering prompt with jinja template: \\"Cannot call something that is not a'
-        ' function\\""',
+        r"Error rendering prompt with jinja template",
+        anchor="error rendering prompt",
+        example='"Error rendering prompt with jinja template: "Cannot call something that is not a'
+        ' function""',
+    ),
+    Sign(
+        r"Value is not callable: null at row",
+        anchor="value is not callable",
+        example="Value is not callable: null at row 1, column 72:",
     ),
     Sign(
         r"While executing \w+ at line \d+, column \d+ in source",
@@ -55,15 +65,33 @@ SIGNS = (
         example="While executing For at line 1, column 162 in source:",
     ),
     Sign(
-        r"roles must alternate|Only user and assistant roles are supported|No user query found in messages",
-        anchor="r",
+        r"roles must alternate",
+        anchor="roles must alternate",
         example="Conversation roles must alternate user/assistant/user/assistant/...",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"template: :\d+(?::\d+)?: |template error: |failed to determine tool format",
-        anchor="t",
+        r"Only user and assistant roles are supported",
+        anchor="roles are supported",
+        example="ValueError: Only user and assistant roles are supported!",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"No user query found in messages",
+        anchor="no user query found in messages",
+        example="Error: No user query found in messages.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"template: :\d+(?::\d+)?: ",
+        anchor="template: :",
         example='Error: template: :3: function "currentDate" not defined',
+    ),
+    Sign(
+        r"failed to determine tool format",
+        anchor="failed to determine tool format",
+        example="[ERROR] Template seems to support tool calls, but failed to determine tool format."
+        " Tool calling will not work",
     ),
 )
 

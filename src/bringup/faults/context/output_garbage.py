@@ -18,14 +18,40 @@ from bringup.faults._scene import Scene
 
 SIGNS = (
     Sign(
-        r"(?:<pad>|<unk>|\[PAD\d*\]|<unused\d+>|<\|endoftext\|>|\[UNK\d*\]){6,}",
-        anchor="",
+        r"(?:<pad>){6,}",
+        anchor="<pad><pad>",
         example="<pad><pad><pad><pad><pad><pad><pad><pad>",
     ),
     Sign(
-        r"GGML_ASSERT\(!isnan\(|found NaN|NaN (?:detected|in logits)|no tokens? with (?:valid|finite) logits",
-        anchor="nan",
+        r"(?:<unk>){6,}",
+        anchor="<unk><unk>",
+        example="<unk><unk><unk><unk><unk><unk><unk><unk>",
+    ),
+    Sign(
+        r"(?:<unused\d+>){6,}",
+        anchor="<unused",
+        example="<unused32><unused32><unused32><unused32><unused32><unused32>",
+    ),
+    Sign(
+        r"(?:\[PAD\d*\]){6,}",
+        anchor="][pad",
+        example="[PAD151935][PAD151935][PAD151935][PAD151935][PAD151935][PAD151935]",
+    ),
+    Sign(
+        r"(?:\[UNK_BYTE\w*\]|\[UNK\d*\]){6,}",
+        anchor="][unk",
+        example="[UNK][UNK][UNK][UNK][UNK][UNK][UNK]",
+    ),
+    Sign(
+        r"GGML_ASSERT\(!isnan\(",
+        anchor="ggml_assert(!isnan(",
         example="ggml-cpu/ops.cpp:4200: GGML_ASSERT(!isnan(wp[i])) failed",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bNaN (?:detected|found|in logits)|\b(?:found|detected) NaN\b",
+        anchor="nan",
+        example="llama_decode: detected NaN in the logits",
         certainty=Certainty.LIKELY,
     ),
 )

@@ -31,11 +31,17 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"failed to truncate tokens with position >= \d+|prompt state size .* exceeds cache size limit",
-        anchor="e",
+        r"failed to truncate tokens with position >= \d+",
+        anchor="failed to truncate tokens",
         example="slot update_slots: id  0 | task 5 | failed to truncate tokens with position >= 1207 -"
-        " clearing the"
-        " memory",
+        " clearing the memory",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"prompt state size .* exceeds cache size limit",
+        anchor="exceeds cache size limit",
+        example="srv alloc:  - prompt state size 9120.110 MiB exceeds cache size limit 8192.000 MiB,"
+        " skipping",
         certainty=Certainty.LIKELY,
     ),
 )
@@ -84,7 +90,7 @@ def check(scene: Scene) -> Evidence | None:
     if len(later) < 2 or any(kept > asked * 0.1 for asked, kept in later):
         return None
     return Evidence(
-        saw=f"{len(later)} further prompts of up to {max(later)[0]} tokens, at most {max(k for _, k in later)} reused",
+        saw=f"{len(later)} further prompts, the longest of {max(later)[0]} tokens, hardly any of it reused",
         expected="most of a prompt reused from the turn before",
         sources=("engine log",),
         certainty=Certainty.LIKELY,

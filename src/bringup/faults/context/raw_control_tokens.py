@@ -13,6 +13,8 @@ from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 _TEMPLATES = ("example_format", "chat_template", "chat template, ", "tokenizer.chat_template", "{%", "{{")
 
+_NOTES = ("eog token", "eos token", "eot token", "print_info", "llm_load_print_meta", "token:")
+
 SIGNS = (
     Sign(
         r"<\|channel\|>\s*(?:analysis|final|commentary)",
@@ -22,26 +24,37 @@ SIGNS = (
         unless=(*_TEMPLATES, "failed to parse input", "unparsed peg", "does not match the expected"),
     ),
     Sign(
-        r"assistantfinal|assistantcommentary to=|^analysis[A-Z]",
-        anchor="a",
+        r"assistantfinal",
+        anchor="assistantfinal",
         example="analysisThe user says hi. We should answer briefly.assistantfinalHello! How can I help?",
         unless=_TEMPLATES,
-        needs=("assistantfinal",),
     ),
     Sign(
-        r"[\w.!?] ?(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|end\|>|</s>)",
-        anchor="<",
+        r"assistantcommentary to=",
+        anchor="assistantcommentary to=",
+        example="We should call the tool.assistantcommentary to=functions.read json",
+        unless=_TEMPLATES,
+    ),
+    Sign(
+        r"[\w.!?] ?<\|im_end\|>\W*$",
+        anchor="<|im_end|>",
         example="Paris is the capital of France.<|im_end|>",
         certainty=Certainty.LIKELY,
-        unless=(
-            *_TEMPLATES,
-            "eog token",
-            "eos token",
-            "eot token",
-            "print_info",
-            "llm_load_print_meta",
-            "token:",
-        ),
+        unless=(*_TEMPLATES, *_NOTES),
+    ),
+    Sign(
+        r"[\w.!?] ?<\|eot_id\|>\W*$",
+        anchor="<|eot_id|>",
+        example="Paris is the capital of France.<|eot_id|>",
+        certainty=Certainty.LIKELY,
+        unless=(*_TEMPLATES, *_NOTES),
+    ),
+    Sign(
+        r"[\w.!?] ?<end_of_turn>\W*$",
+        anchor="<end_of_turn>",
+        example="Paris is the capital of France.<end_of_turn>",
+        certainty=Certainty.LIKELY,
+        unless=(*_TEMPLATES, *_NOTES),
     ),
 )
 

@@ -43,8 +43,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"Tool call mismatch|Invalid (?:diff|tool call)|[Ii]nvalid tool[_ ]call",
-        anchor="tool",
+        r"Tool call mismatch|[Ii]nvalid tool call",
+        anchor="tool call",
         example="Tool call mismatch: prev='read_file' new='write_file'",
         certainty=Certainty.LIKELY,
     ),

@@ -23,10 +23,15 @@ SIGNS = (
         example="llama_model_load: error loading model: mmap failed: Cannot allocate memory",
     ),
     Sign(
-        r"std::bad_alloc|MemoryError\b|posix_memalign failed",
-        anchor="m",
+        r"std::bad_alloc",
+        anchor="bad_alloc",
         example="terminate called after throwing an instance of 'std::bad_alloc'",
-        unless=("cc1plus", "ctx_size", "llama_kv_cache"),
+        unless=("cc1plus", "llama_kv_cache"),
+    ),
+    Sign(
+        r"posix_memalign failed",
+        anchor="posix_memalign failed",
+        example="posix_memalign failed with error 12",
     ),
     Sign(
         r"requires more system memory|model request too large for system",
@@ -39,8 +44,8 @@ SIGNS = (
         example="ggml_aligned_malloc: insufficient memory (attempted to allocate 8192.00 MB)",
     ),
     Sign(
-        r"not enough space in the context's memory pool|ctx->mem_buffer != NULL",
-        anchor="mem",
+        r"not enough space in the context's memory pool",
+        anchor="context's memory pool",
         example="ggml_new_object: not enough space in the context's memory pool (needed 1638880,"
         " available 1638544)",
         certainty=Certainty.LIKELY,

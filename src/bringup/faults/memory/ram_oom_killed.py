@@ -19,9 +19,13 @@ from bringup.stack.engine_log import parse_size
 
 SIGNS = (
     Sign(
-        r"(?:Out of memory|Memory cgroup out of memory): Kill(?:ed)? process|oom-kill:constraint|"
+        r"oom-kill:constraint",
+        anchor="oom-kill:",
+        example="oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task=llama-server",
+    ),
+    Sign(
         r"invoked oom-killer",
-        anchor="oom",
+        anchor="invoked oom-killer",
         example="llama-server invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP),"
         " order=0",
     ),
@@ -31,11 +35,23 @@ SIGNS = (
         example="Out of memory: Killed process 4242 (llama-server) total-vm:48123456kB, anon-rss:30123456kB",
     ),
     Sign(
-        r"(?:signal: killed|signal 9|SIGKILL)\b",
-        anchor="ki",
+        r"signal: killed\b",
+        anchor="signal: killed",
         example='msg="error loading llama server" error="llama runner process has terminated: signal:'
         ' killed"',
-        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus", "pipewire"),
+        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus"),
+    ),
+    Sign(
+        r"(?:with|by|received) signal 9\b",
+        anchor="signal 9",
+        example="llama-server died with signal 9",
+        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus"),
+    ),
+    Sign(
+        r"(?:with|by|received) (?:signal )?SIGKILL\b",
+        anchor="sigkill",
+        example="llama-server was ended by signal SIGKILL",
+        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus"),
     ),
     Sign(
         r"^(?:\S{1,40}: line \d+: +\d+ )?Killed\b(?! process)(?!.*(?:cc1|signal term))",
@@ -44,15 +60,34 @@ SIGNS = (
         unless=("cc1plus", "cicc", "nvcc", "dkms"),
     ),
     Sign(
-        r"OOMKilled\"?:? ?(?:true)?|killed by the OOM killer|Reason:\s+OOMKilled",
-        anchor="oom",
+        r"OOMKilled\b(?!\"?: false)",
+        anchor="oomkilled",
         example='            "OOMKilled": true,',
-        unless=('"oomkilled": false',),
     ),
     Sign(
-        r"exit(?:ed)?(?: with)? (?:code|status)[: ]+137\b|exited \(137\)|Exit Code:\s+137|returncode -9\b",
-        anchor="e",
+        r"killed by the OOM killer",
+        anchor="killed by the oom killer",
+        example="ollama.service: A process of this unit has been killed by the OOM killer.",
+    ),
+    Sign(
+        r"exit(?:ed)?(?: with)? (?:code|status)[: ]+137\b",
+        anchor="exit",
         example="llama-server-1 exited with code 137",
+    ),
+    Sign(
+        r"[Ee]xited \(137\)",
+        anchor="exited (137)",
+        example='ghcr.io/ggml-org/llama.cpp:server   "/app/llama-server"   Exited (137) 2 minutes ago',
+    ),
+    Sign(
+        r"Exit Code:\s+137\b",
+        anchor="exit code:",
+        example="      Exit Code:    137",
+    ),
+    Sign(
+        r"returncode -9\b|exit code -9\b",
+        anchor="code -9",
+        example="RuntimeError: llama-server exited with returncode -9",
     ),
 )
 

@@ -25,7 +25,8 @@ SIGNS = (
     Sign(
         r"significant amount of GPU VRAM \(.*\) is currently used by another application",
         anchor="is currently used by another application",
-        example="Note: KoboldCpp has detected that a significant amount of GPU VRAM (5014.0 MB) is currently used by"
+        example="Note: KoboldCpp has detected that a significant amount of GPU VRAM (5014.0 MB) is"
+        " currently used by"
         " another application.",
     ),
 )

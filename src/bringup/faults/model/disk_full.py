@@ -13,10 +13,16 @@ from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 SIGNS = (
     Sign(
-        r"[Nn]o space left on device|ENOSPC(?!: System limit)",
-        anchor="no",
+        r"[Nn]o space left on device",
+        anchor="no space left on device",
         example="write /usr/share/ollama/.ollama/models/blobs/sha256-4c27-partial: no space left on device",
-        unless=("file watchers", "inotify", "/dev/shm/nccl", "/boot/initrd", "/boot/"),
+        unless=("file watchers", "inotify", "/dev/shm/nccl", "/boot/"),
+    ),
+    Sign(
+        r"ENOSPC(?!: System limit)",
+        anchor="enospc",
+        example="npm ERR! nospc ENOSPC: no space left on device, write",
+        unless=("file watchers", "inotify", "/dev/shm/nccl", "/boot/"),
     ),
     Sign(
         r"[Nn]ot enough (?:free )?(?:disk )?space|insufficient disk space|"

@@ -57,20 +57,17 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"incomplete metadata, file not fully covered|Error while deserializing header: (?:incomplete|"
-        r"header too)",
-        anchor="header",
+        r"Error while deserializing header: (?:incomplete|header too|invalid)",
+        anchor="deserializing header",
         example="safetensors_rust.SafetensorError: Error while deserializing header: incomplete"
-        " metadata, file not"
-        " fully covered",
+        " metadata, file not fully covered",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?:GGUF|gguf|model).*\b(?:file )?size mismatch|expected file size|file is (?:too short|truncated)",
-        anchor="file",
+        r"(?:GGUF|gguf|model).*\b(?:file )?size mismatch",
+        anchor="size mismatch",
         example="error: gguf file size mismatch: expected 4920734272, got 1073741824",
         certainty=Certainty.LIKELY,
-        needs=("gguf",),
     ),
 )
 

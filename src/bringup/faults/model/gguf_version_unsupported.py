@@ -34,7 +34,7 @@ SIGNS = (
         " the host and model endianness?",
     ),
     Sign(
-        r"too old, regenerate your model files|this format is no longer supported|unsupported format version",
+        r"this format is no longer supported|unsupported format version",
         anchor="format",
         example="error loading model: this format is no longer supported (see"
         " https://github.com/ggerganov/llama.cpp/pull/1305)",

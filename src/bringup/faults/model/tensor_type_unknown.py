@@ -21,11 +21,16 @@ SIGNS = (
         " (NONE)",
     ),
     Sign(
-        r"TYPE_\w+ REMOVED|not a multiple of block size \(0\)",
-        anchor="elements per row",
-        example="gguf_init_from_file_impl: tensor 'blk.0.ffn_down.weight' of type 36 (TYPE_IQ4_NL_4_4"
-        " REMOVED, use"
-        " IQ4_NL with runtime repacking) has 6912 elements per row, not a multiple of block size (0)",
+        r"TYPE_\w+ REMOVED",
+        anchor=" removed",
+        example="tensor 'blk.0.ffn_down.weight' of type 36 (TYPE_IQ4_NL_4_4 REMOVED, use IQ4_NL with"
+        " runtime repacking) has 6912 elements per row",
+    ),
+    Sign(
+        r"not a multiple of block size \(0\)",
+        anchor="block size (0)",
+        example="tensor 'blk.0.ffn_down.weight' of type 36 has 6912 elements per row, not a multiple of"
+        " block size (0)",
     ),
     Sign(
         r"\d+ is not a valid GGMLQuantizationType",

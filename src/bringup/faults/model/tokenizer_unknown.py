@@ -36,9 +36,15 @@ SIGNS = (
         example="error loading model vocabulary: cannot find tokenizer merges in model file",
     ),
     Sign(
-        r"missing pre-tokenizer type, using: 'default'|GENERATION QUALITY WILL BE DEGRADED",
-        anchor="e",
+        r"missing pre-tokenizer type, using: 'default'",
+        anchor="missing pre-tokenizer type",
         example="llm_load_vocab: missing pre-tokenizer type, using: 'default'",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"GENERATION QUALITY WILL BE DEGRADED",
+        anchor="generation quality will be degraded",
+        example="llm_load_vocab: GENERATION QUALITY WILL BE DEGRADED!",
         certainty=Certainty.LIKELY,
     ),
     Sign(

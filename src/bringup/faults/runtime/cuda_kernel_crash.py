@@ -17,17 +17,45 @@ _OTHER = ("no kernel image", "cudamalloc failed", "look_ahead_size", "driver ver
 
 SIGNS = (
     Sign(
-        r"an illegal memory access was encountered|CUDA_ERROR_ILLEGAL_ADDRESS|error 700\b",
-        anchor="ill",
+        r"an illegal memory access was encountered",
+        anchor="illegal memory access",
         example="CUDA error: an illegal memory access was encountered",
         unless=("ncclcomm",),
     ),
     Sign(
-        r"unspecified launch failure|misaligned address|an illegal instruction was encountered|"
-        r"device-side assert triggered|the launch timed out and was terminated|invalid program counter",
-        anchor="",
+        r"CUDA_ERROR_ILLEGAL_ADDRESS",
+        anchor="cuda_error_illegal_address",
+        example="CUDA driver error 700: CUDA_ERROR_ILLEGAL_ADDRESS",
+    ),
+    Sign(
+        r"(?:CUDA|cuda|ROCm).* error 700\b",
+        anchor=" error 700",
+        example="CUDA runtime error 700",
+    ),
+    Sign(
+        r"unspecified launch failure",
+        anchor="unspecified launch failure",
         example="CUDA error: unspecified launch failure",
-        needs=("error",),
+    ),
+    Sign(
+        r"(?:CUDA|ROCm) error: misaligned address",
+        anchor="misaligned address",
+        example="CUDA error: misaligned address",
+    ),
+    Sign(
+        r"an illegal instruction was encountered",
+        anchor="an illegal instruction was encountered",
+        example="CUDA error: an illegal instruction was encountered",
+    ),
+    Sign(
+        r"device-side assert triggered",
+        anchor="device-side assert triggered",
+        example="CUDA error: device-side assert triggered",
+    ),
+    Sign(
+        r"the launch timed out and was terminated",
+        anchor="the launch timed out",
+        example="CUDA error: the launch timed out and was terminated",
     ),
     Sign(
         r"CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_SUPPORTED|INVALID_VALUE|ARCH_MISMATCH)|"

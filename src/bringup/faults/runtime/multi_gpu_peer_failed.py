@@ -38,8 +38,14 @@ SIGNS = (
         example="llama_model_load: error loading model: device Vulkan0 does not support split buffers",
     ),
     Sign(
-        r"got \d+ input configs, but system only has \d+ devices|invalid value for main_gpu: \d+",
-        anchor="device",
+        r"got \d+ input configs, but system only has \d+ devices",
+        anchor="input configs, but system only has",
+        example="error: got 3 input configs, but system only has 2 devices",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"invalid value for main_gpu: \d+",
+        anchor="invalid value for main_gpu",
         example="error: invalid value for main_gpu: 1 (available devices: 1)",
         certainty=Certainty.LIKELY,
     ),

@@ -35,11 +35,11 @@ SIGNS = (
     ),
     Sign(
         r"model weights\" buffer=CPU size=\"(?:[1-9]\d|[3-9])(?:\.\d)? GiB",
-        anchor='"model weights" buffer=cpu',
+        anchor='model weights" buffer=cpu',
         example='source=ggml.go:289 msg="model weights" buffer=CPU size="12.1 GiB"',
         certainty=Certainty.LIKELY,
-        needs=("buffer=cuda",),
         unless=("signal: killed",),
+        needs=("buffer=cuda",),
     ),
 )
 

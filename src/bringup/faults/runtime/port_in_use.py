@@ -13,8 +13,8 @@ from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 SIGNS = (
     Sign(
-        r"[Aa]ddress (?:is )?already in use|EADDRINUSE",
-        anchor="address",
+        r"[Aa]ddress (?:is )?already in use",
+        anchor="already in use",
         example="Error: listen tcp 127.0.0.1:11434: bind: address already in use",
     ),
     Sign(
@@ -41,9 +41,15 @@ SIGNS = (
         " permitted.",
     ),
     Sign(
-        r"\[Errno 98\]|error while attempting to bind on address",
-        anchor="err",
+        r"\[Errno 98\]",
+        anchor="[errno 98]",
         example="ERROR: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000)",
+    ),
+    Sign(
+        r"error while attempting to bind on address",
+        anchor="attempting to bind on address",
+        example="ERROR: error while attempting to bind on address ('127.0.0.1', 8000): address already"
+        " in use",
     ),
     Sign(
         r"[Pp]ort \d{2,5} is (?:already )?(?:in use|taken|occupied)",

@@ -33,10 +33,16 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"falling back to CPU inference|disabling GPU support|GPU support not possible",
-        anchor="gpu",
+        r"falling back to CPU inference",
+        anchor="falling back to cpu inference",
         example="warning: --n-gpu-layers 9999 was passed but no GPUs were found; falling back to CPU"
         " inference",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"GPU support not possible",
+        anchor="gpu support not possible",
+        example="link_cuda_dso: GPU support not possible",
         certainty=Certainty.LIKELY,
     ),
 )

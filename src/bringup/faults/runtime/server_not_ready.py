@@ -31,11 +31,17 @@ SIGNS = (
         example='{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}',
     ),
     Sign(
-        r"could not connect to (?:a running )?[Oo]llama|[Oo]llama server not responding|is it running\?",
-        anchor="o",
+        r"could not connect to (?:a running )?[Oo]llama",
+        anchor="could not connect to",
         example="Error: could not connect to ollama app, is it running?",
         certainty=Certainty.LIKELY,
-        unless=("docker daemon", *_ELSEWHERE),
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"[Oo]llama server not responding",
+        anchor="ollama server not responding",
+        example="Error: ollama server not responding - could not find ollama app",
+        certainty=Certainty.LIKELY,
     ),
     Sign(
         r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal|"
@@ -53,9 +59,16 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?:openai\.)?APIConnectionError|Max retries exceeded with url: /(?:v1|api|health|completion)",
-        anchor="e",
+        r"APIConnectionError",
+        anchor="apiconnectionerror",
         example="openai.APIConnectionError: Connection error.",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"Max retries exceeded with url: /(?:v1|api|health|completion)",
+        anchor="max retries exceeded with url: /",
+        example="HTTPConnectionPool(host='localhost', port=11434): Max retries exceeded with url: /api/chat",
         certainty=Certainty.LIKELY,
         unless=_ELSEWHERE,
     ),
