@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests import architecture
-from tests.architecture import CHECKS, ROOT, Rules, Source
+from tests.architecture import CHECKS, ROOT, TABLE_MARK, Rules, Source
 
 RULES = architecture.read_rules((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = architecture.read_sources(ROOT / "src")
@@ -48,6 +48,8 @@ PLANTED = (
     ("dangerous_calls", "bringup.model.gguf", "def f(text):\n    return eval(text)", "def f(text):\n    return text"),
     ("imports_do_nothing", "bringup.stack.host", "COUNT = probe()", "def f():\n    return probe()"),
     ("imports_do_nothing", "bringup.stack.host", "register(f)", "NAMES = frozenset({'a'})"),
+    ("imports_do_nothing", "bringup.engine.signs", "def _row():\n    pass\nROWS = (_row(),)", TABLE_MARK + "\ndef _row():\n    pass\nROWS = (_row(),)"),
+    ("imports_do_nothing", "bringup.engine.signs", TABLE_MARK + "\nROWS = (probe(),)", None),
     ("imports_do_nothing", "bringup.stack.host", "cache = {}", "TABLE = {'a': 1}"),
     ("imports_do_nothing", "bringup.stack.host", "class A:\n    x = probe()", "class A:\n    x = field(default=1)"),
     ("imports_do_nothing", "bringup.stack.host", "def f(x=probe()):\n    pass", "def f(x=1):\n    probe()"),
@@ -56,11 +58,12 @@ PLANTED = (
     ("constants_stay", "bringup.stack.host", "T: Final = {}\ndef f():\n    T['a'] = 1", "T: Final = {}\ndef f():\n    return T['a']"),
     ("constants_stay", "bringup.stack.host", "T: Final = []\ndef f():\n    T.append(1)", "def f():\n    t = []\n    t.append(1)"),
     ("sizes", "bringup.plan.long", "x = 1\n" * 501, "x = 1\n" * 500),
-    ("sizes", "bringup.plan.long", "x = 1\n" * 501, architecture.TABLE_MARK + "\n" + "x = 1\n" * 501),
+    ("sizes", "bringup.plan.long", "x = 1\n" * 501, TABLE_MARK + "\n" + "x = 1\n" * 501),
     ("sizes", "bringup.faces.cli.commands.ps", "x = 1\n" * 81, "x = 1\n" * 80),
     ("sizes", "bringup.plan.x", "def f():\n" + "    x = 1\n" * 61, "def f():\n    'Says.'\n" + "    x = 1\n" * 60),
     ("names", "bringup.store.download_utils", "", None),
     ("names", "bringup.common.x", "", None),
+    ("names", "bringup.engine.process_manager", "", None),
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def command_reference() -> str:
         )
         return f"```\n{command.get_help(context)}\n```\n"
 
-    top = click.Context(cli, info_name=PROGRAM, terminal_width=WIDTH_COLUMNS)
+    top = cli.make_context(PROGRAM, [], resilient_parsing=True, terminal_width=WIDTH_COLUMNS)
     parts = [
         f"# {PROGRAM} on the command line\n",
         "<!-- Written by scripts/docs from the program's own help; do not edit. -->\n",

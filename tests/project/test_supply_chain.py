@@ -62,6 +62,14 @@ def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
         assert requirement.specifier.contains(build[lockfile.normalise(requirement.name)]), requirement
 
 
+def test_the_table_of_libraries_is_the_list_of_direct_dependencies() -> None:
+    wanted = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["embedded"]
+    table = PROJECT["tool"]["bringup"]["architecture"]["libraries"]
+    assert {lockfile.normalise(name) for name in table} == {
+        lockfile.normalise(Requirement(w).name) for w in wanted
+    }
+
+
 def test_at_most_eight_direct_dependencies() -> None:
     assert 1 <= len(PROJECT["project"]["dependencies"]) <= 8
 
