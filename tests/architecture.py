@@ -28,8 +28,8 @@ CALLS_AT_IMPORT = frozenset(
     {
         "dataclass", "dataclasses.dataclass", "field", "dataclasses.field", "auto", "enum.auto",
         "frozenset", "tuple", "bytes", "range", "len", "sorted", "enumerate", "dict", "dict.fromkeys",
-        "max", "min", "sum", "zip", "map", "int", "float", "str", "re.compile", "struct.Struct", "struct.calcsize",
-        "struct.pack", "bytes.fromhex", "TypeVar", "NewType", "ParamSpec", "property",
+        "max", "min", "sum", "zip", "map", "int", "float", "str", "re.compile", "struct.Struct",
+        "struct.calcsize", "struct.pack", "bytes.fromhex", "TypeVar", "NewType", "ParamSpec", "property",
         "staticmethod", "classmethod", "contextmanager", "contextlib.contextmanager",
         "lru_cache", "str.maketrans", "chr", "ord", "timedelta", "namedtuple", "cast",
     }
