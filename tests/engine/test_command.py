@@ -49,6 +49,7 @@ SETTINGS = {
         cache_type_v="q8_0",
         flash_attention=FlashAttention.ON,
         embeddings=True,
+        pooling="last",
         cache_ram_mib=0,
         reasoning_format=ReasoningFormat.NONE,
         web_page=True,
@@ -77,7 +78,7 @@ def test_every_setting_is_in_the_table() -> None:
         "model_path": "/other.gguf", "alias": "other", "host": "::1", "port": 1, "n_ctx": 1, "n_parallel": 3,
         "n_threads": 9, "n_threads_batch": 9, "n_ubatch": 9, "api_key_file": "/other", "n_gpu_layers": 9,
         "cache_type_k": "q4_0", "cache_type_v": "q4_0", "flash_attention": FlashAttention.OFF,
-        "embeddings": True,
+        "embeddings": True, "pooling": "mean",
         "cache_ram_mib": 9, "reasoning_format": ReasoningFormat.NONE, "web_page": True, "metrics": True,
         "verbosity": 1,
     }  # fmt: skip

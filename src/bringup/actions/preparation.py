@@ -5,12 +5,12 @@ Looks at the machine (free memory, processors, ports, engines) and decides; star
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.configuration import Configuration, read_configuration
 from bringup.engine.build import EngineBuild
-from bringup.engine.command import EngineSettings
+from bringup.engine.command import EngineSettings, settings_from_plan
 from bringup.engine.environment import EngineEnvironment, clean_environment
 from bringup.engine.find import choose_engine, find_engines
 from bringup.engine.key import read_or_create_key
@@ -33,11 +33,12 @@ from bringup.reading import Known
 from bringup.stack.host import probe_host
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel
-from bringup.units import MIB
 
 PORT_VARIABLE: Final = "BRINGUP_PORT"
 _LOOPBACK: Final = "127.0.0.1"
 _CARD_FOLDERS: Final = ("/proc/driver/nvidia/gpus", "/sys/class/kfd/kfd/topology/nodes")
+_EMBEDDING_UBATCH_TOKENS: Final = 2048
+"""A text to be embedded must fit into one micro-batch; llama.cpp refuses a longer one."""
 _KEY_FILE_LIMIT_BYTES: Final = 64 * 1024
 
 
@@ -150,20 +151,15 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         claimed=claimed_ports(around.folders),
         may_move=wishes.may_move_port,
     ).port
-    settings = EngineSettings(
-        model_path=model.paths[0],
-        alias=wishes.alias or alias_of(model),
+    planned = settings_from_plan(
+        plan, model_path=model.paths[0], alias=wishes.alias or alias_of(model), port=port
+    )
+    settings = replace(
+        planned,
         host=host,
-        port=port,
-        n_ctx=plan.n_ctx,
-        n_parallel=plan.n_parallel,
-        n_threads=plan.n_threads,
         api_key_file=_key_file(wishes, around.folders),
-        n_gpu_layers=plan.n_gpu_layers,
-        cache_type_k=plan.cache_types.k,
-        cache_type_v=plan.cache_types.v,
         embeddings=wishes.embeddings,
-        cache_ram_mib=plan.cache_ram_bytes // MIB,
+        pooling=_pooling(headers) if wishes.embeddings else None,
         extra=wishes.extra,
     )
     environment = clean_environment(
@@ -225,9 +221,16 @@ def _plan(model: Model, build: EngineBuild, wishes: EngineWishes, around: Surrou
         n_ctx=wishes.n_ctx,
         n_parallel=wishes.n_parallel,
         n_threads=threads,
+        n_ubatch=_EMBEDDING_UBATCH_TOKENS if wishes.embeddings else PlanRequest().n_ubatch,
         engine_places_layers=build.is_external and _has_card(around.machine),
     )
     return plan_run(needs_of(model), available_bytes=host.free_for_us_bytes, request=request)
+
+
+def _pooling(model: Model) -> str | None:
+    """`None` where the file of an embedding model says it; `mean` for a chat model, whose file does not."""
+    key = f"{model.architecture.name}.pooling_type"
+    return None if key in model.metadata else "mean"
 
 
 def _has_card(machine: Machine) -> bool:

@@ -64,7 +64,7 @@ class ContextFull(EngineError):
             message = "the prompt does not fit into the context window"
         else:
             message = f"the prompt has {n_prompt_tokens:,} tokens, the context window {n_ctx:,}"
-        super().__init__(message, hint="Drop older turns, start anew, or take a larger window (--ctx).")
+        super().__init__(message, hint="Drop older turns, start anew, or take a larger window (--ctx-size).")
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
 

@@ -65,6 +65,8 @@ class EngineSettings:
         cache_type_v: type of the V half.
         flash_attention: see `FlashAttention`.
         embeddings: serve embeddings only (the engine then refuses chat).
+        pooling: how the vectors of the tokens become one (`mean`, `cls`, `last`); `None` leaves it to the
+            model's file. A chat model's file says nothing, and the OpenAI-style route then refuses to answer.
         cache_ram_mib: RAM in MiB for prompts of earlier conversations; 0 for none.
         reasoning_format: see `ReasoningFormat`.
         web_page: serve llama.cpp's own page, which needs no key to open.
@@ -88,6 +90,7 @@ class EngineSettings:
     cache_type_v: str = "f16"
     flash_attention: FlashAttention = FlashAttention.AUTO
     embeddings: bool = False
+    pooling: str | None = None
     cache_ram_mib: int = DEFAULT_CACHE_RAM_MIB
     reasoning_format: ReasoningFormat = ReasoningFormat.APART
     web_page: bool = False
@@ -132,6 +135,7 @@ TABLE: Final[tuple[Option, ...]] = (
     Option("--cache-type-v", "cache_type_v", lambda s: _unless(s.cache_type_v, "f16")),
     Option("--flash-attn", "flash_attn_type", lambda s: _unless(s.flash_attention.value, "auto")),
     Option("--embeddings", "embedding", lambda s: s.embeddings or None, switch=True, older=("--embedding",)),
+    Option("--pooling", "pooling_type", lambda s: s.pooling),
     Option("--cache-ram", "cache_ram_mib", lambda s: s.cache_ram_mib, needed=False),
     Option("--reasoning-format", "reasoning_format", lambda s: s.reasoning_format.value, needed=False),
     Option("--metrics", "endpoint_metrics", lambda s: s.metrics or None, switch=True),

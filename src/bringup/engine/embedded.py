@@ -21,6 +21,7 @@ _ENUMS: Final[dict[str, str]] = {
     "cache_type_k": "ggml_type.GGML_TYPE_{}",
     "cache_type_v": "ggml_type.GGML_TYPE_{}",
     "flash_attn_type": "llama_flash_attn_type.{}",
+    "pooling_type": "llama_pooling_type.LLAMA_POOLING_TYPE_{}",
     "reasoning_format": "common_reasoning_format.COMMON_REASONING_FORMAT_{}",
 }
 _FLASH: Final = {"on": "LLAMA_FLASH_ATTN_TYPE_ENABLED", "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED"}
