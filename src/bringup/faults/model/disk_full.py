@@ -25,8 +25,7 @@ SIGNS = (
         unless=("file watchers", "inotify", "/dev/shm/nccl", "/boot/"),
     ),
     Sign(
-        r"[Nn]ot enough (?:free )?(?:disk )?space|insufficient disk space|"
-        r"There is not enough space on the disk",
+        r"[Nn]ot enough (?:free )?disk space|[Ii]nsufficient disk space|not enough space on the disk",
         anchor="space",
         example="RuntimeError: Not enough free disk space to download the file.",
     ),
