@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bringup.faces.cli.pulling import PullWatcher, token_question
 from bringup.faces.render.console import Console
-from bringup.faces.render.pull import JSON_SCHEMA, finished_line, interrupted_lines, model_json
 
 
 @click.command(name="pull", short_help="Fetch a model and verify it.")
@@ -26,6 +24,8 @@ def command(context: click.Context, model: str, *, as_json: bool, use_token: boo
     An interrupted transfer continues where it ended. The path of the model is printed on stdout.
     """
     from bringup.actions.pull import pull_model
+    from bringup.faces.cli.pulling import PullWatcher, token_question
+    from bringup.faces.render.pull import JSON_SCHEMA, finished_line, interrupted_lines, model_json
 
     console: Console = context.obj
     watcher = PullWatcher(console)
