@@ -161,7 +161,7 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
     n_embd = keys.required("embedding_length", least=1, most=_MAX_WIDTH)
     heads = _read_heads(keys, n_all, n_embd)
     layers = _read_layers(keys, heads, n_ff, n_all, n_nextn)
-    n_expert, n_expert_used = _read_experts(keys)
+    n_expert, n_expert_used = _read_experts(keys, n_all)
     is_mla = bool(keys.optional("attention.key_length_mla") and keys.optional("attention.value_length_mla"))
     tokenizer = read_tokenizer(metadata)
     return Architecture(
@@ -354,9 +354,9 @@ def _recurrent_state(keys: Hyperparameters, heads: _Heads, layers: _Layers, n_em
     return Recurrent(n_layer, n_embd_r, state * inner)
 
 
-def _read_experts(keys: Hyperparameters) -> tuple[int, int]:
+def _read_experts(keys: Hyperparameters, n_all: int) -> tuple[int, int]:
     n_expert = keys.optional("expert_count", most=MAX_EXPERTS) or 0
-    n_used = keys.largest("expert_used_count", most=MAX_EXPERTS)
+    n_used = max(keys.per_layer("expert_used_count", n_all, default=0, most=MAX_EXPERTS) or (0,))
     if n_used > n_expert or (n_expert and not n_used):
         expected = (
             f"from 1 to {n_expert:,} experts used of {n_expert:,}" if n_expert else "no expert used of 0"

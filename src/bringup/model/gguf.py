@@ -29,6 +29,8 @@ TENSORS_LIMIT: Final = 32_768
 """Most tensors that are read in one file; the largest real models have a few thousand."""
 NESTING_LIMIT: Final = 4
 """Deepest arrays of arrays that are read; llama.cpp reads none."""
+NESTED_LIMIT: Final = 16_384
+"""Most arrays within arrays in one file."""
 
 _MAX_DIMENSIONS: Final = 4  # GGML_MAX_DIMS
 _MAX_NAME_BYTES: Final = 63  # GGML_MAX_NAME - 1
@@ -178,7 +180,7 @@ def _read_counts(window: HeaderWindow) -> tuple[int, int]:
         count = window.u64(f"the number of {what}")
         most = min(limit, max(window.left_bytes, 0) // smallest)
         if count > most:
-            raise window.wrong(f"at most {most:,} {what} in the rest of the file", f"{count:,}", at=at)
+            raise window.wrong(f"at most {most:,} {what} in the rest of the header", f"{count:,}", at=at)
         counts.append(count)
     return counts[0], counts[1]
 
@@ -270,9 +272,12 @@ def _skip_array(window: HeaderWindow, key: str, *, depth: int) -> tuple[ValueTyp
     count = window.u64(f"the number of elements of {key}")
     smallest = {ValueType.STRING: 8, ValueType.ARRAY: 12}.get(element_type) or SIZES[element_type]
     most = max(window.left_bytes, 0) // smallest
+    if element_type is ValueType.ARRAY:
+        most = min(most, NESTED_LIMIT - window.nested)
+        window.nested += count
     if count > most:
         raise window.wrong(
-            f"{key}: at most {most:,} elements of type {element_type.name.lower()} in the rest of the file",
+            f"{key}: at most {most:,} elements of type {element_type.name.lower()} in the rest of the header",
             f"{count:,}",
             at=at,
             reference="gguf-cut-short",

@@ -104,18 +104,6 @@ class Hyperparameters:
         given = [bool(number) for number in self._whole_numbers(suffix, value)[:n_layer]]
         return tuple(given + [False] * (n_layer - len(given)))
 
-    def largest(self, suffix: str, *, most: int = LARGEST) -> int:
-        """The number, or the largest of an array of them; 0 when the file does not have the key.
-
-        Raises:
-            GgufError: wrong type or size.
-        """
-        value = self.metadata.get(self.key(suffix))
-        if isinstance(value, ArrayValue):
-            numbers = self._whole_numbers(suffix, value)
-            return max((self._bounded(suffix, number, 0, most) for number in numbers), default=0)
-        return self.optional(suffix, most=most) or 0
-
     def _whole_numbers(self, suffix: str, value: ArrayValue) -> tuple[int, ...]:
         if value.element_type not in _FLAG_TYPES or len(value) > 65_536:
             raise self.metadata.wrong(self.key(suffix), "at most 65,536 whole numbers")

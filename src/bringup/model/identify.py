@@ -119,7 +119,7 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as problem:
-        if problem.start < len(head) - 4:  # not just a character cut at the end
+        if problem.reason != "unexpected end of data":  # more than a character cut at the end
             return False
         text = head[: problem.start].decode("utf-8")
     return all(character.isprintable() or character in "\t\r\n\f" for character in text)
@@ -217,7 +217,7 @@ def explain_not_gguf(
         context.append(f"first bytes: {head[:16].hex(' ')}")
     if kind is FileKind.LFS_POINTER and (pointer := parse_lfs_pointer(head)):
         context.append(f"it stands for {pointer.size_bytes:,} bytes with SHA-256 {pointer.sha256}")
-    if kind is FileKind.GGML:
+    if kind is FileKind.GGML and head[:4] in _OLD_MAGICS:
         version = int.from_bytes(head[4:8], "little") if head[:4] != b"lmgg" else 0
         context.append(f"format: {_OLD_MAGICS[head[:4]]}" + (f" version {version}" if version else ""))
     return ModelFileError(f"{name}: {what}", context=tuple(context), hint=hint, reference=reference)

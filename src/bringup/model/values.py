@@ -144,7 +144,7 @@ class ArrayValue:
                 (length,) = unpack(data, position)
                 position = begin + length
                 yield data[begin:position]
-        except struct.error:  # lengths were sound when the header was read
+        except (struct.error, OverflowError):  # lengths were sound when the header was read
             raise changed(self.source, self.offset_bytes + position) from None
 
     def strings(self) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from bringup.errors import GgufError
 from bringup.model.source import ByteSource
 from bringup.units import KIB, MIB
 
+HEADER_LIMIT_BYTES: Final = 256 * MIB
+"""Longest header that is read; real ones stay below 40 MiB. So a sparse terabyte cannot ask for hours."""
 FIRST_READ_BYTES: Final = MIB
 _LEAST_READ_BYTES: Final = 256 * KIB
 _LARGEST_READ_BYTES: Final = 8 * MIB
@@ -45,7 +47,7 @@ def string_block_pattern() -> re.Pattern[bytes]:
 
 
 class HeaderWindow:
-    """The cursor. `position` is an offset in the file.
+    """The cursor. `position` is an offset in the file, `nested` counts the arrays within arrays so far.
 
     Args:
         source: where bytes come from.
@@ -59,6 +61,7 @@ class HeaderWindow:
         "_pattern",
         "_u32",
         "_u64",
+        "nested",
         "order",
         "position",
         "source",
@@ -67,6 +70,7 @@ class HeaderWindow:
     def __init__(self, source: ByteSource) -> None:
         self.source = source
         self.position = 0
+        self.nested = 0
         self._base = 0
         self._buffer = b""
         self._fetched_bytes = 0
@@ -81,8 +85,8 @@ class HeaderWindow:
 
     @property
     def left_bytes(self) -> int:
-        """Bytes between the cursor and the end of the file."""
-        return self.source.size_bytes - self.position
+        """Bytes between the cursor and the end of the file, or of the longest header that is read."""
+        return min(self.source.size_bytes, HEADER_LIMIT_BYTES) - self.position
 
     def wrong(self, expected: str, found: str, *, at: int | None = None, reference: str = "") -> GgufError:
         """The error for something wrong at an offset (the cursor's, when none is given)."""
@@ -112,13 +116,22 @@ class HeaderWindow:
         if index + length <= len(self._buffer):
             return index
         if length > self.left_bytes:
-            raise self.wrong(
-                f"{what} ({length:,} bytes)",
-                f"the file ends after {max(self.left_bytes, 0):,} more bytes, at {self.source.size_bytes:,}",
-                reference="gguf-cut-short",
-            )
+            raise self._too_long(length, what)
         self._fetch(length, ahead)
         return self.position - self._base
+
+    def _too_long(self, length: int, what: str) -> GgufError:
+        """The error for something that does not fit in the file, or in the longest header that is read."""
+        expected, left = f"{what} ({length:,} bytes)", max(self.left_bytes, 0)
+        if self.source.size_bytes > HEADER_LIMIT_BYTES:
+            return self.wrong(
+                expected, f"{left:,} bytes up to {HEADER_LIMIT_BYTES:,}, the longest header that is read"
+            )
+        return self.wrong(
+            expected,
+            f"the file ends after {left:,} more bytes, at {self.source.size_bytes:,}",
+            reference="gguf-cut-short",
+        )
 
     def peek(self, length: int) -> bytes:
         """Up to `length` bytes at the cursor, fewer where the file ends; the cursor stays."""
@@ -211,15 +224,16 @@ class HeaderWindow:
 
         `start`, `left` and `count` give the mean length so far, hence how far to read ahead.
         """
-        unpack, size = self._u64.unpack_from, self.source.size_bytes
+        unpack, end = self._u64.unpack_from, self.position + self.left_bytes
         for number in range(batch):
             index = self.position - self._base
             if index + 8 > len(self._buffer):
                 done = count - left + number
-                mean = (self.position - start) // done if done else 16
-                index = self.require(8, f"the length of {what}", ahead=(mean + 1) * (left - number))
+                rest = left - number
+                ahead = (self.position - start) * rest // done if done else 16 * rest
+                index = self.require(8, f"the length of {what}", ahead=ahead)
             (length,) = unpack(self._buffer, index)
-            if self.position + 8 + length > size:
+            if self.position + 8 + length > end:
                 raise self.wrong(
                     f"a string of {what} that ends within the file",
                     f"string {count - left + number:,} of {count:,} claims {length:,} bytes, "
