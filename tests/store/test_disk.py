@@ -50,8 +50,8 @@ def can_mount() -> bool:
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
-needs_mount = pytest.mark.skipif(not can_mount(), reason="a small tmpfs needs root and unshare -m")
-needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="failing single calls needs gcc")
+needs_mount = pytest.mark.skipif(not can_mount(), reason="not root")
+needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 
 
 def on_small_disk(script: str, *arguments: str, cache: Path) -> list[str]:

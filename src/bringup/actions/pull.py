@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bringup.errors import BringupError
+from bringup.errors import BringupError, ModelFileError
 from bringup.machine import clock
 from bringup.machine.folders import Folders, our_folders
 from bringup.store import hub, pull, resolve, token
+from bringup.store.header import load_model
 from bringup.store.local import LocalModel
 from bringup.store.names import Name, parse_name
 from bringup.store.prepare import PullPlan
@@ -62,6 +63,7 @@ def pull_model(
         plan = pull.prepare(name, folders=folders, token=secret)
         on_plan(plan)
         model = pull.fetch(plan, on_progress=on_progress, folders=folders, token=secret)
+        _check_header(model)
         return PullResult(model, plan, clock.monotonic_s() - started_s)
 
     try:
@@ -71,6 +73,16 @@ def pull_model(
         if secret is None or not may_send_token(refused):
             raise
         return go(secret)
+
+
+def _check_header(model: LocalModel) -> None:
+    """Say at once, and not when an engine starts, that what was published is no sound model."""
+    try:
+        load_model(model.paths)
+    except ModelFileError as problem:
+        known = "its bytes are the published ones" if model.is_verified else "no hash is published for it"
+        problem.context += (f"the file came whole and is kept: {known}",)
+        raise
 
 
 def plan_pull(name: Name, folders: Folders | None = None) -> PullPlan:

@@ -9,8 +9,12 @@ import re
 from typing import Final
 
 from bringup.errors import DownloadError
+from bringup.model.gguf import read_header
+from bringup.model.shards import Model, assemble
+from bringup.store import hub
+from bringup.store.prepare import DEFAULT_TIMING, PullPlan
 from bringup.store.transfer import Remote
-from bringup.store.web import Interrupted, Web, refuse_encoding, without_query
+from bringup.store.web import Interrupted, Timing, Token, Web, refuse_encoding, site_of, without_query
 from bringup.units import KIB, MIB
 
 _FIRST_BYTES: Final = 512 * KIB
@@ -107,3 +111,20 @@ class RangeSource:
                 if len(data) >= length:
                     return bytes(data[:length])
         raise Interrupted("the connection ended early")
+
+
+def load_remote_model(plan: PullPlan, *, token: str | None = None, timing: Timing = DEFAULT_TIMING) -> Model:
+    """The headers of a model that is not here, without fetching its weights.
+
+    Raises:
+        DownloadError: the source cannot be reached or serves no parts of files; or the model comes by pip.
+        ModelFileError: what is there is no sound model.
+    """
+    if plan.is_by_pip:
+        raise DownloadError(
+            f"{plan.name} comes as a package and cannot be looked into", reference="no-ranges"
+        )
+    secret = Token(site_of(hub.endpoint()), token) if token is not None else None
+    with Web(timing=timing, typed_sites=plan.typed_sites, token=secret) as web:
+        sources = [RangeSource(remote, web, size_bytes=one.size_bytes) for one, remote in plan.files]
+        return assemble(tuple(map(read_header, sources)))
