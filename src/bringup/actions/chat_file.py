@@ -33,6 +33,12 @@ class SavedChat:
     model: str
 
 
+def history_file(folders: Folders) -> str:
+    """The file of the lines typed in chats; made before the first one, readable by its owner only."""
+    files.create_once(folders.history_file, b"")
+    return folders.history_file
+
+
 def chat_path(folders: Folders, name: str) -> str:
     """The file meant by a typed name: a path when it has a slash or begins with `~`, else a saved chat.
 

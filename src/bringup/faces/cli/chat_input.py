@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bringup.machine import files
-
 if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
@@ -32,12 +30,11 @@ class TerminalInput:
     """A person at a terminal, through prompt_toolkit."""
 
     def __init__(self, history_file: str, *, colour: bool) -> None:
-        """`history_file` is made readable by its owner only before the first line is kept in it."""
+        """Lines are kept in `history_file`, which is there already and readable by its owner only."""
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import FileHistory
         from prompt_toolkit.output import ColorDepth
 
-        files.create_once(history_file, b"")
         self._depth = None if colour else ColorDepth.MONOCHROME
         self._session: PromptSession[str] = PromptSession(
             history=FileHistory(history_file),

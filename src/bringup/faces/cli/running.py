@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bringup.actions.answer import AnswerOptions
+from bringup.actions.chat_file import history_file
 from bringup.actions.conversation import Conversation
+from bringup.actions.model_names import model_to_run
 from bringup.actions.preparation import EngineWishes, look_around
 from bringup.errors import WrongUse
 from bringup.faces.cli.chat import Talk
@@ -15,7 +17,6 @@ from bringup.faces.cli.one_answer import DEMO_QUESTION, answer_one, read_questio
 from bringup.faces.cli.starting import obtain, open_session
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.machine.terminal import is_a_terminal
-from bringup.store.catalogue import DEFAULT_MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def run(console: Console, options: RunOptions) -> int:
 def _answer(console: Console, options: RunOptions) -> int:
     text = _question(console, options)
     surroundings = look_around()
-    name = options.model or surroundings.configuration.model.default or DEFAULT_MODEL
+    name = model_to_run(options.model, surroundings.configuration.model.default)
     conversation = Conversation(options.system).asked(text)
     with open_session(
         console, name, options.wishes(), surroundings, verbose=options.verbose or options.demo
@@ -89,8 +90,8 @@ def _question(console: Console, options: RunOptions) -> str:
 
 def _chat(console: Console, options: RunOptions) -> int:
     surroundings = look_around()
-    name = options.model or surroundings.configuration.model.default or DEFAULT_MODEL
-    source = TerminalInput(surroundings.folders.history_file, colour=console.answer_terminal.can_colour)
+    name = model_to_run(options.model, surroundings.configuration.model.default)
+    source = TerminalInput(history_file(surroundings.folders), colour=console.answer_terminal.can_colour)
     with open_session(console, name, options.wishes(), surroundings, verbose=True) as session:
         talk = Talk(
             console, session, source, options.answer_options(), obtain=lambda wanted: obtain(console, wanted)

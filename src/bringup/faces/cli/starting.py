@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bringup.actions.model_names import short_name
 from bringup.actions.preparation import EngineWishes, Preparation, Surroundings
 from bringup.actions.pull import pull_model
 from bringup.actions.session import EngineSession
@@ -14,7 +15,6 @@ from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration
 from bringup.faces.render.starting import dropped_line, engine_words, model_line, running_bytes
 from bringup.store.local import LocalModel
-from bringup.store.names import ShortName, parse_name
 
 
 def obtain(console: Console, name: str) -> LocalModel:
@@ -77,8 +77,8 @@ class StartWatcher:
 def obtain_as(console: Console, name: str, wishes: EngineWishes) -> tuple[LocalModel, EngineWishes]:
     """As `obtain`; a model that was typed by its short name is called by it in the API too."""
     model = obtain(console, name)
-    if wishes.alias is None and isinstance(parse_name(name), ShortName):
-        return model, replace(wishes, alias=name.strip().lower())
+    if wishes.alias is None and (alias := short_name(name)) is not None:
+        return model, replace(wishes, alias=alias)
     return model, wishes
 
 
