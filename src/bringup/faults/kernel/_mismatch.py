@@ -86,15 +86,16 @@ def judge_mismatch(scene: Scene) -> Evidence | None:
     )
 
 
-def find_change(scene: Scene, library: DriverVersion) -> PackageChange | None:
-    """The newest change that brought this library version."""
+def find_change(scene: Scene, version: DriverVersion) -> PackageChange | None:
+    """The newest change that brought this driver version; of one run the package with the libraries."""
     changes = scene.stack.kernel.changes
     if not isinstance(changes, Known):
         return None
-    for change in reversed(changes.value):
-        if change.is_driver and library.text in change.new:
-            return change
-    return None
+    found = [change for change in changes.value if change.is_driver and version.text in change.new]
+    same_run = [change for change in found if change.when == found[-1].when]
+    return next((change for change in same_run if change.package.startswith("lib")), None) or (
+        same_run[-1] if same_run else None
+    )
 
 
 def describe_change(change: PackageChange) -> str:
