@@ -97,7 +97,7 @@ def parse_load(text: str) -> float:
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
-    """Bytes by name from /proc/meminfo: `MemAvailable:    6712340 kB` (its kB are KiB); other lines are left out."""
+    """Bytes by name from /proc/meminfo: `MemAvailable:    6712340 kB` (KiB); other lines are left out."""
     figures: dict[str, int] = {}
     for line in text.splitlines():
         name, _, rest = line.partition(":")
