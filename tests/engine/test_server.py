@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from bringup.engine.answers import (
     ContentDelta,
     ContextFull,
@@ -27,13 +28,24 @@ from bringup.engine.answers import (
 from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
-from bringup.engine.exits import EngineStopped, ExitKind
+from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
 from bringup.engine.loading import LoadProgress, StallLimits
 from bringup.engine.server import RunningEngine, start_engine
 from bringup.machine.process import command_line, identity_of, is_alive
 from bringup.machine.sockets import is_port_free
 
 MakeEnvironment = Callable[..., dict[str, str]]
+Start = Callable[..., RunningEngine]
+ROUTES = (
+    *(("GET", path) for path in (
+        "/", "/props", "/slots", "/metrics", "/models", "/v1/models", "/lora-adapters", "/index.html",
+    )),
+    *(("POST", path) for path in (
+        "/v1/chat/completions", "/completion", "/v1/completions", "/tokenize", "/detokenize", "/infill",
+        "/apply-template", "/v1/messages", "/v1/responses", "/embedding", "/v1/embeddings", "/rerank",
+        "/props", "/slots/0?action=erase", "/api/chat", "/v1/messages/count_tokens",
+    )),
+)  # fmt: skip
 HELLO = [{"role": "user", "content": "Say hello."}]
 
 
@@ -41,7 +53,9 @@ HELLO = [{"role": "user", "content": "Say hello."}]
 def start(
     settings: EngineSettings, environment: MakeEnvironment, log_path: str
 ) -> Callable[..., RunningEngine]:
-    def begin(build: EngineBuild, *, variables: dict[str, str] | None = None, **changes: object) -> RunningEngine:
+    def begin(
+        build: EngineBuild, *, variables: dict[str, str] | None = None, **changes: object
+    ) -> RunningEngine:
         wanted = replace(settings, **changes)  # type: ignore[arg-type]
         return start_engine(build, wanted, log_path=log_path, environment=environment(**(variables or {})))
 
@@ -49,7 +63,7 @@ def start(
 
 
 def test_an_engine_from_start_to_stop(
-    start: Callable[..., RunningEngine], real: EngineBuild, settings: EngineSettings, log_path: str
+    start: Start, real: EngineBuild, settings: EngineSettings, log_path: str
 ) -> None:
     seen: list[LoadProgress] = []
     with start(real) as engine:
@@ -77,7 +91,7 @@ def test_an_engine_from_start_to_stop(
     assert "listening" in Path(log_path).read_text()
 
 
-def test_a_full_window_is_said_with_its_figures(start: Callable[..., RunningEngine], real: EngineBuild) -> None:
+def test_a_full_window_is_said_with_its_figures(start: Start, real: EngineBuild) -> None:
     with start(real) as engine:
         engine.wait_ready()
         with pytest.raises(ContextFull) as caught:
@@ -86,20 +100,14 @@ def test_a_full_window_is_said_with_its_figures(start: Callable[..., RunningEngi
 
 
 def test_only_health_answers_without_the_key(
-    start: Callable[..., RunningEngine], real: EngineBuild, settings: EngineSettings
+    start: Start, real: EngineBuild, settings: EngineSettings
 ) -> None:
-    routes = (
-        ("GET", ("/", "/props", "/slots", "/metrics", "/models", "/v1/models", "/lora-adapters", "/index.html")),
-        ("POST", ("/v1/chat/completions", "/completion", "/v1/completions", "/tokenize", "/detokenize", "/infill",
-                  "/apply-template", "/v1/messages", "/v1/responses", "/embedding", "/v1/embeddings", "/rerank",
-                  "/props", "/slots/0?action=erase", "/api/chat", "/v1/messages/count_tokens")),
-    )  # fmt: skip
     with start(real, metrics=True) as engine:
         engine.wait_ready()
         for key in (None, "wrong", "bringup-"):
             for origin in (None, "http://evil.example", "null", "http://localhost:1"):
                 assert EngineApi(engine.base_url, key).health()
-                for method, path in ((m, p) for m, paths in routes for p in paths):
+                for method, path in ROUTES:
                     status, headers, body = ask(engine.port, method, path, key=key, origin=origin)
                     assert status in (401, 404), (method, path, status)
                     assert b"smollm" not in body.lower() and settings.model_path.encode() not in body
@@ -140,9 +148,7 @@ def own_addresses() -> list[str]:
     return [address for address in found if "." in address]
 
 
-def test_a_wrong_request_is_refused_in_the_engine_s_words(
-    start: Callable[..., RunningEngine], embedded: EngineBuild
-) -> None:
+def test_a_wrong_request_is_refused_in_the_engine_s_words(start: Start, embedded: EngineBuild) -> None:
     with start(embedded) as engine:
         engine.wait_ready()
         with pytest.raises(RequestRefused) as caught:
@@ -150,9 +156,7 @@ def test_a_wrong_request_is_refused_in_the_engine_s_words(
         assert caught.value.context
 
 
-def test_an_engine_killed_in_an_answer_cuts_it_off(
-    start: Callable[..., RunningEngine], real: EngineBuild
-) -> None:
+def test_an_engine_killed_in_an_answer_cuts_it_off(start: Start, real: EngineBuild) -> None:
     with start(real) as engine:
         engine.wait_ready()
         answer = engine.api().chat(HELLO, max_tokens=600, ignore_eos=True)
@@ -166,7 +170,7 @@ def test_an_engine_killed_in_an_answer_cuts_it_off(
             engine.api().info()
 
 
-def wait_end(engine: RunningEngine):  # noqa: ANN202
+def wait_end(engine: RunningEngine) -> ExitReason:
     until = time.monotonic() + 10
     while (reason := engine.poll()) is None and time.monotonic() < until:
         time.sleep(0.01)
@@ -174,7 +178,7 @@ def wait_end(engine: RunningEngine):  # noqa: ANN202
     return reason
 
 
-def test_closing_an_answer_frees_the_slot(start: Callable[..., RunningEngine], embedded: EngineBuild) -> None:
+def test_closing_an_answer_frees_the_slot(start: Start, embedded: EngineBuild) -> None:
     with start(embedded) as engine:
         engine.wait_ready()
         answer = engine.api().chat(HELLO, max_tokens=900, ignore_eos=True)
@@ -189,7 +193,7 @@ def test_closing_an_answer_frees_the_slot(start: Callable[..., RunningEngine], e
 
 
 def test_a_stranger_on_the_port_is_never_taken_for_the_engine(
-    start: Callable[..., RunningEngine], embedded: EngineBuild, fake: EngineBuild, settings: EngineSettings
+    start: Start, embedded: EngineBuild, fake: EngineBuild, settings: EngineSettings
 ) -> None:
     """The stranger answers health and props like an engine; our key must not reach it either."""
     stranger = subprocess.Popen(
@@ -208,7 +212,7 @@ def test_a_stranger_on_the_port_is_never_taken_for_the_engine(
         stranger.wait()
 
 
-def test_a_stalled_start_is_ended_and_named(start: Callable[..., RunningEngine], fake: EngineBuild) -> None:
+def test_a_stalled_start_is_ended_and_named(start: Start, fake: EngineBuild) -> None:
     with start(fake, variables={"FAKE": '{"stall_s": 60}'}) as engine:
         began = time.monotonic()
         with pytest.raises(EngineStopped) as caught:
@@ -217,13 +221,13 @@ def test_a_stalled_start_is_ended_and_named(start: Callable[..., RunningEngine],
     assert time.monotonic() - began < 8
 
 
-def test_a_slow_start_is_waited_for(start: Callable[..., RunningEngine], fake: EngineBuild) -> None:
+def test_a_slow_start_is_waited_for(start: Start, fake: EngineBuild) -> None:
     with start(fake, variables={"FAKE": '{"loading_s": 1.5}'}) as engine:
         assert engine.wait_ready(limits=StallLimits(idle_s=4.0)).alias == "smollm2"
 
 
 def test_the_log_of_the_run_before_is_kept_and_not_judged(
-    start: Callable[..., RunningEngine], fake: EngineBuild, log_path: str
+    start: Start, fake: EngineBuild, log_path: str
 ) -> None:
     bad = {"FAKE": '{"print": "E error loading model: unknown model architecture: \'x\'\\n", "exit": 1}'}
     with start(fake, variables=bad) as engine, pytest.raises(EngineStopped) as first:
@@ -235,9 +239,7 @@ def test_the_log_of_the_run_before_is_kept_and_not_judged(
     assert "unknown model" in Path(log_path + ".previous").read_text()
 
 
-def test_an_engine_started_in_a_thread_outlives_the_thread(
-    start: Callable[..., RunningEngine], fake: EngineBuild
-) -> None:
+def test_an_engine_started_in_a_thread_outlives_the_thread(start: Start, fake: EngineBuild) -> None:
     started: list[RunningEngine] = []
     thread = threading.Thread(target=lambda: started.append(start(fake)))
     thread.start()
@@ -259,7 +261,7 @@ def test_a_memory_limit_is_felt(settings: EngineSettings, embedded: EngineBuild,
 
 
 def test_the_engine_s_environment_is_what_was_given(
-    start: Callable[..., RunningEngine], fake: EngineBuild, monkeypatch: pytest.MonkeyPatch
+    start: Start, fake: EngineBuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LLAMA_ARG_CTX_SIZE", "77")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -269,7 +271,7 @@ def test_the_engine_s_environment_is_what_was_given(
     assert b"LLAMA_ARG" not in data and b"PROXY" not in data and b"PATH=" in data
 
 
-def test_no_descriptor_of_ours_reaches_the_engine(start: Callable[..., RunningEngine], fake: EngineBuild) -> None:
+def test_no_descriptor_of_ours_reaches_the_engine(start: Start, fake: EngineBuild) -> None:
     read_end, write_end = os.pipe()
     os.set_inheritable(write_end, True)
     with start(fake) as engine:
@@ -306,8 +308,20 @@ def test_ten_starts_at_once_give_ten_engines(
 def test_the_keeper_is_light() -> None:
     """It is started before each engine: its imports are counted, not its milliseconds."""
     code = "import sys, bringup.engine.keeper; print(len(sys.modules)); print(*sorted(sys.modules))"
-    told = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
-    heavy = {"rich", "click", "httpx", "asyncio", "http.client", "ssl", "xllamacpp", "platformdirs", "logging"}
+    told = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    heavy = {
+        "rich",
+        "click",
+        "httpx",
+        "asyncio",
+        "http.client",
+        "ssl",
+        "xllamacpp",
+        "platformdirs",
+        "logging",
+    }
     assert not heavy & set(told.split())
 
 

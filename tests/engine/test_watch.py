@@ -169,9 +169,9 @@ def test_any_bytes_can_be_read(data: bytes) -> None:
 
 PIECES = [
     "error loading model: ", "unknown model architecture: '", "invalid magic characters: '", "std::bad_alloc",
-    "CUDA error: ", "out of memory", "failed to allocate ", "GGML_ASSERT(", ") failed", "what():  ", "template",
-    "'",     "0.00.000.001 E ", "model loaded", "common_fit_params: failed to fit", "{name}", "{}", "%s",
-    "\x1b[31m", "\x00",
+    "CUDA error: ", "out of memory", "failed to allocate ", "GGML_ASSERT(", ") failed", "what():  ",
+    "template", "'", "0.00.000.001 E ", "model loaded", "common_fit_params: failed to fit", "{name}", "{}",
+    "%s", "\x1b[31m", "\x00",
 ]  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def _killed(scene: Scene, event: Ended) -> ExitReason:
             f"the kernel's OOM killer ended the engine: {peak}",
             evidence=traces,
             reference="ram-oom-killed",
-            hint="Take a smaller context (--ctx) or model, or give it more memory.",
+            hint="Take a smaller context (--ctx-size) or model, or give it more memory.",
             signal_number=event.signal_number,
         )
     return ExitReason(

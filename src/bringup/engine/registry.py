@@ -151,7 +151,9 @@ def stop_running(folders: Folders, record: EngineRecord) -> bool:
     themselves are ever signalled.
     """
     if process.send_signal(record.owner, signal.SIGTERM):
-        process.send_signal(record.owner, signal.SIGCONT)
+        for one in record.processes:
+            # A stopped process (SIGSTOP) takes a signal only once it goes on.
+            process.send_signal(one, signal.SIGCONT)
         _wait_gone(record, _STOP_S)
     for one in record.processes:
         process.send_signal(one, signal.SIGKILL)

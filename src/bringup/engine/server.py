@@ -174,15 +174,13 @@ class RunningEngine:
             raise EngineStopped(self.stop())
 
     def _ask(self) -> EngineInfo | None:
+        # A stranger on the port must never be taken for our engine: it gets no request and no key.
+        pid = self.pid
+        if pid is None or not sockets.is_only_listener(pid, self.port):
+            return None
         api = self.api(timeout_s=2.0)
         try:
-            if not api.health():
-                return None
-            # A stranger on the port must never be taken for our engine: neither its facts nor our key.
-            pid = self.pid
-            if pid is None or not sockets.is_only_listener(pid, self.port):
-                return None
-            return api.info()
+            return api.info() if api.health() else None
         except (EngineGone, StillLoading):
             return None
 

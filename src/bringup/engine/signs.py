@@ -48,9 +48,9 @@ _RUN = ExitKind.CANNOT_RUN
 
 _FETCH: Final = "Fetch the model again (bringup pull)."
 _UPDATE: Final = "Use a newer llama.cpp, or a model made for this one."
-_SMALLER: Final = "Take a smaller context (--ctx), a smaller quantisation or a smaller model."
+_SMALLER: Final = "Take a smaller context (--ctx-size), a smaller quantisation or a smaller model."
 _LAYERS: Final = "Put fewer layers on the GPU, or take a smaller quantisation."
-_WINDOW: Final = "Take a smaller context (--ctx) or a quantised KV cache."
+_WINDOW: Final = "Take a smaller context (--ctx-size) or a quantised KV cache."
 _BATCH: Final = "Take a smaller micro-batch or context, or switch flash attention on."
 
 
@@ -136,12 +136,12 @@ FILE_SIGNS: Final = (
         "gguf-version-unsupported",
         _MODEL,
         (
-            "is this a model with an endian mismatch",
+            "endian",
             "GGUFv1 is no",
             "failed to read GGUF version",
             "this GGUF file is version ",
         ),
-        r"(?:is this a model with an endian mismatch|GGUFv1 is (?:not|no longer) supported|"
+        r"(?:endian ?mismatch|model endianness|GGUFv1 is (?:not|no longer) supported|"
         r"failed to read GGUF version|this GGUF file is version (?P<version>\S+) but)",
         "the model's file is of a GGUF version or byte order that this engine does not read",
         "Get the model as GGUF version 3, little-endian.",
