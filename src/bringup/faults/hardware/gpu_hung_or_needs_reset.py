@@ -48,7 +48,7 @@ SIGNS = (
         example="Unable to determine the device handle for GPU0: 0000:41:00.0: GPU requires reset",
     ),
     Sign(
-        r"GPU recovery action changed .{0,40}(?:Reset|Reboot) Required",
+        r"GPU recovery action changed from .{0,40} to 0x[0-9a-f]+ \((?:GPU|Node) (?:Reset|Reboot) Required",
         anchor="gpu recovery action changed",
         example="NVRM: Xid (PCI:0000:0b:00): 154, GPU recovery action changed from 0x0 (None) to 0x1"
         " (GPU Reset Required)",

@@ -61,7 +61,7 @@ SIGNS = (
         example="            DRAM Uncorrectable            : 12",
     ),
     Sign(
-        r"NVRM:.{0,80}(?:double[- ]bit|DBE|uncorrectable (?:memory|ecc)).{0,30}error",
+        r"(?i)NVRM:.{0,80}(?:double[- ]bit|DBE|uncorrectable (?:memory|ecc)).{0,30}error",
         anchor="nvrm:",
         example="NVRM: GPU at 0000:3b:00.0 has encountered a Double Bit ECC Error",
         certainty=Certainty.LIKELY,

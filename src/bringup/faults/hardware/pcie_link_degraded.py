@@ -23,7 +23,7 @@ SIGNS = (
     ),
     Sign(
         r"limited by [\d.]+ GT/s PCIe x[12] link .{0,60}capable of .{0,40}x(?:8|16)\b",
-        anchor="available pcie bandwidth",
+        anchor="limited by",
         example="pci 0000:02:00.0: 7.876 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x1"
         " link at 0000:00:1c.4 "
         "(capable of 126.024 Gb/s with 16.0 GT/s PCIe x8 link)",
