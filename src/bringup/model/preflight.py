@@ -12,6 +12,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from bringup.errors import GgufError
@@ -51,6 +52,14 @@ _FLOAT32: Final = frozenset(
         *("rope.freq_base_swa", "rope.scaling.factor", "rope.scaling.attn_factor", "rope.scale_linear"),
     }
 )
+_OTHERS: Final[dict[str, ValueType]] = {
+    "general.name": ValueType.STRING,
+    "general.file_type": ValueType.UINT32,
+    "split.no": ValueType.UINT16,
+    "split.count": ValueType.UINT16,
+    "split.tensors.count": ValueType.INT32,
+}
+_BOOL: Final = frozenset({"attention.causal", "rope.scaling.finetuned", "expert_weights_norm"})
 _ARRAY_TOO: Final = frozenset(
     {
         *("attention.head_count", "attention.head_count_kv", "feed_forward_length", "expert_used_count"),
@@ -158,13 +167,13 @@ def _not_a_language_model(name: str) -> Problem:
 
 
 def _check_types(keys: Hyperparameters) -> Iterator[Problem]:
-    """Types of the architecture's keys and sanity of its fractions."""
+    """Types of the keys that llama.cpp reads, and sanity of the fractions among them."""
     prefix = f"{keys.name}."
     for key, entry in keys.metadata.entries().items():
         suffix = key.removeprefix(prefix)
-        if suffix == key or (suffix not in _UINT32 and suffix not in _FLOAT32):
+        wanted = _OTHERS.get(key) if suffix == key else _wanted_type(suffix)
+        if wanted is None:
             continue
-        wanted = ValueType.UINT32 if suffix in _UINT32 else ValueType.FLOAT32
         is_array = entry.type is ValueType.ARRAY
         fits = (
             (suffix in _ARRAY_TOO and entry.element_type in _ARRAY_TYPES)
@@ -177,14 +186,24 @@ def _check_types(keys: Hyperparameters) -> Iterator[Problem]:
             yield from _check_fraction(keys.metadata, key, suffix)
 
 
+def _wanted_type(suffix: str) -> ValueType | None:
+    if suffix in _UINT32:
+        return ValueType.UINT32
+    if suffix in _FLOAT32:
+        return ValueType.FLOAT32
+    return ValueType.BOOL if suffix in _BOOL else None
+
+
 def _check_fraction(metadata: Metadata, key: str, suffix: str) -> Iterator[Problem]:
     value = metadata.number(key)
     if value is None:
         return
-    is_positive = suffix in _POSITIVE
-    if not math.isfinite(value) or value < 0 or (is_positive and value == 0):
-        wanted = "a finite number above 0" if is_positive else "a finite number, not below 0"
-        yield _wrong_value(metadata, key, wanted, f"{value}")
+    if math.isfinite(value) and (value > 0 or (value == 0 and suffix not in _POSITIVE)):
+        return
+    wanted = "a finite number above 0" if suffix in _POSITIVE else "a finite number, not below 0"
+    problem = _wrong_value(metadata, key, wanted, f"{value}")
+    # A negative or undefined epsilon fails an assertion; the others give answers without sense.
+    yield problem if "norm" in suffix else replace(problem, gravity=Gravity.WARNING)
 
 
 def _wrong_value(metadata: Metadata, key: str, expected: str, found: str) -> Problem:

@@ -71,7 +71,9 @@ def check_tokenizer(metadata: Metadata) -> Iterator[Problem]:
         yield _missing(_MODEL)
     elif model not in _DEFAULTS and model not in _NO_VOCABULARY:
         yield _refused(metadata, _MODEL, "one of " + ", ".join(sorted(_DEFAULTS)), repr(model[:40]))
-    elif model not in _NO_VOCABULARY:
+    elif model in _NO_VOCABULARY:
+        yield _refused(metadata, _MODEL, "a vocabulary", f"{model!r}: no text can be made into tokens")
+    else:
         yield from _check_vocabulary(metadata, model)
 
 
@@ -116,7 +118,12 @@ def _check_tokens(metadata: Metadata, tokens: ArrayValue, model: str) -> Iterato
         yield _refused(
             metadata, TOKENS, "each token once", f"token {number:,} is {_shown(texts[number])} again"
         )
-    for number in _byte_tokens(metadata, texts, model):
+    byte_tokens = _byte_tokens(metadata, texts, model)
+    if byte_tokens and model == "bert":  # it aborts when it is asked for their byte
+        yield _refused(
+            metadata, _TYPES, "no byte tokens in a bert vocabulary", f"{len(byte_tokens):,} of them"
+        )
+    for number in byte_tokens:
         if _BYTE_TOKEN.fullmatch(texts[number]) is None:
             found = f"token {number:,} is {_shown(texts[number])}"
             yield _refused(metadata, TOKENS, "byte tokens such as <0x0A>", found)
