@@ -10,10 +10,13 @@ from typing import Final
 from bringup.machine.clock import monotonic_s
 from bringup.machine.protocol import Machine
 from bringup.reading import Known
+from bringup.stack.build import probe_build
 from bringup.stack.hardware import probe_hardware
 from bringup.stack.kernel import probe_kernel
 from bringup.stack.lines import Lines
+from bringup.stack.memory import probe_memory
 from bringup.stack.pasted import split_lines
+from bringup.stack.runtime import probe_runtime
 from bringup.stack.stack import Stack
 from bringup.stack.userspace import probe_userspace
 
@@ -21,6 +24,9 @@ PROBES: Final[dict[str, Callable[[Machine], object]]] = {
     "hardware": probe_hardware,
     "kernel": probe_kernel,
     "userspace": probe_userspace,
+    "build": probe_build,
+    "runtime": probe_runtime,
+    "memory": probe_memory,
 }
 """A layer's name in `Stack`, and what looks at it; a layer joins the doctor by a line here."""
 

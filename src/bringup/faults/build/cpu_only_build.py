@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.reading import need
+from bringup.reading import Known, need
 
 _GPU_SEEN = (
     "loaded cuda backend",
@@ -74,6 +74,27 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """The build that a shell starts has no GPU backend, or the log of one that was asked for GPU layers."""
+    return _by_files(scene) or _by_log(scene)
+
+
+def _by_files(scene: Scene) -> Evidence | None:
+    """A driver is loaded, and the first llama-server found knows the CPU only."""
+    engines, driver = scene.stack.build.engines, scene.stack.kernel.loaded_driver
+    if not isinstance(engines, Known) or not isinstance(driver, Known):
+        return None
+    first = engines.value[0]
+    if not isinstance(first.backends, Known) or set(first.backends.value) - {"cpu", "blas", "rpc"}:
+        return None
+    return Evidence(
+        saw=f"{first.program} has the backends {', '.join(first.backends.value)}; an NVIDIA driver is loaded",
+        expected="a cuda backend",
+        sources=(first.backends.source, driver.source),
+        strength=8,
+    )
+
+
+def _by_log(scene: Scene) -> Evidence | None:
     """GPU layers were asked for, and the engine that answers knows the CPU only."""
     log = need(scene.stack.runtime.log)
     if log is None or log.has_cuda or log.gpu_devices or log.offload is not None:

@@ -13,7 +13,7 @@ import re
 
 from bringup.faults._fault import Evidence, Safety, Step
 from bringup.faults._scene import Scene
-from bringup.reading import need
+from bringup.reading import Known, need
 
 EXPLAINS = ("cpu-only-build", "running-on-cpu", "gpu-backend-not-the-wanted-one", "backend-not-loaded")
 
@@ -31,7 +31,26 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """Two builds in one text: the first found CUDA, the second knows the CPU only."""
+    """A CUDA library that the build beside it no longer uses, or two builds in one text."""
+    return _by_files(scene) or _by_log(scene)
+
+
+def _by_files(scene: Scene) -> Evidence | None:
+    """The build was made anew without CUDA: its old CUDA backend still lies beside it, unused."""
+    engines = scene.stack.build.engines
+    if not isinstance(engines, Known) or "cuda" not in engines.value[0].stale_backends:
+        return None
+    first = engines.value[0]
+    return Evidence(
+        saw=f"libggml-cuda.so lies beside {first.program}, whose libggml does not use it",
+        expected="a libggml that needs libggml-cuda.so",
+        sources=(first.program,),
+        strength=10,
+    )
+
+
+def _by_log(scene: Scene) -> Evidence | None:
+    """The first build of the text found CUDA, the second knows the CPU only."""
     log = need(scene.stack.runtime.log)
     if log is None or len(set(log.builds)) < 2:
         return None

@@ -12,7 +12,9 @@ Sources: https://github.com/ggml-org/llama.cpp/issues/8695
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -71,3 +73,20 @@ STEPS = (
         undo="move the files back",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """LD_LIBRARY_PATH serves the first build a library of another one."""
+    engines = scene.stack.build.engines
+    if not isinstance(engines, Known) or not engines.value[0].strayed:
+        return None
+    first = engines.value[0]
+    name, folder = first.strayed[0]
+    return Evidence(
+        saw=f"{name} of {first.program} is taken from {folder} (LD_LIBRARY_PATH)",
+        expected="the library that lies beside the program",
+        sources=(first.program, "LD_LIBRARY_PATH"),
+        certainty=Certainty.LIKELY,
+        decides=f"ldd {first.program}",
+        strength=5,
+    )

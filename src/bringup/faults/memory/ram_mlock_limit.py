@@ -9,7 +9,9 @@ Sources: https://github.com/abetlen/llama-cpp-python/issues/708
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -43,3 +45,21 @@ STEPS = (
         undo="delete the line",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """An engine is told to lock its model, and this user may lock less than any model takes."""
+    engines, limit = scene.stack.runtime.engines, scene.stack.memory.locked_limit_bytes
+    if not isinstance(engines, Known) or not isinstance(limit, Known) or limit.value > 256 * 1024**2:
+        return None
+    engine = next((engine for engine in engines.value if engine.locks_memory), None)
+    if engine is None:
+        return None
+    return Evidence(
+        saw=f"{engine.program} (process {engine.process_id}) locks its model; the limit is {limit.value} bytes",
+        expected="a limit above the size of the model, or no --mlock",
+        sources=("/proc/*/cmdline", limit.source),
+        certainty=Certainty.LIKELY,
+        decides="the engine's log: failed to mlock",
+        strength=5,
+    )

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.reading import need
+from bringup.reading import Known, need
+
+_MODEL_BYTES = 1024**3
+"""An engine that holds less has no model in it worth a GPU."""
 
 SIGNS = (
     Sign(
@@ -70,6 +73,30 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """A running engine without CUDA in it, or a log that says that no layer is on the GPU."""
+    return _by_process(scene) or _by_log(scene)
+
+
+def _by_process(scene: Scene) -> Evidence | None:
+    """A driver is loaded, and an engine that holds a model has no CUDA library mapped."""
+    engines, driver = scene.stack.runtime.engines, scene.stack.kernel.loaded_driver
+    if not isinstance(engines, Known) or not isinstance(driver, Known):
+        return None
+    for engine in engines.value:
+        holds = isinstance(engine.resident_bytes, Known) and engine.resident_bytes.value > _MODEL_BYTES
+        if holds and engine.has_cuda == Known(value=False, source=engine.has_cuda.source):
+            return Evidence(
+                saw=f"{engine.program} (process {engine.process_id}) holds a model and has no CUDA in it",
+                expected="libcuda mapped into the engine",
+                sources=(engine.has_cuda.source, driver.source),
+                certainty=Certainty.LIKELY,
+                decides="nvidia-smi",
+                strength=6,
+            )
+    return None
+
+
+def _by_log(scene: Scene) -> Evidence | None:
     """No layer is on the GPU, and the load went on."""
     log = need(scene.stack.runtime.log)
     if log is None or log.offload is None or log.offload.layers > 0 or log.offload.total == 0:

@@ -1,0 +1,169 @@
+"""Engines that run on the machine, from /proc: which, with which model and options, with CUDA or not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.machine.protocol import Machine
+from bringup.reading import Known, Reading, Unreadable, convert
+from bringup.units import KIB
+
+_PROGRAMS: Final = {
+    "llama-server": "llama-server",
+    "llama-cli": "llama-cli",
+    "llama-bench": "llama-bench",
+    "llama": "llama",
+    "ollama": "ollama",
+    "ollama_llama_server": "ollama",
+    "llama-box": "llama-box",
+    "llamafile": "llamafile",
+    "koboldcpp": "koboldcpp",
+    "koboldcpp-linux-x64": "koboldcpp",
+}
+_MODULES: Final = {
+    "llama_cpp.server": "llama-cpp-python",
+    "bringup.engine.embedded": "bringup",
+    "koboldcpp.py": "koboldcpp",
+    "xllamacpp": "xllamacpp",
+}
+_SECRET_OPTIONS: Final = frozenset({"--api-key", "--hf-token", "-hft", "--ssl-key-file", "--password"})
+_PROCESS_LIMIT: Final = 20_000
+_COMMAND_LIMIT_BYTES: Final = 64 * KIB
+_MAPS_LIMIT_BYTES: Final = 4 * 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProcess:
+    """A running engine.
+
+    Attributes:
+        process_id: its number.
+        program: its name: llama-server, ollama, koboldcpp, llama-cpp-python, bringup...
+        command: its command line; values of options that hold a secret are left out.
+        model_path: the model that its options name; empty where they name none.
+        port: the port that its options name; `None` where they name none.
+        threads: as asked for; `None` where its options do not say.
+        gpu_layers: as asked for (`99`, `all`, `auto`); empty where its options do not say.
+        locks_memory: whether it is told to keep the model from being swapped out.
+        resident_bytes: main memory that it holds, mapped files included.
+        has_cuda: whether CUDA's library is mapped into it.
+    """
+
+    process_id: int
+    program: str
+    command: tuple[str, ...]
+    model_path: str
+    port: int | None
+    threads: int | None
+    gpu_layers: str
+    locks_memory: bool
+    resident_bytes: Reading[int]
+    has_cuda: Reading[bool]
+
+
+def probe_engines(machine: Machine) -> Reading[tuple[EngineProcess, ...]]:
+    """Running engines by process id; an empty tuple when none runs."""
+    names = machine.list_folder("/proc")
+    if not isinstance(names, Known):
+        return names
+    numbers = sorted(int(name) for name in names.value[:_PROCESS_LIMIT] if name.isdigit())
+    found = (_probe_one(machine, number) for number in numbers)
+    return Known(tuple(engine for engine in found if engine is not None), "/proc/*/cmdline")
+
+
+def read_command(command: tuple[str, ...]) -> str:
+    """The engine's name that a command line gives away; empty when it is no engine.
+
+    Raw words: `/app/llama-server -m /models/a.gguf`, `python3 -m llama_cpp.server --model a.gguf`.
+    """
+    if not command:
+        return ""
+    base = command[0].rsplit("/", 1)[-1]
+    if base in _PROGRAMS:
+        return _PROGRAMS[base]
+    if base.endswith(".llamafile"):
+        return "llamafile"
+    if re.match(r"python[\d.]*$", base):
+        for word in command[1:4]:
+            name = _MODULES.get(word) or _MODULES.get(word.rsplit("/", 1)[-1])
+            if name:
+                return name
+    return ""
+
+
+def option(command: tuple[str, ...], *names: str) -> str:
+    """The value of an option (`--port 8080`, `--port=8080`); empty when it is not there."""
+    for index, word in enumerate(command):
+        name, mark, value = word.partition("=")
+        if name in names:
+            if mark:
+                return value
+            return command[index + 1] if index + 1 < len(command) else ""
+    return ""
+
+
+def parse_resident(text: str) -> int:
+    """Resident memory from /proc/PID/status.
+
+    Raw line: `VmRSS:   5242880 kB`.
+
+    Raises:
+        ValueError: no such line (a kernel thread).
+    """
+    match = re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)
+    if match is None:
+        raise ValueError("no line VmRSS")
+    return int(match[1]) * KIB
+
+
+def _probe_one(machine: Machine, number: int) -> EngineProcess | None:
+    raw = machine.read_text(f"/proc/{number}/cmdline", limit_bytes=_COMMAND_LIMIT_BYTES)
+    if not isinstance(raw, Known):
+        return None
+    command = tuple(raw.value.rstrip("\x00").split("\x00"))
+    program = read_command(command)
+    if not program:
+        return None
+    is_module = program in _MODULES.values() and command[0] != program and "-m" in command[1:4]
+    port, threads = option(command, "--port"), option(command, "-t", "--threads")
+    return EngineProcess(
+        process_id=number,
+        program=program,
+        command=without_secrets(command),
+        model_path=option(command, "--model") or ("" if is_module else option(command, "-m")),
+        port=int(port) if port.isdigit() else None,
+        threads=int(threads) if threads.isdigit() else None,
+        gpu_layers=option(command, "-ngl", "--n-gpu-layers", "--gpu-layers", "--n_gpu_layers", "--gpulayers"),
+        locks_memory="--mlock" in command
+        or "--usemlock" in command
+        or option(command, "--load-mode") == "mlock",
+        resident_bytes=convert(
+            machine.read_text(f"/proc/{number}/status", limit_bytes=64 * KIB), parse_resident
+        ),
+        has_cuda=_has_cuda(machine, number),
+    )
+
+
+def without_secrets(command: tuple[str, ...]) -> tuple[str, ...]:
+    """A command line whose options that hold a secret have lost their values."""
+    result: list[str] = []
+    hide_next = False
+    for word in command:
+        name, mark, _ = word.partition("=")
+        result.append(
+            "(hidden)" if hide_next else (f"{name}=(hidden)" if mark and name in _SECRET_OPTIONS else word)
+        )
+        hide_next = not mark and word in _SECRET_OPTIONS
+    return tuple(result)
+
+
+def _has_cuda(machine: Machine, number: int) -> Reading[bool]:
+    path = f"/proc/{number}/maps"
+    maps = machine.read_text(path, limit_bytes=_MAPS_LIMIT_BYTES)
+    if not isinstance(maps, Known):
+        return maps
+    if not maps.value.strip():
+        return Unreadable(path, "empty: it belongs to somebody else")
+    return Known(re.search(r"/libcuda\.so|/libggml-cuda", maps.value) is not None, path)
