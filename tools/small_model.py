@@ -10,6 +10,7 @@ from pathlib import Path
 
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SIZE_BYTES = 98_362_432
+KINDS = ("CACHE", "CONFIG", "STATE")
 
 
 def main(folder: Path) -> int:
@@ -19,7 +20,7 @@ def main(folder: Path) -> int:
         return 0
     folder.mkdir(exist_ok=True)
     home = folder / "home"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(home / "cache"), "XDG_STATE_HOME": str(home / "state")}
+    environment = {**os.environ, **{f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in KINDS}}
     print("fetching the small model (about 95 MB)", file=sys.stderr)
     argv = [sys.executable, "-m", "bringup", "pull", "smollm2-135m", "--json"]
     done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, timeout=1800, check=False)
