@@ -26,6 +26,7 @@ Line = tuple[str | Styled, ...]
 _LABEL_COLUMNS = 14
 _TEMPLATE_LINES = 6
 _PIPE_COLUMNS = 100
+_TEXT_COLUMNS = 160
 
 
 def report_lines(report: ModelReport, *, width_columns: int | None) -> list[Line]:
@@ -82,9 +83,11 @@ def _summary(report: ModelReport) -> str:
 
 
 def _section(title: str, facts: Iterable[tuple[str, str]]) -> list[Line]:
-    rows = [(label, value) for label, value in facts if value]
+    rows = [
+        (label, _whole(value) if label == "path" else _one_line(value)) for label, value in facts if value
+    ]
     body: list[Line] = [
-        (Styled("  " + pad(label, _LABEL_COLUMNS), Style.DIM), _one_line(value)) for label, value in rows
+        (Styled("  " + pad(label, _LABEL_COLUMNS), Style.DIM), value) for label, value in rows
     ]
     return [("",), (Styled(title, Style.BOLD),), *body] if body else []
 
@@ -256,5 +259,11 @@ def _file_name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def _one_line(text: str) -> str:
+def _whole(text: str) -> str:
+    """A path: never cut, so that it can be copied."""
     return clean(text, keep_newlines=False)
+
+
+def _one_line(text: str) -> str:
+    """A foreign text of any length as part of one line."""
+    return truncate(clean(text[:4096], keep_newlines=False), _TEXT_COLUMNS)
