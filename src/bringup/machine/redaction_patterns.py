@@ -69,10 +69,12 @@ SECRET_OPTION: Final = re.compile(rf"--?{SECRET_NAME.pattern[4:]}(?![\w-]*file)[
 """An option whose value, in the next argument, is a secret; one that names a file is not."""
 
 _VERSION_BEFORE: Final = re.compile(
-    r"(?i)(?:version|release|ver|v|-|cudnn|cuda|lib\w{0,20}|\.so\.?)[\s:=(]{0,3}$"
+    r"(?i)(?:version|release|\bver|\.so)[\s:=(.]{0,3}$|(?:cudnn|cuda|\blib\w{0,20})[-\s:=(]{0,3}$|(?<![a-z])v$"
 )
 _NO_SERIAL: Final = re.compile(r"(?i)n/?a|none|unknown|not|default|to|system|0+|number|no")
-_NO_MAIL: Final = re.compile(r"secret-\d+@|.*\.(?:service|socket|target|slice|mount|timer|scope|device|path|swap)$")
+_NO_MAIL: Final = re.compile(
+    r"secret-\d+@|.*\.(?:service|socket|target|slice|mount|timer|scope|device|path|swap)$"
+)
 
 
 def _is_version_or_local(match: re.Match[str]) -> bool:
@@ -90,7 +92,8 @@ def _is_no_private_address(match: re.Match[str]) -> bool:
         address = IPv6Address(match["value"])
     except ValueError:
         return True
-    return address.is_loopback or address.is_unspecified
+    is_code = not any(character.isdigit() for character in match["value"])  # a::b
+    return is_code or address.is_loopback or address.is_unspecified
 
 
 _ASSIGNED: Final = r"""[\w.-]{0,40}["']?\s{0,4}(?:=>|[=:])\s{0,4}["']?(?P<value>[^\s"',;&\\]{8,})"""
@@ -106,7 +109,10 @@ PATTERNS: Final = (
     Pattern("secret", re.compile(r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w{1,20}) (?P<value>AAAA[\w+/=]+)")),
     Pattern(
         "secret",
-        re.compile(r"(?i)\bauthorization\\?[\"']?\s?[:=]\s?[\"']?(?P<value>[^\s\"']+(?: [^\s\"',]+)?)"),
+        re.compile(
+            r"(?i)\bauthorization\\?[\"']?\s?[:=]\s?[\"']?"
+            r"(?P<value>(?:(?:bearer|basic|token|digest|negotiate) )?[^\s\"',]+)"
+        ),
     ),
     Pattern("secret", re.compile(r"(?i)\bbearer\s(?P<value>[\w.~+/=-]{12,})")),
     Pattern("secret", re.compile(r"(?i)[a-z]://(?P<value>[^\s/@\"']{1,400})@")),
