@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -170,14 +171,15 @@ def _invoke(arguments: Sequence[str], console: Console) -> int:
 
 def _translated(problem: click.ClickException) -> WrongUse:
     """A usage error of click in the shape of ours."""
-    message = problem.message.strip().rstrip(".")
+    near = getattr(problem, "possibilities", None)
+    message = (problem.message if near else problem.format_message()).strip().rstrip(".")
+    message = re.sub(r"(?:a )?valid (?:integer|float)(?: range)?$", "a number", message)
     context = getattr(problem, "ctx", None)
     hint = ""
     usage: tuple[str, ...] = ()
     if context is not None:
         usage = (" ".join(context.get_usage().split()).replace("Usage:", "usage:", 1),)
         hint = f"{context.command_path} --help says what it takes."
-    near = getattr(problem, "possibilities", None)
     if near:
         hint = f"Did you mean {' or '.join(sorted(near)[:3])}?"
     return WrongUse(message[:1].lower() + message[1:], context=usage, hint=hint)
