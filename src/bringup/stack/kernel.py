@@ -48,9 +48,9 @@ class LoadedModule:
 
 @dataclass(frozen=True, slots=True)
 class DiskModule:
-    """What modinfo printed in a paste of the module that modprobe would take."""
+    """What modinfo printed in a paste of the module on the disk; `None` for what it did not show."""
 
-    version: DriverVersion
+    version: DriverVersion | None
     is_open: bool | None = None
 
 
@@ -294,16 +294,18 @@ def _recognise_disk_module(lines: Lines) -> Reading[DiskModule]:
             and typed.output
         ):
             return convert(Known(typed.output[0].text, f"{typed.line.source}, modinfo"), _disk_module)
-    if not lines.has_any("nvidia.ko", "modinfo nvidia"):
+    if not lines.has_any("nvidia.ko", "modinfo nvidia", "modinfo -k"):
         return NOT_LOOKED
-    hit = lines.last(r"^\s{0,8}version:\s{1,20}(\d{2,4}\.[\d.]+)\s*$", anchor="version:")
+    version = lines.last(r"^\s{0,8}version:\s{1,20}(\d{2,4}\.[\d.]+)\s*$", anchor="version:")
+    licence = lines.last(r"^\s{0,8}license:\s{1,20}(.{2,20})$", anchor="license:")
+    hit = version or licence
     if hit is None:
         return NOT_LOOKED
-    licence = lines.last(r"^\s{0,8}license:\s{1,20}(.{2,20})$", anchor="license:")
-    is_open = licence[1].group(1).strip() != "NVIDIA" if licence else None
-    return Known(
-        DiskModule(parse_driver_version(hit[1].group(1)), is_open), f"{hit[0].source}, line {hit[0].number}"
+    module = DiskModule(
+        parse_driver_version(version[1].group(1)) if version else None,
+        licence[1].group(1).strip() != "NVIDIA" if licence else None,
     )
+    return Known(module, f"{hit[0].source}, line {hit[0].number}")
 
 
 def _disk_module(text: str) -> DiskModule:

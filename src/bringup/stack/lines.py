@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar, cast
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,16 @@ class Lines:
     def whole(self) -> str:
         """All lines in lower case in one string, for a quick no."""
         return "\n".join(self.folded)
+
+    @cached_property
+    def _worked_out(self) -> dict[object, object]:
+        return {}
+
+    def once(self, read: Callable[[Lines], T]) -> T:
+        """What a pure reader makes of these lines, worked out once however many rules ask."""
+        if read not in self._worked_out:
+            self._worked_out[read] = read(self)
+        return cast(T, self._worked_out[read])
 
     def has(self, anchor: str) -> bool:
         """Whether a lower-case literal stands anywhere."""

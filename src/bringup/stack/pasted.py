@@ -16,6 +16,12 @@ from bringup.stack.stack import Stack
 LINE_LIMIT_CHARACTERS: Final = 4_000
 """A longer line is cut here: no program says what is wrong beyond it."""
 
+THIN_ABOVE_CHARACTERS: Final = 1_000_000
+"""A longer text is thinned before its lines are read."""
+
+_KEPT_OF_A_SHAPE: Final = 8
+_DIGITS: Final = str.maketrans("0123456789abcdef", "0" * 16)
+
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|.)?")
 _PREFIXES: Final = (
     re.compile(r"[A-Z][a-z]{2}\s{1,2}\d{1,2} \d{2}:\d{2}:\d{2} \S{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
@@ -36,12 +42,36 @@ def split_lines(text: str, *, source: str) -> Lines:
     """Lines without terminal escapes and log prefixes; a line is cut at 4,000 characters."""
     if "\x1b" in text:
         text = _ESCAPE.sub("", text)
+    raws = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    numbered = list(enumerate(raws, start=1))
+    if len(text) > THIN_ABOVE_CHARACTERS:
+        numbered = thin_lines(numbered)
     result = []
-    for number, raw in enumerate(re.split(r"\r?\n|\r", text), start=1):
+    for number, raw in numbered:
         line = strip_prefix(raw[:LINE_LIMIT_CHARACTERS])
         if line.strip():
             result.append(Line(number, line, source))
     return Lines(tuple(result))
+
+
+def thin_lines(numbered: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Of lines that differ in numbers and hexadecimal digits only, the first eight and the last eight.
+
+    A log of a day says the same few hundred things over and over; no rule counts them, and what stands for
+    the first or the last time is kept with its number.
+    """
+    shapes: dict[str, list[int]] = {}
+    for index, (_, raw) in enumerate(numbered):
+        shape = raw[:400].translate(_DIGITS)
+        kept = shapes.get(shape)
+        if kept is None:
+            shapes[shape] = [index]
+        elif len(kept) < 2 * _KEPT_OF_A_SHAPE:
+            kept.append(index)
+        else:
+            del kept[_KEPT_OF_A_SHAPE]
+            kept.append(index)
+    return [numbered[index] for index in sorted(index for kept in shapes.values() for index in kept)]
 
 
 def strip_prefix(line: str) -> str:

@@ -14,6 +14,8 @@ _PROMPT: Final = re.compile(
     r"\s{0,2}[$#%\u276f\u279c][ \t]{0,4}(?:[$#] )?(?P<command>.{0,400})$"
 )
 
+_MARKS: Final = ("$", "#", "%", "\u276f", "\u279c")
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -36,9 +38,14 @@ def find_typed(lines: Lines) -> tuple[Typed, ...]:
     Raw line: `user@host:~$ lspci | grep -i nvidia`. A bare prompt ends the output of the command above it; a
     command at the end of the text has whatever follows it.
     """
+    return lines.once(_find_typed)
+
+
+def _find_typed(lines: Lines) -> tuple[Typed, ...]:
     found: list[tuple[Line, str, list[Line]]] = []
     for line in lines.lines:
-        match = _PROMPT.match(line.text)
+        has_mark = any(mark in line.text[:200] for mark in _MARKS)
+        match = _PROMPT.match(line.text) if has_mark else None
         if match is not None:
             found.append((line, _bare(match["command"]), []))
         elif found:

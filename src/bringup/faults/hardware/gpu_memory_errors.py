@@ -14,7 +14,11 @@ Limits: cards without ECC (most GeForce) cannot say this; their memory errors lo
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+import re
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.stack.smi_text import find_in_section
 
 SIGNS = (
     Sign(
@@ -88,3 +92,22 @@ STEPS = (
     ),
     Step("If the counters grow again, or a remap failed, have the card replaced.", touches="the hardware"),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Rows or pages that wait for a reset, or errors of two bits, in the sections of `nvidia-smi -q`."""
+    for section, key, bad in (
+        ("Remapped Rows", "Pending", r"Yes"),
+        ("Retired Pages", "Pending", r"Yes"),
+        ("Double Bit", "Total", r"[1-9]\d*"),
+        ("Double Bit", "Device Memory", r"[1-9]\d*"),
+    ):
+        found = find_in_section(scene.lines, section, key)
+        if found is not None and re.fullmatch(bad, found[1]):
+            return Evidence(
+                saw=f"{section}, {key}: {found[1]}",
+                expected="none",
+                sources=(f"{found[0].source}, line {found[0].number}",),
+                strength=10,
+            )
+    return None

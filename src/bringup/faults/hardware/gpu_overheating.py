@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.stack.smi_text import parse_tables
 
 SIGNS = (
     Sign(
@@ -55,6 +56,12 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """The temperature of `nvidia-smi -q` stands at (within 1 C of) its operating or slowdown limit."""
+    for row in parse_tables(scene.lines):
+        for key, value in row.items():
+            if key.endswith("_thermal_slowdown") and value == "Active":
+                return Evidence(
+                    saw=f"{key}: Active", expected="Not Active", sources=("nvidia-smi",), strength=10
+                )
     now = scene.lines.search(r"GPU Current Temp\s*:\s*(\d+) C", anchor="gpu current temp")
     if now is None:
         return None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.stack.smi_text import parse_tables
 
 SIGNS = (
     Sign(
@@ -63,6 +64,12 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """The limit in force is below three quarters of the card's own, in `nvidia-smi -q -d POWER`."""
+    for row in parse_tables(scene.lines):
+        for key, value in row.items():
+            if key.endswith("hw_power_brake_slowdown") and value == "Active":
+                return Evidence(
+                    saw=f"{key}: Active", expected="Not Active", sources=("nvidia-smi",), strength=10
+                )
     pattern = r"{}\s*:\s*([\d.]+) W"
     own = scene.lines.search(pattern.format("Default Power Limit"), anchor="default power limit")
     for name in ("Enforced Power Limit", "Current Power Limit"):

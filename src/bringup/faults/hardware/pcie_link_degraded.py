@@ -14,6 +14,7 @@ from __future__ import annotations
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import Known
+from bringup.stack.smi_text import find_in_section, parse_tables
 
 SIGNS = (
     Sign(
@@ -63,12 +64,30 @@ def check(scene: Scene) -> Evidence | None:
         if isinstance(device.slot_most, Known):
             most = min(most, device.slot_most.value.width_lanes)
         if 0 < lanes < most and (lanes <= 2 or isinstance(device.slot_most, Known)):
-            return Evidence(
-                saw=f"{lanes} of {most} PCIe lanes at {device.address}",
-                expected=f"{most} lanes, which card and slot can both do",
-                sources=(device.link_now.source,),
-                certainty=Certainty.SURE if lanes * 2 < most else Certainty.LIKELY,
-                decides="lspci -vv -d 10de: while the card works",
-                strength=10,
-            )
+            return _evidence(lanes, most, device.address, device.link_now.source)
+    return _check_smi(scene)
+
+
+def _check_smi(scene: Scene) -> Evidence | None:
+    """One or two lanes of more in nvidia-smi's own words."""
+    now = find_in_section(scene.lines, "Link Width", "Current")
+    most = find_in_section(scene.lines, "Link Width", "Max")
+    pairs = [(now[1], most[1])] if now and most else []
+    for row in parse_tables(scene.lines):
+        pairs.append((row.get("pcie.link.width.current", ""), row.get("pcie.link.width.max", "")))
+    for current, maximum in pairs:
+        lanes, possible = current.rstrip("x"), maximum.rstrip("x")
+        if lanes in ("1", "2") and possible.isdigit() and int(lanes) < int(possible):
+            return _evidence(int(lanes), int(possible), "one card", "nvidia-smi")
     return None
+
+
+def _evidence(lanes: int, most: int, card: str, source: str) -> Evidence:
+    return Evidence(
+        saw=f"{lanes} of {most} PCIe lanes at {card}",
+        expected=f"{most} lanes, which card and slot can both do",
+        sources=(source,),
+        certainty=Certainty.SURE if lanes * 2 < most else Certainty.LIKELY,
+        decides="lspci -vv -d 10de: while the card works",
+        strength=10,
+    )

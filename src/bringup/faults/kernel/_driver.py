@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bringup.faults._scene import Scene
 from bringup.reading import Known
+from bringup.stack.dkms import DkmsState
 from bringup.stack.gpu_generations import SUPPORT, Generation, find_generation
 from bringup.stack.kernel_log import Refusal
 from bringup.stack.version import DriverVersion
@@ -47,17 +48,28 @@ def is_driver_expected(scene: Scene) -> bool:
     return isinstance(kernel.kernels, Known) and any(item.modules for item in kernel.kernels.value)
 
 
-def driver_module(scene: Scene) -> tuple[DriverVersion, bool, str] | None:
-    """Version, open flavour or not, and source of the module: the loaded one, else the one on the disk."""
+def driver_version(scene: Scene) -> DriverVersion | None:
+    """Version of the module: the loaded one, else the one on the disk; `None` where nobody knows."""
     kernel = scene.stack.kernel
     if isinstance(kernel.loaded_driver, Known):
-        loaded = kernel.loaded_driver
-        return loaded.value.version, loaded.value.is_open, loaded.source
+        return kernel.loaded_driver.value.version
     running = kernel.running
     if running is not None and running.modules and isinstance(running.modules[0].info, Known):
-        info = running.modules[0].info
-        if info.value.version is not None:
-            return info.value.version, info.value.is_open, info.source
+        return running.modules[0].info.value.version
+    return kernel.disk_module.value.version if isinstance(kernel.disk_module, Known) else None
+
+
+def is_open_flavour(scene: Scene) -> tuple[bool, str] | None:
+    """Whether the module is of the open flavour, and where that stands; `None` where nobody knows."""
+    kernel = scene.stack.kernel
+    if isinstance(kernel.loaded_driver, Known):
+        return kernel.loaded_driver.value.is_open, kernel.loaded_driver.source
+    running = kernel.running
+    if running is not None and running.modules and isinstance(running.modules[0].info, Known):
+        return running.modules[0].info.value.is_open, running.modules[0].path
+    disk = kernel.disk_module
+    if isinstance(disk, Known) and disk.value.is_open is not None:
+        return disk.value.is_open, disk.source
     return None
 
 
@@ -95,3 +107,11 @@ def has_other_cause(scene: Scene) -> bool:
     refused = isinstance(kernel.log, Known) and bool(kernel.log.value.refusals)
     taken = any(holds_nvidia(scene, driver) for driver in ("nouveau", "vfio-pci", "pci-stub"))
     return refused or taken
+
+
+def is_built_for_running(scene: Scene) -> bool:
+    """Whether DKMS says that the driver is installed for the running kernel."""
+    kernel = scene.stack.kernel
+    if not isinstance(kernel.dkms, Known) or not isinstance(kernel.release, Known):
+        return False
+    return any(m.state is DkmsState.INSTALLED and m.kernel == kernel.release.value for m in kernel.dkms.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bringup.faults._fault import Evidence, Safety, Slot, Step
@@ -19,7 +20,12 @@ from bringup.stack.changes import Author, PackageChange
 from bringup.stack.device_files import Holder
 from bringup.stack.distribution import PackageFamily
 from bringup.stack.installed_kernels import InstalledKernel
+from bringup.stack.typed import find_typed
 from bringup.stack.version import DriverVersion
+
+_CONTAINER = re.compile(
+    r"(?:docker|podman|nerdctl|kubectl|nvidia-docker|apptainer|singularity|crictl|lxc|pct)\b"
+)
 
 _LAST_UNITS = ("nvidia-fabricmanager.service", "nvidia-dcgm.service", "nvidia-persistenced.service")
 """Stopped last and started first: programs depend on them."""
@@ -84,6 +90,29 @@ def judge_mismatch(scene: Scene) -> Evidence | None:
         steps=mismatch_steps(scene, versions),
         strength=10,
     )
+
+
+def judge_failure(scene: Scene) -> Evidence | None:
+    """A program on the host that NVML refused.
+
+    What nvidia-smi printed inside a container is left out: were the host's own pair unequal, the container
+    would not have started (nvidia-container-cli compares first), so there the image's libraries are odd.
+    """
+    inside = {
+        line.number
+        for typed in find_typed(scene.lines)
+        if _CONTAINER.match(typed.command)
+        for line in (typed.line, *typed.output)
+    }
+    for line in scene.lines.with_anchor("driver/library version mismatch"):
+        is_inside = line.number in inside and "Failed to initialize NVML" in line.text
+        if not is_inside and "nvml error:" not in line.text:
+            return Evidence(
+                saw=" ".join(line.text.split())[:300],
+                expected="the loaded module and the libraries of one version",
+                sources=(f"{line.source}, line {line.number}",),
+            )
+    return None
 
 
 def find_change(scene: Scene, version: DriverVersion) -> PackageChange | None:

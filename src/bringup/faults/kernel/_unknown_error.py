@@ -25,6 +25,8 @@ SLEEP_WORDS: Final = (
 
 _ERRORS: Final = (
     (re.compile(r"(?:init|cuInit)\w*.{0,40}[:= (]999\\b".replace("\\\\", "\\")), "999"),
+    (re.compile(r"cuda driver library .{0,60}\b999\b"), "cuda driver library"),
+    (re.compile(r"cudaGetDeviceCount returned (?:999|30)\b"), "cudagetdevicecount returned"),
     (re.compile(r"CUDA unknown error - this may be due"), "cuda unknown error"),
     (re.compile(r"CUDA_ERROR_UNKNOWN"), "cuda_error_unknown"),
     (

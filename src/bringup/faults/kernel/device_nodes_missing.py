@@ -40,6 +40,12 @@ SIGNS = (
         example='openat(AT_FDCWD, "/dev/nvidiactl", O_RDWR) = -1 ENOENT (No such file or directory)',
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"custom device .?/dev/nvidia[\w-]*.{0,3}: no such file",
+        anchor="custom device",
+        example='error gathering device information while adding custom device "/dev/nvidia0": no such'
+        " file or directory",
+    ),
 )
 
 EXPLAINS = ("uvm-not-loaded", "no-visible-device", "container-runtime-missing", "running-on-cpu")

@@ -83,6 +83,19 @@ SIGNS = (
         " you have the package 'gcc' installed.",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"/akmods/nvidia\S{0,120}\.failed\.log",
+        anchor="/akmods/nvidia",
+        example="Building rpms failed; see /var/cache/akmods/nvidia/550.78-1-for-6.9.4.failed.log for"
+        " details",
+    ),
+    Sign(
+        r"unrecognized command.line option .{0,3}-f(?:trivial-auto-var-init|min-function-alignment"
+        r"|zero-init)",
+        anchor="unrecognized command",
+        example="cc: error: unrecognized command-line option '-ftrivial-auto-var-init=zero'",
+        needs=("nvidia",),
+    ),
 )
 
 EXPLAINS = (

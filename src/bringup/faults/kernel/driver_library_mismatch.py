@@ -16,28 +16,17 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._mismatch import judge_mismatch
+from bringup.faults.kernel._mismatch import judge_failure, judge_mismatch
 
 SIGNS = (
-    Sign(
-        r"(?<!nvml error: )(?:D|(?<=: )d)river/library version mismatch",
-        anchor="driver/library version mismatch",
-        example="Failed to initialize NVML: Driver/library version mismatch",
-        unless=("nvml error: driver/library version mismatch",),
-    ),
-    Sign(
-        r"Failed to initialize NVML: Driver/library version mismatch",
-        anchor="failed to initialize nvml: driver/library",
-        example="Failed to initialize NVML: Driver/library version mismatch",
-    ),
     Sign(
         r"NVRM: API mismatch",
         anchor="nvrm: api mismatch",
         example="NVRM: API mismatch: the client has the version 535.54.03, but",
     ),
     Sign(
-        r"NVML_ERROR_LIB_RM_VERSION_MISMATCH|(?i:LibRmVersionMismatch)",
-        anchor="lib",
+        r"LibRmVersionMismatch",
+        anchor="librmversionmismatch",
         example="pynvml.NVMLError_LibRmVersionMismatch: RM has detected an NVML/RM version mismatch.",
     ),
     Sign(
@@ -50,6 +39,17 @@ SIGNS = (
         anchor="18",
         example="nvml init failure: 18",
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"LIB_RM_VERSION_MISMATCH",
+        anchor="lib_rm_version_mismatch",
+        example="Incompatible platform: failed to initialize NVML: ERROR_LIB_RM_VERSION_MISMATCH",
+    ),
+    Sign(
+        r"kernel version [\d.]+ does not match DSO version",
+        anchor="does not match dso version",
+        example="kernel version 570.169.0 does not match DSO version 570.172.8 -- cannot find working"
+        " devices",
     ),
 )
 
@@ -89,5 +89,5 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """Compare the loaded module with the library that programs get; silent when either is not known."""
-    return judge_mismatch(scene)
+    """Compare the loaded module with the library that programs get, else look for a program that failed."""
+    return judge_mismatch(scene) or judge_failure(scene)

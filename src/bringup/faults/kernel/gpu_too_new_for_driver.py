@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._driver import device_ids, driver_module
+from bringup.faults.kernel._driver import device_ids, driver_version
 from bringup.reading import Known
 from bringup.stack.gpu_generations import SUPPORT, find_generation
 from bringup.stack.kernel_log import RefusalKind
@@ -71,9 +71,7 @@ def check(scene: Scene) -> Evidence | None:
     log = scene.stack.kernel.log
     refusals = log.value.refusals if isinstance(log, Known) else ()
     tried = [(r.device_id, r.driver) for r in refusals if r.kind is RefusalKind.UNKNOWN_TO_DRIVER]
-    module = driver_module(scene)
-    if module is not None:
-        tried.extend((device_id, module[0]) for device_id in device_ids(scene))
+    tried.extend((device_id, driver_version(scene)) for device_id in device_ids(scene))
     for device_id, driver in tried:
         generation = find_generation(device_id) if device_id is not None else None
         if generation is None or driver is None:

@@ -47,6 +47,12 @@ SIGNS = (
         example="NVRM: GPU 0000:98:00.0: RmInitAdapter failed! (0x62:0x65:1792)",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"/gsp_\w{2,12}\.bin\b.{0,40}(?:failed|error|not found|No such file)",
+        anchor="/gsp_",
+        example="nvidia 0000:01:00.0: loading /lib/firmware/nvidia/535.104.05/gsp_ga10x.bin failed with"
+        " error -2",
+    ),
 )
 
 EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "running-on-cpu")

@@ -67,6 +67,23 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("nvidia",),
     ),
+    Sign(
+        r"Module build for kernel \S+ was skipped since the",
+        anchor="was skipped since the",
+        example="Module build for kernel 6.5.0-1022-azure was skipped since the",
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"Could not find files needed to compile modules for",
+        anchor="could not find files needed to compile",
+        example="Could not find files needed to compile modules for 6.8.9-300.fc40.x86_64.",
+    ),
+    Sign(
+        r"Could not resolve Linux kernel version",
+        anchor="could not resolve linux kernel version",
+        example="Could not resolve Linux kernel version",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (

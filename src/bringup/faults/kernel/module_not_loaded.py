@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause
+from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause, is_built_for_running
 from bringup.reading import Known, Unreadable
 
 SIGNS = (
@@ -79,10 +79,11 @@ def check(scene: Scene) -> Evidence | None:
         m.name.startswith("nvidia") for m in kernel.modules.value
     ):
         return None
-    if not scene.stack.hardware.nvidia_devices or has_other_cause(scene):
-        return None
     running = kernel.running
     is_pasted = isinstance(kernel.kernels, Unreadable) and scene.lines.has(CANNOT_REACH)
+    is_there = bool(scene.stack.hardware.nvidia_devices) or (is_pasted and is_built_for_running(scene))
+    if not is_there or has_other_cause(scene):
+        return None
     if not is_pasted and (running is None or not running.modules):
         return None
     blocked = (

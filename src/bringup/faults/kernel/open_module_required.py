@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._driver import driver_module, generations
+from bringup.faults.kernel._driver import driver_version, generations, is_open_flavour
 from bringup.reading import Known
 from bringup.stack.gpu_generations import SUPPORT
 
@@ -73,18 +73,20 @@ def check(scene: Scene) -> Evidence | None:
     cards = [generation for _, generation in generations(scene) if not SUPPORT[generation].closed_modules]
     if not cards:
         return None
-    module = driver_module(scene)
+    flavour = is_open_flavour(scene)
     log = scene.stack.kernel.log
     has_code = isinstance(log, Known) and "0x22:0x56" in log.value.start_codes
-    if (module is None and not has_code) or (module is not None and module[1]):
+    if (flavour is None and not has_code) or (flavour is not None and flavour[0]):
         return None
     return Evidence(
         saw=f"a {cards[0].value} card"
-        + (f" and the proprietary module {module[0]}" if module else "")
+        + (f" and the proprietary module {driver_version(scene) or ''}".rstrip() if flavour else "")
         + (", start refused with 0x22:0x56" if has_code else ""),
         expected="the open kernel modules",
-        sources=(module[2] if module else "", log.source if has_code else ""),
-        certainty=Certainty.SURE if module else Certainty.LIKELY,
+        sources=tuple(
+            source for source in (flavour[1] if flavour else "", log.source if has_code else "") if source
+        ),
+        certainty=Certainty.SURE if flavour else Certainty.LIKELY,
         decides="modinfo -F license nvidia",
         strength=10,
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._driver import driver_module, generations
+from bringup.faults.kernel._driver import driver_version, generations, is_open_flavour
 from bringup.stack.gpu_generations import SUPPORT
 
 SIGNS = (
@@ -73,12 +73,12 @@ STEPS = (
 def check(scene: Scene) -> Evidence | None:
     """The open flavour is loaded or installed, and a card has no GSP."""
     cards = [generation for _, generation in generations(scene) if not SUPPORT[generation].open_modules]
-    module = driver_module(scene)
-    if not cards or module is None or not module[1]:
+    flavour = is_open_flavour(scene)
+    if not cards or flavour is None or not flavour[0]:
         return None
     return Evidence(
-        saw=f"a {cards[0].value} card and the open module {module[0]}",
+        saw=f"a {cards[0].value} card and the open module {driver_version(scene) or ''}".rstrip(),
         expected="the proprietary module",
-        sources=(module[2],),
+        sources=(flavour[1],),
         strength=10,
     )

@@ -68,6 +68,20 @@ SIGNS = (
         needs=("nvidia-smi has failed", "installed"),
         unless=("nvrm:", "not found in directory", "nouveau", "no such device"),
     ),
+    Sign(
+        r"Required key not available",
+        anchor="required key not available",
+        example="-> Kernel module load error: Required key not available",
+        needs=("nvidia",),
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"not signed by a key that is trusted by the kernel",
+        anchor="not signed by a key that is trusted",
+        example="ERROR: The kernel module failed to load, because it was not signed by a key that is"
+        " trusted by"
+        " the kernel.",
+    ),
 )
 
 EXPLAINS = (

@@ -60,6 +60,27 @@ SIGNS = (
         anchor="/dev/nvidia-uvm",
         example="ls: cannot access '/dev/nvidia-uvm': No such file or directory",
     ),
+    Sign(
+        r"cudaGetDeviceCount returned (?:999|30)\b",
+        anchor="cudagetdevicecount returned",
+        example="cudaGetDeviceCount returned 999",
+        certainty=Certainty.LIKELY,
+        unless=SLEEP_WORDS,
+    ),
+    Sign(
+        r"(?i)cuInit\b.{0,20}unknown error",
+        anchor="cuinit",
+        example="CUDA cuInit: Unknown error",
+        certainty=Certainty.LIKELY,
+        unless=SLEEP_WORDS,
+    ),
+    Sign(
+        r"cuda driver library .{0,60}\b999\b",
+        anchor="cuda driver library",
+        example='error="cuda driver library failed to get device context 999"',
+        certainty=Certainty.LIKELY,
+        unless=SLEEP_WORDS,
+    ),
 )
 
 EXPLAINS = ("no-visible-device", "running-on-cpu")

@@ -60,6 +60,13 @@ SIGNS = (
         example="        Fabric State : In Progress",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"^\s*State\s*:\s*In Progress",
+        anchor="in progress",
+        example="        State                             : In Progress",
+        needs=("fabric",),
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("no-visible-device", "running-on-cpu")
