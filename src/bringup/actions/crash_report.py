@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from bringup import __version__
 from bringup.errors import BringupError
 from bringup.machine import clock, files, folders, paths
+from bringup.machine.live import LiveMachine
+from bringup.machine.redaction import redactor_for
 
 _KEY_LIMIT_BYTES = 4096
 
@@ -45,6 +47,7 @@ def _innermost(error: BaseException) -> str:
 
 
 def _redact(text: str) -> str:
+    """Take out our key, the home folder, and whatever else names a person or the machine."""
     ours = folders.our_folders()
     try:
         key = (files.read_small(ours.key_file, limit_bytes=_KEY_LIMIT_BYTES) or b"").decode(
@@ -52,7 +55,6 @@ def _redact(text: str) -> str:
         )
     except BringupError:
         key = ""
-    for line in key.split():
-        text = text.replace(line, "<key>")
     home = folders.home()
-    return text.replace(home, "~") if len(home) > 1 else text
+    text = text.replace(home, "~") if len(home) > 1 else text
+    return redactor_for(LiveMachine(), secrets=key.split()).redact(text)

@@ -1,8 +1,8 @@
 """The one place that writes to the terminal: it decides colour, width, redrawing, and cleans all text.
 
 stdout is the answer, stderr is everything else (notes, progress, questions). No other module of the
-faces prints. Text is cleaned here whether or not its maker did, and only the styles below, the status
-line and Markdown drawn by rich add escape sequences of our own.
+faces prints. Text is cleaned here whether or not its maker did, and only the styles below and
+the status line add escape sequences of our own.
 """
 
 from __future__ import annotations
@@ -11,16 +11,12 @@ import json
 import sys
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, TextIO
 
 from bringup.errors import FileTrouble
 from bringup.faces.render.clean import Cleaner, clean
 from bringup.faces.render.format import truncate
 from bringup.machine import terminal
-
-if TYPE_CHECKING:
-    from rich.console import Console as RichConsole
-    from rich.markdown import Markdown
 
 OUTPUT_FAILED: Final = "output-failed"
 """Reference of the error for an output that cannot be written."""
@@ -144,28 +140,6 @@ class Console:
         self._write(self.stderr, clean(question, keep_newlines=False) + " [y/N] ")
         return self.stdin.readline().strip().lower() in ("y", "yes")
 
-    # Drawn by rich, loaded on the first use.
-
-    def rich_answer(self) -> RichConsole:
-        """A rich console on stdout under our decisions; markup, emoji codes and highlighting are off.
-
-        rich lets control characters through: whatever is printed on it has to be cleaned first.
-        """
-        from rich.console import Console as RichConsole
-
-        shown = self.answer_terminal
-        return RichConsole(
-            file=self.stdout,
-            force_terminal=shown.can_redraw,
-            force_interactive=shown.can_redraw,
-            no_color=not shown.can_colour,
-            color_system="standard" if shown.can_colour else None,
-            width=shown.width_columns,
-            markup=False,
-            emoji=False,
-            highlight=False,
-        )
-
     def flush(self) -> None:
         """Bring out what is buffered.
 
@@ -204,10 +178,3 @@ def _piece(piece: str | Styled, cleaner: Cleaner, *, colour: bool) -> str:
     if not colour or piece.style is Style.PLAIN or not text:
         return text
     return f"\x1b[{piece.style.value}m{text}{_RESET}"
-
-
-def markdown(text: str) -> Markdown:
-    """A foreign text as rich Markdown: cleaned; links are text with their address, never hyperlinks."""
-    from rich.markdown import Markdown
-
-    return Markdown(clean(text), hyperlinks=False)
