@@ -5,12 +5,17 @@ Reason: builds with dynamic backends load libggml-cpu-*.so and libggml-cuda.so f
     program at start. A program that does not ask for it, a library in another folder, or one whose own
     needs are not met leaves the engine without that backend.
 Sources: https://github.com/ddh0/easy-llama/issues/17
+    https://github.com/ggml-org/llama.cpp/issues/11700
     https://github.com/ggml-org/llama.cpp/blob/master/docs/build.md
+Limits: "failed to find ggml_backend_init" is what builds with linked backends say of their own libraries;
+    it means nothing.
 """
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
 
 SIGNS = (
     Sign(
@@ -22,11 +27,6 @@ SIGNS = (
         r"no CPU backend found|failed to initialize CPU backend",
         anchor="cpu backend",
         example="llama_model_load: error loading model: make_cpu_buft_list: no CPU backend found",
-    ),
-    Sign(
-        r"failed to find ggml_backend_init in|ggml_backend_init returned NULL",
-        anchor="ggml_backend_init",
-        example="load_backend: failed to find ggml_backend_init in /opt/llama/libggml-cuda.so",
     ),
     Sign(
         r"failed to load \S*(?:lib)?ggml-(?:cuda|vulkan|hip|cpu|sycl)\S*",
@@ -44,7 +44,7 @@ SIGNS = (
     ),
 )
 
-EXPLAINS = ("running-on-cpu",)
+EXPLAINS = ("running-on-cpu", "offload-partial")
 
 STEPS = (
     Step("See which backends this build loads.", ("llama-server", "--list-devices"), safety=Safety.LOOK),
@@ -57,3 +57,22 @@ STEPS = (
         undo="move the files back",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The launcher gave layers to the GPU, and the engine then reserves its buffers on the CPU alone."""
+    log = need(scene.stack.runtime.log)
+    if log is None or log.offload is None or log.offload.layers == 0:
+        return None
+    planned = scene.lines.has_any("library=cuda", "library=rocm", "library=vulkan")
+    on_cpu = scene.lines.search(r"\bCPU compute buffer size", anchor="cpu compute buffer size")
+    if not planned or on_cpu is None or scene.lines.has_any("cuda0", "rocm0", "vulkan0"):
+        return None
+    return Evidence(
+        saw=f"{log.offload.layers} layers planned for the GPU; {on_cpu[0].text.strip()[:120]}",
+        expected="a compute buffer on the GPU",
+        sources=(f"{on_cpu[0].source}, line {on_cpu[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="llama-server --list-devices",
+        strength=7,
+    )

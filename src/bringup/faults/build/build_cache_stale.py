@@ -50,6 +50,12 @@ SIGNS = (
         " 'bin/libggml-cuda.so', missing and no known rule to make it",
     ),
     Sign(
+        r"undefined reference to [`'](?:ggml|llama|gguf|common)_\w+",
+        anchor="undefined reference to ",
+        example="ld: build/bin/libggml.so: undefined reference to `ggml_backend_cuda_reg'",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"No rule to make target '.+', needed by '.+'",
         anchor="no rule to make target",
         example="make[2]: *** No rule to make target '/usr/lib/libcublas.so', needed by"

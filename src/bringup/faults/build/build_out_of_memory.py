@@ -25,6 +25,11 @@ SIGNS = (
         example="c++: fatal error: Killed signal terminated program cc1plus",
     ),
     Sign(
+        r"make(?:\[\d+\])?: \*\*\* \[.*\] (?:Error 137|Killed)",
+        anchor="make",
+        example="gmake[2]: *** [CMakeFiles/ggml-cuda.dir/build.make:76: fattn.cu.o] Error 137",
+    ),
+    Sign(
         r"died due to signal 9|ld terminated with signal 9",
         anchor="signal 9",
         example="nvcc error   : 'cicc' died due to signal 9 (Kill signal)",

@@ -28,6 +28,16 @@ SIGNS = (
         example="Command 'cmake' not found, but can be installed with:",
     ),
     Sign(
+        rf"(?:make|error|env|sh|line \d+): (?:.*: )?{_TOOLS}: No such file or directory",
+        anchor=": no such file or directory",
+        example="make: g++: No such file or directory",
+    ),
+    Sign(
+        rf"command '{_TOOLS}' failed: No such file",
+        anchor="' failed: no such file",
+        example="error: command 'gcc' failed: No such file or directory",
+    ),
+    Sign(
         r"Could NOT find (?:CURL|OpenSSL|BLAS|Vulkan|Threads|SPIRV-Headers|Python3)\b",
         anchor="could not find",
         example="  Could NOT find CURL.  Hint: to disable this feature, set -DLLAMA_CURL=OFF",

@@ -25,6 +25,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
+        r"EOS-less generation infinite loop",
+        anchor="eos-less generation",
+        example="Limiting generated tokens to n_ctx_train to avoid EOS-less generation infinite loop",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"swap[_ ]?context|context full, swapping|context full and context shift",
         anchor="context",
         example="main: context full and context shift is disabled => stopping",

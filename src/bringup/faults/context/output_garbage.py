@@ -78,7 +78,7 @@ STEPS = (
     ),
 )
 
-_RUN = re.compile(r"([A-Za-z@?!$%&])\1{39,}")
+_RUN = re.compile(r"([A-Za-z@?!$%&/])\1{39,}")
 
 
 def check(scene: Scene) -> Evidence | None:

@@ -72,6 +72,11 @@ SIGNS = (
         example="Context size has been exceeded.",
     ),
     Sign(
+        r"context size exceeded",
+        anchor="context size exceeded",
+        example="context size exceeded",
+    ),
+    Sign(
         r"input truncated, n_ctx = \d+",
         anchor="input truncated",
         example="slot update_slots: id  0 | task 7 | input truncated, n_ctx = 2048, n_keep = 0, n_left"

@@ -56,7 +56,7 @@ def check(scene: Scene) -> Evidence | None:
     if engine is None:
         return None
     return Evidence(
-        saw=f"{engine.program} (process {engine.process_id}) locks its model; the limit is {limit.value} bytes",
+        saw=f"{engine.program} (process {engine.process_id}) locks its model; the limit: {limit.value} bytes",
         expected="a limit above the size of the model, or no --mlock",
         sources=("/proc/*/cmdline", limit.source),
         certainty=Certainty.LIKELY,

@@ -10,12 +10,18 @@ Limits: on a machine without offload the same lines speak of main memory; the cu
 
 from __future__ import annotations
 
-from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.memory._out_of_memory import evidence_for
 from bringup.stack.allocations import Consumer
 
 SIGNS = (
+    Sign(
+        r"memory layout cannot be allocated",
+        anchor="memory layout cannot be allocated",
+        example="Error: 500 Internal Server Error: memory layout cannot be allocated",
+        certainty=Certainty.LIKELY,
+    ),
     Sign(
         r"failed to allocate buffer for (?:the )?(?:kv|rs) cache|failed for self-attention cache",
         anchor="cache",

@@ -39,7 +39,7 @@ _BEGINNINGS = (
     (Found.LFS_POINTER, ("vers",)),
     (
         Found.OTHER_FORMAT,
-        ("PK\x03\x04", "\x80\x02", "\x80\x04", '{"er', '{"me', '{"__', "{\n", "Inva", "Entr", "Acce"),
+        ("PK", "\x80\x02", "\x80\x04", '{"er', '{"me', '{"__', "{\n", "Inva", "Entr", "Acce"),
     ),
     (Found.OLD_GGML, ("ggjt", "ggmf", "ggml", "ggla", "tjgg", "fmgg", "lmgg", "algg")),
     (Found.GGUF, ("GGUF", "FUGG")),

@@ -53,6 +53,11 @@ SIGNS = (
         example="llama_model_load: tensor 'blk.3.ffn_up.weight' has invalid data",
     ),
     Sign(
+        r"error loading model: missing [\w.]+\.weight",
+        anchor="error loading model: missing ",
+        example="error loading model: missing tok_embeddings.weight",
+    ),
+    Sign(
         r"cannot find tokenizer vocab in model file",
         anchor="cannot find tokenizer vocab",
         example="error loading model vocabulary: cannot find tokenizer vocab in model file",

@@ -32,10 +32,20 @@ SIGNS = (
         example="CUDA error: peer mapping resources exhausted",
     ),
     Sign(
-        r"does not support split buffers|SPLIT_MODE_TENSOR (?:needs|requires)|"
-        r"not implemented for SPLIT_MODE_TENSOR",
-        anchor="split",
+        r"does not support split buffers",
+        anchor="does not support split buffers",
         example="llama_model_load: error loading model: device Vulkan0 does not support split buffers",
+    ),
+    Sign(
+        r"SPLIT_MODE_TENSOR (?:needs|requires|not implemented|and KV cache quantization)",
+        anchor="split_mode_tensor",
+        example="llama_init_from_model: SPLIT_MODE_TENSOR requires flash_attn to be enabled",
+    ),
+    Sign(
+        r"ggml-backend-meta\.cpp:\d+: GGML_ASSERT",
+        anchor="ggml-backend-meta.cpp",
+        example="/src/llama.cpp/ggml/src/ggml-backend-meta.cpp:1047: GGML_ASSERT(split_state.ne[j] =="
+        " sum) failed",
     ),
     Sign(
         r"got \d+ input configs, but system only has \d+ devices",

@@ -31,6 +31,12 @@ SIGNS = (
         example='{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}',
     ),
     Sign(
+        r"closed before \S+ finished loading",
+        anchor="finished loading",
+        example="client connection closed before llama-server finished loading, aborting load",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"could not connect to (?:a running )?[Oo]llama",
         anchor="could not connect to",
         example="Error: could not connect to ollama app, is it running?",

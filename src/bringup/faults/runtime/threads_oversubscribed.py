@@ -34,15 +34,21 @@ STEPS = (
 )
 
 _MANY_THREADS = 48
+_QUOTAS = (
+    (r"(?:--cpus[ =]|--cpus-per-task[ =]|SLURM_CPUS_PER_TASK=|cpus: ?['\"]?)(\d+(?:\.\d+)?)", "cpus", 1.0),
+    (r"NanoCpus\"?: (\d+)", "nanocpus", 1e-9),
+    (r"(?:^|[ =])(\d{4,8}) 100000\s*$", " 100000", 1e-5),
+)
+"""How a quota is printed: pattern, its anchor, and what makes cores of its number."""
 
 
 def check(scene: Scene) -> Evidence | None:
     """Threads against the cores, the quota or the throttling that the text names."""
-    log = need(scene.stack.runtime.log)
     throttled = scene.lines.search(r"nr_throttled (\d{3,})", anchor="nr_throttled")
     periods = scene.lines.search(r"nr_periods (\d+)", anchor="nr_periods")
     if throttled is not None and periods is not None and int(throttled[1][1]) * 5 > int(periods[1][1]):
         return _evidence(f"throttled in {throttled[1][1]} of {periods[1][1]} periods", Certainty.SURE)
+    log = need(scene.stack.runtime.log)
     threads = (log.asked_threads or log.n_threads) if log is not None else None
     if log is None or threads is None:
         return None
@@ -58,15 +64,15 @@ def check(scene: Scene) -> Evidence | None:
 
 def _allowed_cores(scene: Scene) -> float | None:
     """Cores of a quota: `cpu.max` says `200000 100000`, docker `--cpus 2`, SLURM `--cpus-per-task=24`."""
-    patterns = (
-        (r"(?:--cpus[ =]|--cpus-per-task[ =]|SLURM_CPUS_PER_TASK=|NanoCpus\"?: )(\d+(?:\.\d+)?)", "cpu"),
-        (r"^(?:cpu\.max: ?)?(\d{4,8}) 100000$", " 100000"),
-    )
-    for pattern, anchor in patterns:
+    for pattern, anchor, scale in _QUOTAS:
         hit = scene.lines.search(pattern, anchor=anchor)
         if hit is not None:
-            number = float(hit[1][1])
-            return number / 100_000 if anchor == " 100000" else (number / 1e9 if number > 1e6 else number)
+            return float(hit[1][1]) * scale
+    asked = scene.lines.search(r"(?:^|[$#>] )nproc\s*$", anchor="nproc")
+    after = (line for line in scene.lines.lines if asked is not None and line.number > asked[0].number)
+    told = next(after, None)
+    if told is not None and told.text.strip().isdigit():
+        return float(told.text)
     return None
 
 
