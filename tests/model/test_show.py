@@ -203,14 +203,15 @@ def test_a_projector_is_shown_without_figures(tmp_path: Path) -> None:
 
 
 NAMES = {
-    TensorKind.EMBEDDING: "token_embd.weight per_layer_token_embd.weight position_embd.weight token_types.weight",
+    TensorKind.EMBEDDING: "token_embd.weight per_layer_token_embd.weight position_embd.weight "
+    "token_types.weight",
     TensorKind.ATTENTION: "blk.0.attn_q.weight blk.10.attn_output.bias blk.0.attn_sinks.weight "
     "blk.3.attn_kv_a_mqa.weight",
     TensorKind.FEED_FORWARD: "blk.0.ffn_up.weight blk.0.ffn_gate_shexp.weight blk.9.ffn_down.bias",
     TensorKind.EXPERTS: "blk.0.ffn_up_exps.weight blk.0.ffn_gate_inp.weight blk.1.exp_probs_b.bias "
     "blk.0.ffn_down.7.weight",
-    TensorKind.NORM: "output_norm.weight blk.0.attn_norm.weight blk.0.attn_q_norm.weight blk.0.ffn_norm.weight "
-    "blk.0.post_attention_norm.weight token_embd_norm.weight blk.0.ssm_norm.weight",
+    TensorKind.NORM: "output_norm.weight blk.0.attn_norm.weight blk.0.attn_q_norm.weight "
+    "blk.0.ffn_norm.weight blk.0.post_attention_norm.weight token_embd_norm.weight blk.0.ssm_norm.weight",
     TensorKind.OUTPUT: "output.weight output.bias cls.weight",
     TensorKind.RECURRENT: "blk.0.ssm_in.weight blk.0.time_mix_key.weight blk.0.shortconv.conv.weight",
     TensorKind.OTHER: "rope_freqs.weight v.patch_embd.weight blk.0.layer_output_scale.weight",
