@@ -86,6 +86,19 @@ def test_an_unknown_command_is_told_with_the_next_step(typed: str, hint: str) ->
     assert told == f"error: no such command: {typed}\nhint: {hint}\n[unknown-command]\n"
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("", "''"),
+        ("\x1b]0;title\x07x\n[forged]", "x [forged]"),
+        ("y" * 5000, "y" * 59 + "…"),
+        ("\udcff", "\ufffd"),
+    ],
+)
+def test_a_strange_command_stays_on_one_line(typed: str, shown: str) -> None:
+    assert called(typed)[2].splitlines()[0] == f"error: no such command: {shown}"
+
+
 def test_a_wrong_option_is_told_in_the_same_shape(command: Callable[[Callable[..., object]], None]) -> None:
     command(lambda _console: None)
     code, _, told = called("probe", "--prot", "1")

@@ -12,8 +12,10 @@ import click
 
 from bringup import __version__
 from bringup.errors import BringupError, WrongUse
+from bringup.faces.render.clean import clean
 from bringup.faces.render.console import OUTPUT_FAILED, Console, OutputClosed, Style, Styled, output_trouble
 from bringup.faces.render.errors import render_error
+from bringup.faces.render.format import truncate
 from bringup.machine import folders, terminal
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ class LazyGroup(click.Group):
 def _unknown_command(name: str) -> WrongUse:
     from difflib import get_close_matches
 
-    shown = name if len(name) <= 60 else f"{name[:60]}…"
+    shown = truncate(clean(name, keep_newlines=False), 60) or "''"
     near = get_close_matches(name.lower(), [entry.name for entry in COMMANDS], n=2, cutoff=0.6)
     if any(sign in name for sign in "/:.") or any(character.isdigit() for character in name):
         hint = f"To chat with a model: {PROGRAM} run {shown}"
