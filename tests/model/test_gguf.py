@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -226,7 +227,6 @@ def test_what_is_written_is_read(pairs: dict[str, tuple[ValueType, Any]], tensor
 def test_the_gguf_package_reads_the_same(
     tmp_path_factory: pytest.TempPathFactory, pairs: dict[str, tuple[ValueType, Any]], tensors: Any
 ) -> None:
-    gguf = pytest.importorskip("gguf", reason="the gguf package is not installed")
     # Types younger than the package, and Q8_1, whose size it has wrong (40; `block_q8_1` in ggml has 36).
     known = {int(kind) for kind in gguf.GGMLQuantizationType} - {TensorType.Q8_1}
     tensors = [spec for spec in tensors if spec.type in known]
