@@ -113,6 +113,7 @@ def test_no_secret_is_left_in_any_place_behind_any_encoding(what: str, encoding:
         "n_tokens = 512, BOS token = 1 '<s>', tokenizer.ggml.pre = smollm-bpe-v2, tokens/s: 12345678",
         "Started user@1000.service, getty@tty1.service and dev-disk.device",
         "Serial Number : N/A",
+        "Serial: 8250/16550 driver, 1 ports, IRQ sharing disabled",
         "drwxr-xr-x 2 root root 4096 /home/user/.cache /root/.ssh /dev/nvidia-uvm",
         "std::string ggml::f(a::b) 12:34:56 1:2:3",
         "00:00:00:00:00:00 ff:ff:ff:ff:ff:ff",

@@ -71,7 +71,7 @@ SECRET_OPTION: Final = re.compile(rf"--?{SECRET_NAME.pattern[4:]}(?![\w-]*file)[
 _VERSION_BEFORE: Final = re.compile(
     r"(?i)(?:version|release|\bver|\.so)[\s:=(.]{0,3}$|(?:cudnn|cuda|\blib\w{0,20})[-\s:=(]{0,3}$|(?<![a-z])v$"
 )
-_NO_SERIAL: Final = re.compile(r"(?i)n/?a|none|unknown|not|default|to|system|0+|number|no")
+_NO_SERIAL: Final = re.compile(r"(?i)n/?a|none|unknown|not|default|to|system|0+|number|no|8250.*")
 _NO_MAIL: Final = re.compile(
     r"secret-\d+@|.*\.(?:service|socket|target|slice|mount|timer|scope|device|path|swap)$"
 )
