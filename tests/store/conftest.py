@@ -16,7 +16,7 @@ FILE = "Some-Q4_K_M.gguf"
 SIZE_BYTES = 3 * 1024 * 1024 + 17
 
 QUICK = Timing(
-    connect_s=2.0, stall_s=0.4, stall_bytes=1024, pauses_s=(0.01, 0.02, 0.03), retry_after_limit_s=1.0
+    connect_s=2.0, stall_s=0.8, stall_bytes=1024, pauses_s=(0.01, 0.02, 0.03), retry_after_limit_s=1.0
 )
 
 

@@ -199,6 +199,7 @@ def flipped(data: bytes, at: int) -> bytes:
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12345\n"
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>" + b" " * 2000
+GZIP_BOMB = gzip.compress(bytes(10**7), compresslevel=1)
 RIGHT = "right"
 
 BEHAVIOURS: dict[str, tuple[Behave, str]] = {
@@ -364,7 +365,7 @@ def endless_json(handler: Handler) -> None:
     [
         (endless_json, "answer-too-large"),
         (lambda h: h.plain(200, b"x" * (9 * 1024 * 1024)), "answer-too-large"),
-        (lambda h: h.plain(200, gzip.compress(b"0" * 10**8), {"Content-Encoding": "gzip"}), "encoded-answer"),
+        (lambda h: h.plain(200, GZIP_BOMB, {"Content-Encoding": "gzip"}), "encoded-answer"),
         (lambda h: h.plain(200, PAGE, {"Content-Type": "text/html"}), "hub-answer-senseless"),
         (lambda h: h.plain(200, b"[" * 100_000), "hub-answer-senseless"),
         (lambda h: h.plain(200, b'{"siblings": 5}'), "hub-answer-senseless"),

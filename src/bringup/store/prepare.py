@@ -114,7 +114,8 @@ def _prepare_hub(
                 hint=f"To have the hub's: bringup pull {name.repo}:{file.name}",
                 reference="catalogue-differs",
             )
-        files.append(_hub_file(file, name, folder, published if name.filename == file.name else None))
+        known = published if name.filename == file.name else None
+        files.append(_hub_file(file, repository, folder, known))
     return PullPlan(
         name=f"{repository.repo}:{variant.label}",
         host=urlsplit(hub.endpoint()).hostname or "",
@@ -123,12 +124,15 @@ def _prepare_hub(
     )
 
 
-def _hub_file(file: hub.HubFile, name: HubName, folder: str, published: str | None) -> tuple[Wanted, Remote]:
-    address = hub.file_address(name.repo, name.revision, file.name)
+def _hub_file(
+    file: hub.HubFile, repository: hub.Repository, folder: str, published: str | None
+) -> tuple[Wanted, Remote]:
+    # The commit and not the branch: what was listed is what is fetched, also when the branch moves on.
+    address = hub.file_address(repository.repo, repository.commit, file.name)
     sha256 = file.sha256 or published
     wanted = Wanted(
         final_path=paths.join_foreign(folder, file.name),
-        name=f"{name.repo}/{file.name}",
+        name=f"{repository.repo}/{file.name}",
         address=without_query(address),
         # The hash names the content; without one the address and size have to.
         key=sha256 or _key(address, file.size_bytes),

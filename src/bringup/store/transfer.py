@@ -131,6 +131,10 @@ def _accept(landing: Landing, remote: Remote, response: httpx.Response) -> None:
         # Nothing behind what we have: the server's file is shorter than the published size, or another one.
         landing.restart()
         raise Interrupted("the server has nothing behind what is here; starting anew")
+    elif status == 206:
+        raise DownloadError(
+            f"{remote.host} sends a part where the whole file was asked for", reference="unexpected-answer"
+        )
     else:
         _refuse(landing, remote, response)
     refuse_encoding(response, remote.url)
@@ -192,6 +196,7 @@ def _refuse(landing: Landing, remote: Remote, response: httpx.Response) -> None:
         raise DownloadError(
             f"{remote.host} has no such file",
             context=(f"address: {landing.wanted.address[:300]}",),
+            hint="It may have been renamed or removed; its page shows what there is.",
             reference="no-such-file",
         )
     raise DownloadError(f"{remote.host} answered {status}", reference="unexpected-answer")

@@ -18,10 +18,13 @@ from bringup.machine import reach
 from bringup.units import MIB
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 ANSWER_LIMIT_BYTES: Final = 8 * MIB
 _REDIRECT_LIMIT: Final = 10
+_OWNER: Final = "That is for the owner of the server to mend; another source may have the file."
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
@@ -99,7 +102,7 @@ class Web:
         self._typed_sites = typed_sites
         self._token = token
         self._reached: set[str] = set()
-        self._clients: dict[bool, httpx.Client] = {}
+        self._clients: dict[tuple[str, bool], httpx.Client] = {}
 
     def __enter__(self) -> Web:
         return self
@@ -125,6 +128,7 @@ class Web:
                 url = _redirect_target(url, response.headers.get("Location"))
         raise DownloadError(
             f"{urlsplit(url).hostname} redirects more than {_REDIRECT_LIMIT} times",
+            hint=_OWNER,
             reference="too-many-redirects",
         )
 
@@ -157,7 +161,7 @@ class Web:
             sent["Authorization"] = f"Bearer {self._token.secret}"
         with (
             _broken_connection(host),
-            self._client(proxied=proxied).stream("GET", url, headers=sent) as response,
+            self._client(address.scheme, proxied=proxied).stream("GET", url, headers=sent) as response,
         ):
             if not proxied and site not in self._typed_sites:
                 _check_peer(response, host)
@@ -187,13 +191,32 @@ class Web:
         if refused is not None:
             raise HostUnreachable(host, refused.why)
 
-    def _client(self, *, proxied: bool) -> httpx.Client:
+    def _client(self, scheme: str, *, proxied: bool) -> httpx.Client:
         import httpx
 
-        if proxied not in self._clients:
+        key = (scheme, proxied)
+        if key not in self._clients:
             limits = httpx.Timeout(self._timing.stall_s, connect=max(self._timing.connect_s, 3.0))
-            self._clients[proxied] = httpx.Client(timeout=limits, trust_env=proxied, follow_redirects=False)
-        return self._clients[proxied]
+            self._clients[key] = httpx.Client(
+                timeout=limits, trust_env=proxied, verify=_trusted(scheme), follow_redirects=False
+            )
+        return self._clients[key]
+
+
+def _trusted(scheme: str) -> ssl.SSLContext:
+    """Certificates of SSL_CERT_FILE or certifi, and those that an administrator gave to the system.
+
+    Reading them takes a tenth of a second, so a client for plain http trusts none at all.
+    """
+    import ssl
+
+    import httpx
+
+    if scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
 
 
 def _user_agent() -> str:
@@ -212,24 +235,31 @@ def refuse_encoding(response: httpx.Response, url: str) -> None:
     if encoding not in ("", "identity"):
         raise DownloadError(
             f"{urlsplit(url).hostname} sends the file compressed ({encoding[:40]}), against what we asked",
+            hint=_OWNER,
             reference="encoded-answer",
         )
 
 
 def _redirect_target(url: str, location: str | None) -> str:
     if not location:
-        raise DownloadError(f"{urlsplit(url).hostname} redirects to nowhere", reference="bad-redirect")
+        raise DownloadError(
+            f"{urlsplit(url).hostname} redirects to nowhere", hint=_OWNER, reference="bad-redirect"
+        )
     try:
         target = urljoin(url, location)
         address = urlsplit(target)
         host, _ = address.hostname, address.port
     except ValueError as problem:
         raise DownloadError(
-            f"{urlsplit(url).hostname} redirects to something that is no address", reference="bad-redirect"
+            f"{urlsplit(url).hostname} redirects to something that is no address",
+            hint=_OWNER,
+            reference="bad-redirect",
         ) from problem
     if address.scheme not in ("http", "https") or not host or address.username is not None:
         raise DownloadError(
-            f"{urlsplit(url).hostname} redirects to something that is no address", reference="bad-redirect"
+            f"{urlsplit(url).hostname} redirects to something that is no address",
+            hint=_OWNER,
+            reference="bad-redirect",
         )
     if urlsplit(url).scheme == "https" and address.scheme == "http":
         raise DownloadError(
@@ -266,6 +296,16 @@ def _check_peer(response: httpx.Response, host: str) -> None:
         raise _inner_host(host)
 
 
+def _words(problem: Exception) -> str:
+    """A transport error in a person's words; the library's own where it is something rare."""
+    text = str(problem)
+    if "peer closed" in text or "disconnected" in text:
+        return "the connection broke off"
+    if "Protocol" in type(problem).__name__:
+        return f"what it answers is no proper HTTP ({text[:100]})"
+    return text[:200] or type(problem).__name__
+
+
 @contextmanager
 def _broken_connection(host: str) -> Iterator[None]:
     import httpx
@@ -284,6 +324,6 @@ def _broken_connection(host: str) -> Iterator[None]:
                 hint="Behind a company proxy, point SSL_CERT_FILE to its certificate bundle.",
                 reference="certificate-untrusted",
             ) from problem
-        raise Interrupted(str(problem)[:200] or type(problem).__name__) from problem
+        raise Interrupted(_words(problem)) from problem
     except httpx.InvalidURL as problem:
         raise DownloadError(f"not a web address: {str(problem)[:200]}", reference="bad-redirect") from problem
