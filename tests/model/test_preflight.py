@@ -6,7 +6,6 @@ import os
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.model import trials
@@ -15,7 +14,7 @@ from tests.model.writing import STRING, TensorSpec, build, llama_pairs, llama_te
 
 from bringup.errors import ModelFileError
 from bringup.model.gguf import read_header
-from bringup.model.preflight import check, check_model, require_sound
+from bringup.model.preflight import check, check_model
 from bringup.model.problem import Gravity, Problem
 from bringup.model.shards import assemble
 from bringup.model.source import BufferSource
@@ -55,22 +54,6 @@ def test_killers_are_refused_with_what_was_expected_and_found(name: str) -> None
     if isinstance(said, tuple):
         assert said[0].gravity is Gravity.REFUSED  # the gravest first
         assert all(one.message and one.expected and one.found and one.reference for one in said)
-
-
-def test_a_refusal_is_an_error_for_people_and_a_warning_is_none() -> None:
-    def require(**changes: Any) -> tuple[Problem, ...]:
-        source = BufferSource(tiny_llama(**changes).data, name="made.gguf")
-        return require_sound(assemble((read_header(source),)))
-
-    assert require() == ()
-    assert len(require(**trials.WARNED["rope base 0"])) == 1
-    with pytest.raises(ModelFileError) as told:
-        require(**trials.REFUSED["width 65"], **trials.REFUSED["rope width odd"])
-    problem = told.value
-    assert problem.message.startswith("made.gguf: ")
-    assert problem.context[0].startswith("expected: ")
-    assert any(line.startswith("also: ") for line in problem.context)
-    assert problem.hint
 
 
 def test_what_the_header_shows_without_the_metadata() -> None:

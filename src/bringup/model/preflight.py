@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from bringup.errors import GgufError, ModelFileError
+from bringup.errors import GgufError
 from bringup.model import families
 from bringup.model.architecture import Architecture, hyperparameters, read_architecture
 from bringup.model.gguf import GgufHeader, Tensor
@@ -72,35 +72,7 @@ _ROPE_SCALINGS: Final = ("none", "linear", "yarn", "longrope")
 _WHOLE_ROPE: Final = frozenset({"llama", "deci", "falcon", "llama-embed"})
 # Families whose attention layers may come with no KV heads although they have no recurrent ones.
 _MAY_LACK_HEADS: Final = frozenset({"deci", "openelm", "wavtokenizer-dec", "t5", "t5encoder", "dflash"})
-_TOLD_PROBLEMS: Final = 4
 _BLOCK: Final = re.compile(r"blk\.(\d{1,9})\.")
-
-
-def require_sound(model: Model) -> tuple[Problem, ...]:
-    """Let a model pass to an engine; what it should be warned of.
-
-    Raises:
-        ModelFileError: an engine would refuse the model or end with it; says all that is wrong.
-    """
-    problems = check_model(model)
-    refused = [problem for problem in problems if problem.gravity is Gravity.REFUSED]
-    if refused:
-        raise _refusal(model.name, refused)
-    return problems
-
-
-def _refusal(name: str, refused: list[Problem]) -> ModelFileError:
-    first = refused[0]
-    lines = [f"expected: {first.expected}", f"found: {first.found}"]
-    lines += [f"also: {problem.message}" for problem in refused[1:_TOLD_PROBLEMS]]
-    if len(refused) > _TOLD_PROBLEMS:
-        lines.append(f"and {len(refused) - _TOLD_PROBLEMS:,} more: `bringup show` lists them")
-    return ModelFileError(
-        f"{name}: {first.message}",
-        context=tuple(lines),
-        hint="No engine was started with it. Fetch the file again; if its checksum is right, take another one.",
-        reference=first.reference,
-    )
 
 
 def check_model(model: Model) -> tuple[Problem, ...]:
