@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.store.conftest import files_below
 from tests.stubs.hub import gguf_bytes
 
 from bringup.errors import WrongUse
+from bringup.machine import tree
 from bringup.machine.folders import Folders
 from bringup.store.duplicates import Sameness, find_duplicates
 from bringup.store.local import damaged_files, find_unfinished, list_models, survey
@@ -234,3 +237,22 @@ def test_unfinished_transfers_are_listed_also_without_a_record(folders: Folders)
     put(Path(folders.models) / "u/P-GGUF/.P-Q4_0.gguf.1-1-0123abcd.partial/data", b"12345")
     (one,) = find_unfinished(folders)
     assert (one.name, one.done_bytes, one.size_bytes, one.in_use_by_pid) == ("P-Q4_0.gguf", 5, None, None)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(folders: Folders, tmp_path: Path) -> None:
+    root = Path(tempfile.mkdtemp())  # not below pytest's own folder, which another user cannot enter
+    root.chmod(0o755)
+    hidden = put(root / "manifests/registry.ollama.ai/library/m/latest").parent
+    hidden.chmod(0o000)
+    other_user = 65534
+    was_root = os.geteuid() == 0
+    try:
+        if was_root:
+            os.seteuid(other_user)
+        troubles = tree.unreadable_below(str(root), depth=6)
+    finally:
+        if was_root:
+            os.seteuid(0)
+        hidden.chmod(0o755)
+        shutil.rmtree(root)
+    assert troubles == (f"{hidden}: Permission denied",)

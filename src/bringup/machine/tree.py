@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -55,6 +56,23 @@ def look_at(path: str) -> Entry | None:
         inode=status.st_ino,
         modified_s=status.st_mtime,
     )
+
+
+def unreadable_below(folder: str, *, depth: int) -> tuple[str, ...]:
+    """`PATH: why` for each folder below, to a depth, that cannot be listed or entered."""
+    found: list[str] = []
+    root_depth = folder.rstrip(os.sep).count(os.sep)
+
+    def note(problem: OSError) -> None:
+        if not isinstance(problem, FileNotFoundError):
+            found.append(f"{problem.filename}: {os.strerror(problem.errno or 0)}")
+
+    for place, folders, _ in os.walk(folder, onerror=note):
+        if place.count(os.sep) - root_depth >= depth:
+            folders.clear()
+        elif not os.access(place, os.X_OK):
+            found.append(f"{place}: {os.strerror(errno.EACCES)}")
+    return tuple(found)
 
 
 def total_bytes(folder: str) -> int:

@@ -70,11 +70,15 @@ class LocalModel:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder that was looked into: `why` is empty, "not there", or why it could not be read."""
+    """A folder that was looked into: `why` is empty, "not there", or why it could not be read.
+
+    `troubles` are folders below it that could not be read, with the reason: there may be more models.
+    """
 
     path: str
     origin: OriginKind
     why: str
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ def survey(folders: Folders | None = None) -> Survey:
         there = tree.list_entries(path)
         if isinstance(there, Known):
             models += _READERS[kind](path)
-            looked.append(Place(path, kind, ""))
+            looked.append(Place(path, kind, "", tree.unreadable_below(path, depth=_DEPTH_LIMIT)))
         elif isinstance(there, Absent):
             looked.append(Place(path, kind, "not there"))
         else:

@@ -89,6 +89,11 @@ def _looked(places: tuple[Place, ...], models: tuple[LocalModel, ...]) -> list[L
         )
         for place in unreadable
     ]
+    lines += [
+        (Styled("Could not look", Style.YELLOW), f" in {_shown(trouble)}")
+        for place in places
+        for trouble in place.troubles
+    ]
     rest = [place for place in empty if place not in unreadable]
     if rest:
         lines.append((Styled("Looked also in these folders, where no model is:", Style.DIM),))
@@ -138,7 +143,12 @@ def report_json(report: ModelsReport) -> dict[str, object]:
         "damaged": list(report.damaged),
         "unfinished": [unfinished_json(one) for one in report.survey.unfinished],
         "looked_in": [
-            {"path": place.path, "origin": place.origin.name.lower(), "why_not": place.why or None}
+            {
+                "path": place.path,
+                "origin": place.origin.name.lower(),
+                "why_not": place.why or None,
+                "troubles": list(place.troubles),
+            }
             for place in report.survey.places
         ],
     }
