@@ -81,6 +81,13 @@ SIGNS = (
         example="nvidia-modeset: ERROR: GPU:0: Idling display engine timed out: 0x0000c67d:0:0:1136",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"task \S{1,40}:\d+ blocked for more than \d+ seconds",
+        anchor="blocked for more than",
+        example="INFO: task cache_mgr_event:620917 blocked for more than 120 seconds.",
+        certainty=Certainty.LIKELY,
+        needs=("nvrm: xid",),
+    ),
 )
 
 EXPLAINS = ("gsp-firmware-failed", "no-visible-device", "cuda-kernel-crash", "running-on-cpu")

@@ -19,12 +19,25 @@ from bringup.reading import Known
 
 _SEARCHES = ("lspci",)
 
+_SWITCHES = ("bbswitch", "prime-select", "d3cold", "optirun")
+"""Anchors of a laptop's power management, which takes the card off the bus too."""
+
+_REFUSALS = (
+    "legacy drivers",
+    "open kernel modules",
+    "supported by open",
+    "is not supported by the",
+    "already bound",
+)
+"""Anchors of a card that is there and that the module did not take; it then says that it found none."""
+
+
 SIGNS = (
     Sign(
         r"NVRM: No NVIDIA (?:GPU|graphics adapter) found",
         anchor="nvrm: no nvidia",
         example="NVRM: No NVIDIA GPU found.",
-        unless=("bbswitch", "prime-select", "d3cold", "optirun"),
+        unless=(*_SWITCHES, *_REFUSALS),
     ),
     Sign(
         r"No NVIDIA GPU detected",

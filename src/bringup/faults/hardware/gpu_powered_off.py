@@ -17,7 +17,16 @@ from bringup.faults.kernel._driver import is_long_supported
 from bringup.reading import Known
 from bringup.stack.kernel_log import RefusalKind
 
-_SWITCHES = ("bbswitch", "bumblebee", "optirun", "nvidia-xrun", "pcie_port_pm", "d3cold", "prime-select")
+_SWITCHES = (
+    "bbswitch",
+    "bumblebee",
+    "optirun",
+    "nvidia-xrun",
+    "pcie_port_pm",
+    "d3cold",
+    "prime-select",
+    "suse-prime",
+)
 
 SIGNS = (
     Sign(
@@ -115,6 +124,13 @@ def check(scene: Scene) -> Evidence | None:
                 sources=(setting.path,),
                 strength=10,
             )
+    if scene.lines.has("fallen off the bus") and scene.lines.has_any("suse-prime", "bbswitch", "optirun"):
+        return Evidence(
+            saw="a card that does not answer, beside a laptop's power switch",
+            expected="a card that wakes when the driver asks",
+            certainty=Certainty.LIKELY,
+            decides="cat /sys/bus/pci/devices/*/power_state",
+        )
     log = scene.stack.kernel.log
     for refusal in log.value.refusals if isinstance(log, Known) and scene.lines.has_any(*_SWITCHES) else ():
         if refusal.kind is RefusalKind.UNKNOWN_TO_DRIVER and is_long_supported(refusal):

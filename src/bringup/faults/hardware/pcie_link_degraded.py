@@ -18,11 +18,6 @@ from bringup.stack.smi_text import find_in_section, parse_tables
 
 SIGNS = (
     Sign(
-        r"LnkSta:?.{0,60}Width x(?:1|2)\b(?!\d)(?! \(ok\))",
-        anchor="lnksta",
-        example="LnkSta: Speed 2.5GT/s (downgraded), Width x1 (downgraded)",
-    ),
-    Sign(
         r"limited by [\d.]+ GT/s PCIe x[12] link .{0,60}capable of .{0,40}x(?:8|16)\b",
         anchor="limited by",
         example="pci 0000:02:00.0: 7.876 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x1"
@@ -65,7 +60,20 @@ def check(scene: Scene) -> Evidence | None:
             most = min(most, device.slot_most.value.width_lanes)
         if 0 < lanes < most and (lanes <= 2 or isinstance(device.slot_most, Known)):
             return _evidence(lanes, most, device.address, device.link_now.source)
-    return _check_smi(scene)
+    return _check_lines(scene) or _check_smi(scene)
+
+
+def _check_lines(scene: Scene) -> Evidence | None:
+    """One or two lanes, marked as downgraded, in lines of lspci that name no device at all."""
+    if isinstance(scene.stack.hardware.pci_devices, Known) or scene.lines.has(" controller"):
+        return None
+    hit = scene.lines.search(r"LnkSta:?.{0,60}Width x([12]) \(downgraded\)", anchor="lnksta")
+    most = scene.lines.search(r"LnkCap:?.{0,80}\bx(\d+)\b", anchor="lnkcap")
+    if hit is None or most is None:
+        return None
+    return _evidence(
+        int(hit[1].group(1)), int(most[1].group(1)), "one card", f"{hit[0].source}, line {hit[0].number}"
+    )
 
 
 def _check_smi(scene: Scene) -> Evidence | None:

@@ -44,6 +44,25 @@ SIGNS = (
         example="pynvml.NVMLError_NoPermission: Insufficient Permissions",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)nvml(?: error)?: insufficient permissions",
+        anchor="insufficient permissions",
+        example="nvidia-container-cli: initialization error: nvml error: insufficient permissions: unknown.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)(?:nvml|cuda).{0,30}initializ.{0,30}insufficient permissions",
+        anchor="insufficient permissions",
+        example="nv pynvml could not be initialized Insufficient Permissions",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"^crw-rw----[.+]? .{0,60}/dev/nvidia(?:ctl|0)\b",
+        anchor="crw-rw----",
+        example="crw-rw---- 1 root video 195, 0 10-20 21:39 /dev/nvidia0",
+        certainty=Certainty.LIKELY,
+        needs=("cuda",),
+    ),
 )
 
 EXPLAINS = ("uvm-not-loaded", "no-visible-device", "running-on-cpu")

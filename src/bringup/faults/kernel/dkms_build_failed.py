@@ -96,6 +96,12 @@ SIGNS = (
         example="cc: error: unrecognized command-line option '-ftrivial-auto-var-init=zero'",
         needs=("nvidia",),
     ),
+    Sign(
+        r"/dkms/nvidia\S{0,80}/dkms\.conf does not exist",
+        anchor="dkms.conf does not exist",
+        example="File: /var/lib/dkms/nvidia/390.48/source/dkms.conf does not exist.",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (

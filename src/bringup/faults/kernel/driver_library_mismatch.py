@@ -35,8 +35,8 @@ SIGNS = (
         example="RM has detected an NVML/RM version mismatch.",
     ),
     Sign(
-        r"(?:nvml|NVML)\w*.{0,40}(?:init|Init).{0,30}(?:failure|error|err)\w{0,3}:? 18\b",
-        anchor="18",
+        r"(?i)nvml.{0,40}init failure: 18\b",
+        anchor="init failure: 18",
         example="nvml init failure: 18",
         certainty=Certainty.LIKELY,
     ),

@@ -18,7 +18,14 @@ from bringup.faults.kernel._driver import is_driver_expected, is_wsl
 from bringup.faults.kernel._missing import judge_dkms, missing_steps
 from bringup.reading import Known
 
-_NO_DRIVER = ("nvidia-smi: command not found", "command 'nvidia-smi' not found", "nvidia-smi: not found")
+_NO_DRIVER = (
+    "nvidia-smi: command not found",
+    "command 'nvidia-smi' not found",
+    "nvidia-smi: not found",
+    "3.4.0+",
+    "microsoft-standard",
+)
+"""Anchors of a machine without any driver, or of WSL, which needs no module."""
 
 SIGNS = (
     Sign(
@@ -34,8 +41,8 @@ SIGNS = (
         unless=_NO_DRIVER,
     ),
     Sign(
-        r"(?i)module not found: '?nvidia",
-        anchor="module not found: 'nvidia",
+        r"(?i)module not found: 'nvidia",
+        anchor="module not found: ",
         example="==> ERROR: module not found: 'nvidia'",
     ),
     Sign(
@@ -47,12 +54,6 @@ SIGNS = (
         r"^nvidia(?:-\w+)?[/,]\s?\d[\w.+-]+(?::| |,)\s?added\s*$",
         anchor="added",
         example="nvidia-open/570.124.06: added",
-    ),
-    Sign(
-        r"Could not load UVM kernel module",
-        anchor="could not load uvm kernel module",
-        example="nvidia-docker | 2017/01/16 16:55:02 Error: Could not load UVM kernel module",
-        certainty=Certainty.LIKELY,
     ),
     Sign(
         r"NVIDIA kernel module (?:missing|not found)",

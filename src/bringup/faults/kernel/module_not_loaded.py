@@ -18,8 +18,8 @@ from bringup.reading import Known, Unreadable
 
 SIGNS = (
     Sign(
-        r"^\s{0,8}blacklist\s+nvidia(?:[-_]current)?\s*$",
-        anchor="blacklist nvidia",
+        r"^\s{0,8}blacklist nvidia(?:[-_]current)?\s*$",
+        anchor="blacklist",
         example="blacklist nvidia",
         needs=("nvidia-smi has failed",),
     ),

@@ -1,10 +1,11 @@
-"""The open nouveau driver holds the card, so the NVIDIA module gets none.
+"""The open nouveau driver (or its successor nova) holds the card, so the NVIDIA module gets none.
 
 Symptom: lspci -k shows "Kernel driver in use: nouveau"; the NVIDIA module says that another driver owns
     the device.
 Reason: One device has one driver, and nouveau was loaded first. The NVIDIA driver needs nouveau kept away
     at boot, also in the initramfs.
 Sources: https://github.com/NixOS/nixpkgs/issues/16711
+    https://github.com/beclab/Olares/pull/3963
     https://download.nvidia.com/XFree86/Linux-x86_64/435.17/README/commonproblems.html
 Limits: the same NVRM text stands there when vfio-pci holds the card. Without an NVIDIA driver nouveau is
     only a symptom.
@@ -20,9 +21,15 @@ _OTHERS = ("vfio-pci", "pci-stub", "nvidia-smi: command not found", "command 'nv
 
 SIGNS = (
     Sign(
-        r"is already bound to nouveau",
-        anchor="is already bound to nouveau",
+        r"is already bound to (?:nouveau|[Nn]ova)",
+        anchor="is already bound to no",
         example="NVRM: GPU 0000:01:00.0 is already bound to nouveau.",
+    ),
+    Sign(
+        r"Kernel driver in use: [Nn]ova",
+        anchor="kernel driver in use: nova",
+        example="	Kernel driver in use: NovaCore",
+        needs=("nvidia",),
     ),
     Sign(
         r"Nouveau kernel driver is currently in use",
@@ -31,10 +38,11 @@ SIGNS = (
         " incompatible",
     ),
     Sign(
-        r"NVRM: nouveau, rivafb, nvidiafb or rivatv",
-        anchor="nvrm: nouveau, rivafb",
+        r"nouveau, rivafb,? ?(?:nvidiafb)?",
+        anchor="nouveau, rivafb",
         example="NVRM: nouveau, rivafb, nvidiafb or rivatv ",
-        unless=("vfio-pci", "pci-stub"),
+        unless=("vfio", "pci-stub"),
+        certainty=Certainty.LIKELY,
     ),
     Sign(
         r"NVIDIA probe routine was not called for \d+ device",
@@ -72,7 +80,7 @@ EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "r
 STEPS = (
     Step("See which driver holds the card.", ("lspci", "-nnk", "-d", "10de:"), Safety.LOOK),
     Step(
-        "Write the two lines 'blacklist nouveau' and 'options nouveau modeset=0' to "
+        "Write the lines 'blacklist nouveau', 'blacklist nova_core' and 'options nouveau modeset=0' to "
         "/etc/modprobe.d/blacklist-nouveau.conf.",
         touches="one file in /etc/modprobe.d",
         undo="delete that file and rebuild the initramfs",
@@ -99,11 +107,11 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """Nouveau holds a card on a machine where an NVIDIA driver is installed."""
-    address = holds_nvidia(scene, "nouveau")
+    address = holds_nvidia(scene, "nouveau") or holds_nvidia(scene, "NovaCore")
     if address is None or not is_driver_expected(scene):
         return None
     return Evidence(
-        saw=f"nouveau holds the card at {address}, and an NVIDIA driver is installed",
+        saw=f"nouveau or nova holds the card at {address}, and an NVIDIA driver is installed",
         expected="the driver nvidia",
         sources=("lspci -nnk",),
         strength=10,

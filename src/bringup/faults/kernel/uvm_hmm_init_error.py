@@ -5,6 +5,8 @@ Symptom: cuInit returns 3 (not initialized) with driver 570 or newer, while nvid
 Reason: The memory module sets up HMM when CUDA starts, and on some kernels and machines this setup fails.
     CUDA works once that feature is turned off.
 Sources: https://github.com/ollama/ollama/issues/11593
+    https://github.com/NVIDIA/open-gpu-kernel-modules/issues/797
+    https://github.com/NVIDIA/open-gpu-kernel-modules/issues/901
     https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/index.html
     https://github.com/wilicc/gpu-burn/issues/133
 Limits: the same number comes from a missing nvidia_uvm and from a process that forked after using CUDA.
@@ -18,10 +20,23 @@ _OTHERS = ("forked subprocess", "cannot re-initialize cuda", "version mismatch",
 
 SIGNS = (
     Sign(
-        r"(?:cuInit err|init failure|cuInit.{0,30}(?:returned|failed.{0,10}with"
-        r"|error))[:= ]{0,3}\(?3\b(?!\d)",
-        anchor="3",
+        r"init failure: 3\b(?!\d)",
+        anchor="init failure: 3",
         example="Unable to load cudart library libcuda.so.575.57.08: cuda driver library init failure: 3",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"cuInit err: 3\b(?!\d)",
+        anchor="cuinit err: 3",
+        example="cuInit err: 3",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"cuInit.{0,30}(?:returned|failed.{0,10}with|error):? ?\(?3\b(?!\d)",
+        anchor="cuinit",
+        example="cuInit(0) returned 3",
         certainty=Certainty.LIKELY,
         unless=_OTHERS,
     ),
@@ -33,17 +48,25 @@ SIGNS = (
         unless=_OTHERS,
     ),
     Sign(
-        r"failed call to cuInit: .{0,40}CUDA_ERROR_NOT_INITIALIZED",
-        anchor="cuda_error_not_initialized",
-        example="failed call to cuInit: CUDA_ERROR_NOT_INITIALIZED: initialization error",
-        certainty=Certainty.LIKELY,
-        unless=_OTHERS,
-    ),
-    Sign(
         r"CUDA driver initialization failed, you might not have a CUDA gpu",
         anchor="cuda driver initialization failed",
         example="RuntimeError: CUDA driver initialization failed, you might not have a CUDA gpu.",
         certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"CUDA_ERROR_NOT_INITIALIZED",
+        anchor="cuda_error_not_initialized",
+        example="cu->cuInit(0) failed -> CUDA_ERROR_NOT_INITIALIZED: initialization error",
+        certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"CUDA error: initialization error",
+        anchor="cuda error: initialization error",
+        example="ERROR: CUDA error: initialization error, line 299, file cuda_memtest.cpp",
+        certainty=Certainty.LIKELY,
+        needs=("open",),
         unless=_OTHERS,
     ),
 )

@@ -81,6 +81,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=SLEEP_WORDS,
     ),
+    Sign(
+        r"Could not load UVM kernel module",
+        anchor="could not load uvm kernel module",
+        example="Error: Could not load UVM kernel module. Is nvidia-modprobe installed?",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("no-visible-device", "running-on-cpu")
