@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.cases._make.elf_file import elf_file
 
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Absent, Known
@@ -15,35 +15,11 @@ from bringup.stack.build import EngineFiles, backend_name, parse_build_number, p
 from bringup.stack.elf import DynamicInfo, parse_dynamic
 
 
-def make_elf(needed: tuple[str, ...], run_path: str = "$ORIGIN") -> bytes:
-    """A smallest ELF-64 library: one PT_LOAD over all, one PT_DYNAMIC, a string table."""
-    names = b"\x00"
-    places = []
-    for text in (*needed, run_path):
-        places.append(len(names))
-        names += text.encode() + b"\x00"
-    header_size, segments = 64, 2
-    dynamic_at = header_size + 56 * segments
-    entries = [(1, place) for place in places[:-1]] + [(29, places[-1])]
-    strings_at = dynamic_at + 16 * (len(entries) + 2)
-    entries += [(5, 0x1000 + strings_at), (0, 0)]
-    dynamic = b"".join(struct.pack("<qQ", *entry) for entry in entries)
-    size = strings_at + len(names)
-    header = (
-        b"\x7fELF\x02\x01\x01"
-        + bytes(9)
-        + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
-    )
-    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x1000, 0x1000, size, size, 0x1000)
-    dyn = struct.pack("<IIQQQQQQ", 2, 6, dynamic_at, 0x1000 + dynamic_at, 0, len(dynamic), len(dynamic), 8)
-    return header + load + dyn + dynamic + names
-
-
 def make_build(root: Path, folder: str, files: dict[str, tuple[str, ...]]) -> None:
     target = root / folder.lstrip("/")
     target.mkdir(parents=True, exist_ok=True)
     for name, needed in files.items():
-        (target / name).write_bytes(make_elf(needed))
+        (target / name).write_bytes(elf_file(needed))
 
 
 def machine_of(tmp_path: Path, **environment: str) -> RecordedMachine:
@@ -147,14 +123,14 @@ def test_the_systems_own_programs_are_read_as_they_are() -> None:
 
 
 def test_the_written_library_is_read_back() -> None:
-    assert parse_dynamic(make_elf(("liba.so", "libb.so.1"), "$ORIGIN:/opt/x")) == DynamicInfo(
+    assert parse_dynamic(elf_file(("liba.so", "libb.so.1"), "$ORIGIN:/opt/x")) == DynamicInfo(
         ("liba.so", "libb.so.1"), ("$ORIGIN", "/opt/x")
     )
 
 
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))
 def test_damaged_files_are_refused_and_never_more(noise: bytes, place: int, value: int) -> None:
-    whole = bytearray(make_elf(("liba.so",)))
+    whole = bytearray(elf_file(("liba.so",)))
     whole[place % len(whole)] = value
     for data in (noise, bytes(whole), bytes(whole[: place % len(whole)])):
         try:

@@ -53,8 +53,8 @@ def test_a_log_of_2025_joins_the_card_of_cuda_init_with_its_free_memory() -> Non
         "load_tensors: offloaded 5/37 layers to GPU\n"
         "llama_context: n_ctx         = 32768\n"
         "llama_context: n_ctx_per_seq = 8192\n"
-        "llama_context: n_ctx_per_seq (8192) < n_ctx_train (40960) -- the full capacity of the model will not be"
-        " utilized\n"
+        "llama_context: n_ctx_per_seq (8192) < n_ctx_train (40960) -- the full capacity of the model will not"
+        " be utilized\n"
     )
     (device,) = log.devices
     assert (device.total_bytes, device.free_bytes) == (24117 * MIB, 21306 * MIB)

@@ -1,0 +1,1 @@
+int LLAMA_BUILD_NUMBER = 9049;
