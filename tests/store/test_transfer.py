@@ -18,13 +18,14 @@ from tests.store.behaviours import (
     after_a_break,
     answer,
     cut,
+    cut_with,
     endless,
     first_times,
     stall,
     whole_again,
 )
 from tests.store.conftest import FILE, QUICK, REPO, SIZE_BYTES, files_below
-from tests.stubs.hub import StubFile, StubHub, gguf_bytes
+from tests.stubs.hub import Handler, StubFile, StubHub, gguf_bytes
 
 from bringup.errors import BringupError
 from bringup.machine.folders import Folders
@@ -180,3 +181,35 @@ def test_a_host_that_takes_no_connection_is_given_up_within_the_limit(folders: F
         for one in held:
             one.close()
     assert threading.active_count() < 50
+
+
+@pytest.mark.parametrize(
+    ("validators", "continues"),
+    [
+        ({"ETag": ""}, False),
+        ({"ETag": 'W/"weak"'}, False),
+        ({"ETag": "", "Last_Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}, True),
+        ({}, True),
+    ],
+)
+def test_without_a_hash_only_what_is_surely_the_same_file_is_continued(
+    validators: dict[str, str], continues: bool, hub: StubHub, folders: Folders
+) -> None:
+    hub.behave = first_times(2, cut_with(**validators))  # the first answers the question for the size
+
+    def serve_dated(handler: Handler, stub: StubFile) -> bool:
+        condition = handler.asked.headers.get("if-range", "")
+        if condition.endswith("GMT"):
+            stub.etag = condition  # a server that knows files by their date
+        return False
+
+    odd = hub.behave
+    hub.behave = lambda handler, stub: odd(handler, stub) or serve_dated(handler, stub)
+    model = pull(
+        Url(f"{hub.url}/{REPO}/resolve/main/{FILE}"),
+        on_progress=lambda _: None,
+        folders=folders,
+        timing=QUICK,
+    )
+    assert Path(model.paths[0]).read_bytes() == DATA
+    assert ("range" in hub.file_requests()[-1].headers) is continues

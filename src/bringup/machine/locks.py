@@ -31,6 +31,11 @@ class Holder:
     pid: int
     host: str
 
+    @property
+    def is_on_this_host(self) -> bool:
+        """Whether it is a process of this machine."""
+        return self.host == socket.gethostname()
+
 
 class Lease:
     """A held lease. Leaving the block gives it back."""

@@ -247,7 +247,7 @@ def land(wanted: Wanted, fill: Callable[[Landing], None], reporter: Reporter) ->
         DownloadError, FileTrouble, ModelFileError: it could not be had; what came is kept unless wrong.
     """
     folder, base = paths.dirname(wanted.final_path), paths.basename(wanted.final_path)
-    with _wait_for_lease(paths.join(folder, f".{base}.lease"), reporter) as lease:
+    with _wait_for_lease(paths.join(folder, f".{base}.lease"), wanted, reporter) as lease:
         if is_here(wanted):
             clear_left_behind(wanted.final_path)
             reporter.set_done(wanted.size_bytes)
@@ -268,7 +268,7 @@ def land(wanted: Wanted, fill: Callable[[Landing], None], reporter: Reporter) ->
     return True
 
 
-def _wait_for_lease(path: str, reporter: Reporter) -> locks.Lease:
+def _wait_for_lease(path: str, wanted: Wanted, reporter: Reporter) -> locks.Lease:
     told: locks.Holder | None = None
     while True:
         lease = locks.try_lease(path)
@@ -276,10 +276,10 @@ def _wait_for_lease(path: str, reporter: Reporter) -> locks.Lease:
             return lease
         if lease != told and lease.pid:
             told = lease
-            reporter.tell(
-                TransferState.WAITING,
-                f"process {lease.pid} on {lease.host} is fetching this file; waiting for it",
-            )
+            where = "" if lease.is_on_this_host else f" on {lease.host}"
+            who = f"process {lease.pid}{where} is fetching this file"
+            reporter.tell(TransferState.WAITING, f"{who}; waiting for it")
+        reporter.set_done(min(reusable_bytes(wanted), wanted.size_bytes))
         clock.sleep_s(_POLL_S)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import httpx
 
 _PROGRESS_BYTES: Final = MIB
+_STRONG_ETAG: Final = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
+_HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
@@ -87,6 +89,8 @@ def _given_up(landing: Landing, remote: Remote, problem: Interrupted) -> Downloa
 
 def _try_once(landing: Landing, remote: Remote, web: Web, timing: Timing) -> None:
     headers = {}
+    if landing.done_bytes and landing.etag is None and landing.wanted.sha256 is None:
+        landing.restart()  # nothing would show that old and new bytes are of the same file
     if landing.done_bytes:
         headers["Range"] = f"bytes={landing.done_bytes}-"
         if landing.etag is not None:
@@ -138,7 +142,7 @@ def _accept(landing: Landing, remote: Remote, response: httpx.Response) -> None:
     else:
         _refuse(landing, remote, response)
     refuse_encoding(response, remote.url)
-    landing.etag = _strong(response.headers.get("ETag"))
+    landing.etag = _validator(response)
 
 
 def _accept_part(landing: Landing, response: httpx.Response) -> None:
@@ -147,7 +151,7 @@ def _accept_part(landing: Landing, response: httpx.Response) -> None:
     if match is None or int(match[1]) != landing.done_bytes or match[3] not in (str(size), "*"):
         landing.restart()
         raise Interrupted("the server sent another part than was asked for; starting anew")
-    etag = _strong(response.headers.get("ETag"))
+    etag = _validator(response)
     if landing.etag is not None and etag is not None and etag != landing.etag:
         landing.restart()
         raise Interrupted("the file changed at the server; starting anew")
@@ -164,7 +168,7 @@ def _accept_whole(landing: Landing, remote: Remote, response: httpx.Response) ->
             reference="size-differs",
         )
     if landing.done_bytes:
-        changed = landing.etag is not None and landing.etag != _strong(response.headers.get("ETag"))
+        changed = landing.etag is not None and landing.etag != _validator(response)
         why = "the file changed at the server" if changed else "the server does not continue a file"
         landing.restart()
         landing.reporter.tell(TransferState.RETRYING, f"{why}; starting anew")
@@ -202,8 +206,13 @@ def _refuse(landing: Landing, remote: Remote, response: httpx.Response) -> None:
     raise DownloadError(f"{remote.host} answered {status}", reference="unexpected-answer")
 
 
-def _strong(etag: str | None) -> str | None:
-    """An ETag that names exact bytes; weak and shapeless ones are worth nothing for a range."""
-    if etag is None or not re.fullmatch(r'"[\x21\x23-\x7e]{1,200}"', etag.strip()):
-        return None
-    return etag.strip()
+def _validator(response: httpx.Response) -> str | None:
+    """What If-Range can name the exact bytes by: a strong ETag, else the date of the last change.
+
+    Weak and shapeless ones are worth nothing for a range.
+    """
+    etag = response.headers.get("ETag", "").strip()
+    if _STRONG_ETAG.fullmatch(etag):
+        return str(etag)
+    date = response.headers.get("Last-Modified", "").strip()
+    return str(date) if not etag and _HTTP_DATE.fullmatch(date) else None
