@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 class Layer(IntEnum):
-    """Layers of the stack, bottom up; a lower one explains a higher one. Folders bear the same names."""
+    """Layers of the stack, bottom up; a lower one explains a higher one. Folders bear the same names.
+
+    A container wraps the user space of what runs in it, so it stands below that.
+    """
 
     HARDWARE = 1
     KERNEL = 2
-    USERSPACE = 3
-    TOOLKIT = 4
-    BUILD = 5
-    CONTAINER = 6
+    CONTAINER = 3
+    USERSPACE = 4
+    TOOLKIT = 5
+    BUILD = 6
     MODEL = 7
     MEMORY = 8
     CONTEXT = 9

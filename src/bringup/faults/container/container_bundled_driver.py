@@ -1,0 +1,55 @@
+"""The image brings driver libraries of its own.
+
+Symptom: the host and other images work, this one says "Driver/library version mismatch" or finds a wrong
+    libcuda.
+Reason: the toolkit mounts the host's driver libraries into the container. An image with driver packages
+    inside has a second set, which wins once ldconfig has run, and it fits the host's module only by chance.
+Sources: https://github.com/tensorflow/build/issues/59
+    https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/troubleshooting.html
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._scene import Scene
+
+EXPLAINS = ("libraries-mixed", "no-visible-device", "running-on-cpu")
+
+STEPS = (
+    Step("See that the host itself is fine.", ("nvidia-smi",), Safety.LOOK),
+    Step(
+        "See that another image is fine.",
+        ("docker", "run", "--rm", "--gpus", "all", "ubuntu", "nvidia-smi"),
+        Safety.LOOK,
+    ),
+    Step(
+        "Take the driver packages (libnvidia-*, nvidia-driver-*, nvidia-utils-*) out of the image's "
+        "Dockerfile and build "
+        "it again; the toolkit is enough for building, the driver comes from the host.",
+        safety=Safety.SAFE,
+        touches="the image",
+        undo="build the former Dockerfile",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A mismatch that a command inside a container with the GPU printed, and none on the host."""
+    inside = scene.lines.search(
+        r"\b(?:docker|podman) (?:run|exec)\b.{0,200}(?:nvidia-smi|ldconfig|bash -c|python)", anchor="docker"
+    ) or scene.lines.search(r"\bpodman (?:run|exec)\b", anchor="podman")
+    mismatch = scene.lines.search(
+        r"(?i)failed to initialize nvml: driver/library", anchor="failed to initialize nvml"
+    )
+    if inside is None or mismatch is None or scene.lines.has("nvidia-container-cli: initialization error"):
+        return None
+    if mismatch[0].number < inside[0].number:
+        return None
+    return Evidence(
+        saw=f"{inside[0].text.strip()[:120]} -> {mismatch[0].text.strip()[:80]}",
+        expected="the host's driver libraries, as the toolkit mounts them",
+        sources=(f"{mismatch[0].source}, line {mismatch[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="nvidia-smi on the host: if it works, the image is the cause",
+        strength=8,
+    )

@@ -1,0 +1,82 @@
+"""The container was started without the GPU.
+
+Symptom: the CUDA image's banner "The NVIDIA Driver was not detected", or no nvidia-smi and no /dev/nvidia0
+    inside, while the host works.
+Reason: a container sees a GPU only when it is asked for: --gpus all, --runtime=nvidia, a device reservation
+    in compose, or a CDI device.
+Sources: https://docs.docker.com/engine/containers/gpu/
+    https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+Limits: old NGC images print the banner on WSL2 although the GPU works.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+
+SIGNS = (
+    Sign(
+        r"(?i)the nvidia driver was not detected\.? +gpu functionality will not be available",
+        anchor="driver was not detected",
+        example="WARNING: The NVIDIA Driver was not detected.  GPU functionality will not be available.",
+        unless=("wsl", "microsoft"),
+    ),
+    Sign(
+        r"(?i)use (?:the nvidia container toolkit|'?nvidia-docker run'?|docker run --gpus|--gpus).{0,60}"
+        r"(?:to start this container|gpu support)",
+        anchor="use ",
+        example="   Use the NVIDIA Container Toolkit to start this container with GPU support; see",
+        certainty=Certainty.LIKELY,
+        unless=("wsl", "microsoft"),
+    ),
+    Sign(
+        r"(?i)nvidia-smi\"?: executable file not found in \$PATH",
+        anchor="nvidia-smi",
+        example='exec: "nvidia-smi": executable file not found in $PATH: unknown.',
+    ),
+)
+
+EXPLAINS = ("no-visible-device", "running-on-cpu", "library-missing", "driver-not-installed")
+
+STEPS = (
+    Step("See that the host itself is fine.", ("nvidia-smi",), Safety.LOOK),
+    Step(
+        "Start it with the GPU: docker run --gpus all, podman run --device nvidia.com/gpu=all; in compose a "
+        "device "
+        "reservation with driver nvidia and capabilities [gpu].",
+        safety=Safety.SAFE,
+        touches="how the container is started",
+        undo="start it as before",
+        verify=("docker", "run", "--rm", "--gpus", "all", "ubuntu", "nvidia-smi"),
+    ),
+    Step(
+        "If that is refused, NVIDIA's container toolkit is missing: see the fault container-runtime-missing.",
+        safety=Safety.LOOK,
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A docker run line without any word for the GPU, and inside a program that finds none."""
+    hit = scene.lines.search(
+        r"\b(?:docker|podman) (?:container )?run\b(?!.*(?:--gpus|nvidia))", anchor=" run"
+    )
+    if hit is None or scene.lines.has_any("--gpus", "runtime=nvidia", "nvidia.com/gpu", "could not select"):
+        return None
+    words = (
+        "libcuda.so.1: cannot open",
+        "nvidia-smi: command not found",
+        "no cuda-capable device",
+        "found no nvidia driver",
+    )
+    if not scene.lines.has_any(*words):
+        return None
+    line, _ = hit
+    return Evidence(
+        saw=line.text.strip()[:200],
+        expected="--gpus all on the line that starts the container",
+        sources=(f"{line.source}, line {line.number}",),
+        certainty=Certainty.LIKELY,
+        decides="nvidia-smi on the host; docker inspect of the container (HostConfig.DeviceRequests)",
+        strength=5,
+    )

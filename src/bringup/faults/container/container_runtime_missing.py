@@ -1,0 +1,83 @@
+"""The container engine does not know NVIDIA's runtime.
+
+Symptom: 'could not select device driver "" with capabilities: [[gpu]]', "unknown or invalid runtime name:
+    nvidia", or nvidia-container-cli cannot load libnvidia-ml.so.1 although the host is fine (snap).
+Reason: --gpus needs the NVIDIA container toolkit installed and registered with the engine that really runs. A
+    Docker from snap is confined and sees neither the toolkit nor the host's driver libraries.
+Sources: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html
+    https://github.com/canonical/docker-snap/issues/148
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"(?i)could not select device driver \"[^\"]{0,20}\" with capabilities",
+        anchor="could not select device driver",
+        example='docker: Error response from daemon: could not select device driver "" with capabilities: '
+        "[[gpu]].",
+    ),
+    Sign(
+        r"(?i)unknown (?:or invalid )?runtime(?: name)?(?: specified)?:? \"?nvidia",
+        anchor="runtime",
+        example="docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
+    ),
+    Sign(
+        r"(?i)nvidia-container-(?:cli|runtime|runtime-hook)\"?: (?:executable file not found|no such "
+        r"file|not found)",
+        anchor="nvidia-container-",
+        example='exec: "nvidia-container-runtime": executable file not found in $PATH',
+    ),
+    Sign(
+        r"(?i)exec: \"?nvidia-container-\S{1,30}: executable file not found",
+        anchor="executable file not found",
+        example='error during container init: exec: "nvidia-container-runtime-hook": executable file not '
+        "found in $PATH",
+    ),
+    Sign(
+        r"(?i)nvidia-container-cli: initialization error: load library failed: libnvidia-ml\.so",
+        anchor="load library failed: libnvidia-ml.so",
+        example="nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot "
+        "open shared"
+        " object file: no such file or directory: unknown.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)unresolvable CDI devices? (?:nvidia\.com|runtime\.nvidia\.com)\S{0,20}",
+        anchor="unresolvable cdi device",
+        example="Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("container-no-gpu-flag", "library-missing", "running-on-cpu", "no-visible-device")
+
+STEPS = (
+    Step("See that the host itself is fine.", ("nvidia-smi",), Safety.LOOK),
+    Step("See the runtimes that the engine knows.", ("docker", "info"), Safety.LOOK),
+    Step(
+        "Docker from snap: remove it and install docker-ce or docker.io; the confined one cannot see the "
+        "driver.",
+        ("snap", "list", "docker"),
+        Safety.LOOK,
+    ),
+    Step(
+        "Install the package nvidia-container-toolkit from NVIDIA's repository, then register it.",
+        ("nvidia-ctk", "runtime", "configure", "--runtime=docker"),
+        Safety.SAFE,
+        needs_root=True,
+        touches="/etc/docker/daemon.json",
+        undo="take the nvidia runtime out of that file",
+    ),
+    Step(
+        "Restart the engine so that it reads the file; running containers end.",
+        ("systemctl", "restart", "docker.service"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="all running containers",
+        undo="none needed: containers start again",
+        verify=("docker", "run", "--rm", "--gpus", "all", "ubuntu", "nvidia-smi"),
+    ),
+)

@@ -1,0 +1,88 @@
+"""The C++ compiler is newer than nvcc accepts.
+
+Symptom: "unsupported GNU version! gcc versions later than N are not supported", or errors inside the system's
+    C++ headers as soon as nvcc compiles.
+Reason: nvcc compiles the host half of each file with the system's compiler and knows those up to the version
+    of its own time. Distributions move faster than toolkits.
+Sources: https://docs.nvidia.com/cuda/cuda-installation-guide-linux/
+    https://github.com/ggml-org/llama.cpp/issues/9205
+Limits: errors on cospi, sinpi or rsqrt are headers against glibc (toolkit-glibc-conflict): another gcc does
+    not help.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_GLIBC = ("exception specification is incompatible",)
+
+SIGNS = (
+    Sign(
+        r"(?i)unsupported (?:GNU|clang|Microsoft Visual Studio|PGI|ICC) version",
+        anchor="unsupported",
+        example="#error -- unsupported GNU version! gcc versions later than 13 are not supported!",
+        unless=_GLIBC,
+    ),
+    Sign(
+        r"(?i)(?:gcc|clang) versions? later than \S{1,8} are not supported",
+        anchor="are not supported",
+        example="error: gcc versions later than 12 are not supported!",
+        unless=_GLIBC,
+    ),
+    Sign(
+        r"(?i)host compiler.{0,60}(?:not supported|unsupported|is not compatible|required version)",
+        anchor="host compiler",
+        example="The CUDA host compiler g++ 15 is not supported by nvcc",
+        unless=_GLIBC,
+    ),
+    Sign(
+        r"(?i)the current installed version of (?:g\+\+|gcc) .{0,40}(?:is greater than the maximum|is not)",
+        anchor="current installed version",
+        example="RuntimeError: The current installed version of g++ (14.2.0) is greater than the maximum "
+        "required",
+    ),
+    Sign(
+        r"/usr/include/(?:c\+\+|x86_64-linux-gnu/c\+\+|aarch64-linux-gnu/c\+\+)/\S{1,60}\(\d+\): error: "
+        r".{0,60}"
+        r"(?:identifier|parameter packs|undefined|not expanded|expected)",
+        anchor="/c++/",
+        example="/usr/include/c++/11/bits/std_function.h(435): error: parameter packs not expanded with "
+        "'...':",
+        certainty=Certainty.LIKELY,
+        unless=_GLIBC,
+    ),
+    Sign(
+        r"(?i)cc1plus.{0,30}no such file or directory",
+        anchor="cc1plus",
+        example="gcc: fatal error: cannot execute 'cc1plus': execvp: No such file or directory",
+        certainty=Certainty.LIKELY,
+        needs=("nvcc",),
+    ),
+)
+
+EXPLAINS = ("cpu-only-build", "running-on-cpu")
+
+STEPS = (
+    Step("See the system's compiler.", ("gcc", "--version"), Safety.LOOK),
+    Step("See the toolkit's version.", ("nvcc", "--version"), Safety.LOOK),
+    Step(
+        "Install an older g++ beside the system's, of a version that the message names (package g++-13 on "
+        "Debian and "
+        "Ubuntu, gcc13 on Fedora and Arch).",
+        safety=Safety.SAFE,
+        touches="one more compiler; the default stays",
+        undo="remove the package",
+    ),
+    Step(
+        "Tell the build: -DCMAKE_CUDA_HOST_COMPILER=/usr/bin/g++-13 (or CUDAHOSTCXX), in a new build folder.",
+        safety=Safety.SAFE,
+        touches="one build option",
+        undo="take the option out",
+    ),
+    Step(
+        "Or take a newer CUDA toolkit that accepts this compiler (if it still knows the card).",
+        safety=Safety.SAFE,
+        touches="a new folder below /usr/local",
+        undo="remove the toolkit's package",
+    ),
+)

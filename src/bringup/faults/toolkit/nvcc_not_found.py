@@ -1,0 +1,103 @@
+"""The build finds no CUDA compiler.
+
+Symptom: CMake says "Could not find nvcc", "Failed to find nvcc", "No CMAKE_CUDA_COMPILER could be found"; or
+    the shell does not know nvcc.
+Reason: the toolkit is not installed, or its bin folder is not on PATH (NVIDIA's packages put it in
+    /usr/local/cuda/bin and leave PATH alone). The driver and nvidia-smi do not bring nvcc.
+Sources: https://docs.nvidia.com/cuda/cuda-installation-guide-linux/
+    https://github.com/ggml-org/llama.cpp/blob/master/docs/build.md
+    https://github.com/echonoshy/cgft-llm/issues/9
+Limits: "CUDA Toolkit found" does not mean that nvcc was found: headers are enough for that line.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"(?i)(?:could not|failed to|cannot|unable to) find nvcc",
+        anchor="find nvcc",
+        example="-- Could not find nvcc, please set CUDAToolkit_ROOT.",
+    ),
+    Sign(
+        r"(?i)no CMAKE_CUDA_COMPILER could be found",
+        anchor="cmake_cuda_compiler could be found",
+        example="  No CMAKE_CUDA_COMPILER could be found.",
+    ),
+    Sign(
+        r"(?i)\bnvcc(?:'|: | )(?:command )?not found|command '?nvcc'? not found|nvcc: (?:no such file|not "
+        r"found)",
+        anchor="nvcc",
+        example="bash: nvcc: command not found",
+    ),
+    Sign(
+        r"(?i)CMAKE_CUDA_COMPILER(?:-NOTFOUND|:?\s.{0,40}is not a full path to an existing compiler)",
+        anchor="cmake_cuda_compiler",
+        example="CMAKE_CUDA_COMPILER-NOTFOUND",
+    ),
+    Sign(
+        r"(?i)is not a full path to an existing compiler tool",
+        anchor="existing compiler tool",
+        example="  is not a full path to an existing compiler tool.",
+        needs=("nvcc",),
+    ),
+    Sign(
+        r"(?i)could not find cuda ?toolkit|could NOT find CUDA(?:Toolkit)? \(missing|specify "
+        r"CUDA_TOOLKIT_ROOT_DIR",
+        anchor="cuda",
+        example='Could NOT find CUDAToolkit (missing: CUDAToolkit_NVCC_EXECUTABLE) (found version "11.5")',
+    ),
+    Sign(
+        r"(?i)(?:no such file or directory|filenotfounderror|errno 2|cannot execute|not "
+        r"found).{0,60}\bnvcc\b",
+        anchor="nvcc",
+        example="FileNotFoundError: [Errno 2] No such file or directory: '/usr/local/cuda/bin/nvcc'",
+    ),
+    Sign(
+        r"(?i)\bnvcc\b.{0,40}(?:no such file or directory|errno 127|error 127)",
+        anchor="nvcc",
+        example="/bin/sh: 1: /usr/local/cuda/bin/nvcc: No such file or directory",
+    ),
+    Sign(
+        r"(?i)CUDA_HOME environment variable is not set",
+        anchor="cuda_home",
+        example="OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install "
+        "root.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"^\s*CUDA not found\s*$",
+        anchor="cuda not found",
+        example="  CUDA not found",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("cpu-only-build", "running-on-cpu", "build-tool-missing")
+
+STEPS = (
+    Step("See whether a toolkit is there.", ("ls", "-d", "/usr/local/cuda/bin/nvcc"), Safety.LOOK),
+    Step(
+        "There: put its folder on PATH (export PATH=/usr/local/cuda/bin:$PATH) or give CMake "
+        "-DCMAKE_CUDA_COMPILER=/usr/local/cuda/bin/nvcc.",
+        safety=Safety.SAFE,
+        touches="this shell's PATH",
+        undo="open a new shell",
+        verify=("nvcc", "--version"),
+    ),
+    Step(
+        "Not there: install the CUDA toolkit (its compiler, not the driver) from your distribution or "
+        "NVIDIA.",
+        safety=Safety.SAFE,
+        touches="several GB below /usr/local or /usr/lib",
+        undo="remove the toolkit's package",
+        verify=("nvcc", "--version"),
+    ),
+    Step(
+        "Delete the build folder and configure again; otherwise the build goes on without CUDA.",
+        safety=Safety.SAFE,
+        touches="the build folder",
+        undo="none needed: it is made again by the build",
+    ),
+)

@@ -1,0 +1,52 @@
+"""The CUDA compiler is older than the graphics card.
+
+Symptom: the build stops with "Unsupported gpu architecture 'compute_120'" or another number that is newer
+    than nvcc.
+Reason: each nvcc knows the architectures that existed when it was made. Blackwell (12.0) needs CUDA 12.8 or
+    newer, Ada (8.9) 11.8, Ampere (8.6) 11.1; the CUDA version that nvidia-smi shows is the driver's and says
+    nothing on nvcc.
+Sources: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/
+    https://github.com/ggml-org/whisper.cpp/issues/3030
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Evidence, Safety, Step
+from bringup.faults._scene import Scene
+from bringup.faults.toolkit._architectures import OLDEST_OF_CUDA_13, folded, refused_architecture, shown
+
+EXPLAINS = ("cpu-only-build", "gpu-arch-not-built", "running-on-cpu")
+
+STEPS = (
+    Step("See what this nvcc can build for.", ("nvcc", "--list-gpu-arch"), Safety.LOOK),
+    Step("See which nvcc comes first and its version.", ("nvcc", "--version"), Safety.LOOK),
+    Step(
+        "Install a CUDA toolkit that knows the card (12.8 or newer for RTX 50) and put its bin folder first "
+        "on PATH, "
+        "or give it to CMake as -DCMAKE_CUDA_COMPILER.",
+        safety=Safety.SAFE,
+        touches="a new folder below /usr/local; the old toolkit stays",
+        undo="remove the new toolkit's package",
+        verify=("nvcc", "--list-gpu-arch"),
+    ),
+    Step(
+        "Delete the build folder and configure again: CMake keeps the old compiler in its cache.",
+        safety=Safety.SAFE,
+        touches="the build folder",
+        undo="none needed: it is made again by the build",
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A refused architecture that no toolkit has dropped can only be too new for this one."""
+    hit = refused_architecture(scene)
+    if hit is None or hit[1] < OLDEST_OF_CUDA_13:
+        return None
+    line, architecture = hit
+    return Evidence(
+        saw=folded(line.text),
+        expected=f"an nvcc that lists compute capability {shown(architecture)}",
+        sources=(f"{line.source}, line {line.number}",),
+        strength=5,
+    )

@@ -1,0 +1,80 @@
+"""Compiler, headers and libraries of different CUDA toolkits are mixed in one build.
+
+Symptom: CMake reports two CUDA versions, or the linker misses symbols that one version has and the other has
+    not.
+Reason: two toolkits are installed and PATH, CUDA_HOME, the link /usr/local/cuda and the include path do not
+    all point to the same one. Often Debian's or Ubuntu's own nvcc in /usr/bin stands beside NVIDIA's in
+    /usr/local.
+Sources: https://github.com/traveller59/spconv/issues/65
+    https://cmake.org/cmake/help/latest/module/FindCUDAToolkit.html
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"(?i)headers? say(?:s)? the version is",
+        anchor="the version is",
+        example="  headers say the version is 10.1.  This often occurs when you set both",
+    ),
+    Sign(
+        r"(?i)FindCUDA says CUDA version is",
+        anchor="findcuda says",
+        example="  FindCUDA says CUDA version is 11.5 (usually determined by nvcc), but the CUDA",
+    ),
+    Sign(
+        r"(?i)detected CUDA version .{0,20}mismatches the version that was used to compile",
+        anchor="mismatches the version",
+        example="The detected CUDA version (12.8) mismatches the version that was used to compile PyTorch "
+        "(11.8).",
+    ),
+    Sign(
+        r"(?i)CUDA (?:compiler|nvcc) "
+        r"(?:version|and).{0,60}(?:toolkit|headers?).{0,60}(?:mismatch|incompatible|differ)",
+        anchor="cuda",
+        example="CUDA compiler version 11.5 and toolkit headers 12.4 differ: mismatch",
+    ),
+    Sign(
+        r"(?i)CUDA compiler and CUDA toolkit headers are incompatible",
+        anchor="incompatible",
+        example='#error "CUDA compiler and CUDA toolkit headers are incompatible, please check your include '
+        'paths"',
+    ),
+    Sign(
+        r"(?i)found multiple (?:conflicting )?cuda (?:installations|toolkits)",
+        anchor="found multiple",
+        example="warning: found multiple CUDA installations",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"undefined reference to "
+        r"`(?:__cudaRegisterLinkedBinary|__fatbinwrap|cublas\w{1,40}@|\w{1,60}@libcu\w{1,20}\.so)",
+        anchor="undefined reference",
+        example="undefined reference to `cublasGemmEx@libcublas.so.12'",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("nvcc-too-old-for-gpu", "cuda-runtime-lib-missing", "cpu-only-build")
+
+STEPS = (
+    Step("See which nvcc comes first.", ("nvcc", "--version"), Safety.LOOK),
+    Step("See the toolkits in /usr/local.", ("ls", "-l", "/usr/local"), Safety.LOOK),
+    Step(
+        "Point everything to one toolkit: its bin folder first on PATH, CUDA_HOME and CUDAToolkit_ROOT at "
+        "its folder, "
+        "CPATH and LD_LIBRARY_PATH free of others; then configure in a new build folder.",
+        safety=Safety.SAFE,
+        touches="this shell's environment, the build folder",
+        undo="open a new shell",
+    ),
+    Step(
+        "Remove the toolkit that is not wanted by the package manager that brought it (often "
+        "nvidia-cuda-toolkit).",
+        safety=Safety.DISRUPTIVE,
+        touches="programs built with that toolkit",
+        undo="install the package again",
+    ),
+)

@@ -1,0 +1,69 @@
+"""The toolkit's stub of libcuda is loaded instead of the driver.
+
+Symptom: error 34 "CUDA driver is a stub library", or a loaded libcuda whose path contains /stubs/.
+Reason: the toolkit ships an empty libcuda in lib64/stubs so that programs can be linked on machines without a
+    card. It answers every call with an error; with that folder in LD_LIBRARY_PATH or the loader's list it
+    wins over the real one.
+Sources: https://github.com/numba/numba/issues/9732
+    https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+SIGNS = (
+    Sign(
+        r"(?i)cuda driver is a stub library",
+        anchor="stub library",
+        example="CUDA error: CUDA driver is a stub library",
+    ),
+    Sign(
+        r"(?i)CUDA_ERROR_STUB_LIBRARY|cudaErrorStubLibrary|NVML.{0,20}stub library",
+        anchor="stub",
+        example="CUDA_ERROR_STUB_LIBRARY",
+    ),
+    Sign(
+        r"(?i)you should always run with libnvidia-ml\.so that is installed with your nvidia display driver",
+        anchor="always run with libnvidia-ml.so",
+        example="You should always run with libnvidia-ml.so that is installed with your NVIDIA Display "
+        "Driver.",
+    ),
+    Sign(
+        r"(?:libcuda|libnvidia-ml)\.so(?:\.1)? ?(?:\([^)]{0,30}\) ?)?=> ?\S{1,120}/stubs/",
+        anchor="/stubs/",
+        example="\tlibcuda.so.1 => /usr/local/cuda/lib64/stubs/libcuda.so.1 (0x00007f3c)",
+    ),
+    Sign(
+        r"^\s*/\S{1,120}/stubs/libcuda\.so(?:\.1)?\s*$",
+        anchor="/stubs/libcuda.so",
+        example="                /usr/local/cuda-11.8/targets/x86_64-linux/lib/stubs/libcuda.so",
+    ),
+    Sign(
+        r"(?i)(?:cuInit|cudaGetDeviceCount|init).{0,40}\b(?:error|returned|failure:?|code) ?:?\(?34\b",
+        anchor="34",
+        example="nvcuda init failure: 34",
+    ),
+    Sign(
+        r"LD_LIBRARY_PATH=\S{0,200}/stubs(?::|/|\s|$)",
+        anchor="/stubs",
+        example="LD_LIBRARY_PATH=/usr/local/cuda/lib64/stubs:/usr/local/cuda/lib64",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = ("no-visible-device", "running-on-cpu", "driver-too-old-for-cuda", "library-missing")
+
+STEPS = (
+    Step("See which libcuda the loader picks.", ("ldconfig", "-p"), Safety.LOOK),
+    Step(
+        "Take the stubs folder out of LD_LIBRARY_PATH and out of /etc/ld.so.conf.d, then make the loader's "
+        "list anew.",
+        ("ldconfig",),
+        Safety.SAFE,
+        needs_root=True,
+        touches="the loader's cache",
+        undo="put the folder back and run ldconfig",
+        verify=("ldconfig", "-p"),
+    ),
+)

@@ -1,0 +1,122 @@
+"""No NVIDIA driver is installed.
+
+Symptom: nvidia-smi is an unknown command, the kernel offers only nouveau or nvidiafb for the card, no driver
+    package.
+Reason: the card is there and nothing on the system can drive it for computing; nouveau shows a picture and
+    runs no CUDA.
+Sources: https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/
+    https://wiki.debian.org/NvidiaGraphicsDrivers
+Limits: in a container a missing nvidia-smi says that the GPU was not passed in (container-no-gpu-flag).
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+
+_ELSEWHERE = ("docker run", "docker exec", "docker compose", "podman", "kubectl", "wsl", "microsoft")
+
+SIGNS = (
+    Sign(
+        r"(?i)(?:nvidia-smi'? ?: (?:command )?not found|command '?nvidia-smi'? not found|nvidia-smi: not "
+        r"found"
+        r"|unknown command:? '?nvidia-smi)",
+        anchor="nvidia-smi",
+        example="bash: nvidia-smi: command not found",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"(?i)command 'nvidia-smi' not found, but can be installed with",
+        anchor="but can be installed with",
+        example="Command 'nvidia-smi' not found, but can be installed with:",
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"(?i)no such file or directory: '?nvidia-smi",
+        anchor="nvidia-smi",
+        example="FileNotFoundError: [Errno 2] No such file or directory: 'nvidia-smi'",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"(?i)found no nvidia driver on your system",
+        anchor="found no nvidia driver",
+        example="RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA "
+        "GPU",
+        certainty=Certainty.LIKELY,
+        unless=(*_ELSEWHERE, "communicate with the nvidia driver"),
+    ),
+    Sign(
+        r"(?i)(?:no|not) nvidia (?:kernel )?driver (?:is |was )?(?:installed|found)",
+        anchor="nvidia",
+        example="WARNING: no NVIDIA driver installed",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"(?i)nvidia GPU detected.{0,40}(?:but )?no (?:nvidia )?drivers?|install the (?:nvidia )?(?:cuda "
+        r")?drivers",
+        anchor="driver",
+        example="WARNING: NVIDIA GPU detected but no drivers installed",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+)
+
+EXPLAINS = (
+    "library-missing",
+    "no-visible-device",
+    "running-on-cpu",
+)
+
+STEPS = (
+    Step("See the card and what drives it.", ("lspci", "-nnk", "-d", "10de:"), Safety.LOOK),
+    Step(
+        "Ubuntu and its kin: install the recommended driver.",
+        ("ubuntu-drivers", "install"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="driver packages, the boot image; works after a reboot",
+        undo="apt purge 'nvidia-*' and reboot",
+        verify=("nvidia-smi",),
+    ),
+    Step(
+        "Debian: add the components contrib, non-free and non-free-firmware, then install the driver.",
+        ("apt-get", "install", "nvidia-driver"),
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        touches="driver packages, the boot image; works after a reboot",
+        undo="apt purge nvidia-driver and reboot",
+        verify=("nvidia-smi",),
+    ),
+    Step(
+        "Fedora: the package akmod-nvidia of RPM Fusion; Arch: nvidia-open or nvidia-open-dkms (RTX 20 and "
+        "newer).",
+        safety=Safety.DISRUPTIVE,
+        touches="driver packages; works after a reboot",
+        undo="remove the package and reboot",
+        verify=("nvidia-smi",),
+    ),
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The only modules that lspci lists for the card are nouveau and nvidiafb."""
+    hit = scene.lines.search(
+        r"Kernel modules: (?:nvidiafb, nouveau|nouveau|nvidiafb)\s*$", anchor="kernel modules:"
+    )
+    if hit is None or scene.lines.has_any("/proc/driver/nvidia", "dkms", "nvrm:"):
+        return None
+    if scene.lines.has_any("kernel driver in use: nouveau", *_ELSEWHERE):
+        return None
+    line, _ = hit
+    offered = scene.lines.has("ubuntu-drivers") or scene.lines.has("driver   : nvidia-driver")
+    return Evidence(
+        saw=line.text.strip(),
+        expected="nvidia among the kernel modules for the card",
+        sources=(f"{line.source}, line {line.number}",),
+        certainty=Certainty.SURE if offered else Certainty.LIKELY,
+        decides="" if offered else "dpkg -l 'nvidia-driver-*' 'nvidia-dkms-*'; modinfo nvidia",
+        strength=5,
+    )

@@ -1,0 +1,104 @@
+"""Driver libraries of several versions lie on the disk and the wrong one is picked.
+
+Symptom: "Driver/library version mismatch" that survives a reboot, or "Function Not Found" from NVML.
+Reason: two installers put driver libraries on one system (a runfile and packages, two repositories, a profile
+    of Nix or conda), or an upgrade left old files behind. The loader takes the first it finds, not the one
+    that fits the module.
+Sources: https://github.com/NVIDIA/nvidia-docker/issues/584
+    https://github.com/NixOS/nixpkgs/issues/138943
+"""
+
+from __future__ import annotations
+
+import re
+
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import Known
+
+SIGNS = (
+    Sign(
+        r"(?i)failed to initialize nvml: (?:function not found|symbol not found)",
+        anchor="failed to initialize nvml",
+        example="Failed to initialize NVML: Function Not Found",
+    ),
+    Sign(
+        r"(?i)an alternate method of installing the nvidia driver was detected|"
+        r"appears to have been installed (?:previously )?using a different",
+        anchor="install",
+        example="The NVIDIA driver appears to have been installed previously using a different installer.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)file .{0,120}libnvidia-ml\.so\.\S{1,16}.{0,60}conflicts",
+        anchor="conflicts",
+        example="file /usr/lib64/libnvidia-ml.so.550.54.14 conflicts between attempted installs",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)/sbin/ldconfig\S{0,6}: .{0,80}lib(?:nvidia-ml|cuda)\.so\S{0,8} is not a symbolic link",
+        anchor="is not a symbolic link",
+        example="/sbin/ldconfig.real: /usr/lib/libnvidia-ml.so.1 is not a symbolic link",
+        certainty=Certainty.LIKELY,
+        unless=("/usr/lib/wsl",),
+    ),
+)
+
+EXPLAINS = (
+    "no-visible-device",
+    "running-on-cpu",
+    "cuda-compat-mismatch",
+)
+
+STEPS = (
+    Step("See which library the loader picks.", ("ldconfig", "-p"), Safety.LOOK),
+    Step("See the version of the loaded module.", ("cat", "/proc/driver/nvidia/version"), Safety.LOOK),
+    Step(
+        "If a runfile was used: let it take its files away, then install one version from packages again.",
+        ("nvidia-uninstall",),
+        Safety.RISKY,
+        needs_root=True,
+        touches="all files that the runfile put there; no driver until the next step",
+        undo="run the same runfile again",
+        verify=("nvidia-smi",),
+    ),
+    Step(
+        "Remove the stray copy (a profile's driver package, an old file that no package owns), then make "
+        "the loader's "
+        "list anew.",
+        ("ldconfig",),
+        Safety.SAFE,
+        needs_root=True,
+        touches="the loader's cache",
+        undo="none needed: it only lists what is there",
+        verify=("nvidia-smi",),
+    ),
+    Step(
+        "Keep one source from now on: packages of the distribution, or NVIDIA's repository, never both and "
+        "no runfile.",
+        safety=Safety.SAFE,
+        touches="package sources",
+        undo="none needed",
+    ),
+)
+
+_PROFILES = re.compile(
+    r"/(?:nix/var/nix/profiles|nix/store|home/|opt/conda|miniconda|anaconda|\.nix-profile)"
+)
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Several versions on the disk, or the tool that speaks comes from a profile of its own."""
+    versions = scene.stack.userspace.driver_library_versions
+    if isinstance(versions, Known):
+        names = sorted({str(library.version) for library in versions.value if library.path})
+        if len(names) > 1:
+            saw = "libraries of " + ", ".join(names)
+            return Evidence(saw, "one version", (versions.source,), strength=12)
+    if not scene.lines.has("version mismatch"):
+        return None
+    for line in scene.lines.with_anchor("nvidia-smi"):
+        if _PROFILES.search(line.text) and "nvidia-x11" in line.text:
+            where = (f"{line.source}, line {line.number}",)
+            return Evidence(line.text.strip()[:200], "nvidia-smi of the system's driver", where, strength=12)
+    return None

@@ -1,0 +1,103 @@
+"""A library of the NVIDIA driver cannot be opened.
+
+Symptom: "libcuda.so.1: cannot open shared object file", "NVML Shared Library Not Found", "couldn't find
+    libnvidia-ml.so".
+Reason: the driver's user-space libraries are not installed, not where the loader looks, or were not passed
+    into the container. They come with the driver of the host, never with the CUDA toolkit.
+Sources: https://docs.nvidia.com/deploy/nvml-api/
+    https://github.com/ggml-org/llama.cpp/issues/7822
+Limits: libcudart, libcublas and the like belong to the toolkit: cuda-runtime-lib-missing.
+"""
+
+from __future__ import annotations
+
+from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_NAMES = (
+    r"(?:libcuda\.so|libnvidia-ml\.so|libnvidia-ptxjitcompiler\.so|libnvcuvid\.so|libnvidia-\w{1,30}\.so)"
+)
+_CONTAINER_HOOK = ("nvidia-container-cli: initialization error",)
+
+SIGNS = (
+    Sign(
+        rf"{_NAMES}[\d.]{{0,14}}(?:: |' ?:? ?|\"? ?=> ?)(?:cannot open shared object file|not found)",
+        anchor=".so",
+        example="/server: error while loading shared libraries: libcuda.so.1: cannot open shared object "
+        "file: No such file"
+        " or directory",
+        unless=_CONTAINER_HOOK,
+    ),
+    Sign(
+        r"(?i)nvml shared library not found",
+        anchor="shared library not found",
+        example="pynvml.NVMLError_LibraryNotFound: NVML Shared Library Not Found",
+    ),
+    Sign(
+        r"(?i)NVMLError_LibraryNotFound|NVML_ERROR_LIBRARY_NOT_FOUND|ERROR_LIBRARY_NOT_FOUND",
+        anchor="not",
+        example="NVML_ERROR_LIBRARY_NOT_FOUND",
+    ),
+    Sign(
+        r"(?i)couldn't find libnvidia-ml\.so",
+        anchor="libnvidia-ml.so",
+        example="NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.",
+    ),
+    Sign(
+        r"(?i)(?:could not load dynamic library|dlopen(?:ing)?(?: failed)?|unable to load|failed to "
+        r"load|could not open|"
+        rf"cannot find|could not find).{{0,40}}{_NAMES}",
+        anchor=".so",
+        example="Could not load dynamic library 'libcuda.so.1'; dlerror: libcuda.so.1: cannot open shared "
+        "object file",
+        certainty=Certainty.LIKELY,
+        unless=("elfclass32", "undefined symbol", *_CONTAINER_HOOK),
+    ),
+    Sign(
+        r"(?i)cuda driver library (?:cannot|could not) be "
+        r"found|CUDA_ERROR_SHARED_OBJECT_INIT_FAILED|libcuda.{0,20}not found",
+        anchor="cuda",
+        example="numba.cuda.cudadrv.error.CudaSupportError: CUDA driver library cannot be found.",
+    ),
+    Sign(
+        r"(?i)cannot find -lcuda\b|ld: library not found for -lcuda\b",
+        anchor="-lcuda",
+        example="/usr/bin/ld: cannot find -lcuda: No such file or directory",
+        certainty=Certainty.LIKELY,
+    ),
+)
+
+EXPLAINS = (
+    "no-visible-device",
+    "running-on-cpu",
+    "backend-not-loaded",
+)
+
+STEPS = (
+    Step("See what the loader knows of the driver.", ("ldconfig", "-p"), Safety.LOOK),
+    Step("See whether the kernel side is there.", ("cat", "/proc/driver/nvidia/version"), Safety.LOOK),
+    Step(
+        "Files are there and not in the loader's list: make the list anew.",
+        ("ldconfig",),
+        Safety.SAFE,
+        needs_root=True,
+        touches="the loader's cache",
+        undo="none needed: it only lists what is there",
+        verify=("ldconfig", "-p"),
+    ),
+    Step(
+        "In a container: start it with --gpus all and the NVIDIA container toolkit; install no driver in "
+        "the image.",
+        safety=Safety.SAFE,
+        touches="how the container is started",
+        undo="start it as before",
+    ),
+    Step(
+        "On the host: install the driver's library package of the very version of the module that is loaded "
+        "(libnvidia-compute-NNN on Ubuntu, libcuda1 and libnvidia-ml1 on Debian).",
+        safety=Safety.SAFE,
+        needs_root=True,
+        touches="driver packages",
+        undo="remove the package",
+        verify=("nvidia-smi",),
+    ),
+)
