@@ -114,7 +114,7 @@ def recognise_log(lines: Lines) -> Reading[KernelLog]:
 
 _REFUSAL: Final = re.compile(
     r"(?:The )?NVIDIA (?:GPU )?(?P<name>[^()]{0,80}?)\s?(?:\(PCI ID: 10de:(?P<id>[0-9a-f]{4})\) )?"
-    r"(?:GPU )?installed in this system (?P<said>.{0,260})"
+    r"(?:GPU )?installed in this system (?=(?P<said>.{0,260}))"
 )
 _KINDS: Final = (
     (RefusalKind.NEEDS_OPEN, "requires use of the NVIDIA open"),

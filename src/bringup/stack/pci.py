@@ -171,8 +171,8 @@ def parse_lspci(lines: Lines) -> list[PciDevice]:
 
 def _from_section(section: _Section) -> PciDevice:
     ids = re.search(r"\[([0-9a-f]{4}):([0-9a-f]{4})\]", section.name)
-    vendor = int(ids.group(1), 16) if ids else (NVIDIA_VENDOR if "nvidia" in section.name.lower() else 0)
     ids = ids or re.match(r"([0-9a-f]{4}):([0-9a-f]{4})\b", section.name)
+    vendor = int(ids.group(1), 16) if ids else (NVIDIA_VENDOR if "nvidia" in section.name.lower() else 0)
     unnamed = re.search(r"NVIDIA Corporation Device ([0-9a-f]{4})", section.name)
     device = int(ids.group(2), 16) if ids else int(unnamed.group(1), 16) if unnamed else None
     details = Lines(tuple(section.details))

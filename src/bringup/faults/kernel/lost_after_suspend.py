@@ -40,7 +40,7 @@ SIGNS = (
     ),
 )
 
-EXPLAINS = ("uvm-not-loaded", "cuda-kernel-crash", "no-visible-device", "running-on-cpu")
+EXPLAINS = ("uvm-not-loaded", "library-missing", "cuda-kernel-crash", "no-visible-device", "running-on-cpu")
 
 STEPS = (
     Step(

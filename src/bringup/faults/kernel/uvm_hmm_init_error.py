@@ -71,7 +71,7 @@ SIGNS = (
     ),
 )
 
-EXPLAINS = ("uvm-not-loaded", "no-visible-device", "running-on-cpu")
+EXPLAINS = ("uvm-not-loaded", "library-missing", "no-visible-device", "running-on-cpu")
 
 STEPS = (
     Step("See that the memory module is loaded.", ("lsmod",), Safety.LOOK),

@@ -89,7 +89,7 @@ SIGNS = (
     ),
 )
 
-EXPLAINS = ("no-visible-device", "running-on-cpu")
+EXPLAINS = ("library-missing", "no-visible-device", "running-on-cpu")
 
 STEPS = (
     Step("See whether it is loaded.", ("lsmod",), Safety.LOOK),
