@@ -122,13 +122,15 @@ def _tell(event: Event) -> None:
 
 
 def _first_line() -> bytes:
-    line = b""
-    while not line.endswith(b"\n"):
-        data = hands.read_descriptor(_STDIN)
-        if not data:
+    """The job; nothing where the parent is gone, or has already asked to stop what was never started."""
+    data = b""
+    while b"\n" not in data:
+        more = hands.read_descriptor(_STDIN)
+        if not more:
             return b""
-        line += data
-    return line
+        data += more
+    line, _, further = data.partition(b"\n")
+    return b"" if further else line
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bringup.engine.job import Event, KeeperJob, read_event
 from bringup.machine import child as hands
-from bringup.machine.process import PIPE, end_child, identity_of, python_argv, spawn
+from bringup.machine.process import DEVNULL, PIPE, end_child, identity_of, python_argv, spawn
 
 if TYPE_CHECKING:
     from bringup.machine.process import ProcessIdentity
@@ -22,7 +22,12 @@ class KeeperLink:
     def __init__(self, job: KeeperJob) -> None:
         """Start a keeper and hand it the job; a crash of it shows on our own stderr."""
         self._process = spawn(
-            python_argv(_KEEPER), environment=job.environment, stdin=PIPE, stdout=PIPE, new_session=True
+            python_argv(_KEEPER),
+            environment=job.environment,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            new_session=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin = self._process.stdin
