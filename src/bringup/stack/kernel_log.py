@@ -174,5 +174,5 @@ def parse_xids(text: str) -> tuple[Xid, ...]:
 
 
 def _find_release(said: str) -> re.Match[str] | None:
-    legacy = re.search(r"The ([\d.]+) NVIDIA", said)
-    return legacy or re.match(r"is not supported by the (?:NVIDIA )?([\d.]+)", said)
+    refused = re.match(r"is not supported by the (?:NVIDIA )?([\d.]+)", said)
+    return refused or re.search(r"The ([\d.]+) NVIDIA", said)
