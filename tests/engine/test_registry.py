@@ -102,7 +102,8 @@ def test_damaged_and_foreign_files_are_passed_over(folders: Folders, stranger: P
     folder = Path(folders.engines)
     for name, content in {
         "1.json": b"", "2.json": b"{", "3.json": b"[]", "4.json": b'{"schema": 99}',
-        "5.json": b'{"schema": 1}',         "x.json": b"{}", "9.txt": b"{}", "6.json": b"\xff", "../7.json": b"{}",
+        "5.json": b'{"schema": 1}', "x.json": b"{}", "9.txt": b"{}", "6.json": b"\xff",
+        "../7.json": b"{}",
     }.items():  # fmt: skip
         (folder / name).write_bytes(content)
     assert [r.port for r in list_running(folders)] == [8080]

@@ -15,7 +15,7 @@ import sys
 from typing import Any, Final
 
 from bringup.errors import FileTrouble
-from bringup.machine import files
+from bringup.machine import files, process
 
 _ENUMS: Final[dict[str, str]] = {
     "cache_type_k": "ggml_type.GGML_TYPE_{}",
@@ -25,6 +25,7 @@ _ENUMS: Final[dict[str, str]] = {
     "reasoning_format": "common_reasoning_format.COMMON_REASONING_FORMAT_{}",
 }
 _FLASH: Final = {"on": "LLAMA_FLASH_ATTN_TYPE_ENABLED", "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED"}
+_LAST_WORDS_S: Final = 5.0
 _SETS: Final = frozenset({"model_alias"})
 
 
@@ -77,6 +78,8 @@ def main() -> int:
         server = library.Server(wanted)
     except (RuntimeError, ValueError, FileTrouble) as problem:
         print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
+        # llama.cpp's log is written by a thread; an exit now would lose the very lines that say why.
+        process.wait_for_own_threads(_LAST_WORDS_S)
         return 1
     while server.listening_address:
         signal.pause()

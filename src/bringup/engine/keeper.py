@@ -29,6 +29,8 @@ _STDIN: Final = 0
 _STDOUT: Final = 1
 _LOOK_S: Final = 0.25
 _DRAIN_S: Final = 0.5
+_DRAIN_READS: Final = 64
+_AGAIN_S: Final = 2.0
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -45,6 +47,7 @@ class Keeper:
         self._reasons = {_STDIN, *(() if self._parent is None else (self._parent,))}
         self._output_ended = False
         self._kill_at_s: float | None = None
+        self._again_at_s: float | None = None
         self._was_killed = False
 
     def run(self) -> Ended:
@@ -72,7 +75,16 @@ class Keeper:
             if not said:
                 self._reasons.discard(descriptor)
             self._stop(_seconds(said))
-        if self._kill_at_s is not None and monotonic_s() >= self._kill_at_s and not self._was_killed:
+        self._insist()
+
+    def _insist(self) -> None:
+        """While it has been asked to end: ask once more, then kill."""
+        now_s = monotonic_s()
+        if self._again_at_s is not None and now_s >= self._again_at_s:
+            # llama-server in the middle of a long prompt ends at its second signal, at once.
+            self._again_at_s = None
+            self._child.send(signal.SIGTERM)
+        if self._kill_at_s is not None and now_s >= self._kill_at_s and not self._was_killed:
             self._was_killed = True
             self._child.kill_group()
 
@@ -82,18 +94,25 @@ class Keeper:
     def _stop(self, timeout_s: float | None = None) -> None:
         if self._kill_at_s is None:
             self._kill_at_s = monotonic_s() + (self._job.stop_timeout_s if timeout_s is None else timeout_s)
+            self._again_at_s = monotonic_s() + _AGAIN_S
             self._child.send(signal.SIGTERM)
             # A stopped process (SIGSTOP) takes a signal only once it goes on.
             self._child.send(signal.SIGCONT)
 
-    def _copy(self) -> None:
+    def _copy(self) -> bool:
+        """Copy what waits in the output to the log; whether anything did."""
         data = self._child.read_output()
         if data is None:
             self._output_ended = True
         elif data:
             self._log.write(data)
+        return bool(data)
 
     def _drain(self) -> None:
+        """Copy the last words: all that is there, however slow the machine; then wait a moment for more."""
+        for _ in range(_DRAIN_READS):
+            if not self._copy():
+                break
         until_s = monotonic_s() + _DRAIN_S
         while not self._output_ended and (left_s := until_s - monotonic_s()) > 0:
             if hands.wait_readable((self._child.output,), left_s):

@@ -9,6 +9,8 @@ import signal
 import site
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -115,6 +117,30 @@ def _in_user_site() -> bool:
 def parent_pid() -> int:
     """Process number of who started us (or of who took us over)."""
     return os.getppid()
+
+
+def wait_for_own_threads(timeout_s: float) -> bool:
+    """Wait until all other threads of this process sleep, such as a log's writer; whether they do.
+
+    A thread that was woken and got no processor yet counts as running, so a busy machine makes no difference.
+    """
+    until_s = time.monotonic() + timeout_s
+    quiet_looks = 0
+    while quiet_looks < 2:
+        quiet_looks = quiet_looks + 1 if _others_sleep() else 0
+        if time.monotonic() > until_s:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _others_sleep() -> bool:
+    us = threading.get_native_id()
+    for name in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError, IndexError), open(f"/proc/self/task/{name}/stat", "rb") as handle:
+            if int(name) != us and handle.read().rsplit(b")", 1)[1].split()[0] in (b"R", b"D"):
+                return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
