@@ -88,6 +88,6 @@ def refused_option(lines: Lines) -> Refusal | None:
     for anchor in ("argument", "option", "flag", "error while handling"):
         for line in lines.with_anchor(anchor):
             match = _UNKNOWN.search(line.text) or _BY_VALUE.search(line.text)
-            if match is not None:
+            if match is not None and not line.text.rstrip().endswith(("stoi", "stof", "stol")):
                 return Refusal(line, match[1], match.re is _BY_VALUE)
     return None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.build._options import refused_option
+from bringup.faults.model._magic import Found, found_magic
 
 SIGNS = (
     Sign(
@@ -73,7 +74,7 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """A refused option that no build has dropped, or exactly one tensor that this build does not expect."""
+    """A refused option that no build dropped, a good magic refused, or one tensor too many."""
     refused = refused_option(scene.lines)
     if refused is not None and not refused.changed:
         return Evidence(
@@ -82,6 +83,14 @@ def check(scene: Scene) -> Evidence | None:
             sources=(f"{refused.line.source}, line {refused.line.number}",),
             certainty=Certainty.LIKELY,
             decides="llama-server --version",
+        )
+    magic = found_magic(scene.lines)
+    if magic is not None and magic.found is Found.GGUF:
+        return Evidence(
+            saw=f"{magic.line.text.strip()[:160]}: {magic.found.value}",
+            expected="an engine that reads GGUF (since August 2023)",
+            sources=(f"{magic.line.source}, line {magic.line.number}",),
+            strength=8,
         )
     hit = scene.lines.search(
         r"wrong number of tensors; expected (\d+), got (\d+)", anchor="wrong number of tensors"

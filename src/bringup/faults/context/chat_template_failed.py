@@ -22,6 +22,11 @@ SIGNS = (
         " block tag at row 19, column 49:",
     ),
     Sign(
+        r"common_chat_templates_init: error",
+        anchor="common_chat_templates_init: error",
+        example="common_chat_templates_init: error: Unknown argument ensure_ascii for function tojson",
+    ),
+    Sign(
         r"chat template parsing error",
         anchor="chat template parsing error",
         example="srv init: chat template parsing error: Expected value expression at row 3, column 7",

@@ -46,6 +46,18 @@ SIGNS = (
         ),
     ),
     Sign(
+        r"failed to read magic",
+        anchor="failed to read magic",
+        example="gguf_init_from_file_impl: failed to read magic",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"failed to seek to|seek error: ",
+        anchor="seek",
+        example="llama_model_load: error loading model: seek error: Invalid argument",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"mmap length is greater than file size|cannot mmap an empty file",
         anchor="mmap",
         example="ValueError: mmap length is greater than file size",

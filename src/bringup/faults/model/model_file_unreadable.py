@@ -54,6 +54,12 @@ SIGNS = (
         example="Error: open /usr/share/ollama/.ollama/models/blobs/sha256-1a2b: permission denied",
     ),
     Sign(
+        r"failed to load lora adapter|llama_adapter_lora_init\w*: failed",
+        anchor="lora",
+        example="common_init_from_params: failed to load lora adapter 'style.gguf'",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"read error: Is a directory",
         anchor="is a directory",
         example="llama_model_load: error loading model: read error: Is a directory",

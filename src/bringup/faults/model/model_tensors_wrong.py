@@ -58,6 +58,17 @@ SIGNS = (
         example="error loading model: missing tok_embeddings.weight",
     ),
     Sign(
+        r"tensor '.*' has (?:offset \d+, expected|invalid number of dim|negative|invalid dimension)",
+        anchor="tensor '",
+        example="gguf_init_from_file_impl: tensor 'blk.1.ffn_norm.weight' has offset 5242880, expected 5243904",
+    ),
+    Sign(
+        r"duplicate key '|key '.*' (?:has invalid GGUF type|must be of type)",
+        anchor="key '",
+        example="gguf_init_from_file_impl: duplicate key 'general.name' for KV pair 4",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"cannot find tokenizer vocab in model file",
         anchor="cannot find tokenizer vocab",
         example="error loading model vocabulary: cannot find tokenizer vocab in model file",
