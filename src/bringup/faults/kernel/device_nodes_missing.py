@@ -32,7 +32,7 @@ SIGNS = (
         anchor="/dev/nvidia",
         example="ls: cannot access '/dev/nvidia*': No such file or directory",
         certainty=Certainty.LIKELY,
-        unless=("nvidia-smi: command not found",),
+        unless=("nvidia-smi: command not found", "cdi"),
     ),
     Sign(
         r"/dev/nvidia(?:ctl|\d+)\".{0,60}ENOENT",

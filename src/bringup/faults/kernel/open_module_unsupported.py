@@ -38,7 +38,6 @@ SIGNS = (
 EXPLAINS = (
     "gsp-firmware-failed",
     "gpu-too-new-for-driver",
-    "gpu-too-old-for-driver",
     "module-not-loaded",
     "device-nodes-missing",
     "no-visible-device",
