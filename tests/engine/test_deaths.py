@@ -154,6 +154,14 @@ def test_no_program(end_of: EndOf, fake: EngineBuild, tmp_path: Path) -> None:
     assert "ermission denied" in reason.evidence[0]
 
 
+def test_no_log(settings: EngineSettings, environment: MakeEnvironment, embedded: EngineBuild) -> None:
+    engine = start_engine(embedded, settings, log_path="/proc/self/log", environment=environment())
+    with engine, pytest.raises(EngineStopped) as caught:
+        engine.wait_ready()
+    assert caught.value.reason.kind is ExitKind.CANNOT_RUN
+    assert "/proc/self/log" in caught.value.reason.evidence[0]
+
+
 def test_a_missing_library(end_of: EndOf, fake: EngineBuild, tmp_path: Path) -> None:
     """A real program of this machine whose C library was renamed inside it."""
     broken = tmp_path / "broken"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -123,15 +124,60 @@ def test_only_health_answers_without_the_key(
                 pass
 
 
+def killers() -> list[dict[str, object]]:
+    """Request bodies that ended, hung or misled llama.cpp's server once, or look as if they could."""
+    nested: object = {"type": "string"}
+    deep_list: object = 1
+    for _ in range(300):
+        nested = {"type": "object", "properties": {"a": nested}, "required": ["a"]}
+        deep_list = [deep_list]
+    tool = {"type": "function", "function": {"name": "x", "parameters": nested}}
+    odd: list[dict[str, object]] = [
+        {"grammar": "root ::= " + "(" * 5000 + '"a"' + ")" * 5000},
+        {"grammar": "root ::= root root"},
+        {"grammar": 'root ::= "a"{1000000000}'},
+        {"json_schema": nested},
+        {"json_schema": {"type": "string", "pattern": "^(" * 2000 + "a" + ")" * 2000 + "$"}},
+        {"json_schema": {"$ref": "#"}},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": nested}}},
+        {"tools": [tool] * 50},
+        {"n_discard": -5, "n_keep": -9},
+        {"n_predict": -(2**63)},
+        {"n_probs": 10**9},
+        {"logit_bias": [[10**9, 1]]},
+        {"id_slot": -99999},
+        {"lora": [{"id": 10**9, "scale": 1}]},
+        {"samplers": ["x"] * 10000},
+        {"stop": ["x" * 1000] * 1000},
+        {"dry_sequence_breakers": []},
+        {"mirostat": 99, "temperature": -1e308},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}]},
+        {"messages": deep_list},
+    ]  # fmt: skip
+    return [{"messages": HELLO, "prompt": "x", "max_tokens": 4, **body} for body in odd]
+
+
+def test_killer_requests_do_not_get_past_the_key(start: Start, real: EngineBuild) -> None:
+    assert len(killers()) == 20
+    with start(real) as engine:
+        engine.wait_ready()
+        for body in killers():
+            for path in ("/v1/chat/completions", "/completion"):
+                status, _, _ = ask(engine.port, "POST", path, key=None, origin=None, body=body)
+                assert status == 401
+        assert engine.poll() is None and engine.api().info().alias == "smollm2"
+
+
 def ask(
-    port: int, method: str, path: str, *, key: str | None, origin: str | None
+    port: int, method: str, path: str, *, key: str | None, origin: str | None, body: object = None
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     headers = {"Content-Type": "application/json", "Host": "evil.example"}
     headers |= {"Authorization": f"Bearer {key}"} if key else {}
     headers |= {"Origin": origin} if origin else {}
     try:
-        connection.request(method, path, b"{}" if method == "POST" else None, headers)
+        data = json.dumps(body or {}).encode() if method == "POST" else None
+        connection.request(method, path, data, headers)
         answer = connection.getresponse()
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
     finally:

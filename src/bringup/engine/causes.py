@@ -69,10 +69,10 @@ def explain(scene: Scene) -> ExitReason:
     if isinstance(event, NotStarted):
         return ExitReason(
             ExitKind.CANNOT_RUN,
-            "the engine's program cannot be run",
+            "the engine cannot be started",
             evidence=(event.why,),
             reference="engine-not-usable",
-            hint="Look at its path and rights.",
+            hint="Look at that path and its rights.",
         )
     if scene.stall:
         return _stalled(scene, event)

@@ -63,7 +63,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """The engine's program could not be run; `why` is the system's word."""
+    """The engine's program could not be run, or its log not be written; `why` is the system's word."""
 
     why: str
 

@@ -23,7 +23,7 @@ from bringup.machine.clock import monotonic_s
 from bringup.machine.process import parent_pid
 
 if TYPE_CHECKING:
-    from bringup.machine.child import BoundChild, ChildEnd
+    from bringup.machine.child import BoundChild, ChildEnd, RotatedFile
 
 _STDIN: Final = 0
 _STDOUT: Final = 1
@@ -37,11 +37,11 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 class Keeper:
     """Keeps one engine until it has ended."""
 
-    def __init__(self, job: KeeperJob, child: BoundChild, *, wake: int) -> None:
+    def __init__(self, job: KeeperJob, child: BoundChild, log: RotatedFile, *, wake: int) -> None:
         """`wake` is readable when a signal came."""
         self._job = job
         self._child = child
-        self._log = hands.RotatedFile(job.log_path, limit_bytes=job.log_limit_bytes)
+        self._log = log
         self._wake = wake
         self._parent = hands.watch_process(job.parent_pid)
         self._reasons = {_STDIN, *(() if self._parent is None else (self._parent,))}
@@ -162,6 +162,11 @@ def main() -> int:
     if parent_pid() != job.parent_pid:
         return 0
     try:
+        log = hands.RotatedFile(job.log_path, limit_bytes=job.log_limit_bytes)
+    except OSError as problem:
+        _tell(NotStarted(f"{job.log_path}: {problem.strerror or problem}"))
+        return 1
+    try:
         child = hands.BoundChild(
             job.argv,
             environment=job.environment,
@@ -173,7 +178,7 @@ def main() -> int:
         return 1
     if child.identity is not None:
         _tell(Started(child.identity))
-    _tell(Keeper(job, child, wake=wake).run())
+    _tell(Keeper(job, child, log, wake=wake).run())
     return 0
 
 

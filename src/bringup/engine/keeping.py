@@ -20,7 +20,7 @@ class KeeperLink:
     """A started keeper. Closing the link, or our death, makes it end its engine."""
 
     def __init__(self, job: KeeperJob) -> None:
-        """Start a keeper and hand it the job; a crash of it shows on our own stderr."""
+        """Start a keeper and hand it the job; a crash of it is seen as its end."""
         self._process = spawn(
             python_argv(_KEEPER),
             environment=job.environment,

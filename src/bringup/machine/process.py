@@ -1,9 +1,8 @@
-"""Processes: starting children that die with us, telling a process from another with the same number."""
+"""Processes: starting them, telling one from another with the same number, seeing what it does."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import site
@@ -13,8 +12,6 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import IO, Final
-
-_PR_SET_PDEATHSIG = 1
 
 DEVNULL: Final = subprocess.DEVNULL
 PIPE: Final = subprocess.PIPE
@@ -85,18 +82,6 @@ def command_line(pid: int) -> tuple[str, ...] | None:
     except OSError:
         return None
     return tuple(part.decode("utf-8", "replace") for part in raw.split(b"\0")[:-1])
-
-
-def die_with_parent(number: signal.Signals, *, parent_pid: int) -> None:
-    """Ask the kernel to send us a signal when the thread that started us ends.
-
-    `parent_pid` is who started us: when it is already gone we end at once, which closes the gap
-    between the start and this call. Kept across exec.
-    """
-    library = ctypes.CDLL(None, use_errno=True)
-    library.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-    if os.getppid() != parent_pid:
-        os._exit(128 + int(number))
 
 
 def python_argv(module: str, *arguments: str) -> tuple[str, ...]:
