@@ -50,11 +50,14 @@ def fetched_twice(hub: StubHub) -> list[int]:
 
 def untouched_s(hub: StubHub, cache: Path) -> float:
     """How long one pull takes here and now when nobody kills it."""
-    started_s = time.monotonic()
-    child = start(errand_for(hub, cache))
-    child.join()
-    assert child.exitcode == 0
-    return time.monotonic() - started_s
+    spent_s = 0.0
+    for name in ("warm", "timed"):  # the first one starts the fork server as well
+        started_s = time.monotonic()
+        child = start(errand_for(hub, cache / name))
+        child.join()
+        assert child.exitcode == 0
+        spent_s = time.monotonic() - started_s
+    return spent_s
 
 
 def is_whole_and_alone(errand: Errand) -> bool:
@@ -91,22 +94,26 @@ def test_a_kill_costs_at_most_one_chunk(throttled: StubHub, tmp_path: Path) -> N
 
 
 def test_kills_around_the_last_byte_leave_no_wrong_file(tmp_path: Path) -> None:
-    """The whole file is there at once, so that kills fall into verifying, syncing and renaming."""
+    """Each kill comes a little earlier after a whole file and a little later after none.
+
+    So they close in on the moment between the last byte and the name, however fast the machine is.
+    """
     chance = random.Random(7)
     with running_hub({REPO: {FILE: StubFile(gguf_bytes(6 * 1024 * 1024))}}) as hub:
-        full_s = untouched_s(hub, tmp_path / "first")
+        delay_s = untouched_s(hub, tmp_path / "first")
         named = 0
-        for number in range(40):
+        for number in range(60):
             errand = errand_for(hub, tmp_path / str(number))
             child = start(errand)
-            child.join(chance.uniform(full_s / 3, full_s * 1.3))
+            child.join(delay_s * chance.uniform(0.9, 1.1))
             child.kill()
             child.join()
             final = Path(errand.final_path)
+            delay_s *= 0.85 if final.exists() else 1.15
             if final.exists():
                 named += 1
                 assert hashlib.sha256(final.read_bytes()).hexdigest() == errand.sha256
-        assert 0 < named < 40, "the kills fell on one side only"
+        assert 5 < named < 55, "the kills fell on one side only"
 
 
 @pytest.mark.parametrize("is_published", [True, False])

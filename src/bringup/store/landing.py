@@ -263,6 +263,8 @@ def land(wanted: Wanted, fill: Callable[[Landing], None], reporter: Reporter) ->
             raise
         finally:
             landing.close()
+            if landing.done_bytes == 0:
+                clear_left_behind(wanted.final_path)  # nothing to continue, so nothing to keep
         clear_left_behind(wanted.final_path)
     reporter.tell(TransferState.FINISHED)
     return True

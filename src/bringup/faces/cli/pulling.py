@@ -8,7 +8,7 @@ from __future__ import annotations
 from bringup.errors import BringupError
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Console
-from bringup.faces.render.pull import plan_lines, progress_line
+from bringup.faces.render.pull import interrupted_lines, plan_lines, progress_line
 from bringup.store.prepare import PullPlan
 from bringup.store.progress import TransferProgress
 
@@ -19,21 +19,29 @@ class PullWatcher:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._said = ""
-        self.last: TransferProgress | None = None
+        self._is_resumable = True
+        self._last: TransferProgress | None = None
 
     def plan(self, plan: PullPlan) -> None:
         """What will be fetched."""
         self._said = plan.note
+        self._is_resumable = not plan.is_by_pip
         for line in plan_lines(plan):
             self._console.line(line)
 
     def progress(self, progress: TransferProgress) -> None:
         """A moment of a transfer."""
-        self.last = progress
+        self._last = progress
         if progress.message and progress.message != self._said:
             self._said = progress.message
             self._console.line(clean(progress.message, keep_newlines=False))
         self._console.status(progress_line(progress, self._console.note_terminal.width_columns))
+
+    def interrupted(self, typed: str) -> None:
+        """Ctrl-C: what is kept of it, and how to go on."""
+        last = self._last if self._is_resumable else None
+        for line in interrupted_lines(last, typed):
+            self._console.line(line)
 
 
 def token_question(refused: BringupError) -> str:

@@ -33,8 +33,10 @@ _WORDS = {
 def plan_lines(plan: PullPlan) -> tuple[str, ...]:
     """What will be fetched, from where and where to; said before the first byte."""
     count = f" in {len(plan.files)} files" if len(plan.files) > 1 else ""
-    line = f"Fetching {plan.name}: {format_bytes(plan.total_bytes)}{count} from {plan.host}"
-    return tuple(clean(text, keep_newlines=False) for text in (line, plan.note) if text)
+    source = "through pip" if plan.is_by_pip else f"from {plan.host}"
+    line = f"Fetching {plan.name}: {format_bytes(plan.total_bytes)}{count} {source}"
+    lines = (plan.note, line) if plan.is_by_pip else (line, plan.note)
+    return tuple(clean(text, keep_newlines=False) for text in lines if text)
 
 
 def progress_line(progress: TransferProgress, width_columns: int) -> str:
@@ -98,7 +100,7 @@ def interrupted_lines(progress: TransferProgress | None, typed: str) -> tuple[st
     """After Ctrl-C: what is kept and how to go on."""
     again = f"bringup pull {clean(typed, keep_newlines=False)}"
     if progress is None or not progress.done_bytes:
-        return (f"Stopped before anything came. To fetch it: {again}",)
+        return (f"Stopped; nothing is kept. To fetch it: {again}",)
     of = f" of {format_bytes(progress.total_bytes)}" if progress.total_bytes else ""
     return (f"Stopped; {format_bytes(progress.done_bytes)}{of} are kept. To go on:", f"  {again}")
 

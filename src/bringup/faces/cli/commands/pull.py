@@ -25,7 +25,7 @@ def command(context: click.Context, model: str, *, as_json: bool, use_token: boo
     """
     from bringup.actions.pull import pull_model
     from bringup.faces.cli.pulling import PullWatcher, token_question
-    from bringup.faces.render.pull import JSON_SCHEMA, finished_line, interrupted_lines, model_json
+    from bringup.faces.render.pull import JSON_SCHEMA, finished_line, model_json
 
     console: Console = context.obj
     watcher = PullWatcher(console)
@@ -37,8 +37,7 @@ def command(context: click.Context, model: str, *, as_json: bool, use_token: boo
             may_send_token=lambda refused: use_token or console.confirm(token_question(refused)),
         )
     except KeyboardInterrupt:
-        for line in interrupted_lines(watcher.last, model):
-            console.line(line)
+        watcher.interrupted(model)
         raise
     fetched = result.plan is not None
     console.line(finished_line(result.model, fetched=fetched, duration_s=result.duration_s))
