@@ -50,6 +50,14 @@ COMMANDS: Final = (
     CommandEntry("models", "bringup.faces.cli.commands.models:command", "List the models on this machine."),
     CommandEntry("show", "bringup.faces.cli.commands.show:command", "Show what is in a model file."),
     CommandEntry(
+        "doctor",
+        "bringup.faces.cli.commands.doctor:command",
+        "Find the one root cause, its reason and its cure.",
+    ),
+    CommandEntry(
+        "diagnose", "bringup.faces.cli.commands.diagnose:command", "Find the cause behind pasted output."
+    ),
+    CommandEntry(
         "completion", "bringup.faces.cli.commands.completion:command", "Print a shell completion script."
     ),
 )

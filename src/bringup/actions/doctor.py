@@ -1,0 +1,92 @@
+"""Look and judge: a live machine, a mounted one, a recording, or pasted text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bringup.errors import WrongUse
+from bringup.faults._catalogue import load_catalogue
+from bringup.faults._diagnose import Diagnosis, diagnose
+from bringup.faults._scene import Scene
+from bringup.machine import files, paths
+from bringup.machine.live import LiveMachine
+from bringup.machine.protocol import Machine
+from bringup.machine.recorded import RecordedMachine
+from bringup.machine.rooted import RootedMachine
+from bringup.stack.pasted import read_pasted
+from bringup.stack.probe import Look, probe_stack
+from bringup.stack.stack import Stack
+
+
+class Verdict(Enum):
+    """What came out; the value is the exit code."""
+
+    HEALTHY = 0
+    FAULTS = 1
+    CANNOT_TELL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was seen and what it means.
+
+    Attributes:
+        stack: the facts.
+        diagnosis: roots and followers.
+        looks: how the look at each layer went; empty for pasted text.
+        subject: what was examined, in words.
+    """
+
+    stack: Stack
+    diagnosis: Diagnosis
+    looks: tuple[Look, ...]
+    subject: str
+
+    @property
+    def could_not_tell(self) -> tuple[Look, ...]:
+        """Layers whose look failed."""
+        return tuple(look for look in self.looks if look.problem)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Faults before anything; a failed look before health."""
+        if self.diagnosis.findings:
+            return Verdict.FAULTS
+        return Verdict.CANNOT_TELL if self.could_not_tell or self.diagnosis.crashed else Verdict.HEALTHY
+
+
+def examine(machine: Machine, *, subject: str) -> Examination:
+    """Look at every layer of a machine and judge what is seen."""
+    looked = probe_stack(machine)
+    scene = Scene(looked.stack, looked.lines)
+    return Examination(looked.stack, diagnose(scene, load_catalogue()), looked.looks, subject)
+
+
+def examine_text(text: str, *, subject: str) -> Examination:
+    """Judge what programs printed; facts are recognised in the text."""
+    stack, lines = read_pasted(text, source=subject)
+    return Examination(stack, diagnose(Scene(stack, lines), load_catalogue()), (), subject)
+
+
+def choose_machine(*, root: str | None, recording: str | None) -> tuple[Machine, str]:
+    """The machine that is meant, and what to call it.
+
+    Raises:
+        WrongUse: both are given, or the folder is not there.
+    """
+    if root is not None and recording is not None:
+        raise WrongUse("--root and --from name two different machines", hint="Give one of them.")
+    if root is not None:
+        return RootedMachine(_folder(root, "--root")), f"the system below {root}"
+    if recording is not None:
+        return RecordedMachine(_folder(recording, "--from")), f"the recording {paths.basename(recording)}"
+    return LiveMachine(), "this machine"
+
+
+def _folder(path: str, option: str) -> str:
+    if not files.is_folder(path):
+        raise WrongUse(
+            f"{option} {path}: no such folder", hint="Give the folder that holds the system's files."
+        )
+    return path

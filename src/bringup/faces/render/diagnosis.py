@@ -1,0 +1,128 @@
+"""A diagnosis as people read it: the one root first, its reason, its cure in order of cost."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+
+from bringup.actions.doctor import Examination, Verdict
+from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.format import format_duration
+from bringup.faults._diagnose import Finding, Role
+from bringup.faults._fault import Certainty, Safety, Slot, Step, Word
+
+Line = tuple[str | Styled, ...]
+
+_WIDTH = 78
+_SAFETY = {
+    Safety.LOOK: ("looks only", Style.DIM),
+    Safety.SAFE: ("safe", Style.GREEN),
+    Safety.DISRUPTIVE: ("disruptive", Style.YELLOW),
+    Safety.RISKY: ("risky", Style.RED),
+}
+
+
+def render_examination(examination: Examination) -> list[Line]:
+    """The whole answer, blocks apart by one empty line."""
+    lines: list[Line] = []
+    for finding in examination.diagnosis.roots:
+        followers = [
+            other.fault.title
+            for other in examination.diagnosis.findings
+            if other.role is Role.FOLLOWS and finding.fault.id in other.explained_by
+        ]
+        lines += [*_finding(finding, followers), ("",)]
+    lines += _looks(examination)
+    return lines
+
+
+def _finding(finding: Finding, followers: list[str]) -> list[Line]:
+    fault, evidence = finding.fault, finding.evidence
+    word = "" if evidence.certainty is Certainty.SURE else "likely: "
+    lines: list[Line] = [(Styled(f"{word}{fault.title}", Style.BOLD), Styled(f"  [{fault.id}]", Style.DIM))]
+    lines += _labelled("saw", evidence.saw)
+    lines += _labelled("expected", evidence.expected)
+    if evidence.sources:
+        lines += _labelled("where", ", ".join(evidence.sources))
+    lines += _labelled("reason", fault.reason)
+    if evidence.decides:
+        lines += _labelled("decides", evidence.decides)
+    if followers:
+        lines += _labelled("explains", "; ".join(followers))
+    lines.append(("",))
+    values = dict(evidence.values)
+    for number, step in enumerate(steps_of(finding), start=1):
+        lines += render_step(number, step, values)
+    return lines
+
+
+def steps_of(finding: Finding) -> tuple[Step, ...]:
+    """The steps worked out from this machine's facts, else the fault's own."""
+    return finding.evidence.steps or finding.fault.steps
+
+
+def render_step(number: int, step: Step, values: dict[Slot, str]) -> list[Line]:
+    """One step: what, how safe, the command, what it touches, undo, verification."""
+    word, style = _SAFETY[step.safety]
+    first, *rest = textwrap.wrap(step.say, _WIDTH - 5) or [""]
+    lines: list[Line] = [(f"  {number}. {first}",)]
+    lines += [(f"     {line}",) for line in rest]
+    if step.command:
+        sudo = "sudo " if step.needs_root else ""
+        lines.append(("       ", Styled(f"$ {sudo}{quoted(step.command, values)}", Style.CYAN)))
+    detail = [Styled(word, style)]
+    if step.touches:
+        detail.append(Styled(f"; touches {step.touches}", Style.DIM))
+    lines.append(("       ", *detail))
+    if step.undo and step.safety is not Safety.LOOK:
+        lines += _dim("undo", step.undo)
+    if step.verify:
+        lines += _dim("verify", quoted(step.verify, values))
+    return lines
+
+
+def quoted(command: tuple[Word, ...], values: dict[Slot, str]) -> str:
+    """The command as a shell would take it; a slot that no fact fills stands as its name."""
+    return " ".join(
+        shlex.quote(word)
+        if isinstance(word, str)
+        else shlex.quote(values[word])
+        if word in values
+        else f"<{word.name}>"
+        for word in command
+    )
+
+
+def _labelled(label: str, text: str) -> list[Line]:
+    first, *rest = textwrap.wrap(text, _WIDTH - 12) or [""]
+    lines: list[Line] = [("  ", Styled(f"{label:9}", Style.DIM), " ", first)]
+    return lines + [(" " * 12 + line,) for line in rest]
+
+
+def _dim(label: str, text: str) -> list[Line]:
+    wrapped = textwrap.wrap(f"{label}: {text}", _WIDTH - 9)
+    return [("       ", Styled(line, Style.DIM)) for line in wrapped]
+
+
+def _looks(examination: Examination) -> list[Line]:
+    lines: list[Line] = []
+    if examination.verdict is Verdict.HEALTHY:
+        lines.append((Styled(f"No fault found on {examination.subject}.", Style.GREEN),))
+    elif not examination.diagnosis.findings:
+        lines.append(
+            (
+                Styled(
+                    f"No fault found, but not everything on {examination.subject} could be seen.",
+                    Style.YELLOW,
+                ),
+            )
+        )
+    for look in examination.could_not_tell:
+        lines.append((f"  {look.layer}: could not be looked at: {look.problem}",))
+    for crash in examination.diagnosis.crashed:
+        lines.append((f"  {crash.fault_id}: our own rule failed ({crash.problem}); it says nothing",))
+    if examination.looks:
+        longest = max(look.took_s for look in examination.looks)
+        names = ", ".join(look.layer for look in examination.looks)
+        lines.append((Styled(f"Looked at {names} in {format_duration(longest)}.", Style.DIM),))
+    return lines

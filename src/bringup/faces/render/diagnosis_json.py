@@ -1,0 +1,59 @@
+"""A diagnosis as JSON; `schema` grows when a field is taken away or renamed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bringup.actions.doctor import Examination
+from bringup.faces.render.diagnosis import quoted, steps_of
+from bringup.faults._diagnose import Finding
+from bringup.faults._fault import Slot, Step
+
+SCHEMA: Final = 1
+
+
+def examination_json(examination: Examination) -> dict[str, object]:
+    """Roots first, the likeliest at the top."""
+    return {
+        "schema": SCHEMA,
+        "subject": examination.subject,
+        "verdict": examination.verdict.name.lower().replace("_", "-"),
+        "faults": [_finding(finding) for finding in examination.diagnosis.findings],
+        "could_not_tell": [{"layer": look.layer, "why": look.problem} for look in examination.could_not_tell]
+        + [{"rule": crash.fault_id, "why": crash.problem} for crash in examination.diagnosis.crashed],
+        "looks": [
+            {"layer": look.layer, "took_s": round(look.took_s, 4), "problem": look.problem}
+            for look in examination.looks
+        ],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    fault, evidence = finding.fault, finding.evidence
+    values = dict(evidence.values)
+    return {
+        "id": fault.id,
+        "role": finding.role.value,
+        "certainty": evidence.certainty.name.lower(),
+        "layer": fault.layer.name.lower(),
+        "title": fault.title,
+        "saw": evidence.saw,
+        "expected": evidence.expected,
+        "reason": fault.reason,
+        "decides": evidence.decides,
+        "sources": list(evidence.sources),
+        "explained_by": list(finding.explained_by),
+        "steps": [_step(step, values) for step in steps_of(finding)],
+    }
+
+
+def _step(step: Step, values: dict[Slot, str]) -> dict[str, object]:
+    return {
+        "say": step.say,
+        "command": quoted(step.command, values) if step.command else "",
+        "needs_root": step.needs_root,
+        "safety": step.safety.value,
+        "touches": step.touches,
+        "undo": step.undo,
+        "verify": quoted(step.verify, values) if step.verify else "",
+    }
