@@ -25,6 +25,8 @@ _GPU_SEEN = (
     "ggml_init_cublas",
     "ggml_vulkan:",
     "cuda0",
+    "libggml-cuda",
+    "nvidia driver was not detected",
     "error while handling argument",
 )
 

@@ -37,10 +37,8 @@ _CHARACTERS = re.compile(r"(?:invalid|bad|unexpected) magic(?: characters?)?:? '
 _BEGINNINGS = (
     (Found.WEB_PAGE, ("<!DO", "<!do", "<htm", "<HTM", "<?xm", "<!--", "\n<!D", "<hea")),
     (Found.LFS_POINTER, ("vers",)),
-    (
-        Found.OTHER_FORMAT,
-        ("PK", "\x80\x02", "\x80\x04", '{"er', '{"me', '{"__', "{\n", "Inva", "Entr", "Acce"),
-    ),
+    (Found.OTHER_FORMAT, ("PK", "\x80\x02", "\x80\x04", '{"me', '{"__', "{\n")),
+    (Found.ERROR_TEXT, ("Inva", "Entr", "Acce", "Not ", "Repo", '{"er')),
     (Found.OLD_GGML, ("ggjt", "ggmf", "ggml", "ggla", "tjgg", "fmgg", "lmgg", "algg")),
     (Found.GGUF, ("GGUF", "FUGG")),
     (Found.ZEROS, ("\0\0\0\0",)),

@@ -9,7 +9,10 @@ Sources: https://github.com/ollama/ollama/issues/15547
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.machine.protocol import DiskSpace
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -63,3 +66,35 @@ STEPS = (
         undo="unset the variable",
     ),
 )
+
+_NOTHING_BYTES = 256 * 1024**2
+_LITTLE_BYTES = 5 * 1024**3
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A file system of this machine that is full, or will be with the next model."""
+    found = [
+        (path, reading.value)
+        for path, reading in scene.stack.hardware.disks
+        if path != "/boot" and isinstance(reading, Known) and _is_short(reading.value)
+    ]
+    if not found:
+        return None
+    path, space = min(found, key=lambda pair: pair[1].free_bytes)
+    full = space.free_bytes < _NOTHING_BYTES
+    free_gib, total_gib = space.free_bytes / 1024**3, space.total_bytes / 1024**3
+    return Evidence(
+        saw=f"{free_gib:.1f} of {total_gib:.0f} GiB free on the disk of {path}",
+        expected="room for a model, 5 GiB or more",
+        sources=(f"file system of {path}",),
+        certainty=Certainty.SURE if full else Certainty.LIKELY,
+        decides="" if full else "df -h",
+    )
+
+
+def _is_short(space: DiskSpace) -> bool:
+    if space.total_bytes < 2 * _NOTHING_BYTES:
+        return False
+    return space.free_bytes < _NOTHING_BYTES or (
+        space.free_bytes < _LITTLE_BYTES and space.free_bytes < space.total_bytes * 0.02
+    )

@@ -60,7 +60,7 @@ SIGNS = (
     Sign(
         r"tensor '.*' has (?:offset \d+, expected|invalid number of dim|negative|invalid dimension)",
         anchor="tensor '",
-        example="gguf_init_from_file_impl: tensor 'blk.1.ffn_norm.weight' has offset 5242880, expected 5243904",
+        example="gguf_init_from_file: tensor 'blk.1.ffn_norm.weight' has offset 5242880, expected 5243904",
     ),
     Sign(
         r"duplicate key '|key '.*' (?:has invalid GGUF type|must be of type)",
