@@ -21,6 +21,8 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+# A progress line that was taken away again.
+_ERASED = re.compile(rb"(?:(?!<sent>|<ready>)[^\n])*\r\x1b\[K")
 # The line editor switches bracketed paste on when it is ready for a line, and off when it has one.
 _SIGNS = ((b"\x1b[?2004h", b"<ready>"), (b"\x1b[?2004l", b"<sent>"))
 
@@ -64,10 +66,11 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """All that was shown, without escape sequences; `<ready>` and `<sent>` frame each line that is typed."""
+        """All that was shown, without escape sequences; `<ready>` and `<sent>` frame each typed line."""
         data = self.raw
         for sign, word in _SIGNS:
             data = data.replace(sign, word)
+        data = _ERASED.sub(b"", data)
         return _ESCAPES.sub(b"", data).decode("utf-8", "replace").replace("\r", "")
 
     def send(self, text: str) -> None:

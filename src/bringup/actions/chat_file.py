@@ -59,8 +59,8 @@ def list_chats(folders: Folders) -> tuple[str, ...]:
 
 
 def unused_name(folders: Folders) -> str:
-    """A name by the clock that no saved conversation has: `2026-11-24 06.41.03`."""
-    stem = clock.local_time_text(clock.wall_s()).replace(":", ".")
+    """A name by the clock that no saved conversation has: `2026-11-24_06.41.03`."""
+    stem = clock.local_time_text(clock.wall_s()).replace(" ", "_").replace(":", ".")
     taken = set(list_chats(folders))
     names = (stem, *(f"{stem} {number}" for number in range(2, len(taken) + 3)))
     return next(name for name in names if name not in taken)

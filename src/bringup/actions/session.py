@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from bringup.actions.preparation import EngineWishes, Preparation, Surroundings, prepare
-from bringup.engine.answers import EngineInfo
+from bringup.engine.answers import EngineGone, EngineInfo
 from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind
 from bringup.engine.loading import LoadProgress
@@ -86,11 +86,22 @@ class EngineSession:
         return None if reason is None else EngineStopped(reason)
 
     def why_ended(self) -> BringupError | None:
-        """As `poll`, but waits a moment: a connection breaks before its process is gone."""
+        """As `poll`, for when a connection broke: that happens before the process is gone.
+
+        An engine that still answers lives; one that does not gets a moment for its end to be seen.
+        """
+        if self.poll() is None and self._is_answering():
+            return None
         until_s = clock.monotonic_s() + _DEATH_IS_SEEN_WITHIN_S
         while (cause := self.poll()) is None and clock.monotonic_s() < until_s:
             clock.sleep_s(0.05)
         return cause
+
+    def _is_answering(self) -> bool:
+        try:
+            return self.api.health()
+        except EngineGone:
+            return False
 
     def larger_n_ctx(self, *, needed_tokens: int = 0) -> int | None:
         """The next window worth offering: doubled until it holds what is needed, at most the trained one."""

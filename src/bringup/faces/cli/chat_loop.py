@@ -36,6 +36,8 @@ def chat(talk: Talk, source: ChatInput, folders: Folders) -> None:
         except BringupError as problem:
             talk.show_error(problem)
         except KeyboardInterrupt:
+            # Between two answers (a restart, a pull): a question that waits for its answer is taken back.
+            talk.conversation = talk.conversation.without_last_question()
             talk.console.line(Styled("(interrupted)", Style.YELLOW))
 
 

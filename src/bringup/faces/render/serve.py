@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 from bringup.actions.serve import ServedEngine
@@ -22,18 +21,16 @@ def served_lines(served: ServedEngine, *, shows_key: bool) -> tuple[str, ...]:
 
 def try_lines(served: ServedEngine) -> tuple[str, ...]:
     """A request that works as it stands, after the two lines above."""
-    body: dict[str, object]
     if served.is_embeddings:
-        path, body = "embeddings", {"model": served.alias, "input": "Hello"}
+        path, body = "embeddings", '{"input": "Hello"}'
     else:
-        message = {"role": "user", "content": "Hello"}
-        path, body = "chat/completions", {"model": served.alias, "messages": [message]}
+        path, body = "chat/completions", '{"messages": [{"role": "user", "content": "Hello"}]}'
     key = ('  -H "Authorization: Bearer $OPENAI_API_KEY" \\',) if served.key_file is not None else ()
     return (
         f"curl $OPENAI_BASE_URL/{path} \\",
         *key,
         '  -H "Content-Type: application/json" \\',
-        f"  -d {shlex.quote(json.dumps(body))}",
+        f"  -d {shlex.quote(body)}",
     )
 
 
