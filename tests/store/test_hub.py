@@ -16,13 +16,14 @@ from tests.store.behaviours import (
     first_times,
     redirect,
 )
-from tests.store.conftest import FILE, QUICK, REPO, files_below
-from tests.stubs.hub import Handler, StubFile, StubHub, running_hub
+from tests.store.conftest import FILE, QUICK, REPO, SIZE_BYTES, files_below
+from tests.stubs.hub import Handler, StubFile, StubHub, gguf_bytes, running_hub
 
 from bringup.errors import BringupError
 from bringup.machine.folders import Folders
-from bringup.store.names import HubName
+from bringup.store.names import HubName, parse_name
 from bringup.store.pull import pull
+from bringup.store.resolve import find_local
 from bringup.store.web import Token, Web, site_of
 
 
@@ -155,3 +156,14 @@ def test_a_second_host_that_nobody_typed_gets_no_request(hub: StubHub, folders: 
             pull(HubName(REPO), on_progress=lambda _: None, folders=folders, timing=QUICK)
         assert caught.value.reference == "redirect-to-private"
         assert other.asked == []
+
+
+def test_another_revision_is_another_model(hub: StubHub, folders: Folders) -> None:
+    hub.revisions = ("main", "v2")
+    first = pull(HubName(REPO), on_progress=lambda _: None, folders=folders, timing=QUICK)
+    hub.repos[REPO][FILE] = StubFile(gguf_bytes(1000, seed=2))
+    second = pull(HubName(REPO, revision="v2"), on_progress=lambda _: None, folders=folders, timing=QUICK)
+    assert (first.size_bytes, second.size_bytes) == (SIZE_BYTES, 1000)
+    assert second.name == f"{REPO}@v2/{FILE}"
+    for model in (first, second):
+        assert find_local(parse_name(model.name), folders) == model

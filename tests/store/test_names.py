@@ -81,6 +81,8 @@ def test_an_existing_path_wins_over_a_repository_of_the_same_name() -> None:
         ("us er/repo", "bad-model-name"),
         ("user/repo@", "bad-model-name"),
         ("hf:justone", "bad-model-name"),
+        ("user/repo@../x/y.gguf", "bad-model-name"),
+        ("user/repo@a..b", "bad-model-name"),
         ("user/repo/../../../etc/passwd.gguf", "bad-model-name"),
         ("user/repo/a\\b.gguf", "bad-model-name"),
         ("user/repo/model.safetensors", "not-a-gguf-name"),

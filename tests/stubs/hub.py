@@ -65,6 +65,7 @@ class StubHub:
     asked: list[Asked] = field(default_factory=list)
     behave: Behave | None = None
     answer_api: Callable[[Handler, str], bool] | None = None
+    revisions: tuple[str, ...] = ("main",)
     bytes_per_s: float = 0.0
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -121,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _listing(self, repo: str, revision: str) -> None:
         files = self.hub.repos.get(repo)
-        if files is None or revision != "main":
+        if files is None or revision not in self.hub.revisions:
             self.plain(404, b"{}", {"X-Error-Code": "RepoNotFound" if files is None else "RevisionNotFound"})
             return
         siblings = [

@@ -26,7 +26,7 @@ _HUB_PREFIXES: Final = ("hf://", "hf:", *(f"{host}/" for host in _HUB_HOSTS))
 _PAGES: Final = ("blob", "resolve", "raw", "tree")
 _PART: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_-])?")
 _SHORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?::[A-Za-z0-9._-]{1,64})?")
-_REVISION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+_REVISION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OLLAMA: Final = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,79}/){0,2}[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 
@@ -46,6 +46,11 @@ class HubName:
     quant: str | None = None
     filename: str | None = None
     revision: str = "main"
+
+    @property
+    def place(self) -> str:
+        """`user/repo`, or `user/repo@revision` where another than the main branch was asked for."""
+        return self.repo if self.revision == "main" else f"{self.repo}@{self.revision}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def _prepare_hub(
     repository = hub.read_repository(name.repo, name.revision, timing=timing, token=secret)
     by_name = {file.name: file for file in repository.files}
     variant = _choose(name, repository, by_name)
-    folder = paths.join(folders.models, *repository.repo.split("/"))
+    folder = paths.join(folders.models, *name.place.split("/"))
     published = None if entry is None else entry.sha256
     files = []
     for file in (by_name[file_name] for file_name in variant.files):
@@ -115,9 +115,11 @@ def _prepare_hub(
                 reference="catalogue-differs",
             )
         known = published if name.filename == file.name else None
-        files.append(_hub_file(file, repository, folder, known))
+        # The commit and not the branch: what was listed is what is fetched, also when the branch moves on.
+        address = hub.file_address(name.repo, repository.commit, file.name)
+        files.append(_hub_file(file, name.place, address, folder, known))
     return PullPlan(
-        name=f"{repository.repo}:{variant.label}",
+        name=f"{name.place}:{variant.label}",
         host=urlsplit(hub.endpoint()).hostname or "",
         files=tuple(files),
         typed_sites=frozenset({site_of(hub.endpoint())}),
@@ -125,14 +127,12 @@ def _prepare_hub(
 
 
 def _hub_file(
-    file: hub.HubFile, repository: hub.Repository, folder: str, published: str | None
+    file: hub.HubFile, place: str, address: str, folder: str, published: str | None
 ) -> tuple[Wanted, Remote]:
-    # The commit and not the branch: what was listed is what is fetched, also when the branch moves on.
-    address = hub.file_address(repository.repo, repository.commit, file.name)
     sha256 = file.sha256 or published
     wanted = Wanted(
         final_path=paths.join_foreign(folder, file.name),
-        name=f"{repository.repo}/{file.name}",
+        name=f"{place}/{file.name}",
         address=without_query(address),
         # The hash names the content; without one the address and size have to.
         key=sha256 or _key(address, file.size_bytes),

@@ -66,11 +66,11 @@ def first_shard_address(name: Url) -> str:
 
 
 def _pick_hub(name: HubName, models: tuple[LocalModel, ...]) -> LocalModel | None:
-    flat = name.repo.lower().replace("/", "_") + "_"
+    flat = name.place.lower().replace("/", "_") + "_"
     of_repo = [
         model
         for model in models
-        if (model.repository or "").lower() == name.repo.lower()
+        if (model.repository or "").lower() == name.place.lower()
         or (model.origin is OriginKind.LLAMA_CACHE and model.name.lower().startswith(flat))
     ]
     if name.filename is not None:
