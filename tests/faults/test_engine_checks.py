@@ -59,6 +59,15 @@ def test_room_enough_a_small_tmp_boot_and_the_unknown_are_no_full_disk(stack: St
 
 
 OUT_OF_MEMORY = (
+    "E ggml_backend_cuda_buffer_type_alloc_buffer: allocating 4656.12 MiB on device 0: cudaMalloc failed:"
+    " out of memory\nE llama_model_load: error loading model: unable to allocate CUDA0 buffer\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "certainty"),
+    [(2000, Certainty.SURE), (5900, Certainty.LIKELY), (7400, None)],
+)
 def test_who_holds_the_memory_is_judged_by_what_is_missing(
     free_mib: int, certainty: Certainty | None
 ) -> None:

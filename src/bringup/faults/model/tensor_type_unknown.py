@@ -33,7 +33,7 @@ SIGNS = (
         " block size (0)",
     ),
     Sign(
-        r"\d+ is not a valid GGMLQuantizationType",
+        r"\b\d{1,4} is not a valid GGMLQuantizationType",
         anchor="ggmlquantizationtype",
         example="ValueError: 39 is not a valid GGMLQuantizationType",
     ),

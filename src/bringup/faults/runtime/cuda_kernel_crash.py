@@ -88,7 +88,7 @@ SIGNS = (
     ),
 )
 
-EXPLAINS = ("server-not-ready", "output-garbage")
+EXPLAINS = ("server-not-ready",)
 
 STEPS = (
     Step(

@@ -61,7 +61,7 @@ SIGNS = (
     ),
 )
 
-EXPLAINS = ("cuda-kernel-crash", "output-garbage", "server-not-ready")
+EXPLAINS = ("cuda-kernel-crash", "server-not-ready")
 
 STEPS = (
     Step("See how the cards are connected.", ("nvidia-smi", "topo", "-m"), safety=Safety.LOOK),
