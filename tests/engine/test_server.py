@@ -267,6 +267,22 @@ def test_a_stalled_start_is_ended_and_named(start: Start, fake: EngineBuild) -> 
     assert time.monotonic() - began < 8
 
 
+def test_an_endless_template_is_ended_and_named(
+    start: Start, embedded: EngineBuild, small_model: Path, tmp_path: Path
+) -> None:
+    """llama.cpp renders the model's template once before it is ready; this one loops for years."""
+    data = small_model.read_bytes()
+    at = data.index(b"{% for message in messages %}")
+    size = int.from_bytes(data[at - 8 : at], "little")
+    loops = b"".join(b"{% for x in range(100000) %}" for _ in range(4)) + b"{% endfor %}" * 4
+    path = tmp_path / "model.gguf"
+    path.write_bytes(data[:at] + loops.ljust(size) + data[at + size :])
+    with start(embedded, model_path=str(path)) as engine, pytest.raises(EngineStopped) as caught:
+        engine.wait_ready(limits=StallLimits(template_s=2.0))
+    assert caught.value.reason.reference == "chat-template-failed"
+    assert caught.value.reason.kind is ExitKind.STALLED
+
+
 def test_a_slow_start_is_waited_for(start: Start, fake: EngineBuild) -> None:
     with start(fake, variables={"FAKE": '{"loading_s": 1.5}'}) as engine:
         assert engine.wait_ready(limits=StallLimits(idle_s=4.0)).alias == "smollm2"

@@ -10,6 +10,7 @@ from typing import Final
 
 from bringup.engine.exits import ExitKind, ExitReason
 from bringup.engine.job import Ended, NotStarted
+from bringup.engine.loading import Stall
 from bringup.engine.watch import LogCause, find_cause, log_lines
 from bringup.errors import FileTrouble
 from bringup.machine import files, memory_kills
@@ -42,7 +43,7 @@ class Scene:
         was_ready: it had answered before.
         port: the port that it was to have.
         pid: its process, `None` when there was none.
-        stall: why we ended it for lack of progress; empty otherwise.
+        stall: why we ended it for lack of progress; `None` otherwise.
         foreign: log lines that the model's strings could have made (`watch.foreign_lines`).
         kills_before: OOM kills of its memory group when it started.
     """
@@ -52,7 +53,7 @@ class Scene:
     was_ready: bool = False
     port: int = 0
     pid: int | None = None
-    stall: str = ""
+    stall: Stall | None = None
     foreign: frozenset[str] = frozenset()
     kills_before: KillCount | None = None
 
@@ -74,8 +75,8 @@ def explain(scene: Scene) -> ExitReason:
             reference="engine-not-usable",
             hint="Look at that path and its rights.",
         )
-    if scene.stall:
-        return _stalled(scene, event)
+    if scene.stall is not None:
+        return _stalled(scene, scene.stall, event)
     if event.was_asked:
         return _asked(event)
     return _by_itself(scene, event)
@@ -92,13 +93,13 @@ def _asked(event: Ended) -> ExitReason:
     )
 
 
-def _stalled(scene: Scene, event: Ended) -> ExitReason:
+def _stalled(scene: Scene, stall: Stall, event: Ended) -> ExitReason:
     found = _from_log(scene)
     return ExitReason(
         ExitKind.STALLED,
-        f"the engine made no progress while loading: {scene.stall}",
+        f"the engine made no progress while loading: {stall.why}",
         evidence=found.evidence if found else (),
-        reference=found.sign.reference if found else "engine-stalled",
+        reference=found.sign.reference if found else stall.reference,
         hint=f"Its log: {scene.log_path}",
         exit_code=event.exit_code,
         signal_number=event.signal_number,

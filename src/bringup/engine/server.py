@@ -18,7 +18,7 @@ from bringup.engine.causes import Scene, explain
 from bringup.engine.exits import EngineStopped, ExitReason
 from bringup.engine.job import Ended, KeeperJob, NotStarted, Started
 from bringup.engine.keeping import KeeperLink
-from bringup.engine.loading import LoadProgress, LoadWatch, StallLimits
+from bringup.engine.loading import LoadProgress, LoadWatch, Stall, StallLimits
 from bringup.engine.watch import foreign_lines
 from bringup.machine import files, memory_kills, paths, sockets
 from bringup.machine.clock import monotonic_s, sleep_s
@@ -80,7 +80,7 @@ class _Life:
     identity: ProcessIdentity | None = None
     reason: ExitReason | None = None
     was_ready: bool = False
-    stall: str = ""
+    stall: Stall | None = None
     kills_before: KillCount | None = None
     foreign: frozenset[str] = frozenset()
     watch: LoadWatch = field(default_factory=LoadWatch)
@@ -170,7 +170,7 @@ class RunningEngine:
         if on_progress is not None:
             on_progress(progress)
         self._life.stall = self._life.watch.stalled(limits)
-        if self._life.stall:
+        if self._life.stall is not None:
             raise EngineStopped(self.stop())
 
     def _ask(self) -> EngineInfo | None:
