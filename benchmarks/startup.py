@@ -52,7 +52,7 @@ def main(rounds: int) -> int:
             times[name].append(measure(argv))
     late = 0
     print(
-        f"{'command':32} {'median ms':>10} {'best ms':>8} {'worst ms':>9} {'processor ms':>13}   ({rounds} rounds)"
+        f"{'command':32} {'median ms':>10} {'best ms':>8} {'worst ms':>9} {'processor ms':>13}  of {rounds}"
     )
     for name, values in times.items():
         whole = [value[0] for value in values]

@@ -93,41 +93,41 @@ def test_3_no_binary_artifacts() -> None:
     }
     files = tracked()
     assert len(files) > 50
-    assert [str(path) for path in files if path.suffix in programs] == []
-    suspects = [path for path in files if path.read_bytes()[:8].startswith(EXECUTABLE)]
-    assert [str(path) for path in suspects if not is_label_of_a_module(path)] == []
+    suspects = [p for p in files if p.suffix in programs or p.read_bytes()[:8].startswith(EXECUTABLE)]
+    assert [str(path) for path in suspects if not is_label_only(path)] == []
 
 
-def is_label_of_a_module(path: Path) -> bool:
-    """Whether a file is a recorded kernel module cut down to its label: small 64-bit ELF without code."""
+def is_label_only(path: Path) -> bool:
+    """Whether a file is a recorded program or module cut down to its labels: small 64-bit ELF without code."""
     data = path.read_bytes()
-    if (
-        path.suffix != ".ko"
-        or ROOT / "tests/cases" not in path.parents
-        or len(data) > 4096
-        or data[4:6] != b"\x02\x01"
-    ):
+    is_small_elf = data[:6] == b"\x7fELF\x02\x01" and 64 <= len(data) <= 4096
+    if not is_small_elf or ROOT / "tests/cases" not in path.parents or path.stat().st_mode & 0o111:
         return False
-    offset, segments, size, count = (
-        *struct.unpack_from("<Q", data, 0x28),
-        *struct.unpack_from("<HHH", data, 0x38),
-    )
-    flags = [struct.unpack_from("<Q", data, offset + size * n + 8)[0] for n in range(count)]
-    return segments == 0 and count > 0 and not any(flag & 0x4 for flag in flags)
+    segments_at, sections_at = struct.unpack_from("<QQ", data, 0x20)
+    segment_size, segments, section_size, sections = struct.unpack_from("<HHHH", data, 0x36)
+    rights = [struct.unpack_from("<I", data, segments_at + segment_size * n + 4)[0] for n in range(segments)]
+    flags = [struct.unpack_from("<Q", data, sections_at + section_size * n + 8)[0] for n in range(sections)]
+    return bool(rights or flags) and not any(r & 0x1 for r in rights) and not any(f & 0x4 for f in flags)
 
 
-@pytest.mark.parametrize(("flags", "segments", "kept"), [(0x2, 0, True), (0x6, 0, False), (0x2, 1, False)])
-def test_3_a_module_with_code_in_it_is_a_binary_artifact(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: int, segments: int, kept: bool
+@pytest.mark.parametrize(
+    ("flags", "rights", "mode", "kept"),
+    [(0x2, 0x4, 0o644, True), (0x6, 0x4, 0o644, False), (0x2, 0x5, 0o644, False), (0x2, 0x4, 0o755, False)],
+)
+def test_3_a_recorded_program_with_code_in_it_is_a_binary_artifact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: int, rights: int, mode: int, kept: bool
 ) -> None:
-    header = struct.pack("<4sBB10x8xQQQIHHHHHH", b"\x7fELF", 2, 1, 0, 0, 64, 0, 64, 0, segments, 64, 1, 0)
-    header = header.ljust(64, b"\0")
+    header = struct.pack("<4sBB10xHHIQQQI", b"\x7fELF", 2, 1, 3, 62, 1, 0, 64, 120, 0)
+    header += struct.pack("<HHHHHH", 64, 56, 1, 64, 1, 0)
+    segment = struct.pack("<II", 1, rights).ljust(56, b"\0")
+    section = struct.pack("<IIQ", 1, 1, flags).ljust(64, b"\0")
     path = tmp_path / "tests/cases/x/nvidia.ko"
     path.parent.mkdir(parents=True)
-    path.write_bytes(header + struct.pack("<IIQ", 1, 1, flags).ljust(64, b"\0"))
+    path.write_bytes(header + segment + section)
+    path.chmod(mode)
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    assert is_label_of_a_module(path) == kept
-    assert not is_label_of_a_module(path.rename(tmp_path / "nvidia.ko"))
+    assert is_label_only(path) == kept
+    assert not is_label_only(path.rename(tmp_path / "nvidia.ko"))
 
 
 def test_4_no_dangerous_workflow() -> None:
@@ -166,8 +166,8 @@ def test_7_ci_tests() -> None:
 
 
 def test_8_fuzzing() -> None:
-    targets = list((ROOT / "tests/fuzz").glob("*.py"))
-    assert targets, "tests/fuzz/ has the targets for the readers of foreign input"
+    targets = [*(ROOT / "tests/fuzz").glob("*.py"), *(ROOT / "fuzz").glob("*.py")]
+    assert targets, "tests/fuzz/ and fuzz/ have the targets for the readers of foreign input"
     properties = [
         path
         for path in (ROOT / "tests").rglob("test_*.py")
