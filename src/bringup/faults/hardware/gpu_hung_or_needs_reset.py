@@ -88,6 +88,16 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("nvrm: xid",),
     ),
+    Sign(
+        r"Reset Required\s*:\s*Yes",
+        anchor="reset required",
+        example="        Reset Required                    : Yes",
+    ),
+    Sign(
+        r"GPU Recovery Action\s*:\s*(?:GPU Reset|Node Reboot|Reset|Reboot|Drain)",
+        anchor="gpu recovery action",
+        example="    GPU Recovery Action                   : GPU Reset",
+    ),
 )
 
 EXPLAINS = ("gsp-firmware-failed", "no-visible-device", "cuda-kernel-crash", "running-on-cpu")

@@ -10,10 +10,9 @@ from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import picked_library
 from bringup.faults.kernel._steps import (
     REBOOT,
-    build_step,
     family,
     finish_upgrade_steps,
-    headers_step,
+    module_steps,
 )
 from bringup.reading import Known
 from bringup.stack.changes import Author, PackageChange
@@ -156,9 +155,7 @@ def _prepare_steps(scene: Scene, versions: Versions) -> tuple[Step, ...]:
         return ()
     disk = versions.coming_disk if kernel.coming is not None else versions.running_disk
     if disk is None and not coming.modules:
-        needs_headers = isinstance(coming.has_headers, Known) and not coming.has_headers.value
-        headers = (headers_step(scene, coming.release),) if needs_headers else ()
-        return (*headers, build_step(coming.release))
+        return module_steps(scene, coming)
     if disk is not None and not disk.fits(versions.library):
         return finish_upgrade_steps(scene)
     return ()

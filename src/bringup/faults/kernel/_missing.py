@@ -5,7 +5,7 @@ from __future__ import annotations
 from bringup.faults._fault import Evidence, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import CANNOT_REACH
-from bringup.faults.kernel._steps import LOAD, REBOOT, build_step, headers_step
+from bringup.faults.kernel._steps import LOAD, REBOOT, module_steps
 from bringup.reading import Known
 from bringup.stack.dkms import DkmsState
 
@@ -34,10 +34,7 @@ def missing_steps(scene: Scene) -> tuple[Step, ...]:
     running, coming = kernel.running, kernel.coming
     if running is None and coming is not None and coming.modules:
         return (REBOOT,)
-    release = running.release if running is not None else coming.release if coming is not None else None
-    if release is None:
+    target = running if running is not None else coming
+    if target is None:
         return ()
-    headers = running.has_headers if running is not None else None
-    needs_headers = isinstance(headers, Known) and not headers.value
-    first = (headers_step(scene, release),) if needs_headers else ()
-    return (*first, build_step(release), LOAD if running is not None else REBOOT)
+    return (*module_steps(scene, target), LOAD if running is not None else REBOOT)

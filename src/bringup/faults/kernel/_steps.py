@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from bringup.faults._fault import Safety, Slot, Step
 from bringup.faults._scene import Scene
 from bringup.reading import Known
 from bringup.stack.distribution import PackageFamily
+from bringup.stack.installed_kernels import InstalledKernel
 from bringup.stack.version import KernelRelease
 
 REBOOT = Step(
@@ -52,6 +55,76 @@ def headers_step(scene: Scene, release: KernelRelease) -> Step:
         undo="remove the same package",
         touches="one package and what it needs",
         values=((Slot.PACKAGE, package.lower()),) if command else (),
+    )
+
+
+def module_steps(scene: Scene, kernel: InstalledKernel) -> tuple[Step, ...]:
+    """Give one kernel its module, in the way in which this machine's other kernels got theirs.
+
+    Ubuntu's prebuilt modules come as a package for each kernel, Fedora's from akmods, the rest from DKMS; a
+    module of the run file comes from its installer only.
+    """
+    release = kernel.release
+    place = _place_of_modules(scene)
+    prebuilt = re.search(r"/kernel/nvidia-(\d+[a-z0-9-]*)/", place)
+    if prebuilt is not None:
+        return (_package_step(f"linux-modules-nvidia-{_branch(prebuilt.group(1))}-{release}", release),)
+    if family(scene) is PackageFamily.DNF and "/extra/" in place:
+        return (_akmods_step(release),)
+    if "/kernel/drivers/video/" in place:
+        return (*_headers(scene, kernel), _installer_step(release))
+    return (*_headers(scene, kernel), build_step(release))
+
+
+def _place_of_modules(scene: Scene) -> str:
+    kernels = scene.stack.kernel.kernels
+    paths = [k.modules[0].path for k in kernels.value if k.modules] if isinstance(kernels, Known) else []
+    return paths[-1] if paths else ""
+
+
+def _branch(folder: str) -> str:
+    """Ubuntu's folder says `570srv-open` where the package says `570-server-open`."""
+    return folder.replace("srv", "-server")
+
+
+def _headers(scene: Scene, kernel: InstalledKernel) -> tuple[Step, ...]:
+    needs = isinstance(kernel.has_headers, Known) and not kernel.has_headers.value
+    return (headers_step(scene, kernel.release),) if needs else ()
+
+
+def _package_step(package: str, release: KernelRelease) -> Step:
+    return Step(
+        f"Install the module that the distribution built for the kernel {release}.",
+        ("apt-get", "install", Slot.PACKAGE),
+        Safety.SAFE,
+        needs_root=True,
+        undo=f"apt-get remove {package}",
+        touches="one package and what it needs",
+        verify=("modinfo", "-k", Slot.KERNEL_RELEASE, "-F", "version", "nvidia"),
+        values=((Slot.PACKAGE, package.lower()), (Slot.KERNEL_RELEASE, release.text)),
+    )
+
+
+def _akmods_step(release: KernelRelease) -> Step:
+    return Step(
+        f"Have akmods build the module for the kernel {release}.",
+        ("akmods", "--force", "--kernels", Slot.KERNEL_RELEASE),
+        Safety.SAFE,
+        needs_root=True,
+        undo="remove the kmod-nvidia package that it built",
+        touches=f"/lib/modules/{release}",
+        verify=("modinfo", "-k", Slot.KERNEL_RELEASE, "-F", "version", "nvidia"),
+        values=((Slot.KERNEL_RELEASE, release.text),),
+    )
+
+
+def _installer_step(release: KernelRelease) -> Step:
+    return Step(
+        f"Start the kernel {release} and run NVIDIA's installer there again, with --dkms so that later "
+        "kernels get their module by themselves.",
+        safety=Safety.DISRUPTIVE,
+        touches="/lib/modules, the driver's libraries",
+        undo="nvidia-uninstall",
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Safety, Slot, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._steps import build_step, headers_step
+from bringup.faults.kernel._steps import module_steps
 from bringup.reading import Known
 
 EXPLAINS = ()
@@ -41,13 +41,12 @@ def check(scene: Scene) -> Evidence | None:
     if not running.modules or coming.modules or not isinstance(kernel.next_kernel, Known):
         return None
     needs_headers = isinstance(coming.has_headers, Known) and not coming.has_headers.value
-    headers = (headers_step(scene, coming.release),) if needs_headers else ()
     return Evidence(
         saw=f"the next start takes {coming.release} ({kernel.next_kernel.value.rule}), without NVIDIA module"
         + ("; its headers are absent too" if needs_headers else ""),
         expected=f"nvidia.ko below /lib/modules/{coming.release}",
         sources=(kernel.next_kernel.source, f"/lib/modules/{coming.release}"),
-        steps=(*headers, build_step(coming.release)),
+        steps=module_steps(scene, coming),
         values=((Slot.KERNEL_RELEASE, coming.release.text),),
         strength=5,
     )

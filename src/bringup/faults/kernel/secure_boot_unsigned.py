@@ -82,6 +82,12 @@ SIGNS = (
         " trusted by"
         " the kernel.",
     ),
+    Sign(
+        r"could not insert 'nvidia\w{0,20}': Operation not permitted",
+        anchor="operation not permitted",
+        example="modprobe: ERROR: could not insert 'nvidia': Operation not permitted",
+        needs=("secureboot enabled",),
+    ),
 )
 
 EXPLAINS = (
