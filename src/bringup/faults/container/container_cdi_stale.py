@@ -29,8 +29,8 @@ SIGNS = (
         r"(?i)(?:failed to inject|setting up|could not apply) CDI (?:devices?|spec\S{0,10}).{0,160}no such "
         r"file",
         anchor="cdi",
-        example="error setting up CDI devices: failed to inject devices: /dev/nvidia1: no such file or "
-        "directory",
+        example="error setting up CDI devices: failed to inject devices: failed to stat CDI host device "
+        '"/dev/nvidia-caps/nvidia-cap1": no such file or directory',
     ),
     Sign(
         r"(?i)(?:conflicting|stale|outdated) CDI (?:spec|device)",
