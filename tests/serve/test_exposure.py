@@ -175,6 +175,8 @@ def test_everything_listens_on_loopback_only(small_model: Path, home: Home) -> N
         run_cli(home, "logs", str(port))
         assert {number for _, number in listeners() - before} == {port}
     run_cli(home, "run", str(small_model), "-p", "hi", "--max-tokens", "1", "--threads", "1")
+    for arguments in (("models",), ("show", str(small_model)), ("ps",), ("--version",)):
+        run_cli(home, *arguments)
     assert listeners() - before == set()
 
 

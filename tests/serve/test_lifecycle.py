@@ -131,6 +131,26 @@ def test_a_detached_engine_that_is_killed_comes_back(small_model: Path, detached
     after = look()
     assert after["pid"] != before["pid"]
     assert after["cause"]
+    assert f"{port} was started again once, last because:" in run_cli(home, "ps").stdout
+
+
+def test_a_detached_engine_that_is_given_up_stays_listed_with_its_cause(
+    small_model: Path, detached_home: Home, tmp_path: Path
+) -> None:
+    home, port = detached_home, str(free_port())
+    model = tmp_path / "model.gguf"
+    model.write_bytes(small_model.read_bytes())
+    run_cli(home, "serve", str(model), "--detach", "--port", port, "--threads", "1")
+    engine = json.loads(run_cli(home, "ps", "--json").stdout)["engines"][0]
+    model.unlink()
+    os.kill(engine["pid"], signal.SIGKILL)
+    records = home.state / "engines" / f"{port}.json"
+    wait_until(lambda: json.loads(records.read_text())["state"] == "failed", 30)
+    shown = run_cli(home, "ps").stdout
+    assert "failed" in shown
+    assert f"{port} was given up: " in shown
+    assert run_cli(home, "stop", port).returncode == 0
+    assert "No engine is running" in run_cli(home, "ps").stderr
 
 
 def test_an_engine_that_hangs_is_not_called_ready(small_model: Path, detached_home: Home) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bringup.actions.engines import EngineStatus
+from bringup.engine.registry import EngineRecord, EngineState
 from bringup.faces.render.format import Column, format_count, format_duration, format_table
 
 SCHEMA: Final = 1
@@ -25,12 +26,15 @@ def engine_lines(
 ) -> tuple[str, ...]:
     """The table; below it the cause of each failure."""
     rows = [_row(engine, now_s) for engine in engines]
-    causes = tuple(
-        f"{engine.record.port}: {engine.record.cause} [{engine.record.reference}]"
-        for engine in engines
-        if engine.record.cause
-    )
+    causes = tuple(_cause(engine.record) for engine in engines if engine.record.cause)
     return (*format_table(_COLUMNS, rows, width_columns=width_columns), *causes)
+
+
+def _cause(record: EngineRecord) -> str:
+    if record.state is EngineState.FAILED:
+        return f"{record.port} was given up: {record.cause} [{record.reference}]"
+    times = "once" if record.restarts == 1 else f"{record.restarts} times"
+    return f"{record.port} was started again {times}, last because: {record.cause} [{record.reference}]"
 
 
 def _row(engine: EngineStatus, now_s: float) -> tuple[str, ...]:
