@@ -98,7 +98,7 @@ def test_3_no_binary_artifacts() -> None:
 
 
 def is_label_only(path: Path) -> bool:
-    """Whether a file is a recorded program or module cut down to its labels: small 64-bit ELF without code."""
+    """Whether a file is a recorded program or module cut down to its labels: small ELF without code."""
     data = path.read_bytes()
     is_small_elf = data[:6] == b"\x7fELF\x02\x01" and 64 <= len(data) <= 4096
     if not is_small_elf or ROOT / "tests/cases" not in path.parents or path.stat().st_mode & 0o111:

@@ -6,7 +6,7 @@ import struct
 
 
 def elf_file(needed: tuple[str, ...], run_path: str = "$ORIGIN") -> bytes:
-    """One PT_LOAD over the whole file, one PT_DYNAMIC, a string table."""
+    """One PT_LOAD over the whole file (not executable: a label, no program), one PT_DYNAMIC, a string table."""
     names = b"\x00"
     places = []
     for text in (*needed, run_path):
@@ -20,6 +20,6 @@ def elf_file(needed: tuple[str, ...], run_path: str = "$ORIGIN") -> bytes:
     size = strings_at + len(names)
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
     header += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
-    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x1000, 0x1000, size, size, 0x1000)
+    load = struct.pack("<IIQQQQQQ", 1, 4, 0, 0x1000, 0x1000, size, size, 0x1000)
     table = struct.pack("<IIQQQQQQ", 2, 6, dynamic_at, 0x1000 + dynamic_at, 0, len(dynamic), len(dynamic), 8)
     return header + load + table + dynamic + names
