@@ -63,6 +63,7 @@ def steps_of(finding: Finding) -> tuple[Step, ...]:
 
 def render_step(number: int, step: Step, values: dict[Slot, str]) -> list[Line]:
     """One step: what, how safe, the command, what it touches, undo, verification."""
+    values = values | dict(step.values)
     word, style = _SAFETY[step.safety]
     first, *rest = textwrap.wrap(step.say, _WIDTH - 5) or [""]
     lines: list[Line] = [(f"  {number}. {first}",)]

@@ -48,6 +48,7 @@ def _finding(finding: Finding) -> dict[str, object]:
 
 
 def _step(step: Step, values: dict[Slot, str]) -> dict[str, object]:
+    values = values | dict(step.values)
     return {
         "say": step.say,
         "command": quoted(step.command, values) if step.command else "",

@@ -196,7 +196,7 @@ def _reload_steps(scene: Scene) -> tuple[Step, ...]:
             ("modprobe", "-r", "nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia"),
             Safety.DISRUPTIVE,
             needs_root=True,
-            undo="modprobe nvidia nvidia_uvm nvidia_drm",
+            undo="modprobe -a nvidia nvidia_uvm nvidia_drm",
             touches="the running kernel; refused with 'in use' while a program still holds the GPU",
         )
     )
@@ -224,9 +224,10 @@ def _kill_step(holder: Holder) -> Step:
 
 
 def _unit_step(verb: str, unit: str) -> Step:
-    say = {"stop": f"Without a restart: stop {unit}, which holds the GPU.", "start": f"Start {unit} again."}[
-        verb
-    ]
+    say = {
+        "stop": f"Without a restart: stop {unit}, which holds the GPU.",
+        "start": f"Without a restart: start {unit} again.",
+    }[verb]
     if unit in _DESKTOPS and verb == "stop":
         say += " This ends the desktop session: do it from a text console or over ssh."
     return Step(
@@ -261,7 +262,7 @@ def _unload_step(module: str) -> Step:
 
 def _load_step(module: str) -> Step:
     return Step(
-        f"Load {module} of the new version.",
+        f"Without a restart: load {module} of the new version.",
         ("modprobe", module),
         Safety.SAFE,
         needs_root=True,
