@@ -6,7 +6,7 @@ import struct
 
 
 def elf_file(needed: tuple[str, ...], run_path: str = "$ORIGIN") -> bytes:
-    """One PT_LOAD over the whole file (not executable: a label, no program), one PT_DYNAMIC, a string table."""
+    """One PT_LOAD over the whole file (a label: not executable), one PT_DYNAMIC, a string table."""
     names = b"\x00"
     places = []
     for text in (*needed, run_path):
