@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from bringup.errors import WrongUse
 from bringup.faults._catalogue import load_catalogue
@@ -17,6 +18,8 @@ from bringup.machine.rooted import RootedMachine
 from bringup.stack.pasted import read_pasted
 from bringup.stack.probe import Look, probe_stack
 from bringup.stack.stack import Stack
+
+PASTE_LIMIT_BYTES: Final = 256 * 1024**2
 
 
 class Verdict(Enum):
@@ -54,6 +57,19 @@ class Examination:
         if self.diagnosis.findings:
             return Verdict.FAULTS
         return Verdict.CANNOT_TELL if self.could_not_tell or self.diagnosis.crashed else Verdict.HEALTHY
+
+
+def read_paste_file(name: str) -> str:
+    """The text of a file with what somebody's program printed.
+
+    Raises:
+        WrongUse: there is no such file.
+        FileTrouble: it cannot be read, or is larger than 256 MiB.
+    """
+    data = files.read_small(name, limit_bytes=PASTE_LIMIT_BYTES)
+    if data is None:
+        raise WrongUse(f"{name}: no such file", hint="Give a file, or - for standard input.")
+    return data.decode("utf-8", "replace")
 
 
 def examine(machine: Machine, *, subject: str) -> Examination:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from bringup.actions.doctor import Examination
+from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, read_paste_file
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
-from bringup.machine import files
-
-PASTE_LIMIT_BYTES: Final = 256 * 1024**2
 
 
 def read_paste(console: Console, name: str) -> tuple[str, str]:
@@ -20,10 +15,7 @@ def read_paste(console: Console, name: str) -> tuple[str, str]:
         FileTrouble: the file cannot be read, or is larger than 256 MiB.
     """
     if name != "-":
-        data = files.read_small(name, limit_bytes=PASTE_LIMIT_BYTES)
-        if data is None:
-            raise WrongUse(f"{name}: no such file", hint="Give a file, or - for standard input.")
-        return data.decode("utf-8", "replace"), name
+        return read_paste_file(name), name
     if console.stdin is None:
         raise WrongUse("there is no standard input to read", hint="Give a file, or pipe the text in.")
     if console.is_interactive:
