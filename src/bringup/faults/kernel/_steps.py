@@ -161,3 +161,32 @@ def finish_upgrade_steps(scene: Scene) -> tuple[Step, ...]:
         )
         for command in commands.get(family(scene), ())
     )
+
+
+def driver_steps(scene: Scene, branch: int | None, *, is_open: bool) -> tuple[Step, ...]:
+    """Install a driver of one branch and flavour, where this distribution's package is known; else nothing.
+
+    Ubuntu names branch and flavour in the package; Arch has one branch, its legacy ones are not in its own
+    repositories.
+    """
+    distribution = scene.stack.kernel.distribution
+    if not isinstance(distribution, Known):
+        return ()
+    if distribution.value.id == "ubuntu" and branch is not None:
+        package = f"nvidia-driver-{branch}" + ("-open" if is_open else "")
+        tool: tuple[str | Slot, ...] = ("apt-get", "install", Slot.PACKAGE)
+    elif distribution.value.family is PackageFamily.PACMAN and is_open:
+        package, tool = "nvidia-open-dkms", ("pacman", "-S", Slot.PACKAGE)
+    else:
+        return ()
+    install = Step(
+        f"Install {package}, which replaces the present driver.",
+        tool,
+        Safety.DISRUPTIVE,
+        needs_root=True,
+        undo="install the present driver's package again",
+        touches="the driver's packages",
+        verify=("modinfo", "-F", "license", "nvidia"),
+        values=((Slot.PACKAGE, package),),
+    )
+    return (install, REBOOT)

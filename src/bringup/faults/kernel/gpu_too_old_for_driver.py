@@ -14,6 +14,7 @@ from __future__ import annotations
 from bringup.faults._fault import Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import device_ids, driver_version
+from bringup.faults.kernel._steps import driver_steps
 from bringup.reading import Known
 from bringup.stack.gpu_generations import SUPPORT, find_generation
 from bringup.stack.kernel_log import RefusalKind
@@ -78,6 +79,7 @@ def check(scene: Scene) -> Evidence | None:
                 saw=f"a {generation.value} card (10de:{device_id:04x}) and driver {driver}",
                 expected=f"a driver of branch {last} or older",
                 sources=(log.source if isinstance(log, Known) else "",),
+                steps=driver_steps(scene, last, is_open=False),
                 strength=10,
             )
     return None

@@ -97,6 +97,6 @@ def check(scene: Scene) -> Evidence | None:
         expected="nvidia in /proc/modules",
         sources=(kernel.modules.source,),
         certainty=Certainty.SURE if blocked else Certainty.LIKELY,
-        decides="modprobe nvidia",
+        decides="" if blocked else "modprobe nvidia",
         strength=10 if not is_pasted else 0,
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import driver_version, generations, is_open_flavour
+from bringup.faults.kernel._steps import driver_steps
 from bringup.reading import Known
 from bringup.stack.gpu_generations import SUPPORT
 
@@ -74,19 +75,21 @@ def check(scene: Scene) -> Evidence | None:
     if not cards:
         return None
     flavour = is_open_flavour(scene)
+    version = driver_version(scene)
     log = scene.stack.kernel.log
     has_code = isinstance(log, Known) and "0x22:0x56" in log.value.start_codes
     if (flavour is None and not has_code) or (flavour is not None and flavour[0]):
         return None
     return Evidence(
         saw=f"a {cards[0].value} card"
-        + (f" and the proprietary module {driver_version(scene) or ''}".rstrip() if flavour else "")
+        + (f" and the proprietary module {version or ''}".rstrip() if flavour else "")
         + (", start refused with 0x22:0x56" if has_code else ""),
         expected="the open kernel modules",
         sources=tuple(
             source for source in (flavour[1] if flavour else "", log.source if has_code else "") if source
         ),
         certainty=Certainty.SURE if flavour else Certainty.LIKELY,
-        decides="modinfo -F license nvidia",
+        decides="" if flavour else "modinfo -F license nvidia",
+        steps=driver_steps(scene, version.branch if version else None, is_open=True),
         strength=10,
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from bringup.faults._fault import Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import driver_version, generations, is_open_flavour
+from bringup.faults.kernel._steps import driver_steps
 from bringup.stack.gpu_generations import SUPPORT
 
 SIGNS = (
@@ -79,5 +80,12 @@ def check(scene: Scene) -> Evidence | None:
         saw=f"a {cards[0].value} card and the open module {driver_version(scene) or ''}".rstrip(),
         expected="the proprietary module",
         sources=(flavour[1],),
+        steps=driver_steps(scene, _branch(scene), is_open=False),
         strength=10,
     )
+
+
+def _branch(scene: Scene) -> int | None:
+    """The present branch, but none newer than the last that drives these cards."""
+    version = driver_version(scene)
+    return min(version.branch, 580) if version is not None else None

@@ -148,6 +148,6 @@ def check(scene: Scene) -> Evidence | None:
         expected="a module signed by a key that the firmware trusts",
         sources=(kernel.secure_boot.source, running.modules[0].path),
         certainty=Certainty.SURE if is_unsigned else Certainty.LIKELY,
-        decides="modprobe nvidia",
+        decides="" if is_unsigned else "modprobe nvidia",
         strength=10,
     )
