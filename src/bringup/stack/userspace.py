@@ -1,58 +1,91 @@
-"""Facts of the layer: userspace."""
+"""Facts of the layer: userspace. The driver's libraries, packages and services, and what hides a card."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable
 from bringup.stack.lines import Lines
-from bringup.stack.version import DriverVersion, parse_driver_version
+from bringup.stack.loader import Loader, probe_loader
+from bringup.stack.userspace_libraries import (
+    CUDA,
+    NVML,
+    LibraryVersion,
+    PickedLibrary,
+    probe_libraries,
+    probe_picked,
+)
+from bringup.stack.userspace_packages import DriverPackage, Runfile, probe_packages, probe_runfile
+from bringup.stack.version import parse_driver_version
+
+_FABRIC_MANAGER: Final = "/usr/bin/nv-fabricmanager"
+_FABRIC_MANAGER_PIDS: Final = (
+    "/run/nvidia-fabricmanager/nv-fabricmanager.pid",
+    "/var/run/nvidia-fabricmanager/nv-fabricmanager.pid",
+)
+_PERSISTENCED: Final = "/usr/bin/nvidia-persistenced"
+_PERSISTENCED_PIDS: Final = ("/run/nvidia-persistenced/nvidia-persistenced.pid",)
+_SWITCHES: Final = "/proc/driver/nvidia-nvswitch/devices"
 
 
 @dataclass(frozen=True, slots=True)
-class LibraryVersion:
-    """One driver library on the disk.
+class DriverService:
+    """A service of the driver. `is_running`: by its process id file."""
 
-    Attributes:
-        version: of its file name.
-        path: where it lies; empty when only a program told its version.
-        is_picked: whether the loader takes this one.
-    """
-
-    version: DriverVersion
-    path: str = ""
-    is_picked: bool = True
+    program: str
+    is_running: Reading[bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Userspace:
-    """Facts of this layer; every reading is `NOT_LOOKED` until somebody looks."""
+    """Facts of this layer; every reading is `NOT_LOOKED` until somebody looks.
+
+    Attributes:
+        driver_library_versions: libnvidia-ml and libcuda files, the picked ones first.
+        nvml_library: what the loader takes for libnvidia-ml.so.1; absent where it finds none.
+        cuda_library: the same for libcuda.so.1.
+        loader: the folders that it looks into.
+        packages: of the driver, with their states.
+        runfile: a driver that NVIDIA's own installer put there.
+        smi: path of nvidia-smi.
+        persistenced: the persistence daemon; absent where it is not installed.
+        fabric_manager: of machines with NVSwitch; absent where it is not installed.
+        switches: how many NVSwitches the driver has.
+        visible_devices: CUDA_VISIBLE_DEVICES of whoever looks; absent where it is not set.
+    """
 
     driver_library_versions: Reading[tuple[LibraryVersion, ...]] = NOT_LOOKED
-
-
-_FOLDERS: Final = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
+    nvml_library: Reading[PickedLibrary] = NOT_LOOKED
+    cuda_library: Reading[PickedLibrary] = NOT_LOOKED
+    loader: Reading[Loader] = NOT_LOOKED
+    packages: Reading[tuple[DriverPackage, ...]] = NOT_LOOKED
+    runfile: Reading[Runfile] = NOT_LOOKED
+    smi: Reading[str] = NOT_LOOKED
+    persistenced: Reading[DriverService] = NOT_LOOKED
+    fabric_manager: Reading[DriverService] = NOT_LOOKED
+    switches: Reading[int] = NOT_LOOKED
+    visible_devices: Reading[str] = NOT_LOOKED
 
 
 def probe_userspace(machine: Machine) -> Userspace:
-    """Look for NVML libraries in the loader's standard folders; the first one found is taken as picked."""
-    found: list[LibraryVersion] = []
-    problem: Unreadable | None = None
-    for folder in _FOLDERS:
-        names = machine.list_folder(folder)
-        if isinstance(names, Unreadable):
-            problem = names
-        for name in names.value if isinstance(names, Known) else ():
-            match = re.fullmatch(r"libnvidia-ml\.so\.(\d{3}\.[\d.]+)", name)
-            if match is not None:
-                version = parse_driver_version(match.group(1))
-                found.append(LibraryVersion(version, f"{folder}/{name}", is_picked=not found))
-    if not found:
-        return Userspace(problem or Absent("libnvidia-ml.so.1"))
-    return Userspace(Known(tuple(found), found[0].path))
+    """Look at the driver's user space: files, and one command where packages are rpm's."""
+    loader = probe_loader(machine)
+    nvml, cuda = probe_picked(machine, loader, NVML), probe_picked(machine, loader, CUDA)
+    return Userspace(
+        driver_library_versions=probe_libraries(machine, loader, (nvml, cuda)),
+        nvml_library=nvml,
+        cuda_library=cuda,
+        loader=Known(loader, "/etc/ld.so.cache, LD_LIBRARY_PATH"),
+        packages=probe_packages(machine),
+        runfile=probe_runfile(machine),
+        smi=_probe_smi(machine),
+        persistenced=_probe_service(machine, _PERSISTENCED, _PERSISTENCED_PIDS),
+        fabric_manager=_probe_service(machine, _FABRIC_MANAGER, _FABRIC_MANAGER_PIDS),
+        switches=_probe_switches(machine),
+        visible_devices=machine.environment("CUDA_VISIBLE_DEVICES"),
+    )
 
 
 def recognise(lines: Lines) -> Userspace:
@@ -66,3 +99,35 @@ def recognise(lines: Lines) -> Userspace:
     line, match = hit
     version = LibraryVersion(parse_driver_version(match.group(1)))
     return Userspace(driver_library_versions=Known((version,), f"{line.source}, line {line.number}"))
+
+
+def _probe_smi(machine: Machine) -> Reading[str]:
+    problem: Unreadable | None = None
+    for path in ("/usr/bin/nvidia-smi", "/usr/local/bin/nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi"):
+        found = machine.stat(path)
+        if isinstance(found, Known):
+            return Known(path, path)
+        problem = found if isinstance(found, Unreadable) and path.startswith("/usr/bin") else problem
+    return problem or Absent("/usr/bin/nvidia-smi")
+
+
+def _probe_service(machine: Machine, program: str, pid_files: tuple[str, ...]) -> Reading[DriverService]:
+    found = machine.stat(program)
+    if not isinstance(found, Known):
+        return found
+    running: Reading[bool] = Known(value=False, source=pid_files[0])
+    for path in pid_files:
+        process = machine.read_text(path, limit_bytes=64)
+        if isinstance(process, Known) and process.value.strip().isdigit():
+            is_there = isinstance(machine.stat(f"/proc/{process.value.strip()}"), Known)
+            return Known(DriverService(program, Known(is_there, path)), program)
+        if isinstance(process, Unreadable):
+            running = process
+    return Known(DriverService(program, running), program)
+
+
+def _probe_switches(machine: Machine) -> Reading[int]:
+    names = machine.list_folder(_SWITCHES)
+    if isinstance(names, Known):
+        return Known(len(names.value), _SWITCHES)
+    return names
