@@ -31,14 +31,14 @@ def test_the_real_header_is_the_same_from_afar(hub: StubHub, small_model: Path, 
     assert len(hub.file_requests()) <= 6
 
 
-def test_a_header_of_gpt_oss_costs_at_most_16_mb(hub: StubHub, folders: Folders) -> None:
+def test_a_header_of_gpt_oss_costs_little_more_than_itself(hub: StubHub, folders: Folders) -> None:
     header = bytes(gpt_oss_20b().data)
     # Made: the weights are 48 MiB of nothing instead of 12 GB; the reader must not ask for them.
     hub.repos[REPO][FILE] = StubFile(header + bytes(48 * MIB))
     model = load_remote_model(prepare(HubName(REPO), folders=folders, timing=QUICK), timing=QUICK)
     assert len(model.tensors) == 459
-    assert hub.sent_bytes() <= max(16_000_000, len(header) + 4 * MIB)
-    assert len(hub.file_requests()) <= 8
+    assert hub.sent_bytes() <= len(header) + 2 * MIB
+    assert len(hub.file_requests()) <= 10
 
 
 def test_ranges_are_joined_and_kept(hub: StubHub) -> None:

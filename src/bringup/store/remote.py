@@ -18,7 +18,7 @@ from bringup.store.web import Interrupted, Timing, Token, Web, refuse_encoding, 
 from bringup.units import KIB, MIB
 
 _FIRST_BYTES: Final = 512 * KIB
-_LARGEST_BYTES: Final = 4 * MIB
+_LARGEST_BYTES: Final = 2 * MIB
 _TRIES: Final = 3
 BUDGET_BYTES: Final = 64 * MIB
 """The most that one source fetches: no header of a known model needs a quarter of it."""
