@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import re
 from typing import Final
 
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.errors import EngineError
-from bringup.machine import paths
+from bringup.machine import files, paths
 from bringup.machine.protocol import FileKind, Machine
 from bringup.reading import Known
 
@@ -60,11 +59,16 @@ def find_embedded() -> EngineBuild | None:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         return None
-    try:
-        version = importlib.metadata.version(PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        version = ""
-    return EngineBuild(EngineKind.EMBEDDED, paths.dirname(spec.origin), version, "Python package")
+    folder = paths.dirname(spec.origin)
+    return EngineBuild(EngineKind.EMBEDDED, folder, _package_version(paths.dirname(folder)), "Python package")
+
+
+def _package_version(site: str) -> str:
+    """Version from the name of the wheel's own folder: importlib.metadata takes 20 ms to import."""
+    for name in files.list_names(site):
+        if name.startswith(f"{PACKAGE}-") and name.endswith(".dist-info"):
+            return name.removeprefix(f"{PACKAGE}-").removesuffix(".dist-info")
+    return ""
 
 
 def read_version(machine: Machine, program: str) -> str:

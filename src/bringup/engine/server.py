@@ -80,6 +80,7 @@ class _Life:
     identity: ProcessIdentity | None = None
     reason: ExitReason | None = None
     was_ready: bool = False
+    is_ours: bool = False
     stall: Stall | None = None
     kills_before: KillCount | None = None
     foreign: frozenset[str] = frozenset()
@@ -174,15 +175,22 @@ class RunningEngine:
             raise EngineStopped(self.stop())
 
     def _ask(self) -> EngineInfo | None:
-        # A stranger on the port must never be taken for our engine: it gets no request and no key.
-        pid = self.pid
-        if pid is None or not sockets.is_only_listener(pid, self.port):
+        if not self._is_ours():
             return None
         api = self.api(timeout_s=2.0)
         try:
             return api.info() if api.health() else None
         except (EngineGone, StillLoading):
             return None
+
+    def _is_ours(self) -> bool:
+        """Whether it is this engine that listens: a stranger on the port gets no request and no key."""
+        life = self._life
+        if not life.is_ours:
+            pid = self.pid
+            is_up = pid is not None and sockets.accepts(self._reachable_host(), self.port)
+            life.is_ours = is_up and pid is not None and sockets.is_only_listener(pid, self.port)
+        return life.is_ours
 
     def stop(self, timeout_s: float = 10.0) -> ExitReason:
         """End it: SIGTERM, then SIGKILL after `timeout_s`; its reason, also when it had already ended."""

@@ -6,12 +6,14 @@ between us and loopback.
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import http.client
 
 _ANSWER_LIMIT_BYTES = 64 * 1024**2
 _LINE_LIMIT_BYTES = 16 * 1024**2
@@ -83,6 +85,8 @@ def stream(
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    import http.client
+
     while True:
         try:
             line = response.readline(_LINE_LIMIT_BYTES + 1)
@@ -99,6 +103,9 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
 def _exchange(
     endpoint: Endpoint, method: str, path: str, *, body: object, timeout_s: float
 ) -> Iterator[http.client.HTTPResponse]:
+    # Imported here: it takes as long as all of ours together, and an engine is loading meanwhile.
+    import http.client
+
     connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
     payload = None if body is None else json.dumps(body, ensure_ascii=True).encode()
     try:

@@ -55,6 +55,15 @@ def free_port(*, host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+def accepts(host: str, port: int) -> bool:
+    """Whether anybody takes a connection there at this moment; nothing is sent."""
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
 def port_holders(port: int) -> tuple[PortHolder, ...]:
     """Everybody who listens on a TCP port, IPv4 and IPv6, from /proc."""
     found = []
