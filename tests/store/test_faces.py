@@ -69,6 +69,15 @@ def test_what_is_here_is_said_and_not_asked_for(tiny_hub: StubHub) -> None:
     assert Path(result["paths"][0]).is_file()
 
 
+def test_what_a_killed_pull_left_beside_a_whole_model_goes(tiny_hub: StubHub, own_home: Path) -> None:
+    called("pull", REPO)
+    folder = own_home / ".cache/bringup/models" / REPO
+    put(folder / f".{FILE}.1-1-0123abcd.partial/record.json", b"{}")
+    assert (folder / FILE).stat().st_mode & 0o222 == 0, "guarded against being written into"
+    assert called("pull", REPO)[0] == 0
+    assert sorted(path.name for path in folder.iterdir()) == [f".{FILE}.origin.json", FILE]
+
+
 def test_a_web_file_is_called_not_verified(tiny_hub: StubHub) -> None:
     code, out, err = called("pull", f"{tiny_hub.url}/{REPO}/resolve/main/{FILE}", "--json")
     assert code == 0

@@ -55,7 +55,7 @@ def pull_model(
     folders = our_folders()
     name = parse_name(text)
     started_s = clock.monotonic_s()
-    local = resolve.find_local(name, folders)
+    local = pull.find_here(name, folders)
     if local is not None:
         return PullResult(local, None, clock.monotonic_s() - started_s)
 

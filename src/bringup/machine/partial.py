@@ -167,8 +167,8 @@ class PartialData:
             os.fsync(self._descriptor)
 
     def restrict_to_reading(self) -> None:
-        """Give the file the mode of a finished one: nobody writes into it."""
-        with file_errors("change the mode of", self.path):
+        """Guard a finished file against being written into by mistake, where the file system allows it."""
+        with contextlib.suppress(OSError):
             os.fchmod(self._descriptor, 0o444)
 
 

@@ -189,13 +189,14 @@ class Landing:
             self.restart()
             raise HashMismatch(wanted, found, was_resumed=was_resumed)
         self._data.sync()
-        self._data.restrict_to_reading()
         origin = records.Origin(
             wanted.name, wanted.address, wanted.size_bytes, found, wanted.sha256 is not None
         )
         # Written in the partial folder and moved: a kill leaves no remains of it among the models.
         records.write_record(self._mine.origin_path, origin)
         partial.publish(self._mine, wanted.final_path, origin_path=records.origin_path(wanted.final_path))
+        # Only now: a partial file that is read-only could not be continued by the next run.
+        self._data.restrict_to_reading()
 
 
 class HashMismatch(DownloadError):

@@ -15,7 +15,7 @@ from bringup.store.resolve import find_local
 from bringup.store.transfer import Remote, fill_from_web
 from bringup.store.web import Timing, Token, Web, site_of
 
-__all__ = ["PullPlan", "fetch", "find_at", "prepare", "pull"]
+__all__ = ["PullPlan", "fetch", "find_at", "find_here", "prepare", "pull"]
 
 
 def pull(
@@ -39,14 +39,20 @@ def pull(
         WrongUse, DownloadError, FileTrouble, ModelFileError: what came and is right is kept.
     """
     folders = folders or our_folders()
-    local = find_local(name, folders)
+    local = find_here(name, folders)
     if local is not None:
-        if local.is_ours:
-            for path in local.paths:
-                clear_left_behind(path)
         return local
     plan = prepare(name, folders=folders, token=token, timing=timing)
     return fetch(plan, on_progress=on_progress, folders=folders, token=token, timing=timing)
+
+
+def find_here(name: Name, folders: Folders) -> LocalModel | None:
+    """As `find_local`; of a model of ours it also removes what killed runs left beside it."""
+    local = find_local(name, folders)
+    if local is not None and local.is_ours:
+        for path in local.paths:
+            clear_left_behind(path)
+    return local
 
 
 def fetch(
