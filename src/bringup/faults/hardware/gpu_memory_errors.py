@@ -70,6 +70,12 @@ SIGNS = (
         example="NVRM: GPU at 0000:3b:00.0 has encountered a Double Bit ECC Error",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r":00\.0 O(?:n|ff) \|\s{4,30}[1-9]\d{0,9} \|",
+        anchor=":00.0 o",
+        example="|   0  Quadro P5000        On   | 00000000:65:00.0 Off |                    3 |",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("gpu-hung-or-needs-reset", "cuda-kernel-crash", "output-garbage")

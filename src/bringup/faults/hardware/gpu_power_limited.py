@@ -63,21 +63,30 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """The limit in force is below three quarters of the card's own, in `nvidia-smi -q -d POWER`."""
+    """The power brake in a table, or a limit far below the card's own in `nvidia-smi -q -d POWER`."""
     for row in parse_tables(scene.lines):
         for key, value in row.items():
             if key.endswith("hw_power_brake_slowdown") and value == "Active":
                 return Evidence(
                     saw=f"{key}: Active", expected="Not Active", sources=("nvidia-smi",), strength=10
                 )
+    return _check_limits(scene)
+
+
+def _check_limits(scene: Scene) -> Evidence | None:
+    """The limit in force against the default and the most; a laptop's boost above its base is normal."""
     pattern = r"{}\s*:\s*([\d.]+) W"
-    own = scene.lines.search(pattern.format("Default Power Limit"), anchor="default power limit")
-    for name in ("Enforced Power Limit", "Current Power Limit"):
-        force = scene.lines.search(pattern.format(name), anchor=name.lower())
-        if own is not None and force is not None and float(force[1].group(1)) < 0.75 * float(own[1].group(1)):
+    force = scene.lines.search(pattern.format("(?:Enforced|Current) Power Limit"), anchor="power limit")
+    for name, share in (("Default Power Limit", 0.75), ("Max Power Limit", 0.6)):
+        own = scene.lines.search(pattern.format(name), anchor=name.lower())
+        if (
+            force is not None
+            and own is not None
+            and float(force[1].group(1)) < share * float(own[1].group(1))
+        ):
             return Evidence(
-                saw=f"power limit {force[1].group(1)} W in force, {own[1].group(1)} W by default",
-                expected="the card's default limit",
+                saw=f"power limit {force[1].group(1)} W in force, {name.lower()} {own[1].group(1)} W",
+                expected="a limit near the card's own",
                 sources=(f"{force[0].source}, line {force[0].number}",),
                 certainty=Certainty.LIKELY,
                 decides="nvidia-smi -q -d POWER,PERFORMANCE",
