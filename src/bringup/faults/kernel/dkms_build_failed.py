@@ -103,7 +103,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?:nvidia|nv-|uvm_|os-interface)[\w./-]{0,120}\.c:\d+:\d+: (?:错误|Fehler|erreur|ошибка|erro|エラー)",
+        r"(?:nvidia|nv-|uvm_|os-interface)[\w./-]{0,120}\.c:\d+:\d+: "
+        r"(?:错误|Fehler|erreur|ошибка|erro|エラー)",
         anchor=".c:",
         example="nvidia-uvm/uvm_pmm_gpu.c:2631:5: 错误：隐式声明函数",  # noqa: RUF001 - as printed
     ),
