@@ -51,7 +51,7 @@ def check(scene: Scene) -> Evidence | None:
     slots = log.n_slots if log.n_slots and log.n_slots > 1 else log.asked_n_parallel
     if hit is None or slots is None or slots < 2:
         return None
-    why = _why(log, slots)
+    why = _why(log, slots, _prompt_tokens(scene))
     if why is None:
         return None
     return Evidence(
@@ -63,13 +63,21 @@ def check(scene: Scene) -> Evidence | None:
     )
 
 
-def _why(log: EngineLog, slots: int) -> str | None:
+def _prompt_tokens(scene: Scene) -> int | None:
+    """Length of the request that overflowed: `request (930 tokens) exceeds`, `"n_prompt_tokens": 930`."""
+    hit = scene.lines.last(r"request \((\d+) tokens\)|n_prompt_tokens\"?[:= ]+(\d+)", anchor="tokens")
+    return int(hit[1][1] or hit[1][2]) if hit is not None else None
+
+
+def _why(log: EngineLog, slots: int, prompt_tokens: int | None) -> str | None:
     whole = log.asked_n_ctx or log.n_ctx
     each = log.n_ctx_slot
     if log.kv_unified:
         return f"{slots} slots share one cache of {each or whole or 'unknown'} tokens"
     if whole and each and each < whole and abs(each * slots - whole) <= 256 * slots:
         return f"{whole} tokens are divided among {slots} slots: {each} each"
+    if each and whole is None and log.kv_unified is False and prompt_tokens and prompt_tokens < each * slots:
+        return f"{each * slots} tokens are divided among {slots} slots: {each} each"
     if whole and (each is None or each == whole):
         return f"{whole} tokens are divided among {slots} slots: {whole // slots} each"
     return None

@@ -39,11 +39,6 @@ SIGNS = (
         example="Error: model requires more system memory (5.6 GiB) than is available (3.1 GiB)",
     ),
     Sign(
-        r"ggml_aligned_malloc: insufficient memory|insufficient memory \(attempted to allocate",
-        anchor="insufficient memory",
-        example="ggml_aligned_malloc: insufficient memory (attempted to allocate 8192.00 MB)",
-    ),
-    Sign(
         r"not enough space in the context's memory pool",
         anchor="context's memory pool",
         example="ggml_new_object: not enough space in the context's memory pool (needed 1638880,"

@@ -17,9 +17,19 @@ from bringup.reading import Known
 from bringup.stack.engine_log import Phase
 
 _GAVE_UP = (
-    r"failed to fit params to free device memory: (.+)|was unable to fit model into|"
-    r"error while trying to fit params|unable to fit .* abort"
+    r"failed to fit params to free device memory: (.+)|"
+    r"trying to fit params .*: failed to create llama_context"
 )
+"""`encountered an error while trying to fit params ...: failed to load model` follows any broken model."""
+
+_OTHER_REASONS = (
+    "requires flash",
+    "does not divide",
+    "error loading model",
+    "not implemented",
+    "unsupported",
+)
+"""A dry run that could not make a context for one of these did not fail for want of memory."""
 
 STEPS = (
     Step("See how much is free and who holds the rest.", ("nvidia-smi",), safety=Safety.LOOK),
@@ -48,13 +58,9 @@ def check(scene: Scene) -> Evidence | None:
     log = scene.stack.runtime.log
     if isinstance(log, Known) and log.value.last_line_of(Phase.SERVING) > hit[0].number:
         return None
-    failed = deadly_allocation(scene) is not None or scene.lines.has_any(
-        "failed to load model", "exiting due to"
-    )
-    other = scene.lines.has_any(
-        "unknown model architecture", "failed to open", "invalid magic", "invalid ggml type"
-    )
-    if not failed or other:
+    failed = scene.lines.has_any("failed to load model", "exiting due to")
+    named = hit[1][1] is None and scene.lines.has_any(*_OTHER_REASONS)
+    if named or not (failed or deadly_allocation(scene)):
         return None
     return Evidence(
         saw=hit[0].text.strip()[:240],

@@ -31,6 +31,7 @@ SIGNS = (
 )
 
 EXPLAINS = (
+    "fit-gave-up",
     "offload-partial",
     "running-on-cpu",
     "server-not-ready",

@@ -19,6 +19,7 @@ from bringup.faults.memory._out_of_memory import deadly_allocation, describe, ev
 from bringup.stack.allocations import Consumer, Place
 
 EXPLAINS = (
+    "fit-gave-up",
     "offload-partial",
     "running-on-cpu",
     "server-not-ready",
