@@ -90,7 +90,7 @@ def test_the_built_in_question(small_model: Path, home: Home) -> None:
         ((), b"ab\xff", 2, "byte 0xff at offset 2"),
         ((), b"a\0b", 2, "byte 0x00 at offset 1"),
         (("--prompt", " "), b"", 2, "the prompt is empty"),
-        (("--temperature", "hot"), b"x", 2, "'hot' is not a valid float"),
+        (("--temperature", "hot"), b"x", 2, "'hot' is not a"),
         (("--engine", "/nowhere/llama-server"), b"x", 1, "the engine /nowhere/llama-server was not found"),
         (("--ctx-size", "900m"), b"x", 1, "GiB are free"),
         (("--ctx-size", "512"), b"word " * 3000, 1, "the context window 512"),

@@ -165,19 +165,18 @@ def test_the_key_is_in_no_output_of_a_pipe_or_journal(served: Served) -> None:
 
 
 def test_everything_listens_on_loopback_only(small_model: Path, home: Home) -> None:
-    before = listeners()
     port = free_port()
     with serve_in_front(home, str(small_model), "--port", str(port)):
-        opened = listeners() - before
+        opened = listeners(home)
         assert {number for _, number in opened} == {port}
         assert {address for address, _ in opened} <= LOOPBACK
         run_cli(home, "ps")
         run_cli(home, "logs", str(port))
-        assert {number for _, number in listeners() - before} == {port}
+        assert listeners(home) == opened
     run_cli(home, "run", str(small_model), "-p", "hi", "--max-tokens", "1", "--threads", "1")
     for arguments in (("models",), ("show", str(small_model)), ("ps",), ("--version",)):
         run_cli(home, *arguments)
-    assert listeners() - before == set()
+    assert listeners(home) == set()
 
 
 def test_another_address_needs_the_flag_and_the_key(small_model: Path, home: Home) -> None:
@@ -185,7 +184,7 @@ def test_another_address_needs_the_flag_and_the_key(small_model: Path, home: Hom
     assert refused.returncode == 2
     assert "refused to listen on 0.0.0.0 without a key" in refused.stderr
     with serve_in_front(home, str(small_model), "--host", "0.0.0.0", "--port", str(free_port())) as running:
-        assert ("00000000", running.port) in listeners()
+        assert listeners(home) == {("00000000", running.port)}
         assert ask(running.port, "GET", "/v1/models")[0] == 401
         running.process.terminate()
         assert running.process.stderr is not None
@@ -197,7 +196,7 @@ def test_another_address_needs_the_flag_and_the_key(small_model: Path, home: Hom
 def test_no_key_is_a_spoken_choice_that_says_what_it_opens(small_model: Path, home: Home) -> None:
     with serve_in_front(home, str(small_model), "--no-key", "--port", str(free_port())) as running:
         assert ask(running.port, "GET", "/v1/models")[0] == 200
-        assert {address for address, port in listeners() if port == running.port} <= LOOPBACK
+        assert {address for address, _ in listeners(home)} <= LOOPBACK
         _, got, _ = ask(running.port, "GET", "/v1/models", Origin="https://evil.example")
         assert got.get("Access-Control-Allow-Origin") in (None, "")
         running.process.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -61,29 +62,37 @@ def run_cli(
     )
 
 
-def engine_processes(home: Home) -> list[int]:
-    """Processes of this home that belong to an engine: itself, its keeper, its supervisor."""
-    found = []
+def processes_of(home: Home) -> dict[int, bytes]:
+    """Processes that live in this home, with their command lines."""
+    found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                words = (folder / "cmdline").read_bytes()
-                environment = (folder / "environ").read_bytes()
+                if f"HOME={home.path}\0".encode() in (folder / "environ").read_bytes():
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"bringup.engine" in words and f"HOME={home.path}\0".encode() in environment:
-                found.append(int(folder.name))
     return found
 
 
-def listeners() -> set[tuple[str, int]]:
-    """All listening TCP sockets, IPv4 and IPv6, as (address in hex as the kernel writes it, port)."""
+def engine_processes(home: Home) -> list[int]:
+    """Those of them that belong to an engine: itself, its keeper, its supervisor."""
+    return [pid for pid, words in processes_of(home).items() if b"bringup.engine" in words]
+
+
+def listeners(home: Home) -> set[tuple[str, int]]:
+    """Listening TCP sockets of this home's processes, IPv4 and IPv6, as (kernel's hex address, port)."""
+    inodes = set()
+    for pid in processes_of(home):
+        for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                inodes.add(os.readlink(descriptor))
     found = set()
     for table in ("tcp", "tcp6"):
         path = Path("/proc/net") / table
         for line in path.read_text().splitlines()[1:] if path.exists() else []:
             fields = line.split()
-            if fields[3] == "0A":
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
                 address, port = fields[1].split(":")
                 found.add((address, int(port, 16)))
     return found

@@ -92,8 +92,7 @@ def serve(console: Console, options: ServeOptions) -> int:
     model, wishes = obtain_as(console, options.model, options.wishes())
     watcher = StartWatcher(console, verbose=True)
     if not options.detach:
-        with EngineSession(model, wishes, around, watcher) as session:
-            _show(console, served_engine(session.preparation))
+        with _signals_interrupt(), EngineSession(model, wishes, around, watcher) as session:
             return _stand(console, session)
     served = serve_detached(
         model,
@@ -108,12 +107,12 @@ def serve(console: Console, options: ServeOptions) -> int:
 
 
 def _stand(console: Console, session: EngineSession) -> int:
-    """Stay until somebody stops us, or the engine ends by itself."""
-    console.line(Styled("Ctrl-C stops it.", Style.DIM))
+    """Say what is served and stay until somebody stops us, or the engine ends by itself."""
     try:
-        with _signals_interrupt():
-            while (cause := session.poll()) is None:
-                clock.sleep_s(_LOOK_S)
+        _show(console, served_engine(session.preparation))
+        console.line(Styled("Ctrl-C stops it.", Style.DIM))
+        while (cause := session.poll()) is None:
+            clock.sleep_s(_LOOK_S)
     except KeyboardInterrupt:
         session.close()
         console.line("Stopped.")
@@ -143,7 +142,7 @@ def _print_unit(console: Console, options: ServeOptions, around: Surroundings) -
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end a wait as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal end it all as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
