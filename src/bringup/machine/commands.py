@@ -8,6 +8,7 @@ import selectors
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import IO, Final
@@ -23,6 +24,10 @@ _GRACE_S: Final = 0.5
 """How long what a command left behind may go on printing into its pipe once the command has ended."""
 
 
+OWN_PROGRAMS: Final = {"bringup-nvml": "nvml_child.py", "bringup-cuda": "cuda_child.py"}
+"""Looks that run in a process of their own: name, as recordings keep it, and the file beside this one."""
+
+
 def source_of(argv: tuple[str, ...]) -> str:
     """The command as it would be typed; the source of its readings."""
     return shlex.join(argv)
@@ -32,17 +37,22 @@ def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandRe
     """Run it to its end or its time limit; then it and all of its process group are killed.
 
     The environment is `PATH` (the caller's absolute folders, then the system's, sbin too), `HOME` and
-    `LC_ALL=C`; the working folder is `/`. A program that is not installed is absent.
+    `LC_ALL=C`; the working folder is `/`. A program that is not installed is absent. A program of
+    `OWN_PROGRAMS` is a part of ours, which sees the caller's libraries.
     """
     source = source_of(argv)
     search = _search_path()
-    program = find_program(argv[0], search) if argv else None
+    environment = {"PATH": search, "LC_ALL": "C", "HOME": os.path.expanduser("~")}
+    words = argv
+    if argv and argv[0] in OWN_PROGRAMS:
+        words = _own_words(OWN_PROGRAMS[argv[0]], argv[1:])
+        environment |= _own_environment()
+    program = find_program(words[0], search) if words else None
     if program is None:
         return Absent(source)
-    environment = {"PATH": search, "LC_ALL": "C", "HOME": os.path.expanduser("~")}
     try:
         child = subprocess.Popen(
-            argv,
+            words,
             executable=program,
             env=environment,
             cwd="/",
@@ -73,6 +83,19 @@ def find_program(name: str, search: str) -> str | None:
             if os.path.isfile(place) and os.access(place, os.X_OK):
                 return place
     return None
+
+
+def _own_words(file: str, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Our Python with one file of ours, without the time that site packages take to start."""
+    return (sys.executable, "-P", "-s", "-S", os.path.join(os.path.dirname(__file__), file), *arguments)
+
+
+def _own_environment() -> dict[str, str]:
+    """Where our own libraries lie, and what decides which driver library and card a program gets."""
+    kept = {
+        name: os.environ[name] for name in ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES") if name in os.environ
+    }
+    return {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part.startswith("/")), **kept}
 
 
 def _search_path() -> str:
