@@ -9,7 +9,12 @@ import pytest
 from tests.cases._make.machines import MACHINES, write_all
 from tests.faults.cases import CASES
 
+from bringup.faults._catalogue import load_catalogue
+from bringup.faults._diagnose import diagnose
+from bringup.faults._scene import Scene
 from bringup.machine.recorded import RecordedMachine
+from bringup.machine.recorder import Recorder
+from bringup.machine.redaction import Redactor
 from bringup.reading import Known
 from bringup.stack import probe
 from bringup.stack.hardware import Hardware, probe_hardware
@@ -87,3 +92,23 @@ def read(path: Path) -> bytes:
     if path.is_symlink():
         return str(path.readlink()).encode()
     return path.read_bytes() if path.is_file() else b""
+
+
+def test_open_files_are_looked_at_only_where_an_upgrade_waits() -> None:
+    quiet = probe_kernel(machine("driver-library-mismatch/after-the-reboot"))
+    assert not isinstance(quiet.holders, Known)
+    assert isinstance(probe_kernel(machine("driver-library-mismatch/morning")).holders, Known)
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_a_recording_of_a_machine_gives_the_same_verdict(name: str, tmp_path: Path) -> None:
+    recorder = Recorder(machine(name))
+    first = probe.probe_stack(recorder)
+    recorder.save(str(tmp_path / "again"), Redactor())
+    again = probe.probe_stack(RecordedMachine(str(tmp_path / "again")))
+    catalogue = load_catalogue()
+    before = diagnose(Scene(first.stack, first.lines), catalogue)
+    after = diagnose(Scene(again.stack, again.lines), catalogue)
+    assert [(f.fault.id, f.evidence.saw) for f in after.findings] == [
+        (f.fault.id, f.evidence.saw) for f in before.findings
+    ]

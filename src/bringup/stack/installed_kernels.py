@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import FileKind, Machine
-from bringup.reading import Absent, Known, Reading, Unreadable, convert, need
+from bringup.reading import Absent, Known, Reading, Unreadable, convert
 from bringup.stack.module_file import ModuleInfo, parse_module
 from bringup.stack.version import KernelRelease
 
@@ -158,12 +158,3 @@ def _is_broken_link(machine: Machine, path: str) -> bool:
     if not isinstance(own, Known) or own.value.kind is not FileKind.LINK:
         return False
     return isinstance(machine.read(path, limit_bytes=1), Absent)
-
-
-def first_module(kernel: InstalledKernel) -> ModuleInfo | None:
-    """What modprobe would load for this kernel; `None` when there is no module.
-
-    Raises:
-        CannotTell: the file is there and cannot be read.
-    """
-    return need(kernel.modules[0].info) if kernel.modules else None

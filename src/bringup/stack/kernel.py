@@ -25,7 +25,12 @@ from bringup.stack.lines import Lines
 from bringup.stack.module_settings import ModuleSetting, probe_settings
 from bringup.stack.next_kernel import NextKernel, probe_next_kernel
 from bringup.stack.typed import find_typed
-from bringup.stack.version import DriverVersion, KernelRelease, parse_driver_version
+from bringup.stack.version import (
+    DriverVersion,
+    KernelRelease,
+    find_driver_version,
+    parse_driver_version,
+)
 
 _SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
@@ -133,7 +138,7 @@ def probe_kernel(machine: Machine) -> Kernel:
         dkms=probe_dkms(machine),
         settings=probe_settings(machine),
         device_files=probe_device_files(machine),
-        holders=probe_holders(machine) if isinstance(driver, Known) else NOT_LOOKED,
+        holders=probe_holders(machine) if upgrade_waits(machine, driver, kernels) else NOT_LOOKED,
         changes=probe_changes(machine),
         own_groups=convert(machine.read_text("/proc/self/status"), parse_own_groups),
         log=log,
@@ -162,6 +167,38 @@ def parse_version_line(text: str) -> KernelRelease:
     if match is None:
         raise ValueError("no kernel version line")
     return KernelRelease(match.group(1))
+
+
+_LIBRARY_FOLDERS: Final = (
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+)
+
+
+def upgrade_waits(
+    machine: Machine, driver: Reading[LoadedDriver], kernels: Reading[tuple[InstalledKernel, ...]]
+) -> bool:
+    """Whether a driver of another version than the loaded one lies on the disk, as library or as module.
+
+    Only then somebody has to know who holds the GPU: it takes a look at the open files of every process.
+    """
+    if not isinstance(driver, Known):
+        return False
+    loaded = driver.value.version
+    names = [
+        name
+        for folder in _LIBRARY_FOLDERS
+        if isinstance(content := machine.list_folder(folder), Known)
+        for name in content.value
+        if name.startswith("libnvidia-ml.so.")
+    ]
+    versions = [version for name in names if (version := find_driver_version(name)) is not None]
+    for kernel in kernels.value if isinstance(kernels, Known) else ():
+        infos = [module.info.value for module in kernel.modules if isinstance(module.info, Known)]
+        versions.extend(info.version for info in infos if info.version is not None)
+    return any(not version.fits(loaded) for version in versions)
 
 
 def probe_loaded_driver(machine: Machine) -> Reading[LoadedDriver]:
