@@ -46,6 +46,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
+        r"[Tt]hread creation failed: Resource|pthread_create failed|failed to create (?:new )?OS thread",
+        anchor="failed",
+        example="libgomp: Thread creation failed: Resource temporarily unavailable",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"direct I/O is enabled, disabling mmap",
         anchor="direct i/o is enabled",
         example="llama_model_loader: direct I/O is enabled, disabling mmap",

@@ -36,6 +36,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
+        r'"total vram"="0 B"',
+        anchor='"total vram"="0 b"',
+        example='msg="entering low vram mode" "total vram"="0 B" threshold="20.0 GiB"',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"falling back to CPU inference",
         anchor="falling back to cpu inference",
         example="warning: --n-gpu-layers 9999 was passed but no GPUs were found; falling back to CPU"
@@ -100,6 +106,8 @@ def _by_log(scene: Scene) -> Evidence | None:
     """No layer is on the GPU, and the load went on."""
     log = need(scene.stack.runtime.log)
     if log is None or log.offload is None or log.offload.layers > 0 or log.offload.total == 0:
+        return None
+    if scene.lines.has_any('msg="offload to cpu"', "library=cpu layers"):
         return None
     deliberate = log.asked_gpu_layers == "0"
     gpu = (
