@@ -153,3 +153,12 @@ def test_what_ollama_leaves_to_main_memory_against_what_is_free(full_gib: str, f
         ' memory.required.partial="10.9 GiB"\n'
     )
     assert (judged("ram-oom-killed", text) is not None) == fires
+
+
+def test_a_likely_sign_names_the_look_that_would_decide() -> None:
+    likely = judged("engine-too-old", "unknown speculative type: draft-mtp")
+    assert likely is not None
+    assert likely.decides == "llama-server --version"
+    sure = judged("port-in-use", "bind: address already in use")
+    assert sure is not None
+    assert sure.decides == ""

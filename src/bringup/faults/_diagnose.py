@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from bringup.faults._fault import Evidence, Fault, Sign
+from bringup.faults._fault import Certainty, Evidence, Fault, Safety, Sign, Step
 from bringup.faults._scene import Scene
 
 
@@ -86,7 +86,19 @@ def judge(fault: Fault, scene: Scene) -> Evidence | None:
             evidence = None
         if evidence is not None:
             return evidence
-    return match_signs(fault.signs, scene)
+    evidence = match_signs(fault.signs, scene)
+    if evidence is None or evidence.certainty is Certainty.SURE:
+        return evidence
+    return replace(evidence, decides=evidence.decides or _first_look(fault.steps))
+
+
+def _first_look(steps: tuple[Step, ...]) -> str:
+    """The first command among steps that only looks and has no slot to fill: it would decide."""
+    for step in steps:
+        words = [word for word in step.command if isinstance(word, str)]
+        if step.safety is Safety.LOOK and words and len(words) == len(step.command):
+            return " ".join(words)
+    return ""
 
 
 def match_signs(signs: tuple[Sign, ...], scene: Scene) -> Evidence | None:
