@@ -1,10 +1,11 @@
 """NVIDIA's GPU generations: which device ids belong to one, and which driver branches know it.
 
-Device ids are handed out in blocks by chip, so a generation is a list of id ranges, written by hand. Checked on
-2026-11-24 against pci.ids (Debian's package 0.0~2023.04.11, vendor 10de): all 754 entries that name a chip lie
-in the block of their generation; Blackwell is younger than that list and comes from kernel logs of such cards.
-Branch limits: NVIDIA's legacy list (https://www.nvidia.com/en-us/drivers/unix/legacy-gpu/) and the READMEs of
-the branches. An id outside every block is unknown, which is not the same as new.
+Device ids are handed out in blocks by chip, so a generation is a list of id ranges, written by hand.
+Checked on 2026-11-24 against pci.ids (Debian's package 0.0~2023.04.11, vendor 10de): all 754 entries that
+name a chip lie in the block of their generation; Blackwell is younger than that list and comes from
+kernel logs of such cards. Branch limits: NVIDIA's legacy list
+(https://www.nvidia.com/en-us/drivers/unix/legacy-gpu/) and the READMEs of the branches. An id outside
+every block is unknown, which is not the same as new.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """NVIDIA's Xid codes: what the driver means by each.
 
-Sources: the codes up to 125 follow `nverror.h` of NVIDIA's open kernel modules (commit 0b7b804), the later ones
-the list in https://docs.nvidia.com/deploy/xid-errors/index.html. Written by hand, in our words. Meanings only;
-which fault a code belongs to is judged in `faults/`.
+Sources: the codes up to 125 follow `nverror.h` of NVIDIA's open kernel modules (commit 0b7b804), the
+later ones the list in https://docs.nvidia.com/deploy/xid-errors/index.html. Written by hand, in our
+words. Meanings only; which fault a code belongs to is judged in `faults/`.
 """
 
 from __future__ import annotations

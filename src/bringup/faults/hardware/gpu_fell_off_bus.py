@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.hardware._xid import judge_xid
 from bringup.reading import Known
 
 SIGNS = (
@@ -104,7 +105,10 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """The kernel lists a card whose configuration space reads all ones."""
+    """Xid 79, or a card that the kernel lists and whose configuration space reads all ones."""
+    evidence = judge_xid(scene, (79,))
+    if evidence is not None:
+        return evidence
     for device in scene.stack.hardware.nvidia_devices:
         if isinstance(device.answers, Known) and not device.answers.value:
             return Evidence(

@@ -13,7 +13,9 @@ Limits: which error came first decides why it hung; read upwards from here.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.hardware._xid import judge_xid
 
 SIGNS = (
     Sign(
@@ -124,3 +126,8 @@ STEPS = (
     ),
     Step("If it comes back with GSP timeouts, take another driver version and the newest system firmware."),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """An Xid of the GPU's system processor."""
+    return judge_xid(scene, (119, 120))

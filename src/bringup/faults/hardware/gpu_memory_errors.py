@@ -18,6 +18,7 @@ import re
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.hardware._xid import judge_xid
 from bringup.stack.smi_text import find_in_section
 
 SIGNS = (
@@ -101,7 +102,7 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """Rows or pages that wait for a reset, or errors of two bits, in the sections of `nvidia-smi -q`."""
+    """Rows or pages that wait for a reset, errors of two bits, or an Xid of memory."""
     for section, key, bad in (
         ("Remapped Rows", "Pending", r"Yes"),
         ("Retired Pages", "Pending", r"Yes"),
@@ -116,4 +117,4 @@ def check(scene: Scene) -> Evidence | None:
                 sources=(f"{found[0].source}, line {found[0].number}",),
                 strength=10,
             )
-    return None
+    return judge_xid(scene, (48, 63, 64, 92, 94, 95, 140, 171, 172))
