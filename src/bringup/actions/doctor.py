@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from bringup.actions.unseen import Unseen, find_unseen
 from bringup.errors import WrongUse
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._diagnose import Diagnosis, diagnose
@@ -52,11 +53,17 @@ class Examination:
         return tuple(look for look in self.looks if look.problem)
 
     @property
+    def unseen(self) -> tuple[Unseen, ...]:
+        """Single looks that failed and would have decided; none for pasted text, where nobody looked."""
+        return find_unseen(self.stack) if self.looks else ()
+
+    @property
     def verdict(self) -> Verdict:
         """Faults before anything; a failed look before health."""
         if self.diagnosis.findings:
             return Verdict.FAULTS
-        return Verdict.CANNOT_TELL if self.could_not_tell or self.diagnosis.crashed else Verdict.HEALTHY
+        is_blind = self.could_not_tell or self.unseen or self.diagnosis.crashed
+        return Verdict.CANNOT_TELL if is_blind else Verdict.HEALTHY
 
 
 def read_paste_file(name: str) -> str:

@@ -14,7 +14,7 @@ from bringup.engine.command import EngineSettings, settings_from_plan
 from bringup.engine.environment import EngineEnvironment, clean_environment
 from bringup.engine.find import choose_engine, find_engines
 from bringup.engine.key import read_or_create_key
-from bringup.engine.ports import choose_port
+from bringup.engine.ports import PortChoice, choose_port
 from bringup.engine.registry import claimed_ports
 from bringup.engine.threads import choose_threads
 from bringup.errors import FileTrouble, ModelFileError
@@ -98,6 +98,7 @@ class Preparation:
         settings: what the engine is told.
         environment: what it inherits, and what was dropped.
         log_path: where its output goes.
+        port: the port, and the one that it stands for where that was taken.
     """
 
     model: LocalModel
@@ -107,6 +108,7 @@ class Preparation:
     settings: EngineSettings
     environment: EngineEnvironment
     log_path: str
+    port: PortChoice
 
     @property
     def architecture(self) -> Architecture:
@@ -150,9 +152,9 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         host=host,
         claimed=claimed_ports(around.folders),
         may_move=wishes.may_move_port,
-    ).port
+    )
     planned = settings_from_plan(
-        plan, model_path=model.paths[0], alias=wishes.alias or alias_of(model), port=port
+        plan, model_path=model.paths[0], alias=wishes.alias or alias_of(model), port=port.port
     )
     settings = replace(
         planned,
@@ -167,8 +169,8 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         is_external=build.is_external,
         keep_engine_variables=wishes.keep_engine_environment or around.configuration.engine.keep_environment,
     )
-    log_path = paths.join(around.folders.logs, f"{port}.log")
-    return Preparation(model, headers, build, plan, settings, environment, log_path)
+    log_path = paths.join(around.folders.logs, f"{port.port}.log")
+    return Preparation(model, headers, build, plan, settings, environment, log_path, port)
 
 
 def alias_of(model: LocalModel) -> str:

@@ -122,11 +122,16 @@ def _unknown_command(name: str) -> WrongUse:
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
-def cli(context: click.Context) -> None:
-    """Bring up a local LLM on your own machine, and know why when it won't."""
-    if context.invoked_subcommand is None:
-        console: Console = context.obj
-        console.answer(context.get_help())
+def cli(context: click.Context) -> int | None:
+    """Bring up a local LLM on your own machine, and know why when it won't.
+
+    Without a command: this machine's stack on one screen, bottom up, and the next step.
+    """
+    if context.invoked_subcommand is not None:
+        return None
+    from bringup.faces.cli.overview import show_stack
+
+    return show_stack(context.obj)
 
 
 def run(arguments: Sequence[str], *, console: Console | None = None) -> int:

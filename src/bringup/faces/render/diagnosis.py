@@ -120,6 +120,10 @@ def _looks(examination: Examination) -> list[Line]:
         )
     for look in examination.could_not_tell:
         lines.append((f"  {look.layer}: could not be looked at: {look.problem}",))
+    for unseen in examination.unseen:
+        lines.append((f"  {unseen.what}: {unseen.why} ({unseen.source})",))
+        if unseen.decides:
+            lines.append(("    to see it: ", Styled(f"$ {unseen.decides}", Style.CYAN)))
     for crash in examination.diagnosis.crashed:
         lines.append((f"  {crash.fault_id}: our own rule failed ({crash.problem}); it says nothing",))
     if examination.looks:

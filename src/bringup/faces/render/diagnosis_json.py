@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.actions.doctor import Examination
+from bringup.actions.unseen import Unseen
 from bringup.faces.render.diagnosis import quoted, steps_of
 from bringup.faults._diagnose import Finding
 from bringup.faults._fault import Slot, Step
@@ -20,11 +21,22 @@ def examination_json(examination: Examination) -> dict[str, object]:
         "verdict": examination.verdict.name.lower().replace("_", "-"),
         "faults": [_finding(finding) for finding in examination.diagnosis.findings],
         "could_not_tell": [{"layer": look.layer, "why": look.problem} for look in examination.could_not_tell]
+        + [_unseen(unseen) for unseen in examination.unseen]
         + [{"rule": crash.fault_id, "why": crash.problem} for crash in examination.diagnosis.crashed],
         "looks": [
             {"layer": look.layer, "took_s": round(look.took_s, 4), "problem": look.problem}
             for look in examination.looks
         ],
+    }
+
+
+def _unseen(unseen: Unseen) -> dict[str, str]:
+    return {
+        "layer": unseen.layer,
+        "what": unseen.what,
+        "source": unseen.source,
+        "why": unseen.why,
+        "decides": unseen.decides,
     }
 
 

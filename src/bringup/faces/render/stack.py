@@ -1,0 +1,164 @@
+"""The stack on one screen: one line a layer, bottom up, then the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bringup.actions.doctor import Examination, Verdict
+from bringup.actions.overview import LayerView, State
+from bringup.faces.render.clean import clean
+from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.diagnosis import quoted, steps_of
+from bringup.faces.render.format import format_bytes, pad, truncate
+from bringup.faults._fault import Certainty, Layer, Step
+from bringup.reading import Absent, Known
+from bringup.stack.stack import Stack
+
+Line = tuple[str | Styled, ...]
+
+_NAMES: Final = {
+    Layer.HARDWARE: "hardware",
+    Layer.KERNEL: "kernel, driver",
+    Layer.CONTAINER: "container",
+    Layer.USERSPACE: "driver libraries",
+    Layer.TOOLKIT: "CUDA toolkit",
+    Layer.BUILD: "llama.cpp",
+    Layer.MODEL: "model",
+    Layer.MEMORY: "memory",
+    Layer.CONTEXT: "context",
+    Layer.RUNTIME: "running engines",
+}
+_MARKS: Final = {
+    State.FINE: ("ok", Style.GREEN),
+    State.FAULT: ("fault", Style.RED),
+    State.FOLLOWS: ("follows", Style.YELLOW),
+    State.UNSEEN: ("unseen", Style.YELLOW),
+}
+_NAME_COLUMNS: Final = 17
+_MARK_COLUMNS: Final = 9
+
+
+def render_stack(examination: Examination, views: tuple[LayerView, ...], *, width_columns: int) -> list[Line]:
+    """One line a layer, then what to do next."""
+    lines = [_line(view, examination.stack, width_columns) for view in views]
+    return [*lines, ("",), *_next(examination, width_columns)]
+
+
+def _line(view: LayerView, stack: Stack, width_columns: int) -> Line:
+    mark, style = _MARKS[view.state]
+    room = width_columns - _NAME_COLUMNS - _MARK_COLUMNS
+    if view.state is State.FAULT or view.state is State.FOLLOWS:
+        text = view.findings[0].fault.title
+    else:
+        text = view.problem or summarise(view.layer, stack)
+    return (
+        pad(_NAMES[view.layer], _NAME_COLUMNS),
+        Styled(pad(mark, _MARK_COLUMNS), style),
+        truncate(clean(text, keep_newlines=False), room),
+    )
+
+
+def _next(examination: Examination, width_columns: int) -> list[Line]:
+    if not examination.diagnosis.findings:
+        if examination.verdict is Verdict.HEALTHY:
+            return [("Next: ", Styled("bringup run", Style.CYAN), " starts a chat with a model.")]
+        return [("Next: ", Styled("bringup doctor", Style.CYAN), " says what could not be seen, and why.")]
+    root = examination.diagnosis.roots[0]
+    word = "" if root.evidence.certainty is Certainty.SURE else "Likely: "
+    title = truncate(clean(f"{word}{root.fault.title}", keep_newlines=False), width_columns)
+    lines: list[Line] = [(Styled(title, Style.BOLD),)]
+    steps = steps_of(root)
+    if steps:
+        lines += _first_step(steps[0], dict(root.evidence.values), width_columns)
+    more = len(examination.diagnosis.roots) - 1
+    others = f", and of {more} more fault{'s' if more > 1 else ''}" if more else ""
+    lines.append(("Next: ", Styled("bringup doctor", Style.CYAN), f" has reason and cure of it{others}."))
+    return lines
+
+
+def _first_step(step: Step, values: dict, width_columns: int) -> list[Line]:  # type: ignore[type-arg]
+    lines: list[Line] = [(truncate(clean(f"  {step.say}", keep_newlines=False), width_columns),)]
+    if step.command:
+        sudo = "sudo " if step.needs_root else ""
+        shown = quoted(step.command, values | dict(step.values))
+        lines.append(("    ", Styled(f"$ {sudo}{shown}", Style.CYAN)))
+    return lines
+
+
+def summarise(layer: Layer, stack: Stack) -> str:
+    """What is there, in a few words; the words say so where nothing is known."""
+    say = _SUMMARIES.get(layer)
+    return say(stack) if say is not None else ""
+
+
+def _hardware(stack: Stack) -> str:
+    devices = stack.hardware.pci_devices
+    if not isinstance(devices, Known):
+        return "no PCI bus" if isinstance(devices, Absent) else "the PCI bus could not be seen"
+    cards = [device.name or "an NVIDIA device" for device in stack.hardware.nvidia_devices]
+    others = [device.name or "a display device of another maker" for device in devices.value]
+    return ", ".join(cards) or f"no NVIDIA card{f' ({others[0]})' if others else ''}"
+
+
+def _kernel(stack: Stack) -> str:
+    release, driver = stack.kernel.release, stack.kernel.loaded_driver
+    words = [f"Linux {release.value}"] if isinstance(release, Known) else []
+    if isinstance(driver, Known):
+        flavour = "open" if driver.value.is_open else "proprietary"
+        words.append(f"NVIDIA module {driver.value.version} ({flavour})")
+    elif isinstance(driver, Absent):
+        words.append("no NVIDIA module loaded")
+    return ", ".join(words)
+
+
+def _userspace(stack: Stack) -> str:
+    cards = stack.nvml.cards
+    if isinstance(cards, Known) and cards.value:
+        version = stack.nvml.driver_version
+        names = [card.name.value if isinstance(card.name, Known) else "a card" for card in cards.value]
+        shown = f"{version.value}: " if isinstance(version, Known) else ""
+        return shown + ", ".join(names)
+    found = stack.userspace.driver_library_versions
+    if isinstance(found, Known) and found.value:
+        return f"libraries of driver {', '.join(sorted({str(one.version) for one in found.value}))}"
+    return "none installed" if isinstance(found, (Known, Absent)) else ""
+
+
+def _build(stack: Stack) -> str:
+    engines = stack.build.engines
+    if not isinstance(engines, Known) or not engines.value:
+        return "no build of its own; the embedded engine is used"
+    first = engines.value[0]
+    number = f"b{first.number.value}, " if isinstance(first.number, Known) else ""
+    backends = ", ".join(first.backends.value) if isinstance(first.backends, Known) else "backends unknown"
+    more = f" (and {len(engines.value) - 1} more)" if len(engines.value) > 1 else ""
+    return f"{number}{backends}: {first.program}{more}"
+
+
+def _memory(stack: Stack) -> str:
+    floors = stack.memory.floors
+    if not isinstance(floors, Known):
+        return ""
+    return (
+        f"{format_bytes(floors.value.available_bytes)} available of {format_bytes(floors.value.total_bytes)}"
+    )
+
+
+def _runtime(stack: Stack) -> str:
+    engines = stack.runtime.engines
+    if not isinstance(engines, Known) or not engines.value:
+        return "none"
+    return ", ".join(
+        f"{engine.program}{f' on port {engine.port}' if engine.port else ''}" for engine in engines.value[:3]
+    )
+
+
+_SUMMARIES: Final[dict[Layer, Callable[[Stack], str]]] = {
+    Layer.HARDWARE: _hardware,
+    Layer.KERNEL: _kernel,
+    Layer.USERSPACE: _userspace,
+    Layer.BUILD: _build,
+    Layer.MEMORY: _memory,
+    Layer.RUNTIME: _runtime,
+}
