@@ -55,6 +55,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="move the files back",
+        verify=("llama-server", "--list-devices"),
     ),
 )
 

@@ -73,6 +73,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the build folder only",
         undo="the new build makes it again",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Look for other copies of the libraries that the loader may take instead.",

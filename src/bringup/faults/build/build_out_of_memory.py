@@ -60,6 +60,7 @@ STEPS = (
         "Build with fewer jobs: `cmake --build build -j 2`, or 1 below 8 GiB; for a pip build set"
         " CMAKE_BUILD_PARALLEL_LEVEL=2.",
         touches="nothing but the time that the build takes",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Compile for your card only, which is less work for each file: -DCMAKE_CUDA_ARCHITECTURES=86"
@@ -67,6 +68,7 @@ STEPS = (
         " number).",
         touches="the build then runs on cards of this architecture",
         undo="leave the option out",
+        verify=("llama-server", "--version"),
     ),
 )
 

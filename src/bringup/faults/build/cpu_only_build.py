@@ -71,6 +71,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder or Python package",
         undo="the former build",
+        verify=("llama-server", "--list-devices"),
     ),
 )
 

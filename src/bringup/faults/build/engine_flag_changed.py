@@ -73,6 +73,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former spelling, with the former build",
+        verify=("llama-server", "--version"),
     ),
 )
 

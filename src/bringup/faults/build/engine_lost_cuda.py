@@ -26,6 +26,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder or Python package",
         undo="the build that is there now",
+        verify=("llama-server", "--list-devices"),
     ),
 )
 

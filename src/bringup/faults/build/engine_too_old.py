@@ -69,6 +69,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="keep the former build beside it",
+        verify=("llama-server", "--version"),
     ),
 )
 

@@ -66,6 +66,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the build folder",
         undo="the former build folder, if you keep it",
+        verify=("llama-server", "--list-devices"),
     ),
 )
 

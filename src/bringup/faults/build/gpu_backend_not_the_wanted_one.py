@@ -47,12 +47,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="leave the option out",
+        verify=("llama-server", "--list-devices"),
     ),
     Step(
         "Take the CUDA build, or build with -DGGML_CUDA=ON, where the list names no CUDA device.",
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("llama-server", "--list-devices"),
     ),
 )
 

@@ -65,6 +65,7 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="the machine's configuration, after a restart of it",
         undo="the former CPU type",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Build on this machine, or with -DGGML_NATIVE=OFF and the missing instructions off (-DGGML_AVX2=OFF,"
@@ -72,5 +73,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the build folder",
         undo="the former build",
+        verify=("llama-server", "--version"),
     ),
 )

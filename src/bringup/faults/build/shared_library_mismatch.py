@@ -71,6 +71,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder or the variable",
         undo="move the files back",
+        verify=("llama-server", "--version"),
     ),
 )
 

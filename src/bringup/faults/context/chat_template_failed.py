@@ -103,12 +103,13 @@ SIGNS = (
 EXPLAINS = ("output-garbage", "server-not-ready", "raw-control-tokens")
 
 STEPS = (
-    Step("See the template that the model file carries.", ("bringup", "show"), safety=Safety.LOOK),
+    Step("See the template that the model file carries: `bringup show MODEL`.", safety=Safety.LOOK),
     Step(
         "Update the engine and the model file: both engines' Jinja and templates are corrected often.",
         safety=Safety.SAFE,
         touches="the engine's folder, a new model file",
         undo="the former ones",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Give a corrected template with --chat-template-file (llama.cpp's models/templates has many),"
@@ -117,5 +118,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="leave the option out",
+        verify=("bringup", "ps"),
     ),
 )

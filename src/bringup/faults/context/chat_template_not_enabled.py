@@ -44,6 +44,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="leave the option out",
+        verify=("bringup", "ps"),
     ),
     Step(
         "For ollama, take a model whose page carries the label tools; the template of this one has no"
@@ -51,5 +52,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="another model file",
         undo="delete it",
+        verify=("bringup", "ps"),
     ),
 )

@@ -39,8 +39,7 @@ EXPLAINS = ("output-garbage",)
 
 STEPS = (
     Step(
-        "See the context that the model was trained for (n_ctx_train).",
-        ("bringup", "show"),
+        "See the context that the model was trained for (n_ctx_train): `bringup show MODEL`.",
         safety=Safety.LOOK,
     ),
     Step(
@@ -48,6 +47,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former context",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Where the model's page allows a longer context by YaRN, give its options: --rope-scaling yarn"
@@ -55,5 +55,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="leave the options out",
+        verify=("bringup", "ps"),
     ),
 )

@@ -48,11 +48,13 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="--context-shift",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Ask for a larger window: -c 32768, as far as memory and training go.",
         safety=Safety.SAFE,
         touches="memory of the GPU",
         undo="the former context",
+        verify=("bringup", "ps"),
     ),
 )

@@ -32,12 +32,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script; requests wait for each other",
         undo="the former number",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Or ask for the sum of all slots: -c (tokens for each times slots).",
         safety=Safety.SAFE,
         touches="memory of the GPU",
         undo="the former context",
+        verify=("bringup", "ps"),
     ),
 )
 

@@ -47,6 +47,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former option",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Where the model or device does not have it, leave the V cache in f16: take -ctv"
@@ -54,5 +55,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script; the cache then takes twice the memory",
         undo="the former option",
+        verify=("bringup", "ps"),
     ),
 )

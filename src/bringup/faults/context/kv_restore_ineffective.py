@@ -23,6 +23,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your client",
         undo="leave it out",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Send exactly the prompt that was saved and add to its end; for a model with a sliding window"
@@ -31,6 +32,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script; memory of the GPU",
         undo="leave the option out",
+        verify=("bringup", "ps"),
     ),
 )
 

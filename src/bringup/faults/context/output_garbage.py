@@ -62,6 +62,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="nothing",
         undo="none needed",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Try -fa off, then the default batches (-b 2048 -ub 512), then -ngl 0: what cures it names the"
@@ -69,12 +70,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former options",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Update the engine, and take another quantisation or publisher of the model.",
         safety=Safety.SAFE,
         touches="the engine's folder, another model file",
         undo="the former ones",
+        verify=("llama-server", "--version"),
     ),
 )
 

@@ -54,6 +54,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="memory of the GPU",
         undo="leave the option out",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Keep the beginning of the prompt the same in each turn: no time of day, tools in one order,"
@@ -62,12 +63,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your client",
         undo="the former prompt",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Update the engine: the handling of these models' caches improved through 2025 and 2026.",
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("bringup", "ps"),
     ),
 )
 

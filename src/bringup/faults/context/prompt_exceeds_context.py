@@ -111,12 +111,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="memory of the GPU",
         undo="the former context",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Send less: drop old turns, or have the client summarise them.",
         safety=Safety.SAFE,
         touches="your client",
         undo="the former setting",
+        verify=("bringup", "ps"),
     ),
 )
 

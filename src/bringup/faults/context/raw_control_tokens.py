@@ -66,11 +66,13 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Use /v1/chat/completions instead of /completion: only the chat route takes the parts apart.",
         safety=Safety.SAFE,
         touches="your client",
         undo="the former address",
+        verify=("llama-server", "--version"),
     ),
 )

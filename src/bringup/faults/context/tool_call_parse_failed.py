@@ -60,6 +60,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder, a new model file",
         undo="the former ones",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Keep the conversation shorter, lower the temperature, leave the KV cache in f16, or take a larger"
@@ -67,5 +68,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",
+        verify=("llama-server", "--version"),
     ),
 )

@@ -71,6 +71,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former options",
+        verify=("free", "-h"),
     ),
     Step(
         "Put more layers on the GPU, ask for a smaller context, or take a smaller quantisation; raise"
@@ -79,6 +80,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",
+        verify=("free", "-h"),
     ),
 )
 

@@ -39,6 +39,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former options",
+        verify=("nvidia-smi",),
     ),
     Step(
         "For split mode tensor or row, which the fit cannot handle, give the context and the layers"
@@ -46,6 +47,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former options",
+        verify=("nvidia-smi",),
     ),
 )
 

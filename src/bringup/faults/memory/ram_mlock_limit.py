@@ -35,6 +35,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="give the option again",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Raise the limit: `* - memlock unlimited` in a file in /etc/security/limits.d and a new login,"
@@ -43,6 +44,7 @@ STEPS = (
         needs_root=True,
         touches="a limit of the system",
         undo="delete the line",
+        verify=("bringup", "ps"),
     ),
 )
 

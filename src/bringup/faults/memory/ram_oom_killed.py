@@ -107,6 +107,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",
+        verify=("free", "-h"),
     ),
     Step(
         "Raise the container's or service's limit (docker run --memory, MemoryMax=) where the machine"
@@ -114,6 +115,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the limit of this container or service",
         undo="the former limit",
+        verify=("free", "-h"),
     ),
 )
 

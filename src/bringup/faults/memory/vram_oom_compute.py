@@ -43,12 +43,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script; long prompts are read more slowly",
         undo="leave the options out",
+        verify=("nvidia-smi",),
     ),
     Step(
         "Leave more room: a smaller context, a few layers less on the GPU, or a larger --fit-target.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",
+        verify=("nvidia-smi",),
     ),
 )
 

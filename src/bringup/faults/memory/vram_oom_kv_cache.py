@@ -46,12 +46,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former context",
+        verify=("nvidia-smi",),
     ),
     Step(
         "Keep the cache in 8 bits: -ctk q8_0 -ctv q8_0 with -fa on, which halves it.",
         safety=Safety.SAFE,
         touches="your start script; answers may change a little",
         undo="leave the options out",
+        verify=("nvidia-smi",),
     ),
 )
 

@@ -36,12 +36,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script; generation gets slower",
         undo="the former number of layers",
+        verify=("nvidia-smi",),
     ),
     Step(
         "Take a smaller quantisation of the model (Q4_K_M needs about 0.6 bytes for each parameter).",
         safety=Safety.SAFE,
         touches="another model file",
         undo="delete it",
+        verify=("nvidia-smi",),
     ),
 )
 

@@ -49,12 +49,14 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="the other program",
         undo="start it again",
+        verify=("nvidia-smi",),
     ),
     Step(
         "For a desktop, run it on the integrated GPU, or leave it 2 GiB with --fit-target 2048.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="leave the option out",
+        verify=("nvidia-smi",),
     ),
 )
 

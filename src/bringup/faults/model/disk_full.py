@@ -57,6 +57,7 @@ STEPS = (
         safety=Safety.RISKY,
         touches="model files",
         undo="none: a deleted model must be downloaded again",
+        verify=("df", "-h"),
     ),
     Step(
         "Point the download or the temporary folder to a larger disk: OLLAMA_MODELS, HF_HOME,"
@@ -64,6 +65,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the environment of the program",
         undo="unset the variable",
+        verify=("df", "-h"),
     ),
 )
 

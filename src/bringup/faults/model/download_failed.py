@@ -12,151 +12,14 @@ Limits: "failed to download model from" is also what a build says that cannot pa
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
-
-_OTHER_CAUSE = (
-    "invalid ggml type",
-    "elements per row",
-    "unknown model architecture",
-    "no space left",
-    "invalid magic",
-)
-
-SIGNS = (
-    Sign(
-        r"(?:GET|HEAD) failed \(\d{3}\)",
-        anchor=" failed (",
-        example="0.00.073.098 E get_repo_commit: error: GET failed (404): Sorry, we can't find the page",
-    ),
-    Sign(
-        r"response code: (?:401|403|404|416|429|5\d\d)",
-        anchor="response code: ",
-        example="error: error from HF API (https://huggingface.co/v2/a/b/manifests/latest), response"
-        " code: 404, data: {}",
-    ),
-    Sign(
-        r"(?:40[134]|429|50\d) (?:Client|Server) Error.*(?:hugging|hf\.co|modelscope)",
-        anchor=" error",
-        example="requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url:"
-        " https://huggingface.co/a/b/resolve/main/config.json",
-    ),
-    Sign(
-        r"GatedRepoError|[Cc]annot access gated repo",
-        anchor="gated",
-        example="huggingface_hub.errors.GatedRepoError: 401 Client Error.",
-    ),
-    Sign(
-        r"(?:Repository|LocalEntry|RemoteEntry|Entry|Revision)NotFoundError",
-        anchor="notfounderror",
-        example="huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error.",
-    ),
-    Sign(
-        r"Access to model .* is restricted",
-        anchor="is restricted",
-        example="Access to model google/gemma-3-4b-it is restricted. You must have access to it and be"
-        " authenticated",
-    ),
-    Sign(
-        r"Invalid username or password\.",
-        anchor="invalid username or password",
-        example='{"error":"Invalid username or password."}',
-    ),
-    Sign(
-        r"Repository Not Found for url",
-        anchor="repository not found for url",
-        example="Repository Not Found for url: https://huggingface.co/api/models/a/b.",
-    ),
-    Sign(
-        r"error from HF API",
-        anchor="error from hf api",
-        example="error: error from HF API (https://huggingface.co/v2/a/b/manifests/latest), response"
-        " code: 401",
-    ),
-    Sign(
-        r"failed to get manifest",
-        anchor="failed to get manifest",
-        example="common_get_hf_file: failed to get manifest",
-    ),
-    Sign(
-        r"no GGUF files? found in",
-        anchor="found in",
-        example="error: no GGUF files found in repository a/b",
-    ),
-    Sign(
-        r"file '.*' not found in repository",
-        anchor="not found in repository",
-        example="common_download: file 'x.gguf' not found in repository",
-    ),
-    Sign(
-        r"Could not resolve host",
-        anchor="could not resolve host",
-        example="curl: (6) Could not resolve host: huggingface.co",
-        unless=("localhost:",),
-    ),
-    Sign(
-        r"Temporary failure in name resolution",
-        anchor="failure in name resolution",
-        example="Failed to resolve 'huggingface.co' ([Errno -3] Temporary failure in name resolution)",
-    ),
-    Sign(
-        r"lookup (?:registry\.ollama\.ai|huggingface\.co|hf\.co)",
-        anchor="lookup ",
-        example="dial tcp: lookup registry.ollama.ai on 127.0.0.53:53: server misbehaving",
-    ),
-    Sign(
-        r"pull model manifest",
-        anchor="pull model manifest",
-        example="Error: pull model manifest: Get"
-        ' "https://registry.ollama.ai/v2/library/x/manifests/latest": dial tcp: i/o timeout',
-        unless=("manifest: 412", "no space left"),
-    ),
-    Sign(
-        r"max retries exceeded: ",
-        anchor="max retries exceeded: ",
-        example="Error: max retries exceeded: Get"
-        ' "https://dd20bb891979d25aebc8bec07b2b3bbc.r2.cloudflarestorage.com": EOF',
-        unless=("no space left",),
-    ),
-    Sign(
-        r"digest mismatch, file must be downloaded again|digest mismatch.*got sha256",
-        anchor="digest mismatch",
-        example="Error: digest mismatch, file must be downloaded again: want sha256:1a, got sha256:e3b0c442",
-        unless=("no space left",),
-    ),
-    Sign(
-        r"download failed(?: after \d+ attempts|: .*\(status: )|model validation failed, unable to download",
-        anchor="download",
-        example="common_download_file_single_online: download failed after 3 attempts",
-    ),
-    Sign(
-        r"required file is not available in cache \(offline mode\)|"
-        r"cannot find the requested files in the disk cache",
-        anchor="cache",
-        example="error: required file is not available in cache (offline mode): model.gguf",
-    ),
-    Sign(
-        r"failed to download model from",
-        anchor="failed to download model from",
-        example="error: failed to download model from https://huggingface.co/a/b/resolve/main/c.gguf",
-        certainty=Certainty.LIKELY,
-        unless=_OTHER_CAUSE,
-    ),
-    Sign(
-        r"exactly one out metadata, path_model",
-        anchor="exactly one out metadata",
-        example="E llama_model_load_from_file_impl: exactly one out metadata, path_model, and file must"
-        " be defined",
-        certainty=Certainty.LIKELY,
-        unless=_OTHER_CAUSE,
-    ),
-)
+from bringup.faults._fault import Safety, Step
+from bringup.faults.model._download_signs import SIGNS as SIGNS
 
 EXPLAINS = ("model-file-unreadable", "gguf-bad-magic", "gguf-truncated")
 
 STEPS = (
     Step(
-        "See whether the hub answers from here.",
-        ("curl", "-sI", "https://huggingface.co"),
+        "See whether the hub answers from here: `curl -I https://huggingface.co`.",
         safety=Safety.LOOK,
     ),
     Step(
@@ -166,6 +29,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your token on this machine",
         undo="hf auth logout",
+        verify=("bringup", "models"),
     ),
     Step(
         "Unset HF_ENDPOINT, MODEL_ENDPOINT and proxy variables that point to a mirror which lacks the"
@@ -174,5 +38,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the environment of this start",
         undo="set them again",
+        verify=("bringup", "models"),
     ),
 )

@@ -42,7 +42,7 @@ SIGNS = (
 EXPLAINS = ("model-tensors-wrong",)
 
 STEPS = (
-    Step("See what the file is (`file model.gguf`) and how large.", ("ls", "-l"), safety=Safety.LOOK),
+    Step("See what the file is (`file MODEL`) and how large (`ls -l MODEL`).", safety=Safety.LOOK),
     Step(
         "For a web page: take the address with /resolve/ instead of /blob/. For a pointer: `git lfs"
         " install` and"
@@ -51,6 +51,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the model file",
         undo="none needed: the file is no model",
+        verify=("bringup", "models"),
     ),
 )
 
@@ -70,6 +71,6 @@ def check(scene: Scene) -> Evidence | None:
         expected="GGUF",
         sources=(f"{magic.line.source}, line {magic.line.number}",),
         certainty=Certainty.LIKELY if magic.found is Found.STRANGE else Certainty.SURE,
-        decides="file" if magic.found is Found.STRANGE else "",
+        decides="file MODEL" if magic.found is Found.STRANGE else "",
         strength=8,
     )

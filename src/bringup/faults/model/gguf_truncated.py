@@ -12,6 +12,14 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Safety, Sign, Step
 
+_OTHER_VERSION = (
+    "no longer supported",
+    "bad gguf version",
+    "endianness",
+    "only supports up to",
+    "supports version",
+)
+
 SIGNS = (
     Sign(
         r"data is not within (?:the )?file bounds",
@@ -37,6 +45,7 @@ SIGNS = (
         example="gguf_init_from_file_impl: failed to read key-value pairs",
         certainty=Certainty.LIKELY,
         unless=(
+            *_OTHER_VERSION,
             "invalid ggml type",
             "elements per row",
             "invalid magic",
@@ -87,8 +96,7 @@ EXPLAINS = ("model-tensors-wrong", "output-garbage")
 
 STEPS = (
     Step(
-        "Compare the size on the disk with the one that the model's page gives.",
-        ("ls", "-l"),
+        "Compare the size on the disk with the one that the model's page gives (`ls -l MODEL`).",
         safety=Safety.LOOK,
     ),
     Step("See whether the disk has room for the rest.", ("df", "-h"), safety=Safety.LOOK),
@@ -97,5 +105,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the model file",
         undo="none needed: the part on the disk is of no use by itself",
+        verify=("bringup", "models"),
     ),
 )

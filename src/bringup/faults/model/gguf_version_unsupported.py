@@ -63,6 +63,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="a new model file",
         undo="delete the new file",
+        verify=("bringup", "models"),
     ),
 )
 

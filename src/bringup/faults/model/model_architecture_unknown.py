@@ -49,7 +49,7 @@ EXPLAINS = ("model-tensors-wrong", "tokenizer-unknown")
 
 STEPS = (
     Step("See the build's number and date.", ("llama-server", "--version"), safety=Safety.LOOK),
-    Step("See what the file declares.", ("bringup", "show"), safety=Safety.LOOK),
+    Step("See what the file declares: `bringup show MODEL`.", safety=Safety.LOOK),
     Step(
         "Update the engine (for ollama, LM Studio or a binding: that program, which bundles it) and"
         " load again. When"
@@ -58,5 +58,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("llama-server", "--version"),
     ),
 )

@@ -74,8 +74,7 @@ SIGNS = (
 
 STEPS = (
     Step(
-        "Look at the path in the error line as the user that runs the engine.",
-        ("ls", "-l"),
+        "Look at the path in the error line as the user that runs the engine: `ls -ld PATH`.",
         safety=Safety.LOOK,
     ),
     Step(
@@ -83,6 +82,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former path",
+        verify=("bringup", "ps"),
     ),
     Step(
         "Give the engine's user the right to read it: `chmod a+r` on the file and `chmod a+x` on the"
@@ -91,6 +91,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="rights of the file and its folders",
         undo="chmod with the former mode",
+        verify=("bringup", "ps"),
     ),
 )
 
@@ -105,6 +106,6 @@ def check(scene: Scene) -> Evidence | None:
         expected="GGUF",
         sources=(f"{magic.line.source}, line {magic.line.number}",),
         certainty=Certainty.LIKELY,
-        decides="ls -ld",
+        decides="ls -ld MODEL",
         strength=8,
     )

@@ -78,12 +78,13 @@ SIGNS = (
 EXPLAINS = ("output-garbage",)
 
 STEPS = (
-    Step("See the tensors that the file holds.", ("bringup", "show", "--tensors"), safety=Safety.LOOK),
+    Step("See the tensors that the file holds: `bringup show MODEL --tensors`.", safety=Safety.LOOK),
     Step(
         "Update the engine: a loader of the day may know the variant.",
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Take the file from another publisher, or convert it anew with the converter of this llama.cpp"
@@ -92,6 +93,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="another model file",
         undo="delete it",
+        verify=("llama-server", "--version"),
     ),
 )
 

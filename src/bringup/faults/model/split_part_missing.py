@@ -46,7 +46,7 @@ SIGNS = (
 EXPLAINS = ("model-tensors-wrong", "model-file-unreadable")
 
 STEPS = (
-    Step("See which parts are there and whether their sizes are right.", ("ls", "-l"), safety=Safety.LOOK),
+    Step("See which parts are there and whether their sizes are right: `ls -l`.", safety=Safety.LOOK),
     Step(
         "Put all parts under their original names into one folder and name the first one to the engine;"
         " download the"
@@ -54,6 +54,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the model's folder",
         undo="the former names",
+        verify=("bringup", "models"),
     ),
     Step(
         "For one single file, join them with `llama-gguf-split --merge first.gguf whole.gguf`, never"
@@ -61,5 +62,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="a new file of the size of all parts",
         undo="delete it",
+        verify=("bringup", "models"),
     ),
 )

@@ -59,6 +59,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Where a current build refuses it too, run the file with the fork that made it (bitnet.cpp,"
@@ -67,5 +68,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="another model file",
         undo="delete it",
+        verify=("llama-server", "--version"),
     ),
 )

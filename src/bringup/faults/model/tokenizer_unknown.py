@@ -62,11 +62,13 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Take a newer conversion of the model where the file names no pre-tokenizer.",
         safety=Safety.SAFE,
         touches="another model file",
         undo="delete it",
+        verify=("llama-server", "--version"),
     ),
 )

@@ -61,5 +61,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the client's settings",
         undo="the former key",
+        verify=("bringup", "ps"),
     ),
 )

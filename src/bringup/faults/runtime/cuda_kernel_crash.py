@@ -102,6 +102,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",
+        verify=("llama-server", "--version"),
     ),
     Step(
         "Narrow it down: -fa off, then -ub 256, then GGML_CUDA_DISABLE_GRAPHS=1, then one card only"
@@ -109,5 +110,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former options",
+        verify=("llama-server", "--version"),
     ),
 )

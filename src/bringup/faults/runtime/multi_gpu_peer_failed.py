@@ -71,12 +71,14 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former split mode",
+        verify=("nvidia-smi",),
     ),
     Step(
         "Set NCCL_P2P_DISABLE=1 for this start, or build with -DGGML_CUDA_NO_PEER_COPY=ON and without NCCL.",
         safety=Safety.SAFE,
         touches="speed between the cards",
         undo="unset the variable",
+        verify=("nvidia-smi",),
     ),
     Step(
         "Where peer copies give wrong data, turn the IOMMU off in the firmware or the kernel's command line.",
@@ -84,5 +86,6 @@ STEPS = (
         needs_root=True,
         touches="the kernel's command line; virtual machines with passed-through devices stop working",
         undo="the former command line, and a restart",
+        verify=("nvidia-smi",),
     ),
 )

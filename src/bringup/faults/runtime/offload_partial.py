@@ -54,6 +54,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",
+        verify=("nvidia-smi",),
     ),
     Step(
         "For a model with experts, keep only those in main memory: -ngl 99 --n-cpu-moe N, as few as"
@@ -62,6 +63,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script or another model file",
         undo="the former values",
+        verify=("nvidia-smi",),
     ),
 )
 

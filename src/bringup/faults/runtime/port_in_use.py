@@ -68,6 +68,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former port",
+        verify=("ss", "-ltn"),
     ),
     Step(
         "Stop the other one where it is not wanted: `bringup stop`, or its service, which would start"
@@ -78,5 +79,6 @@ STEPS = (
         needs_root=True,
         touches="the service ollama",
         undo="systemctl start ollama.service",
+        verify=("ss", "-ltn"),
     ),
 )

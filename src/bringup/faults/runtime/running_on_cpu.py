@@ -66,6 +66,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="leave the option out",
+        verify=("nvidia-smi",),
     ),
     Step(
         "Where the engine thinks that it does not fit, ask for a smaller context (num_ctx, -c) and less"
@@ -74,6 +75,7 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="running models are unloaded",
         undo="the former values",
+        verify=("nvidia-smi",),
     ),
 )
 

@@ -94,6 +94,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former patience",
+        verify=("ss", "-ltn"),
     ),
     Step(
         "From a container, name the host's address instead of localhost, and let the server listen"
@@ -101,5 +102,6 @@ STEPS = (
         safety=Safety.SAFE,
         touches="who can reach the server: give it an API key",
         undo="the former address",
+        verify=("ss", "-ltn"),
     ),
 )

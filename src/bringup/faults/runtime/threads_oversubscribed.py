@@ -30,6 +30,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former number",
+        verify=("bringup", "ps"),
     ),
 )
 
