@@ -13,7 +13,6 @@ from typing import Any, Final
 from bringup.reading import NOT_LOOKED, Absent, Reading, Unreadable
 from bringup.stack.stack import Stack
 
-
 _MODULE_LOOK: Final = "cat /proc/driver/nvidia/version"
 
 
@@ -37,7 +36,7 @@ class Unseen:
 
 
 def find_unseen(stack: Stack) -> tuple[Unseen, ...]:
-    """Failed looks without which nobody can call the machine healthy; a layer not looked at is not told here."""
+    """Failed looks without which nobody can call the machine healthy; layers not looked at are told apart."""
     wanted = [
         _unseen("hardware", "the cards on the bus", stack.hardware.pci_devices, "lspci -nnk"),
         _unseen("memory", "the main memory", stack.memory.floors, "free -h"),

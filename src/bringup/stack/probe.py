@@ -9,12 +9,13 @@ from typing import Final
 
 from bringup.machine.clock import monotonic_s
 from bringup.machine.protocol import Machine
-from bringup.reading import Known
+from bringup.reading import Known, convert
 from bringup.stack.build import probe_build
 from bringup.stack.hardware import probe_hardware
 from bringup.stack.kernel import probe_kernel
 from bringup.stack.lines import Lines
 from bringup.stack.memory import probe_memory
+from bringup.stack.oom_kills import without_foreign_kills
 from bringup.stack.pasted import split_lines
 from bringup.stack.runtime import probe_runtime
 from bringup.stack.stack import Stack
@@ -72,7 +73,7 @@ def probe_stack(machine: Machine, *, limit_s: float = 10.0) -> Looked:
         for layer in PROBES
     )
     stack = replace(Stack(), **facts)  # type: ignore[arg-type]
-    return Looked(stack, _kernel_lines(stack), looks)
+    return Looked(stack, _kernel_lines(machine, stack), looks)
 
 
 def _probe_guarded(
@@ -91,6 +92,10 @@ def _probe_guarded(
     results[layer] = (value, Look(layer, monotonic_s() - started_s))
 
 
-def _kernel_lines(stack: Stack) -> Lines:
+def _kernel_lines(machine: Machine, stack: Stack) -> Lines:
     text = stack.kernel.log_text
-    return split_lines(text.value, source=text.source) if isinstance(text, Known) else Lines()
+    if not isinstance(text, Known):
+        return Lines()
+    uptime = convert(machine.read_text("/proc/uptime"), lambda words: float(words.partition(" ")[0]))
+    uptime_s = uptime.value if isinstance(uptime, Known) else None
+    return split_lines(without_foreign_kills(text.value, uptime_s=uptime_s), source=text.source)

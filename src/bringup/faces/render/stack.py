@@ -128,7 +128,7 @@ def _userspace(stack: Stack) -> str:
 def _build(stack: Stack) -> str:
     engines = stack.build.engines
     if not isinstance(engines, Known) or not engines.value:
-        return "no build of its own; the embedded engine is used"
+        return "no build found; bringup brings an engine of its own"
     first = engines.value[0]
     number = f"b{first.number.value}, " if isinstance(first.number, Known) else ""
     backends = ", ".join(first.backends.value) if isinstance(first.backends, Known) else "backends unknown"

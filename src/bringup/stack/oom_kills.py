@@ -1,0 +1,53 @@
+"""Kills for want of memory in a live kernel log: only those of an engine, and only of today, are ours to name.
+
+A kernel log keeps what happened since the start. That a compiler or a test was killed in it some time ago says
+nothing of the engine; in pasted text a person has chosen the lines, so there every kill counts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+DAY_S: Final = 86_400.0
+
+_ENGINE: Final = re.compile(
+    r"llama|ollama|xllamacpp|koboldcpp|localai|lm.?studio|lms\b|vllm|whisper|bringup", re.IGNORECASE
+)
+_PART: Final = ("invoked oom-killer", "oom-kill:", "out of memory: kill", "oom_reaper")
+_VICTIM: Final = re.compile(r"\btask=([^,]{1,16}),pid=|Kill(?:ed)? process \d{1,10} \(([^)]{1,16})\)")
+_CLOCK: Final = re.compile(r"\s{0,4}\[\s{0,8}(\d{1,9}\.\d{1,9})\]")
+
+
+def without_foreign_kills(text: str, *, uptime_s: float | None) -> str:
+    """A kernel log without the lines of kills whose victim was no engine, or that are older than a day.
+
+    Raw lines: `[  812.5] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=llama-server,pid=4242,uid=0`,
+    `[  812.6] Out of memory: Killed process 4242 (llama-server) total-vm:...`. A line that begins a kill
+    ("X invoked oom-killer") or ends it ("oom_reaper: reaped process") goes with the victim named next to it.
+
+    Args:
+        text: the log.
+        uptime_s: seconds since the start; `None` where that is not known, then age is no reason.
+    """
+    if "oom" not in text and "ut of memory" not in text:
+        return text
+    kept: list[str] = []
+    is_ours = False
+    for line in reversed(text.split("\n")):
+        low = line.lower()
+        if any(part in low for part in _PART):
+            victim = _VICTIM.search(line)
+            if victim is not None:
+                is_ours = _ENGINE.match(victim[1] or victim[2]) is not None and not _is_old(line, uptime_s)
+            elif "oom_reaper" in low:
+                continue
+            if not is_ours:
+                continue
+        kept.append(line)
+    return "\n".join(reversed(kept))
+
+
+def _is_old(line: str, uptime_s: float | None) -> bool:
+    clock = _CLOCK.match(line)
+    return clock is not None and uptime_s is not None and uptime_s - float(clock[1]) > DAY_S
