@@ -12,6 +12,7 @@ from bringup.stack.module_file import ModuleInfo, parse_module
 from bringup.stack.version import KernelRelease
 
 _ROOTS: Final = ("/lib/modules", "/usr/lib/modules")
+_NIXOS_ROOT: Final = "/run/booted-system/kernel-modules/lib/modules"
 _FOLDERS: Final = (
     "updates/dkms",
     "updates",
@@ -79,7 +80,8 @@ def _list_root(machine: Machine) -> tuple[str, Reading[tuple[str, ...]]]:
         names = machine.list_folder(root)
         if not isinstance(names, Absent):
             return root, names
-    return _ROOTS[0], Absent(_ROOTS[0])
+    nixos = machine.list_folder(_NIXOS_ROOT)
+    return (_NIXOS_ROOT, nixos) if isinstance(nixos, Known) else (_ROOTS[0], Absent(_ROOTS[0]))
 
 
 def _probe_kernel(

@@ -90,6 +90,19 @@ def morning() -> Made:
     return made
 
 
+def in_a_container() -> Made:
+    """A container with libraries of its own, which sees the host's module in /proc: not the host's fault."""
+    made = Made()
+    made.text(
+        "/etc/os-release", 'PRETTY_NAME="Ubuntu 22.04.4 LTS"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\n'
+    )
+    made.text("/proc/sys/kernel/osrelease", KERNEL + "\n")
+    made.folders |= {"/lib", "/usr/lib/x86_64-linux-gnu"}
+    add_libraries(made, NEW)
+    load_driver(made, OLD, nodes=False)
+    return made
+
+
 def half_upgraded() -> Made:
     """Libraries new, the module on the disk still old: a restart would not cure it."""
     made = healthy(version=OLD)
@@ -404,6 +417,7 @@ MACHINES: dict[str, tuple[Callable[[], Made], tuple[str, ...], tuple[str, ...]]]
     "driver-library-mismatch/next-kernel-bare": (
         mismatch_and_bare_next_kernel, ("driver-library-mismatch", "module-missing-for-next-kernel"), ()),
     "driver-library-mismatch/after-the-reboot": (lambda: healthy(version=NEW), (), ()),
+    "driver-library-mismatch/in-a-container": (in_a_container, (), ()),
     "driver-upgrade-awaits-reboot/disk-newer": (upgrade_waits, ("driver-upgrade-awaits-reboot",), ()),
     "driver-upgrade-awaits-reboot/same-version": (healthy, (), ()),
     "module-missing-for-next-kernel/bare": (next_kernel_bare, ("module-missing-for-next-kernel",), ()),

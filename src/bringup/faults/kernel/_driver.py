@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bringup.faults._scene import Scene
-from bringup.reading import Known
+from bringup.reading import Known, Unreadable
 from bringup.stack.dkms import DkmsState
 from bringup.stack.gpu_generations import SUPPORT, Generation, find_generation
 from bringup.stack.kernel_log import Refusal
@@ -79,6 +79,16 @@ def holds_nvidia(scene: Scene, driver: str) -> str | None:
         if isinstance(device.driver, Known) and device.driver.value == driver:
             return device.address
     return None
+
+
+def has_own_kernel(scene: Scene) -> bool:
+    """Whether modules of kernels lie here, as on every host.
+
+    A container sees the host's loaded module in /proc and has none on its own disk: what differs there is
+    told by the faults of containers. Pasted text shows no folder at all and is taken for a host's.
+    """
+    kernels = scene.stack.kernel.kernels
+    return isinstance(kernels, Unreadable) or (isinstance(kernels, Known) and bool(kernels.value))
 
 
 def is_wsl(scene: Scene) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bringup.faults._fault import Evidence, Safety, Slot, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._driver import picked_library
+from bringup.faults.kernel._driver import has_own_kernel, picked_library
 from bringup.faults.kernel._steps import (
     REBOOT,
     family,
@@ -51,7 +51,7 @@ def read_versions(scene: Scene) -> Versions | None:
     pair = kernel.log.value.mismatch if isinstance(kernel.log, Known) else None
     if pair is not None and (library is None or loaded is None):
         library, loaded = pair.library, pair.module
-    if library is None or loaded is None or library.fits(loaded):
+    if library is None or loaded is None or library.fits(loaded) or not has_own_kernel(scene):
         return None
     return Versions(loaded, library, disk_version(kernel.running), disk_version(kernel.coming))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.kernel._driver import has_own_kernel
 from bringup.reading import Absent, Known
 
 SIGNS = (
@@ -78,7 +79,8 @@ STEPS = (
 def check(scene: Scene) -> Evidence | None:
     """The module is loaded and /dev holds none of its files."""
     kernel = scene.stack.kernel
-    if not isinstance(kernel.loaded_driver, Known) or not isinstance(kernel.device_files, Absent):
+    is_bare = isinstance(kernel.device_files, Absent) and has_own_kernel(scene)
+    if not isinstance(kernel.loaded_driver, Known) or not is_bare:
         return None
     return Evidence(
         saw=f"module {kernel.loaded_driver.value.version} is loaded, no /dev/nvidia* is there",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._driver import is_driver_expected, is_wsl
+from bringup.faults.kernel._driver import has_own_kernel, is_driver_expected, is_wsl
 from bringup.faults.kernel._missing import judge_dkms, missing_steps
 from bringup.reading import Known
 
@@ -120,7 +120,8 @@ def check(scene: Scene) -> Evidence | None:
     release = kernel.release.value
     if not isinstance(kernel.kernels, Known):
         return judge_dkms(scene)
-    if not is_driver_expected(scene) or not scene.stack.hardware.nvidia_devices:
+    is_wanted = is_driver_expected(scene) and scene.stack.hardware.nvidia_devices
+    if not is_wanted or not has_own_kernel(scene):
         return None
     running = kernel.running
     if running is not None and running.modules:
