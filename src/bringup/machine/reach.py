@@ -7,7 +7,6 @@ import ipaddress
 import socket
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass
 
 
@@ -98,5 +97,8 @@ def is_loopback_name(host: str) -> bool:
 
 def has_proxy_for(scheme: str, host: str) -> bool:
     """Whether the environment names a proxy for this host (which then resolves names itself)."""
+    # Imported here: it brings http.client and email along, and most commands fetch nothing.
+    import urllib.request
+
     named = {name for name in urllib.request.getproxies_environment() if name in (scheme, "all")}
     return bool(named) and not urllib.request.proxy_bypass(host) and not is_loopback_name(host)
