@@ -10,21 +10,30 @@ from typing import Final
 from bringup.machine.clock import monotonic_s
 from bringup.machine.protocol import Machine
 from bringup.reading import Known, convert
+from bringup.stack import cuda, nvml
 from bringup.stack.build import probe_build
+from bringup.stack.container import probe_container
+from bringup.stack.cuda import probe_cuda
 from bringup.stack.hardware import probe_hardware
 from bringup.stack.kernel import probe_kernel
 from bringup.stack.lines import Lines
 from bringup.stack.memory import probe_memory
+from bringup.stack.nvml import probe_nvml
 from bringup.stack.oom_kills import without_foreign_kills
 from bringup.stack.pasted import split_lines
 from bringup.stack.runtime import probe_runtime
 from bringup.stack.stack import Stack
+from bringup.stack.toolkit import probe_toolkit
 from bringup.stack.userspace import probe_userspace
 
 PROBES: Final[dict[str, Callable[[Machine], object]]] = {
     "hardware": probe_hardware,
     "kernel": probe_kernel,
     "userspace": probe_userspace,
+    "nvml": probe_nvml,
+    "cuda": probe_cuda,
+    "toolkit": probe_toolkit,
+    "container": probe_container,
     "build": probe_build,
     "runtime": probe_runtime,
     "memory": probe_memory,
@@ -43,7 +52,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A machine as it was seen: its facts, the lines of its kernel log, and how each look went."""
+    """A machine as it was seen: its facts, what its kernel and its driver say, and how each look went."""
 
     stack: Stack
     lines: Lines
@@ -73,7 +82,8 @@ def probe_stack(machine: Machine, *, limit_s: float = 10.0) -> Looked:
         for layer in PROBES
     )
     stack = replace(Stack(), **facts)  # type: ignore[arg-type]
-    return Looked(stack, _kernel_lines(machine, stack), looks)
+    spoken = (*nvml.spoken_lines(stack.nvml).lines, *cuda.spoken_lines(stack.cuda).lines)
+    return Looked(stack, Lines((*_kernel_lines(machine, stack).lines, *spoken)), looks)
 
 
 def _probe_guarded(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bringup.stack.build import Build
 from bringup.stack.container import Container
+from bringup.stack.cuda import Cuda
 from bringup.stack.hardware import Hardware
 from bringup.stack.kernel import Kernel
 from bringup.stack.memory import Memory
@@ -27,6 +28,7 @@ class Stack:
     kernel: Kernel = field(default_factory=Kernel)
     userspace: Userspace = field(default_factory=Userspace)
     nvml: Nvml = field(default_factory=Nvml)
+    cuda: Cuda = field(default_factory=Cuda)
     toolkit: Toolkit = field(default_factory=Toolkit)
     build: Build = field(default_factory=Build)
     runtime: Runtime = field(default_factory=Runtime)
