@@ -162,3 +162,24 @@ def test_a_likely_sign_names_the_look_that_would_decide() -> None:
     sure = judged("port-in-use", "bind: address already in use")
     assert sure is not None
     assert sure.decides == ""
+
+
+KILL = "Out of memory: Killed process 4242 ({}) total-vm:48123456kB, anon-rss:30123456kB"
+
+
+@pytest.mark.parametrize(
+    ("source", "victim", "certainty"),
+    [
+        ("pasted text", "llama-server", Certainty.SURE),
+        ("pasted text", "nautilus", Certainty.SURE),
+        ("dmesg --color=never", "llama-server", Certainty.LIKELY),
+        ("dmesg --color=never", "chrome", None),
+    ],
+)
+def test_an_old_kill_in_this_machines_log_counts_less(
+    source: str, victim: str, certainty: Certainty | None
+) -> None:
+    fault = find_fault("ram-oom-killed")
+    assert fault is not None
+    found = judge(fault, Scene(lines=split_lines(KILL.format(victim), source=source)))
+    assert (found.certainty if found else None) == certainty

@@ -11,29 +11,11 @@ Limits: the victim need not be the culprit; compilers in the table of tasks mean
 
 from __future__ import annotations
 
-import re
-
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.stack.engine_log import parse_size
+from bringup.faults.memory._killed import by_kernel, by_plan
 
 SIGNS = (
-    Sign(
-        r"oom-kill:constraint",
-        anchor="oom-kill:",
-        example="oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task=llama-server",
-    ),
-    Sign(
-        r"invoked oom-killer",
-        anchor="invoked oom-killer",
-        example="llama-server invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP),"
-        " order=0",
-    ),
-    Sign(
-        r"[Oo]ut of memory: Kill(?:ed)? process",
-        anchor="out of memory: kill",
-        example="Out of memory: Killed process 4242 (llama-server) total-vm:48123456kB, anon-rss:30123456kB",
-    ),
     Sign(
         r"signal: killed\b",
         anchor="signal: killed",
@@ -121,25 +103,5 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """By the figures of ollama, what stays off the GPU is nearly all that is free, and there is no swap."""
-    memory = scene.lines.last(r'total="[^"]+" free="([^"]+)" free_swap="([^"]+)"', anchor="free_swap=")
-    plan = scene.lines.last(
-        r'required\.full="([^"]+)" memory\.required\.partial="([^"]+)"', anchor="memory.required.full"
-    )
-    if memory is None or plan is None:
-        return None
-    try:
-        free, swap, full, partial = (parse_size(text) for text in (*memory[1].groups(), *plan[1].groups()))
-    except ValueError:
-        return None
-    if re.search(r"layers\.offload=0 ", plan[0].text) or full - partial < 0.93 * (free + swap):
-        return None
-    return Evidence(
-        saw=f"{(full - partial) / 1024**3:.1f} GiB go to main memory, {(free + swap) / 1024**3:.1f} GiB"
-        f" are free",
-        expected="room to spare in main memory",
-        sources=(f"{plan[0].source}, line {plan[0].number}",),
-        certainty=Certainty.LIKELY,
-        decides="journalctl -k --grep oom",
-        strength=8,
-    )
+    """The kernel's own word, or the figures of ollama's plan."""
+    return by_kernel(scene) or by_plan(scene)
