@@ -197,6 +197,7 @@ def test_a_port_that_is_taken_is_refused_with_its_holder(small_model: Path, home
             str(port),
         )
         assert moved.returncode == 0, moved.stderr
+        assert f"Port {port} is taken (held at 127.0.0.1 by" in moved.stderr
 
 
 def test_inherited_engine_variables_are_named_and_dropped(small_model: Path, home: Home) -> None:

@@ -14,7 +14,7 @@ from bringup.engine.command import EngineSettings, settings_from_plan
 from bringup.engine.environment import EngineEnvironment, clean_environment
 from bringup.engine.find import choose_engine, find_engines
 from bringup.engine.key import read_or_create_key
-from bringup.engine.ports import PortChoice, choose_port
+from bringup.engine.ports import PortChoice, choose_port, describe_holder
 from bringup.engine.registry import claimed_ports
 from bringup.engine.threads import choose_threads
 from bringup.errors import FileTrouble, ModelFileError
@@ -109,6 +109,11 @@ class Preparation:
     environment: EngineEnvironment
     log_path: str
     port: PortChoice
+
+    @property
+    def port_holder(self) -> str:
+        """Who has the port that was wanted first, in words; empty when nobody does or it cannot be seen."""
+        return describe_holder(self.port.holder) if self.port.holder is not None else ""
 
     @property
     def architecture(self) -> Architecture:

@@ -12,7 +12,6 @@ from bringup.actions.conversation import Conversation, Ending
 from bringup.actions.session import EngineSession
 from bringup.engine.answers import ContentDelta, ReasoningDelta
 from bringup.errors import BringupError, EngineError, WrongUse
-from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Console
 from bringup.faces.render.format import format_count
 from bringup.faces.render.run_json import answer_json
@@ -101,8 +100,3 @@ def _shortcoming(answer: Answer, session: EngineSession) -> BringupError | None:
             reference="prompt-exceeds-context",
         )
     return None
-
-
-def demo_conversation(system: str) -> Conversation:
-    """The built-in question."""
-    return Conversation(clean(system)).asked(DEMO_QUESTION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from bringup.actions.answer import AnswerOptions
 from bringup.actions.chat_file import history_file
@@ -17,6 +18,8 @@ from bringup.faces.cli.one_answer import DEMO_QUESTION, answer_one, read_questio
 from bringup.faces.cli.starting import obtain, open_session
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.machine.terminal import is_a_terminal
+
+_DEMO_TOKENS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class RunOptions:
         """How answers are sampled."""
         return AnswerOptions(self.temperature, self.seed, self.max_tokens)
 
+    def demo_options(self) -> AnswerOptions:
+        """How the built-in question is answered unless said otherwise: shortly, and each time the same."""
+        temperature = 0.0 if self.temperature is None else self.temperature
+        return AnswerOptions(temperature, self.seed, self.max_tokens or _DEMO_TOKENS)
+
 
 def run(console: Console, options: RunOptions) -> int:
     """Chat or answer; the exit code."""
@@ -65,10 +73,12 @@ def _answer(console: Console, options: RunOptions) -> int:
     surroundings = look_around()
     name = model_to_run(options.model, surroundings.configuration.model.default)
     conversation = Conversation(options.system).asked(text)
+    is_demo = options.demo and options.prompt is None
+    sampling = options.demo_options() if is_demo else options.answer_options()
     with open_session(
-        console, name, options.wishes(), surroundings, verbose=options.verbose or options.demo
+        console, name, options.wishes(), surroundings, verbose=options.verbose or is_demo
     ) as session:
-        return answer_one(console, session, conversation, options.answer_options(), as_json=options.as_json)
+        return answer_one(console, session, conversation, sampling, as_json=options.as_json)
 
 
 def _question(console: Console, options: RunOptions) -> str:
@@ -79,6 +89,12 @@ def _question(console: Console, options: RunOptions) -> str:
     if options.demo:
         console.line(Styled(f"> {DEMO_QUESTION}", Style.BOLD))
         return DEMO_QUESTION
+    if is_a_terminal(console.stdin) and options.as_json:
+        raise WrongUse(
+            "there is no question",
+            hint='Give one: bringup run --json --prompt "..."',
+            reference="no-question",
+        )
     if is_a_terminal(console.stdin):
         raise WrongUse(
             "a chat needs a terminal for its output too",

@@ -90,7 +90,7 @@ def serve(console: Console, options: ServeOptions) -> int:
     if options.unit:
         return _print_unit(console, options, around)
     model, wishes = obtain_as(console, options.model, options.wishes())
-    watcher = StartWatcher(console, verbose=True)
+    watcher = StartWatcher(console, verbose=True, tells_port=True)
     if not options.detach:
         with _signals_interrupt(), EngineSession(model, wishes, around, watcher) as session:
             return _stand(console, session)

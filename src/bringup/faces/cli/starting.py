@@ -13,7 +13,7 @@ from bringup.engine.loading import LoadProgress
 from bringup.faces.cli.pulling import PullWatcher, token_question
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration
-from bringup.faces.render.starting import dropped_line, engine_words, model_line, running_bytes
+from bringup.faces.render.starting import dropped_line, engine_words, model_line, moved_line, running_bytes
 from bringup.store.local import LocalModel
 
 
@@ -35,8 +35,9 @@ def obtain(console: Console, name: str) -> LocalModel:
 class StartWatcher:
     """Shows the start of an engine on stderr; all of it where `verbose`, else only what surprises."""
 
-    def __init__(self, console: Console, *, verbose: bool) -> None:
-        """`verbose` for a person who watches, not for a script that wants an answer."""
+    def __init__(self, console: Console, *, verbose: bool, tells_port: bool) -> None:
+        """`verbose` for a person who watches; `tells_port` where it matters which port it is."""
+        self._tells_port = tells_port
         self._console = console
         self._verbose = verbose
         self._said_dropped = False
@@ -47,6 +48,10 @@ class StartWatcher:
         if environment.dropped and not self._said_dropped:
             self._said_dropped = True
             self._console.line(Styled(dropped_line(environment.dropped), Style.YELLOW))
+        if self._tells_port and preparation.port.wanted is not None:
+            self._console.line(
+                Styled(moved_line(preparation.port, held=preparation.port_holder), Style.YELLOW)
+            )
         if self._verbose:
             for note in preparation.plan.notes:
                 self._console.line(Styled(note, Style.YELLOW))
@@ -91,4 +96,5 @@ def open_session(
         BringupError: no model, no engine, or they do not go together.
     """
     model, wishes = obtain_as(console, name, wishes)
-    return EngineSession(model, wishes, surroundings, StartWatcher(console, verbose=verbose))
+    watcher = StartWatcher(console, verbose=verbose, tells_port=wishes.port is not None)
+    return EngineSession(model, wishes, surroundings, watcher)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bringup.engine.build import EngineBuild
+from bringup.engine.ports import PortChoice
 from bringup.faces.render.format import display_width, format_bytes, format_count
 from bringup.plan.plan import Plan
 
@@ -27,6 +28,12 @@ def engine_words(build: EngineBuild) -> str:
     if build.is_external:
         return " ".join(part for part in ("llama-server", build.version, f"({build.origin})") if part)
     return f"llama.cpp embedded {build.version}".strip()
+
+
+def moved_line(choice: PortChoice, *, held: str) -> str:
+    """Which port was taken, by whom (empty: it cannot be seen), and what is used instead."""
+    holder = f" ({held})" if held else ""
+    return f"Port {choice.wanted} is taken{holder}; using {choice.port}."
 
 
 def dropped_line(names: Sequence[str]) -> str:
