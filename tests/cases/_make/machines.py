@@ -112,6 +112,18 @@ def half_upgraded() -> Made:
     return made
 
 
+def mounted(made: Made) -> Made:
+    """The disk of a machine that does not run: the kernel's own folders are empty."""
+    made.files = {path: data for path, data in made.files.items() if not path.startswith(("/proc/", "/sys/"))}
+    made.links = {
+        path: target for path, target in made.links.items() if not path.startswith(("/proc/", "/sys/"))
+    }
+    made.folders = {path for path in made.folders if not path.startswith("/sys/")}
+    made.devices.clear()
+    made.commands.clear()
+    return made
+
+
 def mismatch_and_bare_next_kernel() -> Made:
     """As in the morning, and a newer kernel waits without module and headers."""
     made = morning()
@@ -417,6 +429,11 @@ MACHINES: dict[str, tuple[Callable[[], Made], tuple[str, ...], tuple[str, ...]]]
     "driver-library-mismatch/next-kernel-bare": (
         mismatch_and_bare_next_kernel, ("driver-library-mismatch", "module-missing-for-next-kernel"), ()),
     "driver-library-mismatch/after-the-reboot": (lambda: healthy(version=NEW), (), ()),
+    "driver-library-mismatch/mounted-disk": (
+        lambda: mounted(half_upgraded()), ("driver-library-mismatch",), ()),
+    "driver-library-mismatch/mounted-disk-in-order": (lambda: mounted(healthy()), (), ()),
+    "module-missing-for-next-kernel/mounted-disk": (
+        lambda: mounted(next_kernel_bare()), ("module-missing-for-next-kernel",), ()),
     "driver-library-mismatch/in-a-container": (in_a_container, (), ()),
     "driver-upgrade-awaits-reboot/disk-newer": (upgrade_waits, ("driver-upgrade-awaits-reboot",), ()),
     "driver-upgrade-awaits-reboot/same-version": (healthy, (), ()),

@@ -14,7 +14,7 @@ from bringup.faults.kernel._steps import (
     finish_upgrade_steps,
     module_steps,
 )
-from bringup.reading import Known
+from bringup.reading import Known, Unreadable
 from bringup.stack.changes import Author, PackageChange
 from bringup.stack.device_files import Holder
 from bringup.stack.distribution import PackageFamily
@@ -87,6 +87,26 @@ def judge_mismatch(scene: Scene) -> Evidence | None:
         expected="the loaded module and the libraries of one version",
         sources=tuple(source for source in sources if source),
         steps=mismatch_steps(scene, versions),
+        strength=10,
+    )
+
+
+def judge_disk(scene: Scene) -> Evidence | None:
+    """A mounted disk, where nothing is loaded: the module that its next start takes against its libraries."""
+    kernel = scene.stack.kernel
+    library, coming = picked_library(scene), kernel.coming
+    disk = disk_version(coming)
+    if not isinstance(kernel.loaded_driver, Unreadable) or library is None or disk is None or coming is None:
+        return None
+    if library.fits(disk):
+        return None
+    change = find_change(scene, library)
+    return Evidence(
+        saw=f"module {disk} for the kernel {coming.release}, libraries {library}"
+        + (f"; {describe_change(change)}" if change else ""),
+        expected="module and libraries of one version",
+        sources=(coming.modules[0].path, _source(scene.stack.userspace.driver_library_versions)),
+        steps=finish_upgrade_steps(scene),
         strength=10,
     )
 

@@ -6,7 +6,7 @@ import re
 
 from bringup.faults._fault import Safety, Slot, Step
 from bringup.faults._scene import Scene
-from bringup.reading import Known
+from bringup.reading import Known, Unreadable, need
 from bringup.stack.distribution import PackageFamily
 from bringup.stack.installed_kernels import InstalledKernel
 from bringup.stack.version import KernelRelease
@@ -190,3 +190,12 @@ def driver_steps(scene: Scene, branch: int | None, *, is_open: bool) -> tuple[St
         values=((Slot.PACKAGE, package),),
     )
     return (install, REBOOT)
+
+
+def any_other_has_module(scene: Scene) -> bool:
+    """Whether the running kernel has a module; of a mounted disk, where none runs, whether any has."""
+    kernel = scene.stack.kernel
+    if kernel.running is not None:
+        return bool(kernel.running.modules)
+    is_mounted = isinstance(kernel.release, Unreadable) and isinstance(kernel.kernels, Known)
+    return is_mounted and any(item.modules for item in need(kernel.kernels) or ())

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._mismatch import judge_failure, judge_mismatch
+from bringup.faults.kernel._mismatch import judge_disk, judge_failure, judge_mismatch
 
 SIGNS = (
     Sign(
@@ -90,4 +90,4 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """Compare the loaded module with the library that programs get, else look for a program that failed."""
-    return judge_mismatch(scene) or judge_failure(scene)
+    return judge_mismatch(scene) or judge_disk(scene) or judge_failure(scene)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Safety, Slot, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._steps import module_steps
+from bringup.faults.kernel._steps import any_other_has_module, module_steps
 from bringup.reading import Known
 
 EXPLAINS = ()
@@ -33,12 +33,12 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """The kernel that boots next is another one, and only the running one has a module."""
+    """The kernel that boots next has no module, and the running one (of a mounted disk: another) has."""
     kernel = scene.stack.kernel
-    running, coming = kernel.running, kernel.coming
-    if running is None or coming is None or coming == running:
+    coming = kernel.coming
+    if coming is None or coming.modules or not isinstance(kernel.next_kernel, Known):
         return None
-    if not running.modules or coming.modules or not isinstance(kernel.next_kernel, Known):
+    if coming == kernel.running or not any_other_has_module(scene):
         return None
     needs_headers = isinstance(coming.has_headers, Known) and not coming.has_headers.value
     return Evidence(
