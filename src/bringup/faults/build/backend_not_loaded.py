@@ -29,6 +29,12 @@ SIGNS = (
         example="llama_model_load: error loading model: make_cpu_buft_list: no CPU backend found",
     ),
     Sign(
+        r"No LM Runtime found for model format",
+        anchor="no lm runtime found",
+        example="No LM Runtime found for model format 'gguf'!",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"failed to load \S*(?:lib)?ggml-(?:cuda|vulkan|hip|cpu|sycl)\S*",
         anchor="failed to load",
         example="ggml_backend_load_best: failed to load /opt/llama/libggml-cuda.so: libnvrtc.so.12:"

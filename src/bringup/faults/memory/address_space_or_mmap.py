@@ -52,6 +52,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
+        r"insufficient system resources",
+        anchor="insufficient system resources",
+        example="Model loading was stopped due to insufficient system resources.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"direct I/O is enabled, disabling mmap",
         anchor="direct i/o is enabled",
         example="llama_model_loader: direct I/O is enabled, disabling mmap",

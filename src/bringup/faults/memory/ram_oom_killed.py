@@ -52,7 +52,7 @@ SIGNS = (
         example="ollama.service: A process of this unit has been killed by the OOM killer.",
     ),
     Sign(
-        r"exit(?:ed)?(?: with)? (?:code|status)[: ]+137\b",
+        r"[Ee]xit(?:ed)?(?: with)? (?:code|status)[: ]+137\b",
         anchor="exit",
         example="llama-server-1 exited with code 137",
     ),

@@ -13,10 +13,20 @@ Limits: the message is the same when another program holds the memory; free agai
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.memory._out_of_memory import deadly_allocation, describe, evidence_for
 from bringup.stack.allocations import Consumer, Place
+
+SIGNS = (
+    Sign(
+        r"CUDA out of memory\. Tried to allocate",
+        anchor="cuda out of memory. tried to allocate",
+        example="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a"
+        " total capacity of 23.68 GiB",
+        certainty=Certainty.LIKELY,
+    ),
+)
 
 EXPLAINS = (
     "fit-gave-up",

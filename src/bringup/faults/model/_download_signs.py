@@ -119,6 +119,18 @@ SIGNS = (
         example="common_download_file_single_online: download failed after 3 attempts",
     ),
     Sign(
+        r"HTTPLIB failed: ",
+        anchor="httplib failed: ",
+        example="error: HTTPLIB failed: SSL server verification failed",
+    ),
+    Sign(
+        r"(?i)certificate[ _]verify[ _]failed|x509: certificate",
+        anchor="certificate",
+        example="requests.exceptions.SSLError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify"
+        " failed: self-signed certificate",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"required file is not available in cache \(offline mode\)|"
         r"cannot find the requested files in the disk cache",
         anchor="cache",

@@ -23,6 +23,11 @@ SIGNS = (
         example="Error: invalid file magic",
     ),
     Sign(
+        r"was not in GGUF format",
+        anchor="was not in gguf format",
+        example="Error: supplied file was not in GGUF format",
+    ),
+    Sign(
         r"GGUF magic invalid|magic (?:bytes|number)?:? ?(?:is )?not GGUF|not a (?:valid )?GGUF",
         anchor="gguf",
         example="ValueError: GGUF magic invalid",
