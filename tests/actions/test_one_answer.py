@@ -71,7 +71,7 @@ def test_json_tells_everything(small_model: Path, home: Home) -> None:
 
 def test_verbose_says_on_stderr_what_runs(small_model: Path, home: Home) -> None:
     answer = run_one(home, small_model, "-v", "-p", "Hi", "--max-tokens", "2")
-    assert "context 8,192 tokens" in answer.stderr
+    assert "embedded" in answer.stderr and "context 8,192" in answer.stderr
     assert "context" not in answer.stdout
 
 

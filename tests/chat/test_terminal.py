@@ -141,7 +141,7 @@ def test_an_engine_that_is_killed_is_named_and_started_again(small_model: Path, 
         assert "error: somebody killed the engine" in shown
         assert "The conversation is kept." in shown
         terminal.send("r\r")
-        terminal.wait_for(r"MiB memory\n")
+        terminal.wait_for(r"MiB RAM\n")
         terminal.wait_for(BEGUN)
         terminal.send("\x03")
         terminal.wait_for(r"context [\d,]+ of")

@@ -13,7 +13,7 @@ from bringup.engine.loading import LoadProgress
 from bringup.faces.cli.pulling import PullWatcher, token_question
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration
-from bringup.faces.render.starting import dropped_line, engine_words, model_line, moved_line, running_bytes
+from bringup.faces.render.starting import dropped_line, model_line, moved_line, running_bytes
 from bringup.store.local import LocalModel
 
 
@@ -67,7 +67,7 @@ class StartWatcher:
         if self._verbose:
             line = model_line(
                 alias=info.alias or preparation.settings.alias,
-                engine=engine_words(preparation.build),
+                build=preparation.build,
                 n_ctx=info.n_ctx,
                 memory_bytes=running_bytes(preparation.plan),
                 width_columns=self._console.note_terminal.width_columns,

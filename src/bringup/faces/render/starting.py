@@ -10,12 +10,13 @@ from bringup.faces.render.format import display_width, format_bytes, format_coun
 from bringup.plan.plan import Plan
 
 
-def model_line(*, alias: str, engine: str, n_ctx: int, memory_bytes: int, width_columns: int) -> str:
-    """`smollm2-135m · embedded 2026.10 · context 8,192 tokens · 0.6 GiB memory`, or shorter."""
-    parts = [alias, engine, f"context {format_count(n_ctx)} tokens", f"{format_bytes(memory_bytes)} memory"]
-    while display_width(line := " · ".join(parts)) > width_columns and len(parts) > 2:
-        parts.pop(1 if len(parts) == 4 else -1)
-    return line
+def model_line(*, alias: str, build: EngineBuild, n_ctx: int, memory_bytes: int, width_columns: int) -> str:
+    """`smollm2-135m · embedded 2026.10.11549 · context 8,192 · 487 MiB RAM`; shorter if narrow."""
+    figures = (f"context {format_count(n_ctx)}", f"{format_bytes(memory_bytes)} RAM")
+    lines = [
+        " · ".join((alias, *engine, *figures)) for engine in ((engine_words(build),), (build.kind.value,), ())
+    ]
+    return next((line for line in lines if display_width(line) < width_columns), lines[-1])
 
 
 def running_bytes(plan: Plan) -> int:
@@ -24,10 +25,10 @@ def running_bytes(plan: Plan) -> int:
 
 
 def engine_words(build: EngineBuild) -> str:
-    """`llama.cpp embedded 2026.10.11549`, `llama-server b11434 (PATH)`."""
+    """`embedded 2026.10.11549`, `llama-server b11434 (PATH)`."""
     if build.is_external:
         return " ".join(part for part in ("llama-server", build.version, f"({build.origin})") if part)
-    return f"llama.cpp embedded {build.version}".strip()
+    return f"embedded {build.version}".strip()
 
 
 def moved_line(choice: PortChoice, *, held: str) -> str:
