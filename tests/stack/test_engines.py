@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,21 @@ def test_secrets_are_left_out_in_both_spellings() -> None:
         "-m",
         "a",
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "cached"),
+    [
+        ({"exit_code": 0, "stdout": "4920733696\n", "stderr": ""}, 4920733696),
+        ({"exit_code": 1, "stdout": "", "stderr": "fincore: failed to open: /m/a.gguf"}, None),
+        ({"absent": True}, None),
+    ],
+)
+def test_how_much_of_the_model_is_in_the_page_cache(
+    tmp_path: Path, answer: dict[str, object], cached: int | None
+) -> None:
+    make_process(tmp_path / "root", 42, ("llama-server", "-m", "/m/a.gguf"), maps="x")
+    argv = ["fincore", "--bytes", "--noheadings", "--output", "RES", "/m/a.gguf"]
+    (tmp_path / "commands.json").write_text(json.dumps([{"argv": argv, **answer}]))
+    reading = engines_of(tmp_path)[0].model_cached_bytes
+    assert (reading.value if isinstance(reading, Known) else None) == cached
