@@ -14,6 +14,7 @@ from bringup.stack.changes import (
     Author,
     parse_apt_history,
     parse_dnf_log,
+    parse_dpkg_log,
     parse_pacman_log,
     parse_zypp_history,
 )
@@ -59,6 +60,15 @@ def test_apt_tells_who_changed_what() -> None:
 
 
 def test_other_package_logs_are_read() -> None:
+    dpkg = (
+        "2025-07-14 06:32:11 upgrade libnvidia-compute-570:amd64 570.169-0ubuntu1 570.172.08-0ubuntu1\n"
+        "2025-07-14 06:32:12 status installed libnvidia-compute-570:amd64 570.172.08-0ubuntu1\n"
+        "2025-07-14 06:33:00 install nvidia-dkms-570-open:amd64 <none> 570.172.08-0ubuntu1\n"
+    )
+    assert [(c.old, c.new) for c in parse_dpkg_log(dpkg)] == [
+        ("570.169-0ubuntu1", "570.172.08-0ubuntu1"),
+        ("", "570.172.08-0ubuntu1"),
+    ]
     dnf = "2025-07-14T06:12:34+0200 SUBDEBUG Upgrade: nvidia-driver-libs-3:570.172.08-1.fc41.x86_64\n"
     assert [(c.package, c.new) for c in parse_dnf_log(dnf)] == [("nvidia-driver-libs", "570.172.08-1.fc41")]
     pacman = "[2025-07-14T06:12:34+0200] [ALPM] upgraded nvidia-utils (570.169-1 -> 575.64.03-1)\n"
@@ -71,7 +81,7 @@ def test_other_package_logs_are_read() -> None:
 
 @given(st.text(max_size=300))
 def test_no_log_breaks_a_parser(text: str) -> None:
-    for parse in (parse_apt_history, parse_dnf_log, parse_pacman_log, parse_zypp_history):
+    for parse in (parse_apt_history, parse_dpkg_log, parse_dnf_log, parse_pacman_log, parse_zypp_history):
         assert isinstance(parse(text), tuple)
 
 

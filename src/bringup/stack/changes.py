@@ -65,6 +65,7 @@ def probe_changes(machine: Machine) -> Reading[tuple[PackageChange, ...]]:
     problem: Unreadable | None = None
     for paths, parse in (
         (_rotated("/var/log/apt/history.log"), parse_apt_history),
+        (("/var/log/dpkg.log.2.gz", "/var/log/dpkg.log.1", "/var/log/dpkg.log"), parse_dpkg_log),
         (("/var/log/dnf.rpm.log", "/var/log/dnf.rpm.log.1"), parse_dnf_log),
         (("/var/log/pacman.log",), parse_pacman_log),
         (("/var/log/zypp/history",), parse_zypp_history),
@@ -78,8 +79,16 @@ def probe_changes(machine: Machine) -> Reading[tuple[PackageChange, ...]]:
                 problem = text
     if not sources:
         return problem or Absent("package logs")
-    ordered = sorted(found, key=lambda change: change.when)[-_CHANGE_LIMIT:]
+    ordered = sorted(_told_once(found), key=lambda change: change.when)[-_CHANGE_LIMIT:]
     return Known(tuple(ordered), ", ".join(sources[:3]))
+
+
+def _told_once(changes: list[PackageChange]) -> list[PackageChange]:
+    """Without what dpkg tells a second time: apt's own record stands first and says who did it."""
+    seen: dict[tuple[str, str, str], PackageChange] = {}
+    for change in changes:
+        seen.setdefault((change.package, change.old, change.new), change)
+    return list(seen.values())
 
 
 def parse_apt_history(text: str) -> tuple[PackageChange, ...]:
@@ -101,6 +110,22 @@ def parse_apt_history(text: str) -> tuple[PackageChange, ...]:
                 old, new = _versions(action, versions)
                 if _RELEVANT.match(name):
                     found.append(PackageChange(when, action.lower(), name, old, new, author, command[:200]))
+    return tuple(found)
+
+
+def parse_dpkg_log(text: str) -> tuple[PackageChange, ...]:
+    """dpkg.log, which also knows what was installed past apt.
+
+    Raw line: `2025-07-14 06:32:11 upgrade libnvidia-compute-570:amd64 570.169-0ubuntu1 570.172.08-0ubuntu1`.
+    """
+    found = []
+    pattern = (
+        r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (upgrade|install|remove|purge) ([^\s:]+)(?::\w+)? (\S+) (\S+)$"
+    )
+    for when, action, name, old, new in re.findall(pattern, text, flags=re.MULTILINE):
+        if _RELEVANT.match(name):
+            versions = [version if version != "<none>" else "" for version in (old, new)]
+            found.append(PackageChange(when, action, name, versions[0], versions[1]))
     return tuple(found)
 
 

@@ -97,12 +97,6 @@ SIGNS = (
         needs=("nvidia",),
     ),
     Sign(
-        r"/dkms/nvidia\S{0,80}/dkms\.conf does not exist",
-        anchor="dkms.conf does not exist",
-        example="File: /var/lib/dkms/nvidia/390.48/source/dkms.conf does not exist.",
-        certainty=Certainty.LIKELY,
-    ),
-    Sign(
         r"(?:nvidia|nv-|uvm_|os-interface)[\w./-]{0,120}\.c:\d+:\d+: "
         r"(?:错误|Fehler|erreur|ошибка|erro|エラー)",
         anchor=".c:",

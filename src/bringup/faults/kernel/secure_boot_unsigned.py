@@ -61,14 +61,6 @@ SIGNS = (
         unless=("nvrm:", "nvlink core is being initialized"),
     ),
     Sign(
-        r"SecureBoot enabled",
-        anchor="secureboot enabled",
-        example="SecureBoot enabled",
-        certainty=Certainty.LIKELY,
-        needs=("nvidia-smi has failed", "installed"),
-        unless=("nvrm:", "not found in directory", "nouveau", "no such device"),
-    ),
-    Sign(
         r"Required key not available",
         anchor="required key not available",
         example="-> Kernel module load error: Required key not available",
