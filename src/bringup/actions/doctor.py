@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -16,6 +17,7 @@ from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.machine.recorded import RecordedMachine
 from bringup.machine.rooted import RootedMachine
+from bringup.machine.timed import TimedMachine
 from bringup.stack.pasted import read_pasted
 from bringup.stack.probe import Look, probe_stack
 from bringup.stack.stack import Stack
@@ -40,12 +42,14 @@ class Examination:
         diagnosis: roots and followers.
         looks: how the look at each layer went; empty for pasted text.
         subject: what was examined, in words.
+        took_s: seconds by source (path or command), where they were measured.
     """
 
     stack: Stack
     diagnosis: Diagnosis
     looks: tuple[Look, ...]
     subject: str
+    took_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def could_not_tell(self) -> tuple[Look, ...]:
@@ -80,10 +84,12 @@ def read_paste_file(name: str) -> str:
 
 
 def examine(machine: Machine, *, subject: str) -> Examination:
-    """Look at every layer of a machine and judge what is seen."""
-    looked = probe_stack(machine)
+    """Look at every layer of a machine and judge what is seen; each look is timed."""
+    timed = TimedMachine(machine)
+    looked = probe_stack(timed)
     scene = Scene(looked.stack, looked.lines)
-    return Examination(looked.stack, diagnose(scene, load_catalogue()), looked.looks, subject)
+    found = diagnose(scene, load_catalogue())
+    return Examination(looked.stack, found, looked.looks, subject, dict(timed.took_s))
 
 
 def examine_text(text: str, *, subject: str) -> Examination:

@@ -13,7 +13,7 @@ from bringup.engine.exits import EngineStopped, ExitKind
 from bringup.engine.loading import LoadProgress
 from bringup.engine.registry import EngineRecord, record_of, remove_record, write_record
 from bringup.engine.server import RunningEngine, start_engine
-from bringup.errors import BringupError, WrongUse
+from bringup.errors import BringupError, EngineError, WrongUse
 from bringup.machine import clock
 from bringup.store.local import LocalModel
 
@@ -83,6 +83,9 @@ class EngineSession:
     def poll(self) -> BringupError | None:
         """Why the engine ended, `None` while it lives."""
         reason = self._engine.poll()
+        if reason is not None and reason.kind is ExitKind.STOPPED:
+            # By `bringup stop`, or by us when a restart was interrupted.
+            return EngineError("the engine was stopped", reference="engine-stopped")
         return None if reason is None else EngineStopped(reason)
 
     def why_ended(self) -> BringupError | None:

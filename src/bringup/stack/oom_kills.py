@@ -1,7 +1,7 @@
-"""Kills for want of memory in a live kernel log: only those of an engine, and only of today, are ours to name.
+"""Kills for want of memory in a live kernel log: only an engine's, and only today's, are ours to name.
 
-A kernel log keeps what happened since the start. That a compiler or a test was killed in it some time ago says
-nothing of the engine; in pasted text a person has chosen the lines, so there every kill counts.
+A kernel log keeps what happened since the start. That a compiler or a test was killed in it some time ago
+says nothing of the engine; in pasted text a person has chosen the lines, so there every kill counts.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _CLOCK: Final = re.compile(r"\s{0,4}\[\s{0,8}(\d{1,9}\.\d{1,9})\]")
 def without_foreign_kills(text: str, *, uptime_s: float | None) -> str:
     """A kernel log without the lines of kills whose victim was no engine, or that are older than a day.
 
-    Raw lines: `[  812.5] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=llama-server,pid=4242,uid=0`,
-    `[  812.6] Out of memory: Killed process 4242 (llama-server) total-vm:...`. A line that begins a kill
+    Raw lines: `[  812.5] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=llama-server,pid=42,uid=0`,
+    `[  812.6] Out of memory: Killed process 42 (llama-server) total-vm:...`. A line that begins a kill
     ("X invoked oom-killer") or ends it ("oom_reaper: reaped process") goes with the victim named next to it.
 
     Args:

@@ -132,9 +132,7 @@ class Talk:
             self.conversation = self.conversation.without_last_question()
             self.console.line(Styled("(nothing was answered: the question is taken back)", Style.YELLOW))
         if answer.turn.ending is Ending.WINDOW:
-            return self._ask_about_window(
-                "The context window is full: the answer above ends here, unfinished."
-            )
+            return self._ask_about_window("The context window is full: the answer above is unfinished.")
         return None
 
     def _say_usage(self, answer: Answer) -> None:
@@ -150,8 +148,11 @@ class Talk:
             width_columns=self.console.note_terminal.width_columns,
         )
         self.console.line(Styled(line, Style.DIM))
-        if (reached := self._watch.notice(used_tokens=used, n_ctx=n_ctx)) is not None:
-            self.console.line(Styled(window_notice(reached, n_ctx=n_ctx), Style.YELLOW))
+        reached = self._watch.notice(used_tokens=used, n_ctx=n_ctx)
+        if reached is not None and answer.turn.ending is not Ending.WINDOW:
+            width = self.console.note_terminal.width_columns
+            notice = window_notice(reached, n_ctx=n_ctx, width_columns=width)
+            self.console.line(Styled(notice, Style.YELLOW))
 
     def _count(self) -> int | None:
         """Tokens of the conversation as the engine counts them; `None` when it does not answer."""

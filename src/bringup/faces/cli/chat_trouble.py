@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from textwrap import fill
 
 from bringup.faces.cli.chat_input import ChatInput
 from bringup.faces.render.console import Console, Style, Styled
@@ -23,7 +24,7 @@ def ask_about_window(
     console: Console, source: ChatInput, *, why: str, can_drop: bool, larger_n_ctx: int | None
 ) -> Choice:
     """Ask what to do with a full window. Nothing is dropped unless it is chosen here."""
-    console.line(Styled(why, Style.YELLOW))
+    console.line(Styled(fill(why, max(console.note_terminal.width_columns - 1, 20)), Style.YELLOW))
     offers = [
         ("d", "drop the oldest turns and answer again") if can_drop else None,
         ("n", "start anew with the last question"),

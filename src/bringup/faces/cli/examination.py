@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, read_paste_file
+from bringup.actions.facts import list_facts
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
 
@@ -23,15 +24,23 @@ def read_paste(console: Console, name: str) -> tuple[str, str]:
     return console.stdin.buffer.read(PASTE_LIMIT_BYTES).decode("utf-8", "replace"), "pasted text"
 
 
-def show_examination(console: Console, examination: Examination, *, as_json: bool) -> int:
-    """Print it; the exit code that says what came out."""
+def show_examination(
+    console: Console, examination: Examination, *, as_json: bool, with_facts: bool = False
+) -> int:
+    """Print it, with every fact below where that is wanted; the exit code that says what came out."""
+    facts = list_facts(examination.stack) if with_facts else ()
     if as_json:
         from bringup.faces.render.diagnosis_json import examination_json
+        from bringup.faces.render.facts import facts_json
 
-        console.answer_json(examination_json(examination))
+        more = {"facts": facts_json(facts, examination.took_s)} if with_facts else {}
+        console.answer_json(examination_json(examination) | more)
     else:
         from bringup.faces.render.diagnosis import render_examination
+        from bringup.faces.render.facts import render_facts
 
         for line in render_examination(examination):
+            console.answer(*line)
+        for line in [("",), *render_facts(facts, examination.took_s)] if facts else []:
             console.answer(*line)
     return examination.verdict.value

@@ -58,6 +58,11 @@ COMMANDS: Final = (
         "diagnose", "bringup.faces.cli.commands.diagnose:command", "Find the cause behind pasted output."
     ),
     CommandEntry(
+        "faults",
+        "bringup.faces.cli.commands.faults:command",
+        "List the faults that the doctor knows, or show one.",
+    ),
+    CommandEntry(
         "completion", "bringup.faces.cli.commands.completion:command", "Print a shell completion script."
     ),
 )

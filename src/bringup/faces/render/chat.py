@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import wrap
+from textwrap import fill, wrap
 
 from bringup.faces.cli.chat_commands import HELP
 from bringup.faces.render.format import format_count, format_percent, pad
@@ -45,9 +45,10 @@ def context_lines(shares: Sequence[WindowShare], *, n_ctx: int) -> tuple[str, ..
     )
 
 
-def window_notice(reached_pct: int, *, n_ctx: int) -> str:
+def window_notice(reached_pct: int, *, n_ctx: int, width_columns: int) -> str:
     """Said once at 75 % and once at 90 %."""
-    return (
+    return fill(
         f"The context window is {reached_pct} % full ({format_count(n_ctx)} tokens). "
-        "When it is full you choose: drop the oldest turns, start anew, or a larger window (/context TOKENS)."
+        "When it is full you choose: drop the oldest turns, start anew, or a larger window (/context TOKENS).",
+        max(width_columns - 1, 20),
     )

@@ -39,21 +39,36 @@ def render_examination(examination: Examination) -> list[Line]:
 def _finding(finding: Finding, followers: list[str]) -> list[Line]:
     fault, evidence = finding.fault, finding.evidence
     word = "" if evidence.certainty is Certainty.SURE else "likely: "
-    lines: list[Line] = [(Styled(f"{word}{fault.title}", Style.BOLD), Styled(f"  [{fault.id}]", Style.DIM))]
-    lines += _labelled("saw", evidence.saw)
-    lines += _labelled("expected", evidence.expected)
+    lines = heading(f"{word}{fault.title}", fault.id)
+    lines += labelled("saw", evidence.saw)
+    lines += labelled("expected", evidence.expected)
     if evidence.sources:
-        lines += _labelled("where", ", ".join(evidence.sources))
-    lines += _labelled("reason", fault.reason)
+        lines += labelled("where", ", ".join(evidence.sources))
+    lines += labelled("reason", fault.reason)
     if evidence.decides:
-        lines += _labelled("decides", evidence.decides)
+        lines += labelled("decides", evidence.decides)
     if followers:
-        lines += _labelled("explains", "; ".join(followers))
+        lines += labelled("explains", "; ".join(followers))
     lines.append(("",))
     values = dict(evidence.values)
     for number, step in enumerate(steps_of(finding), start=1):
         lines += render_step(number, step, values)
     return lines
+
+
+def heading(title: str, fault_id: str) -> list[Line]:
+    """A fault's title and, where there is room beside it, its id; else the id below."""
+    *above, last = wrapped(title, _WIDTH)
+    lines: list[Line] = [(Styled(line, Style.BOLD),) for line in above]
+    shown_id = Styled(f"[{fault_id}]", Style.DIM)
+    if len(last) + len(shown_id.text) + 2 <= _WIDTH:
+        return [*lines, (Styled(last, Style.BOLD), "  ", shown_id)]
+    return [*lines, (Styled(last, Style.BOLD),), ("  ", shown_id)]
+
+
+def wrapped(text: str, width_columns: int) -> list[str]:
+    """A text in lines; one line at least. Ids and options are not cut at their hyphens."""
+    return textwrap.wrap(text, width_columns, break_on_hyphens=False) or [""]
 
 
 def steps_of(finding: Finding) -> tuple[Step, ...]:
@@ -65,16 +80,16 @@ def render_step(number: int, step: Step, values: dict[Slot, str]) -> list[Line]:
     """One step: what, how safe, the command, what it touches, undo, verification."""
     values = values | dict(step.values)
     word, style = _SAFETY[step.safety]
-    first, *rest = textwrap.wrap(step.say, _WIDTH - 5) or [""]
+    first, *rest = wrapped(step.say, _WIDTH - 5)
     lines: list[Line] = [(f"  {number}. {first}",)]
     lines += [(f"     {line}",) for line in rest]
     if step.command:
         sudo = "sudo " if step.needs_root else ""
         lines.append(("       ", Styled(f"$ {sudo}{quoted(step.command, values)}", Style.CYAN)))
-    detail = [Styled(word, style)]
-    if step.touches:
-        detail.append(Styled(f"; touches {step.touches}", Style.DIM))
-    lines.append(("       ", *detail))
+    safety = f"{word}; touches {step.touches}" if step.touches else word
+    first, *rest = wrapped(safety, _WIDTH - 7)
+    lines.append(("       ", Styled(first[: len(word)], style), Styled(first[len(word) :], Style.DIM)))
+    lines += [("       ", Styled(line, Style.DIM)) for line in rest]
     if step.undo and step.safety is not Safety.LOOK:
         lines += _dim("undo", step.undo)
     if step.verify:
@@ -94,15 +109,15 @@ def quoted(command: tuple[Word, ...], values: dict[Slot, str]) -> str:
     )
 
 
-def _labelled(label: str, text: str) -> list[Line]:
-    first, *rest = textwrap.wrap(text, _WIDTH - 12) or [""]
+def labelled(label: str, text: str) -> list[Line]:
+    """A labelled text, wrapped beside its label."""
+    first, *rest = wrapped(text, _WIDTH - 12)
     lines: list[Line] = [("  ", Styled(f"{label:9}", Style.DIM), " ", first)]
     return lines + [(" " * 12 + line,) for line in rest]
 
 
 def _dim(label: str, text: str) -> list[Line]:
-    wrapped = textwrap.wrap(f"{label}: {text}", _WIDTH - 9)
-    return [("       ", Styled(line, Style.DIM)) for line in wrapped]
+    return [("       ", Styled(line, Style.DIM)) for line in wrapped(f"{label}: {text}", _WIDTH - 9)]
 
 
 def _looks(examination: Examination) -> list[Line]:
@@ -129,5 +144,6 @@ def _looks(examination: Examination) -> list[Line]:
     if examination.looks:
         longest = max(look.took_s for look in examination.looks)
         names = ", ".join(look.layer for look in examination.looks)
-        lines.append((Styled(f"Looked at {names} in {format_duration(longest)}.", Style.DIM),))
+        looked = wrapped(f"Looked at {names} in {format_duration(longest)}.", _WIDTH)
+        lines += [(Styled(line, Style.DIM),) for line in looked]
     return lines

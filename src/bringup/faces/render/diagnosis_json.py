@@ -55,11 +55,12 @@ def _finding(finding: Finding) -> dict[str, object]:
         "decides": evidence.decides,
         "sources": list(evidence.sources),
         "explained_by": list(finding.explained_by),
-        "steps": [_step(step, values) for step in steps_of(finding)],
+        "steps": [step_json(step, values) for step in steps_of(finding)],
     }
 
 
-def _step(step: Step, values: dict[Slot, str]) -> dict[str, object]:
+def step_json(step: Step, values: dict[Slot, str]) -> dict[str, object]:
+    """One step; a slot that no value fills stands as `<NAME>`."""
     values = values | dict(step.values)
     return {
         "say": step.say,

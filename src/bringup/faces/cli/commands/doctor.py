@@ -8,9 +8,12 @@ import click
 @click.command(name="doctor", short_help="Find the one root cause, its reason and its cure.")
 @click.option("--root", metavar="DIR", help="Examine the system mounted at DIR; nothing there is run.")
 @click.option("--from", "recording", metavar="DIR", help="Examine a recorded machine.")
+@click.option("--verbose", "-v", is_flag=True, help="Also list each fact with its source and time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
-def command(context: click.Context, root: str | None, recording: str | None, *, as_json: bool) -> int:
+def command(
+    context: click.Context, root: str | None, recording: str | None, *, verbose: bool, as_json: bool
+) -> int:
     """Look at every layer of the machine, bottom up, and name the one root cause of what is wrong.
 
     Needs no root, changes nothing, asks no network. Exit code: 0 healthy, 1 faults, 3 could not tell.
@@ -19,4 +22,6 @@ def command(context: click.Context, root: str | None, recording: str | None, *, 
     from bringup.faces.cli.examination import show_examination
 
     machine, subject = choose_machine(root=root, recording=recording)
-    return show_examination(context.obj, examine(machine, subject=subject), as_json=as_json)
+    return show_examination(
+        context.obj, examine(machine, subject=subject), as_json=as_json, with_facts=verbose
+    )

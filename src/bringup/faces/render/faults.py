@@ -1,0 +1,73 @@
+"""The list of faults, and one fault's page, for the terminal and as JSON."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.diagnosis import heading, labelled, render_step
+from bringup.faces.render.diagnosis_json import step_json
+from bringup.faces.render.format import pad, truncate
+from bringup.faults._fault import Fault, Layer
+
+Line = tuple[str | Styled, ...]
+SCHEMA: Final = 1
+
+
+def render_list(faults: tuple[Fault, ...], *, width_columns: int | None) -> list[Line]:
+    """One line a fault, under its layer; cut to a terminal's width, whole for a pipe (`None`)."""
+    lines: list[Line] = []
+    width = max((len(fault.id) for fault in faults), default=0)
+    for layer in Layer:
+        inside = [fault for fault in faults if fault.layer is layer]
+        if not inside:
+            continue
+        lines += [("",)] if lines else []
+        lines.append((Styled(layer.name.lower(), Style.BOLD),))
+        for fault in inside:
+            title = fault.title if width_columns is None else truncate(fault.title, width_columns - width - 4)
+            lines.append(("  ", pad(fault.id, width), "  ", Styled(title, Style.DIM)))
+    return lines
+
+
+def render_fault(fault: Fault) -> list[Line]:
+    """All that a fault says of itself."""
+    lines: list[Line] = [
+        *heading(fault.title, fault.id),
+        *labelled("layer", fault.layer.name.lower()),
+        *labelled("symptom", fault.symptom),
+        *labelled("reason", fault.reason),
+    ]
+    lines += labelled("limits", fault.limits) if fault.limits else []
+    lines += labelled("explains", ", ".join(fault.explains)) if fault.explains else []
+    lines.append(("",))
+    for number, step in enumerate(fault.steps, start=1):
+        lines += render_step(number, step, {})
+    lines.append(("",))
+    lines += [("  ", Styled(link, Style.DIM)) for link in fault.sources]
+    return lines
+
+
+def list_json(faults: tuple[Fault, ...]) -> dict[str, object]:
+    """The list as JSON."""
+    return {
+        "schema": SCHEMA,
+        "faults": [{"id": f.id, "layer": f.layer.name.lower(), "title": f.title} for f in faults],
+    }
+
+
+def fault_json(fault: Fault) -> dict[str, object]:
+    """One fault as JSON; a slot that facts would fill stands as `<NAME>`."""
+    return {
+        "schema": SCHEMA,
+        "id": fault.id,
+        "layer": fault.layer.name.lower(),
+        "title": fault.title,
+        "symptom": fault.symptom,
+        "reason": fault.reason,
+        "limits": fault.limits,
+        "sources": list(fault.sources),
+        "explains": list(fault.explains),
+        "signs": [sign.example for sign in fault.signs],
+        "steps": [step_json(step, {}) for step in fault.steps],
+    }
