@@ -152,7 +152,7 @@ def test_an_answer_at_the_end_of_the_window_is_called_unfinished_and_dropping_is
         Reply(("whole now",)),
     ]
     stage.play("first question", "second question", chosen=("d",))
-    assert "The context window is full: the answer above ends here, unfinished." in stage.err.getvalue()
+    assert "The context window is full: the answer above is unfinished." in stage.err.getvalue()
     assert "Dropped the oldest 1 of 2 questions" in stage.err.getvalue()
     assert stage.sent() == ["second question"]
     assert [turn.text for turn in stage.talk.conversation.turns] == ["second question", "whole now"]

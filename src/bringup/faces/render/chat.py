@@ -49,6 +49,7 @@ def window_notice(reached_pct: int, *, n_ctx: int, width_columns: int) -> str:
     """Said once at 75 % and once at 90 %."""
     return fill(
         f"The context window is {reached_pct} % full ({format_count(n_ctx)} tokens). "
-        "When it is full you choose: drop the oldest turns, start anew, or a larger window (/context TOKENS).",
+        "When it is full you choose: drop the oldest turns, start anew, or a larger window "
+        "(/context TOKENS).",
         max(width_columns - 1, 20),
     )
