@@ -37,7 +37,6 @@ _MAX_NAME_BYTES: Final = 63  # GGML_MAX_NAME - 1
 _LARGEST_SIGNED: Final = 2**63 - 1
 _SMALLEST_PAIR_BYTES: Final = 8 + 1 + 4 + 1  # length, one character, type, one byte of value
 _SMALLEST_TENSOR_BYTES: Final = 8 + 4 + 4 + 8  # length, dimensions, type, offset
-_NO_TYPE_SPACE: Final = "0 to 12"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +247,7 @@ def _read_type(window: HeaderWindow, key: str) -> ValueType:
     try:
         return ValueType(number)
     except ValueError:
-        raise window.wrong(f"{key}: a value type from {_NO_TYPE_SPACE}", f"{number:,}", at=at) from None
+        raise window.wrong(f"{key}: a value type from 0 to 12", f"{number:,}", at=at) from None
 
 
 def _read_array(window: HeaderWindow, key: str) -> Entry:

@@ -20,6 +20,7 @@ HEADER_LIMIT_BYTES: Final = 256 * MIB
 """Longest header that is read; real ones stay below 40 MiB. So a sparse terabyte cannot ask for hours."""
 FIRST_READ_BYTES: Final = MIB
 _LEAST_READ_BYTES: Final = 256 * KIB
+_USUAL_READ_BYTES: Final = 2 * MIB
 _LARGEST_READ_BYTES: Final = 8 * MIB
 
 # 128 length-prefixed strings in one match: a length below 64 is one byte and seven zero bytes, and each
@@ -144,14 +145,11 @@ class HeaderWindow:
         index = self.position - self._base
         kept = self._buffer[index:] if index < len(self._buffer) else b""
         begin = self.position + len(kept)
-        usual = (
-            min(max(self._fetched_bytes, _LEAST_READ_BYTES), 2 * MIB)
-            if self._fetched_bytes
-            else FIRST_READ_BYTES
+        guess = min(ahead, _LARGEST_READ_BYTES) or min(
+            self._fetched_bytes or FIRST_READ_BYTES, _USUAL_READ_BYTES
         )
-        wanted = max(length - len(kept), min(ahead, _LARGEST_READ_BYTES) or usual, _LEAST_READ_BYTES)
-        wanted = min(wanted, self.source.size_bytes - begin)
-        fresh = self.source.read_at(begin, wanted)
+        wanted = max(length - len(kept), guess, _LEAST_READ_BYTES)
+        fresh = self.source.read_at(begin, min(wanted, self.source.size_bytes - begin))
         self._fetched_bytes += len(fresh)
         self._buffer = kept + fresh
         self._base = self.position
