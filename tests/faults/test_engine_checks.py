@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bringup.faults._catalogue import find_fault
@@ -13,8 +15,11 @@ from bringup.faults.model._magic import Found, found_magic
 from bringup.machine.protocol import DiskSpace
 from bringup.reading import Known, Unreadable
 from bringup.stack.build import Build, EngineFiles
+from bringup.stack.engines import EngineProcess
 from bringup.stack.hardware import Hardware
+from bringup.stack.nvml import Card, GpuMemory, GpuProcess, Nvml
 from bringup.stack.pasted import read_pasted, split_lines
+from bringup.stack.runtime import Runtime
 from bringup.stack.stack import Stack
 
 GIB = 1024**3
@@ -183,3 +188,58 @@ def test_an_old_kill_in_this_machines_log_counts_less(
     assert fault is not None
     found = judge(fault, Scene(lines=split_lines(KILL.format(victim), source=source)))
     assert (found.certainty if found else None) == certainty
+
+
+def card_with(*processes: GpuProcess) -> Nvml:
+    card = Card(
+        index=0,
+        memory=Known(GpuMemory(24 * GIB, 20 * GIB, 4 * GIB), "NVML"),
+        processes=Known(processes, "NVML"),
+    )
+    return Nvml(cards=Known((card,), "NVML"))
+
+
+def process(number: int, used_gib: int, name: str = "") -> GpuProcess:
+    return GpuProcess(number, Known(used_gib * GIB, "NVML"), is_graphics=False, name=name)
+
+
+ENGINE = EngineProcess(
+    process_id=42,
+    program="llama-server",
+    command=("llama-server",),
+    model_path="",
+    port=None,
+    threads=None,
+    gpu_layers="",
+    locks_memory=False,
+    resident_bytes=Known(GIB, "x"),
+    has_cuda=Known(value=True, source="x"),
+)
+
+
+@pytest.mark.parametrize(
+    ("holder", "fires"),
+    [
+        (process(77, 18, "python3"), True),
+        (process(77, 8, "python3"), False),
+        (process(42, 20), False),
+        (process(99, 20, "/usr/bin/ollama"), False),
+    ],
+)
+def test_on_a_running_machine_only_what_strangers_hold_counts(holder: GpuProcess, fires: bool) -> None:
+    stack = Stack(nvml=card_with(holder), runtime=Runtime(engines=Known((ENGINE,), "/proc")))
+    assert (judged_stack("vram-taken-by-others", stack) is not None) == fires
+
+
+def test_a_table_without_a_failure_in_pasted_text_accuses_nobody() -> None:
+    assert judged_stack("vram-taken-by-others", Stack(nvml=card_with(process(77, 18, "python3")))) is None
+
+
+def test_beside_a_failed_load_a_forgotten_engine_counts_too() -> None:
+    stack, lines = read_pasted(OUT_OF_MEMORY)
+    scene = Scene(replace(stack, nvml=card_with(process(99, 5, "llama-server"))), lines)
+    fault = find_fault("vram-taken-by-others")
+    assert fault is not None
+    found = judge(fault, scene)
+    assert found is not None
+    assert "llama-server (99)" in found.saw

@@ -13,13 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.memory._out_of_memory import deadly_allocation
-from bringup.reading import need
-from bringup.stack.allocations import Place
-from bringup.stack.engine_log import LogDevice
-
-_GIB = 1024**3
-_SHARED = ("orin", "gb10", "thor", "xavier", "tegra", "apple", "radeon graphics", "8060s", "780m", "intel")
+from bringup.faults.memory._holders import by_cards, by_log
 
 SIGNS = (
     Sign(
@@ -69,33 +63,5 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """Free against total memory before the load."""
-    log = need(scene.stack.runtime.log)
-    if log is None:
-        return None
-    held = [(device, taken) for device in log.gpu_devices if (taken := _taken_bytes(device)) is not None]
-    if not held:
-        return None
-    device, taken = max(held, key=lambda pair: pair[1])
-    failure = deadly_allocation(scene)
-    failed = failure is not None and failure.place is Place.GPU
-    partial = log.offload is not None and log.offload.layers < log.offload.total
-    share = taken / (device.total_bytes or 1)
-    if share < (0.15 if failed or partial else 0.3) or taken < 2 * _GIB:
-        return None
-    total_gib, name = (device.total_bytes or 0) / _GIB, device.description or device.name
-    return Evidence(
-        saw=f"{taken / _GIB:.1f} of {total_gib:.1f} GiB of {name} were taken before the load",
-        expected="less than 1 GiB taken, 2 with a desktop",
-        sources=(f"engine log, line {device.line}",),
-        certainty=Certainty.SURE if share >= 0.3 else Certainty.LIKELY,
-        decides="nvidia-smi",
-        strength=9,
-    )
-
-
-def _taken_bytes(device: LogDevice) -> int | None:
-    if device.total_bytes is None or device.free_bytes is None:
-        return None
-    shared = any(word in device.description.lower() for word in _SHARED) or device.name.lower() == "metal"
-    return None if shared else device.total_bytes - device.free_bytes
+    """Free against total memory before the load, or the processes that NVML names."""
+    return by_log(scene) or by_cards(scene)
