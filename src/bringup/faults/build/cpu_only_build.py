@@ -102,13 +102,15 @@ def _by_log(scene: Scene) -> Evidence | None:
     log = need(scene.stack.runtime.log)
     if log is None or log.has_cuda or log.gpu_devices or log.offload is not None:
         return None
-    if log.asked_gpu_layers in (None, "0") or scene.lines.has_any(*_GPU_SEEN):
+    asked = log.asked_gpu_layers not in (None, "0")
+    wanted = asked or (log.asked_gpu_layers is None and scene.lines.has_any("geforce", "nvidia", "rtx "))
+    if not wanted or scene.lines.has_any(*_GPU_SEEN):
         return None
-    hit = scene.lines.search(r"system_info: [^|]*\| (?:CPU :|AVX = |SSE3 = )", anchor="system_info: ")
+    hit = scene.lines.search(r"system_info: [^|]*\| (?:CPU :|BLAS :|AVX = |SSE3 = )", anchor="system_info: ")
     if hit is None:
         return None
     return Evidence(
-        saw=f"{log.asked_gpu_layers} GPU layers asked for; the engine names no backend but the CPU",
+        saw=f"a GPU is wanted; the engine names no backend but the CPU: {hit[0].text.strip()[:120]}",
         expected="a CUDA entry in system_info",
         sources=(f"{hit[0].source}, line {hit[0].number}",),
         strength=8,

@@ -82,7 +82,7 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """A running engine without CUDA in it, or a log that says that no layer is on the GPU."""
-    return _by_process(scene) or _by_log(scene)
+    return _by_process(scene) or _by_log(scene) or _by_buffers(scene)
 
 
 def _by_process(scene: Scene) -> Evidence | None:
@@ -124,4 +124,22 @@ def _by_log(scene: Scene) -> Evidence | None:
         certainty=Certainty.SURE if gpu else Certainty.LIKELY,
         decides="" if gpu else "nvidia-smi",
         strength=4,
+    )
+
+
+def _by_buffers(scene: Scene) -> Evidence | None:
+    """CUDA was found, the log says nothing of layers, and all buffers of the model are on the CPU."""
+    log = need(scene.stack.runtime.log)
+    if log is None or not log.has_cuda or log.offload is not None:
+        return None
+    hit = scene.lines.search(r"\bCPU(?:_Mapped)? (?:model )?buffer size", anchor="buffer size")
+    if hit is None or scene.lines.has_any("cuda0 model buffer", "cuda0 buffer size", "cuda0 kv buffer"):
+        return None
+    return Evidence(
+        saw=f"CUDA was found, and {hit[0].text.strip()[:120]}",
+        expected="a model buffer on the GPU",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="nvidia-smi",
+        strength=3,
     )
