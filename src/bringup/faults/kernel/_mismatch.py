@@ -91,6 +91,15 @@ def judge_mismatch(scene: Scene) -> Evidence | None:
     )
 
 
+def has_fitting_library(scene: Scene) -> bool:
+    """Whether a library that fits the loaded module lies on the disk too: then two drivers are mixed."""
+    libraries = scene.stack.userspace.driver_library_versions
+    loaded = scene.stack.kernel.loaded_driver
+    if not isinstance(libraries, Known) or not isinstance(loaded, Known):
+        return False
+    return any(library.version.fits(loaded.value.version) for library in libraries.value)
+
+
 def judge_disk(scene: Scene) -> Evidence | None:
     """A mounted disk, where nothing is loaded: the module that its next start takes against its libraries."""
     kernel = scene.stack.kernel
@@ -123,7 +132,8 @@ def judge_failure(scene: Scene) -> Evidence | None:
         if _CONTAINER.match(typed.command)
         for line in (typed.line, *typed.output)
     }
-    for line in scene.lines.with_anchor("driver/library version mismatch"):
+    api = scene.lines.with_anchor("nvrm: api mismatch")
+    for line in (*scene.lines.with_anchor("driver/library version mismatch"), *api):
         is_inside = line.number in inside and "Failed to initialize NVML" in line.text
         if not is_inside and "nvml error:" not in line.text:
             return Evidence(

@@ -16,14 +16,9 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._mismatch import judge_disk, judge_failure, judge_mismatch
+from bringup.faults.kernel._mismatch import has_fitting_library, judge_disk, judge_failure, judge_mismatch
 
 SIGNS = (
-    Sign(
-        r"NVRM: API mismatch",
-        anchor="nvrm: api mismatch",
-        example="NVRM: API mismatch: the client has the version 535.54.03, but",
-    ),
     Sign(
         r"LibRmVersionMismatch",
         anchor="librmversionmismatch",
@@ -90,4 +85,6 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """Compare the loaded module with the library that programs get, else look for a program that failed."""
+    if has_fitting_library(scene):
+        return None
     return judge_mismatch(scene) or judge_disk(scene) or judge_failure(scene)
