@@ -177,8 +177,7 @@ def spoken_lines(nvml: Nvml) -> Lines:
     """NVML's errors as nvidia-smi words them, so that what is known of its output holds for a live driver."""
     texts = []
     if isinstance(nvml.error, Known):
-        error = nvml.error.value
-        texts.append(f"Failed to initialize NVML: {error.words} (NVML_{error.name})")
+        texts.append(f"Failed to initialize NVML: {nvml.error.value.words}")
     for card in nvml.cards.value if isinstance(nvml.cards, Known) else ():
         if isinstance(card.trouble, Known):
             address = (

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Step
 from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import libraries, loaded_version
+from bringup.reading import Known
 
 EXPLAINS = ("libraries-mixed", "no-visible-device", "running-on-cpu")
 
@@ -34,6 +36,29 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """Inside: a picked library that is not the host's; in a paste: a mismatch in one container only."""
+    return _by_files(scene) or _by_text(scene)
+
+
+def _by_files(scene: Scene) -> Evidence | None:
+    """We are in a container, and its loader takes a library that does not fit the host's module."""
+    loaded, container = loaded_version(scene), scene.stack.container
+    if loaded is None or not container.is_inside:
+        return None
+    taken = [one for one in libraries(scene) if one.is_picked and not one.version.fits(loaded)]
+    if not taken:
+        return None
+    mounted = container.mounted_libraries.value if isinstance(container.mounted_libraries, Known) else ()
+    passed = f"; the host passed in {mounted[0]}" if mounted else ""
+    return Evidence(
+        saw=f"the loader takes {taken[0].path}, the host's module is {loaded}{passed}",
+        expected=f"the host's libraries of {loaded} only",
+        sources=(taken[0].path, scene.stack.kernel.loaded_driver.source),
+        strength=12,
+    )
+
+
+def _by_text(scene: Scene) -> Evidence | None:
     """A mismatch that a command inside a container with the GPU printed, and none on the host."""
     inside = scene.lines.search(
         r"\b(?:docker|podman) (?:run|exec)\b.{0,200}(?:nvidia-smi|ldconfig|bash -c|python)", anchor="docker"

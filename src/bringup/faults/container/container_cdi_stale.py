@@ -10,7 +10,9 @@ Sources: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/lates
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
 
 _LIBRARY = r"lib(?:nvidia|cuda|nvcuvid|EGL_nvidia|GLX_nvidia|vdpau_nvidia)\S{0,40}\.so\.\d{3}\.[\d.]+"
 _FILE = rf"/\S{{0,120}}(?:{_LIBRARY}|gsp_\w+\.bin)"
@@ -63,3 +65,17 @@ STEPS = (
         undo="systemctl disable nvidia-cdi-refresh.service",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A specification names libraries or firmware that are gone; other missing things have other causes."""
+    for specification in need(scene.stack.container.cdi) or ():
+        gone = [path for path in specification.missing if ".so." in path or "/firmware/" in path]
+        if gone and not scene.stack.container.is_inside:
+            return Evidence(
+                saw=f"{specification.path} names {gone[0]}, which is not there ({len(gone)} such files)",
+                expected="the files of the driver that is installed now",
+                sources=(specification.path,),
+                strength=8,
+            )
+    return None

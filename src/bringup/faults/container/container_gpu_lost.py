@@ -13,15 +13,10 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.reading import Known
+from bringup.stack.nvml_errors import UNKNOWN
 
 SIGNS = (
-    Sign(
-        r"(?i)failed to initialize nvml: unknown error",
-        anchor="failed to initialize nvml: unknown error",
-        example="Failed to initialize NVML: Unknown Error",
-        certainty=Certainty.LIKELY,
-        unless=("nvrm: xid", "fallen off the bus", "/dev/dxg"),
-    ),
     Sign(
         r"open(?:at)?\(.{0,20}\"/dev/nvidia(?:ctl|\d+|-uvm)\".{0,60}EPERM",
         anchor="eperm",
@@ -58,7 +53,47 @@ STEPS = (
 )
 
 
+_OTHERS = ("nvrm: xid", "fallen off the bus", "/dev/dxg")
+
+
 def check(scene: Scene) -> Evidence | None:
+    """NVML's unknown error where a container is, or may be: told by facts, by a device list, by the words."""
+    return _by_facts(scene) or _by_rules(scene) or _by_words(scene)
+
+
+def _by_facts(scene: Scene) -> Evidence | None:
+    """We are in a container that has the device files, and NVML says no more than unknown error."""
+    error, files = scene.stack.nvml.error, scene.stack.kernel.device_files
+    if not scene.stack.container.is_inside or not isinstance(error, Known) or not isinstance(files, Known):
+        return None
+    if error.value.code != UNKNOWN:
+        return None
+    return Evidence(
+        saw=f"NVML says {error.value.words} in a container that has {files.value[0].path}",
+        expected="the right to open the device files",
+        sources=(error.source, files.source),
+        strength=10,
+    )
+
+
+def _by_words(scene: Scene) -> Evidence | None:
+    """The words alone, where nobody knows that this is no container."""
+    inside = scene.stack.container.inside
+    hit = scene.lines.search(
+        r"(?i)failed to initialize nvml: unknown error", anchor="failed to initialize nvml: unknown error"
+    )
+    if hit is None or scene.lines.has_any(*_OTHERS) or isinstance(inside, Known):
+        return None
+    return Evidence(
+        saw=hit[0].text.strip()[:300],
+        expected="no such line",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="nvidia-smi on the host, and whether this container had worked before",
+    )
+
+
+def _by_rules(scene: Scene) -> Evidence | None:
     """NVML's unknown error, and a device list of the cgroup without read and write for major 195."""
     if not scene.lines.has("unknown error") or not scene.lines.has("devices.list"):
         return None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.reading import Absent, Known
 
 SIGNS = (
     Sign(
@@ -57,6 +58,29 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """We are in a container without the GPU's files, or a paste shows how it was started."""
+    return _by_files(scene) or _by_command(scene)
+
+
+def _by_files(scene: Scene) -> Evidence | None:
+    """The host's module shows in /proc, and this container has no /dev/nvidia*."""
+    kernel, container = scene.stack.kernel, scene.stack.container
+    if not container.is_inside or not isinstance(kernel.loaded_driver, Known):
+        return None
+    if not isinstance(kernel.device_files, Absent):
+        return None
+    asked = container.asked_for
+    variable = f"; NVIDIA_VISIBLE_DEVICES={asked.value}" if isinstance(asked, Known) else ""
+    return Evidence(
+        saw=f"in a container ({container.inside.source}), the host has module "
+        f"{kernel.loaded_driver.value.version}, no /dev/nvidia* in here{variable}",
+        expected="/dev/nvidiactl and /dev/nvidia0 passed in",
+        sources=(kernel.loaded_driver.source, kernel.device_files.source),
+        strength=12,
+    )
+
+
+def _by_command(scene: Scene) -> Evidence | None:
     """A docker run line without any word for the GPU, and inside a program that finds none."""
     hit = scene.lines.search(
         r"\b(?:docker|podman) (?:container )?run\b(?!.*(?:--gpus|nvidia))", anchor=" run"

@@ -10,7 +10,9 @@ Sources: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/lates
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
 
 SIGNS = (
     Sign(
@@ -81,3 +83,16 @@ STEPS = (
         verify=("docker", "run", "--rm", "--gpus", "all", "ubuntu", "nvidia-smi"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Docker's configuration names NVIDIA's runtime, and that program is not there."""
+    runtime = need(scene.stack.container.docker_runtime)
+    if runtime is None or need(runtime.is_there) is not False:
+        return None
+    return Evidence(
+        saw=f"/etc/docker/daemon.json names {runtime.program}, which is not there",
+        expected="the package nvidia-container-toolkit installed",
+        sources=(scene.stack.container.docker_runtime.source,),
+        strength=8,
+    )

@@ -14,36 +14,21 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import cuda_starts, libraries
+from bringup.reading import Absent, Known
+from bringup.stack.container import Wsl
 
 _WSL = (
-    "/usr/lib/wsl",
-    "microsoft-standard",
-    "microsoft windows",
-    "wsl2",
-    "wsl 2",
-    "wsl1",
-    "/dev/dxg",
+    "/usr/lib/wsl", "microsoft-standard", "microsoft windows", "wsl2", "wsl 2", "wsl1", "/dev/dxg",
     "-microsoft",
-)
+)  # fmt: skip
 _TROUBLE = (
-    "no cuda-capable device",
-    "couldn't communicate",
-    "init failure: 9",
-    "init failure: 100",
-    "nvidia-smi: command not found",
-    "gpu access blocked",
-    "driver not loaded",
-    "modprobe: fatal: module nvidia not found",
-    "cuda error 100",
-    "function not implemented",
-)
+    "no cuda-capable device", "couldn't communicate", "init failure: 9", "init failure: 100",
+    "cuda error 100", "nvidia-smi: command not found", "gpu access blocked", "driver not loaded",
+    "function not implemented", "modprobe: fatal: module nvidia not found",
+)  # fmt: skip
 
 SIGNS = (
-    Sign(
-        r"(?i)GPU access blocked by the operating system",
-        anchor="gpu access blocked",
-        example="Failed to initialize NVML: GPU access blocked by the operating system",
-    ),
     Sign(
         r"(?i)/usr/lib/wsl/lib/\S{1,40}: (?:cannot open|no such file)",
         anchor="/usr/lib/wsl/lib",
@@ -100,14 +85,53 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """By the files of this WSL, or by the words of a paste."""
+    return _by_files(scene) or _by_words(scene)
+
+
+def _by_files(scene: Scene) -> Evidence | None:
+    """WSL 2 whose loader takes a Linux driver's library, or to which Windows passes none."""
+    container = scene.stack.container
+    if not isinstance(container.wsl, Known) or container.wsl.value is not Wsl.TWO or cuda_starts(scene):
+        return None
+    own = [one for one in libraries(scene) if one.is_picked]
+    if own:
+        saw, sources, certainty = (
+            f"the loader takes {own[0].path}, a Linux driver's",
+            own[0].path,
+            Certainty.SURE,
+        )
+    elif isinstance(container.wsl_libraries, Absent) or (
+        isinstance(container.wsl_libraries, Known) and "libcuda.so.1" not in container.wsl_libraries.value
+    ):
+        saw, sources = "Windows passes no libcuda.so.1 in", container.wsl_libraries.source
+        certainty = Certainty.LIKELY
+    else:
+        return None
+    return Evidence(
+        saw=f"WSL 2: {saw}",
+        expected="/usr/lib/wsl/lib/libcuda.so.1 of the driver on Windows, and no Linux driver",
+        sources=(container.wsl.source, sources),
+        certainty=certainty,
+        decides="" if own else "nvidia-smi in a Windows terminal: is there an NVIDIA card and driver?",
+        strength=12,
+    )
+
+
+def _by_words(scene: Scene) -> Evidence | None:
     """Words of WSL and trouble with the driver; a Linux driver's library is the better evidence."""
-    if not scene.lines.has_any(*_WSL) or not scene.lines.has_any(*_TROUBLE):
+    if not scene.lines.has_any(*_TROUBLE) or (
+        isinstance(scene.stack.container.wsl, Known) and scene.stack.container.wsl.value is Wsl.NONE
+    ):
+        return None
+    marks = (*_WSL, "gpu access blocked")
+    if not scene.lines.has_any(*marks):
         return None
     linux = scene.lines.search(
         r"/usr/lib/(?:x86_64-linux-gnu|aarch64-linux-gnu)/lib(?:nvidia-ml|cuda)\.so\.\d{3}",
         anchor="/usr/lib/",
     )
-    wsl = next(line for line in scene.lines.lines if any(word in line.text.lower() for word in _WSL))
+    wsl = next(line for line in scene.lines.lines if any(word in line.text.lower() for word in marks))
     line = wsl if linux is None else linux[0]
     return Evidence(
         saw=line.text.strip()[:300],

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.faults._fault import Certainty, Evidence
 from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import card_capabilities, has_cuda_engine
+from bringup.reading import Known
 from bringup.stack.lines import Line
 
 OLDEST_OF_CUDA_13: Final = 75
@@ -37,3 +40,32 @@ def shown(architecture: int) -> str:
 def folded(text: str) -> str:
     """A line with its white space folded, cut to what fits a page."""
     return re.sub(r"\s+", " ", text).strip()[:300]
+
+
+def card_beyond_compiler(scene: Scene, *, is_card_newer: bool) -> Evidence | None:
+    """A card that the first nvcc cannot build for, where nothing with CUDA was built yet.
+
+    A compiler that knows an older member of the card's generation is enough: its code runs on the newer one.
+    """
+    nvcc = scene.stack.toolkit.nvcc
+    if (
+        not isinstance(nvcc, Known)
+        or not isinstance(nvcc.value.architectures, Known)
+        or has_cuda_engine(scene)
+    ):
+        return None
+    known = nvcc.value.architectures.value
+    for name, lowest, highest in card_capabilities(scene):
+        is_beyond = lowest // 10 > known[-1] // 10 if is_card_newer else highest < known[0]
+        if is_beyond:
+            figure = shown(lowest) if lowest == highest else f"{shown(lowest)} or more"
+            span = f"{shown(known[0])} to {shown(known[-1])}"
+            return Evidence(
+                saw=f"{nvcc.value.file} builds for {span}; {name} is {figure}",
+                expected=f"an nvcc that lists compute capability {shown(lowest)}",
+                sources=(nvcc.value.architectures.source,),
+                certainty=Certainty.LIKELY,
+                decides="nvcc --list-gpu-arch; nvidia-smi --query-gpu=name,compute_cap --format=csv",
+                strength=3,
+            )
+    return None

@@ -12,7 +12,11 @@ Limits: errors on cospi, sinpi or rsqrt are headers against glibc (toolkit-glibc
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.toolkit._toolkits import first_toolkit
+from bringup.faults.userspace._driver import has_cuda_engine
+from bringup.reading import Known
 
 _GLIBC = ("exception specification is incompatible",)
 
@@ -86,3 +90,26 @@ STEPS = (
         undo="remove the toolkit's package",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Nothing with CUDA was built yet, and the system's g++ is newer than the first toolkit accepts."""
+    toolkit, compiler = first_toolkit(scene), scene.stack.toolkit.host_compiler
+    if toolkit is None or not isinstance(compiler, Known) or has_cuda_engine(scene):
+        return None
+    most, version = toolkit.gcc_most, compiler.value.version
+    if not isinstance(most, Known) or not isinstance(version, Known) or version.value <= most.value:
+        return None
+    flags = scene.stack.toolkit.variable("NVCC_PREPEND_FLAGS") + scene.stack.toolkit.variable(
+        "NVCC_APPEND_FLAGS"
+    )
+    if "clang" in compiler.value.path or "ccbin" in flags or "allow-unsupported" in flags:
+        return None
+    return Evidence(
+        saw=f"{compiler.value.path} is gcc {version.value}; {toolkit.folder} accepts up to {most.value}",
+        expected=f"a g++ up to {most.value} for nvcc",
+        sources=(version.source, most.source),
+        certainty=Certainty.LIKELY,
+        decides="whether a build stops with 'unsupported GNU version'",
+        strength=3,
+    )

@@ -12,7 +12,10 @@ Limits: "CUDA Toolkit found" does not mean that nvcc was found: headers are enou
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import has_cuda_engine
+from bringup.reading import Absent, Known
 
 SIGNS = (
     Sign(
@@ -101,3 +104,23 @@ STEPS = (
         undo="none needed: it is made again by the build",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The engine was built without CUDA, a toolkit is here, and PATH does not lead to its nvcc."""
+    engines, toolkits = scene.stack.build.engines, scene.stack.toolkit.toolkits
+    if not isinstance(scene.stack.toolkit.nvcc, Absent) or not isinstance(toolkits, Known):
+        return None
+    usable = [one for one in toolkits.value if one.has_nvcc]
+    if not usable or not isinstance(engines, Known) or has_cuda_engine(scene):
+        return None
+    if scene.stack.toolkit.variable("CUDACXX") or not isinstance(scene.stack.kernel.loaded_driver, Known):
+        return None
+    return Evidence(
+        saw=f"{usable[0].folder}/bin/nvcc is there and no folder on PATH has an nvcc",
+        expected=f"{usable[0].folder}/bin on PATH, or CMAKE_CUDA_COMPILER",
+        sources=(scene.stack.toolkit.nvcc.source, toolkits.source),
+        certainty=Certainty.LIKELY,
+        decides="cmake's line 'Could not find nvcc' when the engine is configured",
+        strength=3,
+    )

@@ -13,7 +13,13 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Safety, Step
 from bringup.faults._scene import Scene
-from bringup.faults.toolkit._architectures import OLDEST_OF_CUDA_13, folded, refused_architecture, shown
+from bringup.faults.toolkit._architectures import (
+    OLDEST_OF_CUDA_13,
+    card_beyond_compiler,
+    folded,
+    refused_architecture,
+    shown,
+)
 
 EXPLAINS = ("cpu-only-build", "gpu-arch-not-built", "running-on-cpu")
 
@@ -39,6 +45,11 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """A compiler refused an architecture, or the first nvcc cannot build for a card that is here."""
+    return _by_refusal(scene) or card_beyond_compiler(scene, is_card_newer=True)
+
+
+def _by_refusal(scene: Scene) -> Evidence | None:
     """A refused architecture that no toolkit has dropped can only be too new for this one."""
     hit = refused_architecture(scene)
     if hit is None or hit[1] < OLDEST_OF_CUDA_13:

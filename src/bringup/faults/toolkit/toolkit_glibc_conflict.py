@@ -2,15 +2,19 @@
 
 Symptom: "exception specification is incompatible with that of previous function" for cospi, sinpi, rsqrt and
     the like.
-Reason: glibc 2.41 and newer declare these functions with noexcept; CUDA's crt/math_functions.h up to 12.9
-    declares them without. The compiler's version has nothing to do with it.
+Reason: glibc 2.41 declares cospi and sinpi with noexcept, 2.42 rsqrt too; crt/math_functions.h of CUDA up to
+    12.9 (rsqrt: 13.0) declares them without. The compiler's version has nothing to do with it.
 Sources: https://github.com/opencv/opencv/issues/27111
     https://github.com/LostRuins/koboldcpp/issues/1521
 """
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.toolkit._toolkits import first_toolkit
+from bringup.faults.userspace._driver import has_cuda_engine
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -40,7 +44,8 @@ STEPS = (
     Step("See the C library's version.", ("ldd", "--version"), Safety.LOOK),
     Step("See the toolkit's version.", ("nvcc", "--version"), Safety.LOOK),
     Step(
-        "Take CUDA 13 or newer, whose headers agree with glibc 2.41 (if your card is 7.5 or newer).",
+        "Take a newer CUDA, whose headers agree: 13.0 with glibc 2.41, a later 13 with 2.42 (for cards "
+        "from 7.5).",
         safety=Safety.SAFE,
         touches="a new folder below /usr/local",
         undo="remove the toolkit's package",
@@ -60,3 +65,22 @@ STEPS = (
         undo="install the toolkit's package again",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Nothing with CUDA was built yet, and the first toolkit's headers contradict this C library."""
+    toolkit, glibc = first_toolkit(scene), scene.stack.toolkit.glibc
+    if toolkit is None or not isinstance(glibc, Known) or has_cuda_engine(scene):
+        return None
+    clashes = toolkit.clashes_from
+    if not isinstance(clashes, Known) or glibc.value < clashes.value:
+        return None
+    return Evidence(
+        saw=f"glibc {glibc.value[0]}.{glibc.value[1]}; {clashes.source} contradicts "
+        f"{clashes.value[0]}.{clashes.value[1]} and newer",
+        expected="headers that declare cospi, sinpi and rsqrt as the C library does",
+        sources=(glibc.source, clashes.source),
+        certainty=Certainty.LIKELY,
+        decides="whether a build stops with 'exception specification is incompatible'",
+        strength=4,
+    )

@@ -11,7 +11,11 @@ Sources: https://github.com/traveller59/spconv/issues/65
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.toolkit._toolkits import first_toolkit
+from bringup.reading import Known
+from bringup.stack.toolkit_files import CudaToolkit, find_version
 
 SIGNS = (
     Sign(
@@ -78,3 +82,39 @@ STEPS = (
         undo="install the package again",
     ),
 )
+
+_TOOLKIT_VARIABLES = ("CUDAToolkit_ROOT", "CUDA_HOME", "CUDA_PATH")
+_SEARCH_VARIABLES = ("CPATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH")
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A variable leads the build to another toolkit than that of the first nvcc."""
+    first = first_toolkit(scene)
+    if first is None or not isinstance(first.version, Known):
+        return None
+    for name in (*_TOOLKIT_VARIABLES, *_SEARCH_VARIABLES):
+        for part in scene.stack.toolkit.variable(name).split(":"):
+            other = _version_of(scene, part.rstrip("/"))
+            if other is not None and other != first.version.value:
+                version = first.version.value
+                return Evidence(
+                    saw=f"{name} names {part} (CUDA {other[0]}.{other[1]}); the first nvcc is of "
+                    f"{first.folder} (CUDA {version[0]}.{version[1]})",
+                    expected="nvcc and the variables of one toolkit",
+                    sources=(f"environment variable {name}", first.version.source),
+                    certainty=Certainty.SURE if name in _SEARCH_VARIABLES else Certainty.LIKELY,
+                    decides="nvcc --version, and the version in the folder that the variable names",
+                    strength=6,
+                )
+    return None
+
+
+def _version_of(scene: Scene, folder: str) -> tuple[int, int] | None:
+    """The version of the toolkit that a folder is, or lies in; a folder's name alone tells it too."""
+    toolkits = scene.stack.toolkit.toolkits
+    known: tuple[CudaToolkit, ...] = toolkits.value if isinstance(toolkits, Known) else ()
+    for toolkit in known:
+        is_inside = folder == toolkit.folder or folder.startswith(toolkit.folder + "/")
+        if is_inside and isinstance(toolkit.version, Known):
+            return toolkit.version.value
+    return find_version(folder, r"/cuda-")

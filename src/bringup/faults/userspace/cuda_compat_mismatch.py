@@ -11,7 +11,10 @@ Sources: https://docs.nvidia.com/deploy/cuda-compatibility/
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import cuda_starts, is_consumer_card, picked
+from bringup.stack.userspace_libraries import Place
 
 SIGNS = (
     Sign(
@@ -73,3 +76,19 @@ STEPS = (
         undo="install the former driver version and reboot",
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The loader takes libcuda of a compatibility package, for a card that has no such compatibility."""
+    library = picked(scene.stack.userspace.cuda_library)
+    if library is None or library.place is not Place.COMPATIBILITY or cuda_starts(scene):
+        return None
+    is_consumer = is_consumer_card(scene)
+    return Evidence(
+        saw=f"the loader takes {library.path}" + (" and the card is no data-centre card" * is_consumer),
+        expected="libcuda of the installed driver",
+        sources=(scene.stack.userspace.cuda_library.source,),
+        certainty=Certainty.SURE if is_consumer else Certainty.LIKELY,
+        decides="" if is_consumer else "a CUDA program's error: 803 or 804",
+        strength=9,
+    )

@@ -10,7 +10,10 @@ Sources: https://github.com/numba/numba/issues/9732
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import picked
+from bringup.stack.userspace_libraries import Place
 
 SIGNS = (
     Sign(
@@ -67,3 +70,18 @@ STEPS = (
         verify=("ldconfig", "-p"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """The loader takes libcuda or NVML from a folder of stubs."""
+    userspace = scene.stack.userspace
+    for reading in (userspace.cuda_library, userspace.nvml_library):
+        library = picked(reading)
+        if library is not None and library.place is Place.STUB:
+            return Evidence(
+                saw=f"the loader takes {library.path}",
+                expected="the library of the installed driver",
+                sources=(reading.source,),
+                strength=10,
+            )
+    return None

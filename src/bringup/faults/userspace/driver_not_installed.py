@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.reading import Absent, Known
 
 _ELSEWHERE = ("docker run", "docker exec", "docker compose", "podman", "kubectl", "wsl", "microsoft")
 
@@ -102,6 +103,29 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """A card and nothing of a driver on this machine, or lspci's list of modules for it in a paste."""
+    return _by_files(scene) or _by_lspci(scene)
+
+
+def _by_files(scene: Scene) -> Evidence | None:
+    """A card on the bus; no library, no module for any kernel, none loaded."""
+    kernel, container = scene.stack.kernel, scene.stack.container
+    cards = [d for d in scene.stack.hardware.nvidia_devices if d.driver != Known("vfio-pci", d.driver.source)]
+    if not cards or container.is_inside or container.is_wsl or not isinstance(kernel.loaded_driver, Absent):
+        return None
+    libraries = scene.stack.userspace.driver_library_versions
+    kernels = kernel.kernels.value if isinstance(kernel.kernels, Known) else ()
+    if not isinstance(libraries, Absent) or not kernels or any(one.modules for one in kernels):
+        return None
+    return Evidence(
+        saw=f"{cards[0].name or 'an NVIDIA card'} at {cards[0].address}; no driver library, no nvidia module",
+        expected="the NVIDIA driver's module and libraries",
+        sources=("lspci", libraries.source, kernel.kernels.source),
+        strength=10,
+    )
+
+
+def _by_lspci(scene: Scene) -> Evidence | None:
     """The only modules that lspci lists for the card are nouveau and nvidiafb."""
     hit = scene.lines.search(
         r"Kernel modules: (?:nvidiafb, nouveau|nouveau|nvidiafb)\s*$", anchor="kernel modules:"

@@ -10,7 +10,10 @@ Sources: https://docs.nvidia.com/deploy/cuda-compatibility/
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import has_cuda_engine
+from bringup.reading import Known
 
 SIGNS = (
     Sign(
@@ -113,3 +116,22 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """Nothing was built yet, and what this toolkit builds needs a newer major CUDA than the driver runs."""
+    runs, nvcc = scene.stack.nvml.cuda_version, scene.stack.toolkit.nvcc
+    if not isinstance(runs, Known) or not isinstance(nvcc, Known) or has_cuda_engine(scene):
+        return None
+    version = nvcc.value.version
+    if not isinstance(version, Known) or version.value[0] <= runs.value[0]:
+        return None
+    toolkit = f"CUDA {version.value[0]}.{version.value[1]}"
+    return Evidence(
+        saw=f"nvcc is of {toolkit}, the driver runs up to CUDA {runs.value[0]}.{runs.value[1]}",
+        expected="a driver that runs the toolkit's major CUDA version",
+        sources=(version.source, runs.source),
+        certainty=Certainty.LIKELY,
+        decides="start a program built with it: error 35 says that the driver is too old",
+        strength=3,
+    )

@@ -12,7 +12,11 @@ Limits: on a machine without NVSwitch the service ends with NV_WARN_NOTHING_TO_D
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import cuda_starts, loaded_version
+from bringup.reading import Absent, Known, need
+from bringup.stack.version import DriverVersion
 
 SIGNS = (
     Sign(
@@ -89,3 +93,32 @@ STEPS = (
         verify=("nvidia-smi", "-q", "-d", "FABRIC"),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """There are NVSwitches, and the service that joins the cards is missing, still or of another version."""
+    userspace, loaded = scene.stack.userspace, loaded_version(scene)
+    switches = need(userspace.switches)
+    if not switches or loaded is None or cuda_starts(scene):
+        return None
+    manager, version = userspace.fabric_manager, _package_version(scene)
+    if isinstance(manager, Absent):
+        saw = "no fabric manager is installed"
+    elif version is not None and not version.fits(loaded):
+        saw = f"the fabric manager is of {version}, the module of {loaded}"
+    elif isinstance(manager, Known) and need(manager.value.is_running) is False:
+        saw = "the fabric manager does not run"
+    else:
+        return None
+    return Evidence(
+        saw=f"{switches} NVSwitch(es); {saw}",
+        expected=f"nvidia-fabricmanager of {loaded}, running",
+        sources=(userspace.switches.source, manager.source),
+        strength=10,
+    )
+
+
+def _package_version(scene: Scene) -> DriverVersion | None:
+    packages = scene.stack.userspace.packages
+    names = packages.value if isinstance(packages, Known) else ()
+    return next((one.driver_version for one in names if "fabricmanager" in one.name), None)

@@ -14,6 +14,7 @@ import re
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import libraries, loaded_version
 from bringup.reading import Known
 
 SIGNS = (
@@ -88,13 +89,36 @@ _PROFILES = re.compile(
 
 
 def check(scene: Scene) -> Evidence | None:
-    """Several versions on the disk, or the tool that speaks comes from a profile of its own."""
-    versions = scene.stack.userspace.driver_library_versions
-    if isinstance(versions, Known):
-        names = sorted({str(library.version) for library in versions.value if library.path})
-        if len(names) > 1:
-            saw = "libraries of " + ", ".join(names)
-            return Evidence(saw, "one version", (versions.source,), strength=12)
+    """The loader takes a library that does not fit while another on the disk would, or two that differ."""
+    return _by_files(scene) or _by_profile(scene)
+
+
+def _by_files(scene: Scene) -> Evidence | None:
+    found, loaded = libraries(scene), loaded_version(scene)
+    taken = [one for one in found if one.is_picked]
+    others = [
+        one for one in found if not one.is_picked and not any(one.version.fits(t.version) for t in taken)
+    ]
+    if not taken or scene.stack.container.is_wsl:
+        return None
+    unequal = [one for one in taken if not one.version.fits(taken[0].version)]
+    wrong = [one for one in taken if loaded is not None and not one.version.fits(loaded)]
+    right = [one for one in others if loaded is not None and one.version.fits(loaded)]
+    if not unequal and not (wrong and right):
+        return None
+    seen = (*wrong, *right) if wrong and right else (taken[0], *unequal)
+    runfile = scene.stack.userspace.runfile
+    installer = f"; {runfile.value.uninstaller} is there" if isinstance(runfile, Known) else ""
+    return Evidence(
+        saw=f"module {loaded or 'unknown'}; " + ", ".join(one.path for one in seen) + installer,
+        expected="driver libraries of one version, that of the module",
+        sources=tuple(one.path for one in seen),
+        strength=12,
+    )
+
+
+def _by_profile(scene: Scene) -> Evidence | None:
+    """The tool that speaks of a mismatch comes from a profile of its own (Nix, conda)."""
     if not scene.lines.has("version mismatch"):
         return None
     for line in scene.lines.with_anchor("nvidia-smi"):

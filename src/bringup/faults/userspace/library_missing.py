@@ -11,7 +11,10 @@ Limits: libcudart, libcublas and the like belong to the toolkit: cuda-runtime-li
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import libraries, loaded_version
+from bringup.reading import Absent, Known
 
 _NAMES = (
     r"(?:libcuda\.so|libnvidia-ml\.so|libnvidia-ptxjitcompiler\.so|libnvcuvid\.so|libnvidia-\w{1,30}\.so)"
@@ -101,3 +104,24 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A module is loaded, and the loader finds no libcuda, or a link that leads nowhere."""
+    loaded, cuda = loaded_version(scene), scene.stack.userspace.cuda_library
+    if loaded is None or scene.stack.container.is_wsl:
+        return None
+    if isinstance(cuda, Known) and isinstance(cuda.value.file, Absent):
+        saw = f"{cuda.value.path} leads to {cuda.value.file.source}, which is not there"
+    elif isinstance(cuda, Absent):
+        unseen = [one.path for one in libraries(scene) if one.name == "libcuda"]
+        where = f"{unseen[0]} is not in its list" if unseen else "none lies on the disk"
+        saw = f"module {loaded} is loaded; the loader finds no libcuda.so.1, {where}"
+    else:
+        return None
+    return Evidence(
+        saw=saw,
+        expected=f"libcuda.so.1 of {loaded}",
+        sources=(scene.stack.kernel.loaded_driver.source, cuda.source),
+        strength=10,
+    )

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import driver_answers
+from bringup.reading import Known
 
 _LOWER = ("nvrm:", "couldn't communicate", "version mismatch", "/usr/lib/wsl")
 
@@ -66,7 +68,48 @@ STEPS = (
 )
 
 
+_PROHIBITED = 2
+"""NVML_COMPUTEMODE_PROHIBITED in nvml.h."""
+
+
 def check(scene: Scene) -> Evidence | None:
+    """The driver answers and shows no card because of a variable or a mode, or a paste says so."""
+    return _by_variable(scene) or _by_mode(scene) or _by_text(scene)
+
+
+def _by_variable(scene: Scene) -> Evidence | None:
+    """CUDA_VISIBLE_DEVICES of this very environment selects none of the cards that NVML names."""
+    value, cards = scene.stack.userspace.visible_devices, scene.stack.nvml.cards
+    if not isinstance(value, Known) or not isinstance(cards, Known) or not driver_answers(scene):
+        return None
+    words = [word.strip() for word in value.value.split(",")]
+    first = words[0]
+    selects = first.startswith(("GPU-", "MIG-")) or (first.isdigit() and int(first) < len(cards.value))
+    if selects:
+        return None
+    return Evidence(
+        saw=f"CUDA_VISIBLE_DEVICES={value.value!r}, and the driver has {len(cards.value)} card(s)",
+        expected="the variable unset, or indexes of cards that exist",
+        sources=(value.source, cards.source),
+        strength=10,
+    )
+
+
+def _by_mode(scene: Scene) -> Evidence | None:
+    """Every card forbids compute programs."""
+    cards = scene.stack.nvml.cards
+    modes = [card.compute_mode for card in cards.value] if isinstance(cards, Known) else []
+    if not modes or not all(isinstance(mode, Known) and mode.value == _PROHIBITED for mode in modes):
+        return None
+    return Evidence(
+        saw="compute mode Prohibited on every card",
+        expected="compute mode Default (nvidia-smi -c 0, as root)",
+        sources=("NVML compute_mode",),
+        strength=10,
+    )
+
+
+def _by_text(scene: Scene) -> Evidence | None:
     """The variable is set in the text to something that selects nothing, and CUDA sees no device."""
     if not scene.lines.has_any("no cuda-capable device", "no_device", "found 0 cuda devices", "no cuda gpus"):
         return None

@@ -11,7 +11,9 @@ Limits: where the only failed step is the module's build, the cause is dkms-buil
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._scene import Scene
+from bringup.reading import need
 
 _DKMS = ("bad return status for module build", "error! bad return status")
 
@@ -118,3 +120,18 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
 )
+
+
+def check(scene: Scene) -> Evidence | None:
+    """A package of the driver whose change was begun and not finished."""
+    packages = need(scene.stack.userspace.packages) or ()
+    broken = [package for package in packages if package.is_broken]
+    if not broken:
+        return None
+    named = ", ".join(f"{package.name} {package.version} is {package.state.value}" for package in broken[:4])
+    return Evidence(
+        saw=named,
+        expected="all packages of the driver installed and configured",
+        sources=(scene.stack.userspace.packages.source,),
+        strength=8,
+    )
