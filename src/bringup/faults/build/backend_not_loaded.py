@@ -38,8 +38,7 @@ SIGNS = (
         r"failed to load \S*(?:lib)?ggml-(?:cuda|vulkan|hip|cpu|sycl)\S*",
         anchor="failed to load",
         example="ggml_backend_load_best: failed to load /opt/llama/libggml-cuda.so: libnvrtc.so.12:"
-        " cannot open shared"
-        " object file",
+        " cannot open shared object file",
         certainty=Certainty.LIKELY,
     ),
     Sign(
@@ -56,8 +55,7 @@ STEPS = (
     Step("See which backends this build loads.", ("llama-server", "--list-devices"), safety=Safety.LOOK),
     Step(
         "Keep libggml-*.so in the folder of llama-server (or of libllama.so), all of one release; in"
-        " your own program"
-        " call ggml_backend_load_all() before the model is loaded.",
+        " your own program call ggml_backend_load_all() before the model is loaded.",
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="move the files back",

@@ -16,9 +16,8 @@ SIGNS = (
     Sign(
         r"CMakeCache\.txt directory .* is different than",
         anchor="cmakecache.txt",
-        example="CMake Error: The current CMakeCache.txt directory /a/build/CMakeCache.txt is different"
-        " than the"
-        " directory /b/build where CMakeCache.txt was created.",
+        example="CMake Error: The current CMakeCache.txt directory /a/build/CMakeCache.txt is"
+        " different than the directory /b/build where CMakeCache.txt was created.",
     ),
     Sign(
         r"does not match the source .* used to generate cache",

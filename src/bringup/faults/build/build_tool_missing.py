@@ -103,8 +103,8 @@ SIGNS = (
 
 STEPS = (
     Step(
-        "Install the compiler, cmake and the development files of OpenSSL and curl (Debian and Ubuntu; other"
-        " distributions name them alike).",
+        "Install the compiler, cmake and the development files of OpenSSL and curl (Debian and Ubuntu;"
+        " other distributions name them alike).",
         ("apt-get", "install", "build-essential", "cmake", "git", "libssl-dev", "libcurl4-openssl-dev"),
         safety=Safety.SAFE,
         needs_root=True,

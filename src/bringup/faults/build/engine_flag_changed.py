@@ -68,8 +68,7 @@ STEPS = (
     Step("See how this build spells its options.", ("llama-server", "--help"), safety=Safety.LOOK),
     Step(
         "Change the option in the script or service: `-fa on`, `--load-mode none` for --no-mmap,"
-        " llama-cli and"
-        " llama-server for main and server, -DGGML_CUDA=ON for LLAMA_CUBLAS.",
+        " llama-cli and llama-server for main and server, -DGGML_CUDA=ON for LLAMA_CUBLAS.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former spelling, with the former build",

@@ -21,8 +21,8 @@ STEPS = (
     Step("See which devices the engine knows now.", ("llama-server", "--list-devices"), safety=Safety.LOOK),
     Step(
         "Install the CUDA kind again: the release with cuda in its name, a build with -DGGML_CUDA=ON,"
-        " or for Python"
-        " CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir llama-cpp-python.",
+        " or for Python CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir"
+        " llama-cpp-python.",
         safety=Safety.SAFE,
         touches="the engine's folder or Python package",
         undo="the build that is there now",

@@ -20,9 +20,8 @@ SIGNS = (
     Sign(
         r"unknown \(magic, version\) combination: 46554747",
         anchor="46554747",
-        example="error loading model: unknown (magic, version) combination: 46554747, 00000002; is this"
-        " really a"
-        " GGML file?",
+        example="error loading model: unknown (magic, version) combination: 46554747, 00000002; is"
+        " this really a GGML file?",
     ),
     Sign(
         r"requires a newer version of Ollama|not supported by your version of Ollama",

@@ -28,9 +28,8 @@ SIGNS = (
     Sign(
         r"sm_\d+ is not compatible with the current PyTorch",
         anchor="compatible with the current pytorch",
-        example="NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current"
-        " PyTorch"
-        " installation.",
+        example="NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the"
+        " current PyTorch installation.",
     ),
     Sign(
         r"hipErrorNoBinaryForGpu",
@@ -46,8 +45,7 @@ SIGNS = (
         r"rocBLAS error: Cannot read .*TensileLibrary",
         anchor="rocblas error",
         example="rocBLAS error: Cannot read /opt/rocm/lib/rocblas/library/TensileLibrary.dat: Illegal"
-        " seek for GPU"
-        " arch : gfx1032",
+        " seek for GPU arch : gfx1032",
     ),
 )
 
@@ -61,8 +59,7 @@ STEPS = (
     ),
     Step(
         "Build with this architecture named, for example -DCMAKE_CUDA_ARCHITECTURES=120 for capability"
-        " 12.0, in a"
-        " fresh build folder; or take a release that lists the card.",
+        " 12.0, in a fresh build folder; or take a release that lists the card.",
         safety=Safety.SAFE,
         touches="the build folder",
         undo="the former build folder, if you keep it",

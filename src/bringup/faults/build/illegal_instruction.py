@@ -23,8 +23,8 @@ SIGNS = (
     Sign(
         r"trap invalid opcode .* in \S*(?:llama|ggml|python|ollama|kobold)|trap invalid opcode",
         anchor="trap invalid opcode",
-        example="traps: llama-server[213941] trap invalid opcode ip:7f4aa44a4e94 sp:7ffceec92e60 error:0 in"
-        " libggml-cpu.so[7f4aa448a000+9f000]",
+        example="traps: llama-server[213941] trap invalid opcode ip:7f4aa44a4e94 sp:7ffceec92e60"
+        " error:0 in libggml-cpu.so[7f4aa448a000+9f000]",
     ),
     Sign(
         r"0x[cC]000001[dD]\b",
@@ -68,8 +68,9 @@ STEPS = (
         verify=("llama-server", "--version"),
     ),
     Step(
-        "Build on this machine, or with -DGGML_NATIVE=OFF and the missing instructions off (-DGGML_AVX2=OFF,"
-        " -DGGML_FMA=OFF); llama.cpp's releases with several ggml-cpu libraries choose by themselves.",
+        "Build on this machine, or with -DGGML_NATIVE=OFF and the missing instructions off"
+        " (-DGGML_AVX2=OFF, -DGGML_FMA=OFF); llama.cpp's releases with several ggml-cpu libraries"
+        " choose by themselves.",
         safety=Safety.SAFE,
         touches="the build folder",
         undo="the former build",

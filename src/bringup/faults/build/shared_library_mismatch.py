@@ -27,14 +27,13 @@ SIGNS = (
         r"lib(?:llama|ggml|mtmd|llava)[\w-]*\.so[.\d]*: cannot open shared object file",
         anchor="cannot open shared object file",
         example="llama-server: error while loading shared libraries: libllama.so: cannot open shared"
-        " object file:"
-        " No such file or directory",
+        " object file: No such file or directory",
     ),
     Sign(
         r"incompatible API version \(backend: \d+, current: \d+\)",
         anchor="incompatible api version",
-        example="load_backend: failed to initialize backend from libggml-cuda.so: incompatible API version"
-        " (backend: 1, current: 2)",
+        example="load_backend: failed to initialize backend from libggml-cuda.so: incompatible API"
+        " version (backend: 1, current: 2)",
     ),
     Sign(
         r"Failed to load shared library '.*(?:llama|ggml)|[Ss]hared library with base name '(?:llama|"
@@ -50,8 +49,8 @@ SIGNS = (
     Sign(
         r"version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found \(required by .*(?:llama|ggml|ollama|kobold)",
         anchor="' not found (required by",
-        example="./llama-server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by"
-        " ./libllama.so)",
+        example="./llama-server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found"
+        " (required by ./libllama.so)",
         certainty=Certainty.LIKELY,
     ),
 )
@@ -66,8 +65,7 @@ STEPS = (
     ),
     Step(
         "Unset LD_LIBRARY_PATH for this start and remove the stray copies, or put the whole release"
-        " into an empty"
-        " folder of its own.",
+        " into an empty folder of its own.",
         safety=Safety.SAFE,
         touches="the engine's folder or the variable",
         undo="move the files back",

@@ -18,8 +18,7 @@ SIGNS = (
         r"failed to (?:parse|initialize|apply) (?:the )?(?:tool use )?(?:chat )?template",
         anchor="template",
         example="common_chat_templates_init: failed to parse chat template (defaulting to chatml):"
-        " Expected closing"
-        " block tag at row 19, column 49:",
+        " Expected closing block tag at row 19, column 49:",
     ),
     Sign(
         r"common_chat_templates_init: error",
@@ -113,8 +112,7 @@ STEPS = (
     ),
     Step(
         "Give a corrected template with --chat-template-file (llama.cpp's models/templates has many),"
-        " or use the"
-        " built-in one of the family: --no-jinja --chat-template NAME.",
+        " or use the built-in one of the family: --no-jinja --chat-template NAME.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="leave the option out",

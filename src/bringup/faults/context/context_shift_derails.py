@@ -43,8 +43,7 @@ EXPLAINS = ("output-garbage",)
 STEPS = (
     Step(
         "Turn the shift off (--no-context-shift, the default of current builds) and limit the answer:"
-        " -n 4096, or"
-        " max_tokens in the request.",
+        " -n 4096, or max_tokens in the request.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="--context-shift",

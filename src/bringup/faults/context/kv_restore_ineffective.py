@@ -27,8 +27,7 @@ STEPS = (
     ),
     Step(
         "Send exactly the prompt that was saved and add to its end; for a model with a sliding window"
-        " save and restore"
-        " with --swa-full.",
+        " save and restore with --swa-full.",
         safety=Safety.SAFE,
         touches="your start script; memory of the GPU",
         undo="leave the option out",

@@ -20,9 +20,8 @@ SIGNS = (
     Sign(
         r"forcing full prompt re-processing",
         anchor="forcing full prompt re-processing",
-        example="slot update_slots: id  2 | task 319 | forcing full prompt re-processing due to lack of"
-        " cache data"
-        " (likely due to SWA or hybrid/recurrent memory)",
+        example="slot update_slots: id  2 | task 319 | forcing full prompt re-processing due to lack"
+        " of cache data (likely due to SWA or hybrid/recurrent memory)",
     ),
     Sign(
         r"cache[_ ]reuse is not supported",
@@ -49,8 +48,7 @@ SIGNS = (
 STEPS = (
     Step(
         "For models with a sliding window, keep the full cache: --swa-full (more memory); or more"
-        " checkpoints:"
-        " --ctx-checkpoints 32.",
+        " checkpoints: --ctx-checkpoints 32.",
         safety=Safety.SAFE,
         touches="memory of the GPU",
         undo="leave the option out",
@@ -58,8 +56,7 @@ STEPS = (
     ),
     Step(
         "Keep the beginning of the prompt the same in each turn: no time of day, tools in one order,"
-        " and one slot for"
-        " one conversation (id_slot, or -np 1).",
+        " and one slot for one conversation (id_slot, or -np 1).",
         safety=Safety.SAFE,
         touches="your client",
         undo="the former prompt",

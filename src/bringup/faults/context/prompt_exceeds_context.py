@@ -54,17 +54,15 @@ SIGNS = (
         r"tokens to keep from the initial prompt is greater than the context length|"
         r"loaded with context length of only \d+ tokens",
         anchor="context length",
-        example="Trying to keep the first 9612 tokens when context the overflows. However, the model is"
-        " loaded with"
-        " context length of only 4096 tokens, which is not enough.",
+        example="Trying to keep the first 9612 tokens when context the overflows. However, the model"
+        " is loaded with context length of only 4096 tokens, which is not enough.",
     ),
     Sign(
         r"input is too (?:large|big) to process|input \(\d+ tokens\) is too large to process|"
         r"input prompt is too big compared to KV size",
         anchor="input",
-        example="input (1024 tokens) is too large to process. increase the physical batch size (current"
-        " batch size:"
-        " 512)",
+        example="input (1024 tokens) is too large to process. increase the physical batch size"
+        " (current batch size: 512)",
     ),
     Sign(
         r"context shift is disabled|Context size has been exceeded",
@@ -105,9 +103,8 @@ STEPS = (
         safety=Safety.LOOK,
     ),
     Step(
-        "Ask for a larger window: -c 32768 in llama-server, num_ctx or OLLAMA_CONTEXT_LENGTH in ollama,"
-        " as far as the"
-        " memory goes and the model was trained.",
+        "Ask for a larger window: -c 32768 in llama-server, num_ctx or OLLAMA_CONTEXT_LENGTH in"
+        " ollama, as far as the memory goes and the model was trained.",
         safety=Safety.SAFE,
         touches="memory of the GPU",
         undo="the former context",

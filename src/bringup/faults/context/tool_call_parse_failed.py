@@ -63,8 +63,8 @@ STEPS = (
         verify=("llama-server", "--version"),
     ),
     Step(
-        "Keep the conversation shorter, lower the temperature, leave the KV cache in f16, or take a larger"
-        " quantisation.",
+        "Keep the conversation shorter, lower the temperature, leave the KV cache in f16, or take a"
+        " larger quantisation.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",

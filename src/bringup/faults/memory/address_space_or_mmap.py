@@ -72,8 +72,7 @@ STEPS = (
     Step("See how much main memory is free.", ("free", "-h"), safety=Safety.LOOK),
     Step(
         "Leave memory mapping on (no --no-mmap, no --direct-io) and repacking off (--no-repack): the"
-        " model then stays"
-        " in the page cache, which the kernel can give back.",
+        " model then stays in the page cache, which the kernel can give back.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former options",
@@ -81,8 +80,7 @@ STEPS = (
     ),
     Step(
         "Put more layers on the GPU, ask for a smaller context, or take a smaller quantisation; raise"
-        " the limit of the"
-        " container where there is one.",
+        " the limit of the container where there is one.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",

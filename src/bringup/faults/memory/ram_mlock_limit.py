@@ -18,8 +18,7 @@ SIGNS = (
         r"failed to mlock",
         anchor="failed to mlock",
         example="warning: failed to mlock 39813120-byte buffer (after previously locking 4106670080"
-        " bytes): Cannot"
-        " allocate memory",
+        " bytes): Cannot allocate memory",
     ),
     Sign(
         r"increas\w+ RLIMIT_M(?:EM)?LOCK|mlock\(\) failed|failed to VirtualLock",

@@ -84,8 +84,7 @@ STEPS = (
     Step("See what is free now.", ("free", "-h"), safety=Safety.LOOK),
     Step(
         "Put more layers on the GPU, ask for a smaller context (-c 8192), fewer slots (-np 1) and a"
-        " smaller prompt"
-        " cache (--cache-ram 1024), or take a smaller quantisation.",
+        " smaller prompt cache (--cache-ram 1024), or take a smaller quantisation.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",

@@ -37,9 +37,8 @@ EXPLAINS = (
 STEPS = (
     Step("See how much is free and who holds the rest.", ("nvidia-smi",), safety=Safety.LOOK),
     Step(
-        "Use flash attention (-fa on) and smaller batches (-ub 256); where several GPUs make the buffer"
-        " absurdly"
-        " large, build with -DGGML_SCHED_MAX_COPIES=1.",
+        "Use flash attention (-fa on) and smaller batches (-ub 256); where several GPUs make the"
+        " buffer absurdly large, build with -DGGML_SCHED_MAX_COPIES=1.",
         safety=Safety.SAFE,
         touches="your start script; long prompts are read more slowly",
         undo="leave the options out",

@@ -40,9 +40,8 @@ EXPLAINS = (
 STEPS = (
     Step("See how much is free and who holds the rest.", ("nvidia-smi",), safety=Safety.LOOK),
     Step(
-        "Leave out -ngl and let the engine fit the layers (builds since late 2025), or give fewer: -ngl"
-        " 20. For models"
-        " with experts keep those in main memory: --n-cpu-moe 20 (or --cpu-moe).",
+        "Leave out -ngl and let the engine fit the layers (builds since late 2025), or give fewer:"
+        " -ngl 20. For models with experts keep those in main memory: --n-cpu-moe 20 (or --cpu-moe).",
         safety=Safety.SAFE,
         touches="your start script; generation gets slower",
         undo="the former number of layers",

@@ -27,8 +27,7 @@ SIGNS = (
         r"significant amount of GPU VRAM \(.*\) is currently used by another application",
         anchor="is currently used by another application",
         example="Note: KoboldCpp has detected that a significant amount of GPU VRAM (5014.0 MB) is"
-        " currently used by"
-        " another application.",
+        " currently used by another application.",
     ),
 )
 
@@ -45,8 +44,7 @@ STEPS = (
     Step("See which processes hold the memory.", ("nvidia-smi",), safety=Safety.LOOK),
     Step(
         "End the one that you do not need: `ollama stop MODEL`, `bringup stop`, the notebook's kernel;"
-        " a forgotten"
-        " llama-server by its process id.",
+        " a forgotten llama-server by its process id.",
         safety=Safety.DISRUPTIVE,
         touches="the other program",
         undo="start it again",

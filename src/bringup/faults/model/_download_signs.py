@@ -146,8 +146,8 @@ SIGNS = (
     Sign(
         r"exactly one out metadata, path_model",
         anchor="exactly one out metadata",
-        example="E llama_model_load_from_file_impl: exactly one out metadata, path_model, and file must"
-        " be defined",
+        example="E llama_model_load_from_file_impl: exactly one out metadata, path_model, and file"
+        " must be defined",
         certainty=Certainty.LIKELY,
         unless=_OTHER_CAUSE,
     ),

@@ -52,8 +52,7 @@ STEPS = (
     Step("See which file system is full.", ("df", "-h"), safety=Safety.LOOK),
     Step(
         "List models that you no longer need (`bringup models` names duplicates) and delete them with"
-        " the program"
-        " that keeps them.",
+        " the program that keeps them.",
         safety=Safety.RISKY,
         touches="model files",
         undo="none: a deleted model must be downloaded again",

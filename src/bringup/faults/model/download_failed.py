@@ -24,8 +24,7 @@ STEPS = (
     ),
     Step(
         "Check repository and file name on the model's page; for a gated model accept its terms there"
-        " and log in"
-        " (`hf auth login`, or HF_TOKEN in the engine's environment).",
+        " and log in (`hf auth login`, or HF_TOKEN in the engine's environment).",
         safety=Safety.SAFE,
         touches="your token on this machine",
         undo="hf auth logout",
@@ -33,8 +32,7 @@ STEPS = (
     ),
     Step(
         "Unset HF_ENDPOINT, MODEL_ENDPOINT and proxy variables that point to a mirror which lacks the"
-        " file, and pull"
-        " again.",
+        " file, and pull again.",
         safety=Safety.SAFE,
         touches="the environment of this start",
         undo="set them again",

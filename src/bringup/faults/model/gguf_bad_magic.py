@@ -50,9 +50,8 @@ STEPS = (
     Step("See what the file is (`file MODEL`) and how large (`ls -l MODEL`).", safety=Safety.LOOK),
     Step(
         "For a web page: take the address with /resolve/ instead of /blob/. For a pointer: `git lfs"
-        " install` and"
-        " `git lfs pull`, or download the file itself. For safetensors: convert it or take a GGUF"
-        " repository.",
+        " install` and `git lfs pull`, or download the file itself. For safetensors: convert it or"
+        " take a GGUF repository.",
         safety=Safety.SAFE,
         touches="the model file",
         undo="none needed: the file is no model",

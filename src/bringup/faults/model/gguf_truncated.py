@@ -25,8 +25,7 @@ SIGNS = (
         r"data is not within (?:the )?file bounds",
         anchor="not within",
         example="llama_model_load: error loading model: tensor 'blk.46.ffn_gate.weight' data is not"
-        " within the file"
-        " bounds, model is corrupted or incomplete",
+        " within the file bounds, model is corrupted or incomplete",
     ),
     Sign(
         r"unexpectedly reached end of (?:file|buffer)",

@@ -30,8 +30,7 @@ SIGNS = (
         r"mismatch between the host and model endianness",
         anchor="endianness",
         example="failed to load model: this GGUF file version 50331648 is extremely large, is there a"
-        " mismatch between"
-        " the host and model endianness?",
+        " mismatch between the host and model endianness?",
     ),
     Sign(
         r"this format is no longer supported|unsupported format version",

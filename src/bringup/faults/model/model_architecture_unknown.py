@@ -16,9 +16,8 @@ SIGNS = (
     Sign(
         r"(?:unknown|unsupported) (?:model )?architecture:? ['\"\\]*",
         anchor="architecture",
-        example="llama_model_load: error loading model: error loading model architecture: unknown model"
-        " architecture:"
-        " 'gpt-oss'",
+        example="llama_model_load: error loading model: error loading model architecture: unknown"
+        " model architecture: 'gpt-oss'",
     ),
     Sign(
         r"[Mm]odel architecture .{0,60} (?:is )?not (?:yet )?supported|Model \w+ is not supported",
@@ -40,8 +39,7 @@ SIGNS = (
         r"does not recognize this architecture",
         anchor="does not recognize this architecture",
         example="ValueError: The checkpoint you are trying to load has model type `qwen3_next` but"
-        " Transformers does"
-        " not recognize this architecture.",
+        " Transformers does not recognize this architecture.",
     ),
 )
 
@@ -52,9 +50,8 @@ STEPS = (
     Step("See what the file declares: `bringup show MODEL`.", safety=Safety.LOOK),
     Step(
         "Update the engine (for ollama, LM Studio or a binding: that program, which bundles it) and"
-        " load again. When"
-        " the name is empty or clip, t5, wan or flux, the file is not the language model: take the"
-        " right one.",
+        " load again. When the name is empty or clip, t5, wan or flux, the file is not the language"
+        " model: take the right one.",
         safety=Safety.SAFE,
         touches="the engine's folder",
         undo="the former build",

@@ -86,8 +86,7 @@ STEPS = (
     ),
     Step(
         "Give the engine's user the right to read it: `chmod a+r` on the file and `chmod a+x` on the"
-        " folders above, or"
-        " run the container with the owner's user id. On SELinux, mount with :z.",
+        " folders above, or run the container with the owner's user id. On SELinux, mount with :z.",
         safety=Safety.SAFE,
         touches="rights of the file and its folders",
         undo="chmod with the former mode",

@@ -19,8 +19,8 @@ SIGNS = (
         r"has wrong shape; expected",
         anchor="has wrong shape",
         example="llama_model_load: error loading model: check_tensor_dims: tensor"
-        " 'blk.0.attn_qkv.weight' has wrong"
-        " shape; expected  4096,  4608, got  4096,  5120,     1,     1",
+        " 'blk.0.attn_qkv.weight' has wrong shape; expected  4096,  4608, got  4096,  5120,     1,    "
+        " 1",
     ),
     Sign(
         r"check_tensor_dims: tensor '.*' not found|missing tensor '|tensor '[\w.]+' not found",
@@ -39,8 +39,7 @@ SIGNS = (
         r"invalid n_rot: \d+, expected",
         anchor="expected",
         example="error loading model hyperparameters: key qwen2vl.rope.dimension_sections has wrong"
-        " array length;"
-        " expected 4, got 3",
+        " array length; expected 4, got 3",
     ),
     Sign(
         r"invalid model: tensor '.*' is duplicated|duplicate(?:d)? tensor name",
@@ -88,8 +87,7 @@ STEPS = (
     ),
     Step(
         "Take the file from another publisher, or convert it anew with the converter of this llama.cpp"
-        " version. Files"
-        " out of ollama's store may hold tensors that only ollama reads.",
+        " version. Files out of ollama's store may hold tensors that only ollama reads.",
         safety=Safety.SAFE,
         touches="another model file",
         undo="delete it",

@@ -48,9 +48,8 @@ EXPLAINS = ("model-tensors-wrong", "model-file-unreadable")
 STEPS = (
     Step("See which parts are there and whether their sizes are right: `ls -l`.", safety=Safety.LOOK),
     Step(
-        "Put all parts under their original names into one folder and name the first one to the engine;"
-        " download the"
-        " missing ones.",
+        "Put all parts under their original names into one folder and name the first one to the"
+        " engine; download the missing ones.",
         safety=Safety.SAFE,
         touches="the model's folder",
         undo="the former names",

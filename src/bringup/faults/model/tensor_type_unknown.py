@@ -17,8 +17,8 @@ SIGNS = (
     Sign(
         r"invalid ggml type \d+",
         anchor="invalid ggml type",
-        example="gguf_init_from_file_impl: tensor 'blk.0.ffn_down_exps.weight' has invalid ggml type 39"
-        " (NONE)",
+        example="gguf_init_from_file_impl: tensor 'blk.0.ffn_down_exps.weight' has invalid ggml type"
+        " 39 (NONE)",
     ),
     Sign(
         r"TYPE_\w+ REMOVED",
@@ -29,8 +29,8 @@ SIGNS = (
     Sign(
         r"not a multiple of block size \(0\)",
         anchor="block size (0)",
-        example="tensor 'blk.0.ffn_down.weight' of type 36 has 6912 elements per row, not a multiple of"
-        " block size (0)",
+        example="tensor 'blk.0.ffn_down.weight' of type 36 has 6912 elements per row, not a multiple"
+        " of block size (0)",
     ),
     Sign(
         r"\b\d{1,4} is not a valid GGMLQuantizationType",
@@ -63,8 +63,7 @@ STEPS = (
     ),
     Step(
         "Where a current build refuses it too, run the file with the fork that made it (bitnet.cpp,"
-        " ik_llama.cpp) or"
-        " take another quantisation of the model.",
+        " ik_llama.cpp) or take another quantisation of the model.",
         safety=Safety.SAFE,
         touches="another model file",
         undo="delete it",

@@ -17,8 +17,7 @@ SIGNS = (
         r"unknown pre-tokenizer type",
         anchor="unknown pre-tokenizer type",
         example="llama_model_load: error loading model: error loading model vocabulary: unknown"
-        " pre-tokenizer type:"
-        " 'refact'",
+        " pre-tokenizer type: 'refact'",
     ),
     Sign(
         r"unknown tokenizer: ?['\"]|unknown tokenizer type",

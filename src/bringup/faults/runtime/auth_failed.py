@@ -56,8 +56,7 @@ STEPS = (
     ),
     Step(
         "Give the client the server's key (Authorization: Bearer ..., OPENAI_API_KEY), or start the"
-        " server without"
-        " one where only this machine can reach it.",
+        " server without one where only this machine can reach it.",
         safety=Safety.SAFE,
         touches="the client's settings",
         undo="the former key",

@@ -66,8 +66,8 @@ EXPLAINS = ("cuda-kernel-crash", "server-not-ready")
 STEPS = (
     Step("See how the cards are connected.", ("nvidia-smi", "topo", "-m"), safety=Safety.LOOK),
     Step(
-        "Split by layers, which needs no peer access: --split-mode layer; or use one card: --split-mode"
-        " none.",
+        "Split by layers, which needs no peer access: --split-mode layer; or use one card:"
+        " --split-mode none.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former split mode",

@@ -23,8 +23,7 @@ SIGNS = (
         r"layer +\d+ is assigned to device CPU but .* is assigned to device (?:CUDA|ROCm|Vulkan)\d",
         anchor="is assigned to device cpu but",
         example="layer   0 is assigned to device CPU but the fused Gated Delta Net tensor is assigned"
-        " to device CUDA0"
-        " (usually due to missing support)",
+        " to device CUDA0 (usually due to missing support)",
     ),
     Sign(
         r"offloading output layer to CPU",
@@ -49,8 +48,7 @@ STEPS = (
     ),
     Step(
         "Make room: a smaller context (-c, num_ctx), fewer slots (-np 1, OLLAMA_NUM_PARALLEL=1), a"
-        " cache in 8 bits"
-        " (-ctk q8_0 -ctv q8_0 -fa on).",
+        " cache in 8 bits (-ctk q8_0 -ctv q8_0 -fa on).",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former values",
@@ -58,8 +56,7 @@ STEPS = (
     ),
     Step(
         "For a model with experts, keep only those in main memory: -ngl 99 --n-cpu-moe N, as few as"
-        " fit. Else take a"
-        " smaller quantisation.",
+        " fit. Else take a smaller quantisation.",
         safety=Safety.SAFE,
         touches="your start script or another model file",
         undo="the former values",

@@ -31,8 +31,7 @@ SIGNS = (
         r"port is already allocated|ports are not available",
         anchor="port",
         example="Error response from daemon: driver failed programming external connectivity: Bind for"
-        " 0.0.0.0:8080"
-        " failed: port is already allocated",
+        " 0.0.0.0:8080 failed: port is already allocated",
     ),
     Sign(
         r"Only one usage of each socket address",
@@ -72,8 +71,7 @@ STEPS = (
     ),
     Step(
         "Stop the other one where it is not wanted: `bringup stop`, or its service, which would start"
-        " it again if only"
-        " its process were killed.",
+        " it again if only its process were killed.",
         ("systemctl", "stop", "ollama.service"),
         safety=Safety.DISRUPTIVE,
         needs_root=True,

@@ -69,9 +69,9 @@ STEPS = (
         verify=("nvidia-smi",),
     ),
     Step(
-        "Where the engine thinks that it does not fit, ask for a smaller context (num_ctx, -c) and less"
-        " parallel"
-        " requests (OLLAMA_NUM_PARALLEL=1), and restart ollama after a driver update or a suspend.",
+        "Where the engine thinks that it does not fit, ask for a smaller context (num_ctx, -c) and"
+        " less parallel requests (OLLAMA_NUM_PARALLEL=1), and restart ollama after a driver update or"
+        " a suspend.",
         safety=Safety.DISRUPTIVE,
         touches="running models are unloaded",
         undo="the former values",

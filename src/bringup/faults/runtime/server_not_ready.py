@@ -89,8 +89,7 @@ STEPS = (
     ),
     Step(
         "Wait longer: healthCheckTimeout in llama-swap, OLLAMA_LOAD_TIMEOUT=30m in ollama; the second"
-        " start is faster,"
-        " because the file is then in the page cache.",
+        " start is faster, because the file is then in the page cache.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former patience",

@@ -25,8 +25,7 @@ STEPS = (
     Step("See how many cores this process may use.", ("nproc",), safety=Safety.LOOK),
     Step(
         "Give as many threads as physical cores, or fewer: -t 8 (num_thread in ollama), within the"
-        " quota of the"
-        " container or job.",
+        " quota of the container or job.",
         safety=Safety.SAFE,
         touches="your start script",
         undo="the former number",
