@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bringup.errors import WrongUse
 from bringup.machine import paths
-from bringup.store.catalogue import catalogue, look_up
+from bringup.store.catalogue import catalogue, entry_of_file, look_up
 from bringup.store.names import HubName, LocalPath, Name, OllamaName, ShortName, Url, parse_name
 
 
@@ -142,3 +142,10 @@ def test_an_unknown_short_name_lists_the_nearest() -> None:
     with pytest.raises(WrongUse) as caught:
         look_up(ShortName("qwen3-4bb"))
     assert "qwen3-4b" in caught.value.context[0]
+
+
+def test_a_catalogued_file_is_known_by_its_name_wherever_it_lies() -> None:
+    entry = entry_of_file("SmolLM2-135M-Instruct.Q4_1.gguf")
+    assert entry is not None
+    assert (entry.name, entry.temperature, entry.top_p) == ("smollm2-135m", 0.2, 0.9)
+    assert entry_of_file("some-other.gguf") is None

@@ -31,6 +31,7 @@ from bringup.plan.plan import Plan
 from bringup.plan.simple import PlanRequest, plan_run
 from bringup.reading import Known
 from bringup.stack.host import probe_host
+from bringup.store.catalogue import entry_of_file
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel
 
@@ -161,8 +162,11 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
     planned = settings_from_plan(
         plan, model_path=model.paths[0], alias=wishes.alias or alias_of(model), port=port.port
     )
+    entry = entry_of_file(paths.basename(model.paths[0]))
     settings = replace(
         planned,
+        temperature=entry.temperature if entry else None,
+        top_p=entry.top_p if entry else None,
         host=host,
         api_key_file=_key_file(wishes, around.folders),
         embeddings=wishes.embeddings,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bringup.engine.help_text import HelpText
     from bringup.plan.plan import Plan
 
-ParameterValue = bool | int | str | list[str]
+ParameterValue = bool | int | float | str | list[str]
 
 DEFAULT_CACHE_RAM_MIB: Final = 512
 """RAM for prompts of earlier conversations; llama.cpp's own 8192 MiB are often more than is free."""
@@ -69,6 +69,8 @@ class EngineSettings:
             model's file. A chat model's file says nothing, and the OpenAI-style route then refuses to answer.
         cache_ram_mib: RAM in MiB for prompts of earlier conversations; 0 for none.
         reasoning_format: see `ReasoningFormat`.
+        temperature: of sampling, for requests that name none; `None` for the engine's own default (0.8).
+        top_p: share of probability that sampling keeps, likewise (0.95).
         web_page: serve llama.cpp's own page, which needs no key to open.
         metrics: serve `/metrics`.
         verbosity: how much the engine logs, 1 (errors) to 5 (everything); `None` for its own default.
@@ -93,6 +95,8 @@ class EngineSettings:
     pooling: str | None = None
     cache_ram_mib: int = DEFAULT_CACHE_RAM_MIB
     reasoning_format: ReasoningFormat = ReasoningFormat.APART
+    temperature: float | None = None
+    top_p: float | None = None
     web_page: bool = False
     metrics: bool = False
     verbosity: int | None = None
@@ -138,6 +142,8 @@ TABLE: Final[tuple[Option, ...]] = (
     Option("--pooling", "pooling_type", lambda s: s.pooling),
     Option("--cache-ram", "cache_ram_mib", lambda s: s.cache_ram_mib, needed=False),
     Option("--reasoning-format", "reasoning_format", lambda s: s.reasoning_format.value, needed=False),
+    Option("--temp", "sampling.temp", lambda s: s.temperature),
+    Option("--top-p", "sampling.top_p", lambda s: s.top_p),
     Option("--metrics", "endpoint_metrics", lambda s: s.metrics or None, switch=True),
     Option("--no-ui", "ui", lambda s: None if s.web_page else False, True, ("--no-webui",), needed=False),
     Option("--verbosity", "verbosity", lambda s: s.verbosity, older=("--log-verbosity",), needed=False),
@@ -238,7 +244,7 @@ _OURS: Final = frozenset(
     {"-m", "-a", "-c", "-np", "-t", "-tb", "-ngl", "--n-gpu-layers", "-fa", "-ctk", "-ctv", "--api-key"}
     | {"--reuse-port", "--cors-credentials"}
     | {flag for option in TABLE for flag in (option.flag, *option.older)}
-)
+) - {"--temp", "--top-p"}  # only defaults for requests: the user's, passed last, win
 
 
 def check(settings: EngineSettings) -> None:

@@ -19,7 +19,8 @@ class CatalogueEntry:
     """A short name and what it stands for.
 
     `sha256` and `size_bytes` are `None` where nobody of ours computed them; `checked` is the day on which
-    somebody saw repository and file, `None` when nobody did.
+    somebody saw repository and file, `None` when nobody did. `temperature` and `top_p` are what its authors
+    recommend for sampling, `None` where the engine's own defaults serve.
     """
 
     name: str
@@ -31,6 +32,8 @@ class CatalogueEntry:
     size_bytes: int | None
     about: str
     checked: str | None
+    temperature: float | None = None
+    top_p: float | None = None
 
     @property
     def hub_name(self) -> HubName:
@@ -59,7 +62,14 @@ def _entry(record: dict[str, Any]) -> CatalogueEntry:
         size_bytes=record.get("size_bytes"),
         about=record.get("about", ""),
         checked=record.get("checked"),
+        temperature=record.get("temperature"),
+        top_p=record.get("top_p"),
     )
+
+
+def entry_of_file(name: str) -> CatalogueEntry | None:
+    """The entry whose file bears this name, wherever it lies; `None` for a file that is in no entry."""
+    return next((entry for entry in catalogue() if entry.file == name), None)
 
 
 def look_up(name: ShortName) -> tuple[CatalogueEntry, HubName]:
