@@ -56,9 +56,12 @@ def _by_log(scene: Scene) -> Evidence | None:
     if log is None or len(set(log.builds)) < 2:
         return None
     cuda = scene.lines.last(r"ggml_cuda_init: found|loaded CUDA backend|using device CUDA", anchor="cuda")
-    later = scene.lines.last(
-        r"system_info: [^|]*\| CPU :|no usable GPU found|not compiled with GPU", anchor=""
+    without = (
+        scene.lines.last(r"system_info: [^|]*\| CPU :", anchor="system_info: "),
+        scene.lines.last(r"no usable GPU found", anchor="no usable gpu found"),
+        scene.lines.last(r"not compiled with GPU", anchor="not compiled with gpu"),
     )
+    later = max((hit for hit in without if hit is not None), key=lambda hit: hit[0].number, default=None)
     if cuda is None or later is None or later[0].number <= cuda[0].number:
         return None
     between = [

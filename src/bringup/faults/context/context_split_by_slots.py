@@ -18,9 +18,15 @@ from bringup.reading import need
 from bringup.stack.engine_log import EngineLog
 
 _OVERFLOWS = (
-    r"input truncated|exceeds the available context|context size has been exceeded|truncating input prompt|"
-    r"failed to find free space in the KV cache|prompt is too (?:big|long)|exceed_context_size_error|"
-    r"truncated = 1"
+    "input truncated",
+    "exceeds the available context",
+    "context size has been exceeded",
+    "truncating input prompt",
+    "failed to find free space in the kv cache",
+    "prompt is too big",
+    "prompt is too long",
+    "exceed_context_size_error",
+    "truncated = 1",
 )
 
 EXPLAINS = ("prompt-exceeds-context", "context-shift-derails")
@@ -49,7 +55,8 @@ def check(scene: Scene) -> Evidence | None:
     log = need(scene.stack.runtime.log)
     if log is None:
         return None
-    hit = scene.lines.search(f"(?i:{_OVERFLOWS})", anchor="")
+    overflows = (line for anchor in _OVERFLOWS for line in scene.lines.with_anchor(anchor))
+    hit = min(overflows, key=lambda line: line.number, default=None)
     slots = log.n_slots if log.n_slots and log.n_slots > 1 else log.asked_n_parallel
     if hit is None or slots is None or slots < 2:
         return None
@@ -57,9 +64,9 @@ def check(scene: Scene) -> Evidence | None:
     if why is None:
         return None
     return Evidence(
-        saw=f"{why}; {hit[0].text.strip()[:160]}",
+        saw=f"{why}; {hit.text.strip()[:160]}",
         expected="a window for each request that its prompt and answer fit into",
-        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        sources=(f"{hit.source}, line {hit.number}",),
         certainty=Certainty.SURE,
         strength=8,
     )

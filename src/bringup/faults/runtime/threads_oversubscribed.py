@@ -12,6 +12,7 @@ from __future__ import annotations
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import need
+from bringup.stack.engine_log import EngineLog
 
 SIGNS = (
     Sign(
@@ -50,7 +51,7 @@ def check(scene: Scene) -> Evidence | None:
         return _evidence(f"throttled in {throttled[1][1]} of {periods[1][1]} periods", Certainty.SURE)
     log = need(scene.stack.runtime.log)
     threads = (log.asked_threads or log.n_threads) if log is not None else None
-    if log is None or threads is None:
+    if log is None or threads is None or _is_all_on_gpu(log):
         return None
     allowed = _allowed_cores(scene)
     if allowed is not None and threads > allowed:
@@ -60,6 +61,11 @@ def check(scene: Scene) -> Evidence | None:
     if log.asked_threads and log.asked_threads >= _MANY_THREADS and not scene.lines.has("error"):
         return _evidence(f"{log.asked_threads} threads asked for", Certainty.LIKELY)
     return None
+
+
+def _is_all_on_gpu(log: EngineLog) -> bool:
+    """With all layers on the GPU the threads only hand out work, and their number hardly matters."""
+    return log.offload is not None and log.offload.layers == log.offload.total
 
 
 def _allowed_cores(scene: Scene) -> float | None:
