@@ -62,7 +62,7 @@ def main() -> None:
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    worker.join(PATIENCE_S)
+    worker.join(float(sys.argv[1]) if len(sys.argv) > 1 else PATIENCE_S)
     final = dict(report)
     asking = final.pop("asking", "")
     if worker.is_alive():

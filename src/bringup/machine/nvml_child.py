@@ -192,7 +192,7 @@ def main() -> None:
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    worker.join(PATIENCE_S)
+    worker.join(float(sys.argv[1]) if len(sys.argv) > 1 else PATIENCE_S)
     report = dict(interview.report)
     if worker.is_alive():
         report["hangs_in"] = interview.asking or "NVML"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
@@ -100,6 +100,13 @@ def parse_answer(result: CommandResult) -> Cuda:
     report = json.loads(result.stdout)
     if not isinstance(report, dict) or report.get("schema") != 1:
         raise ValueError("not an answer of ours")
+    try:
+        return _parse_report(report)
+    except TypeError as problem:
+        raise ValueError(f"not in the expected form: {problem}") from problem
+
+
+def _parse_report(report: dict[str, Any]) -> Cuda:
     if report.get("problem"):
         raise ValueError(str(report["problem"])[:200])
     hangs = report.get("hangs_in")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from bringup.machine.protocol import CommandResult, Machine
@@ -136,7 +136,7 @@ def probe_nvml(machine: Machine) -> Nvml:
         return Nvml(unseen, unseen, unseen, unseen, unseen)
     answer = convert(machine.run(COMMAND, timeout_s=TIMEOUT_S), parse_answer)
     if isinstance(answer, Known):
-        return answer.value
+        return _with_names(machine, answer.value)
     return Nvml(answer, answer, answer, answer, answer)
 
 
@@ -153,6 +153,13 @@ def parse_answer(result: CommandResult) -> Nvml:
     report = json.loads(result.stdout)
     if not isinstance(report, dict) or report.get("schema") != 1:
         raise ValueError("not an answer of ours")
+    try:
+        return _parse_report(report)
+    except (AttributeError, IndexError, KeyError, TypeError) as problem:
+        raise ValueError(f"not in the expected form: {problem}") from problem
+
+
+def _parse_report(report: dict[str, Any]) -> Nvml:
     if report.get("problem"):
         raise ValueError(str(report["problem"])[:200])
     hangs = report.get("hangs_in")
@@ -161,7 +168,8 @@ def parse_answer(result: CommandResult) -> Nvml:
     if not isinstance(init, dict):
         return Nvml(Unreadable("NVML", "nvmlInit does not return"), hanging)
     if "code" in init:
-        error = Known(find_nvml_error(int(init["code"])), "nvmlInit")
+        problem = f"nvmlInit; {str(report['loader'])[:300]}" if report.get("loader") else "nvmlInit"
+        error = Known(find_nvml_error(int(init["code"])), problem)
         return Nvml(error, hanging)
     devices = report.get("devices", [])
     return Nvml(
@@ -171,6 +179,26 @@ def parse_answer(result: CommandResult) -> Nvml:
         cuda_version=_read(report, "cuda_version", lambda value: (value // 1000, value % 1000 // 10)),
         cards=Known(tuple(_card(device) for device in devices), "NVML"),
     )
+
+
+def _with_names(machine: Machine, nvml: Nvml) -> Nvml:
+    """NVML knows processes by number only; their names are in /proc."""
+    if not isinstance(nvml.cards, Known):
+        return nvml
+    cards = []
+    for card in nvml.cards.value:
+        if isinstance(card.processes, Known):
+            named = tuple(replace(p, name=_name(machine, p.process_id)) for p in card.processes.value)
+            cards.append(replace(card, processes=Known(named, card.processes.source)))
+        else:
+            cards.append(card)
+    return replace(nvml, cards=Known(tuple(cards), nvml.cards.source))
+
+
+def _name(machine: Machine, process_id: int) -> str:
+    """What the kernel calls a process; empty for one of another process namespace."""
+    name = machine.read_text(f"/proc/{process_id}/comm", limit_bytes=4096)
+    return name.value.strip() if isinstance(name, Known) else ""
 
 
 def spoken_lines(nvml: Nvml) -> Lines:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.hardware._cards import judge_hang
 from bringup.faults.hardware._xid import judge_xid
 
 SIGNS = (
@@ -129,5 +130,5 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """An Xid of the GPU's system processor."""
-    return judge_xid(scene, (119, 120))
+    """An Xid of the GPU's system processor, or a driver that does not answer."""
+    return judge_xid(scene, (119, 120)) or judge_hang(scene)

@@ -18,6 +18,7 @@ import re
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.hardware._cards import judge_memory_errors
 from bringup.faults.hardware._xid import judge_xid
 from bringup.stack.smi_text import find_in_section
 
@@ -117,4 +118,4 @@ def check(scene: Scene) -> Evidence | None:
                 sources=(f"{found[0].source}, line {found[0].number}",),
                 strength=10,
             )
-    return judge_xid(scene, (48, 63, 64, 92, 94, 95, 140, 171, 172))
+    return judge_xid(scene, (48, 63, 64, 92, 94, 95, 140, 171, 172)) or judge_memory_errors(scene)

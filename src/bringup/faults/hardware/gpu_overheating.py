@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.hardware._cards import judge_heat
 from bringup.stack.smi_text import parse_tables
 
 SIGNS = (
@@ -64,7 +65,7 @@ def check(scene: Scene) -> Evidence | None:
                 )
     now = scene.lines.search(r"GPU Current Temp\s*:\s*(\d+) C", anchor="gpu current temp")
     if now is None:
-        return None
+        return judge_heat(scene)
     for name in ("GPU Max Operating Temp", "GPU Slowdown Temp"):
         limit = scene.lines.search(rf"{name}\s*:\s*(\d+) C", anchor=name.lower())
         if limit is not None and int(now[1].group(1)) >= int(limit[1].group(1)) - 1:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.hardware._cards import judge_power
 from bringup.stack.smi_text import parse_tables
 
 SIGNS = (
@@ -70,7 +71,7 @@ def check(scene: Scene) -> Evidence | None:
                 return Evidence(
                     saw=f"{key}: Active", expected="Not Active", sources=("nvidia-smi",), strength=10
                 )
-    return _check_limits(scene)
+    return _check_limits(scene) or judge_power(scene)
 
 
 def _check_limits(scene: Scene) -> Evidence | None:
