@@ -57,16 +57,17 @@ def judge_power(scene: Scene) -> Evidence | None:
                 strength=10,
             )
         force, own = card.power_limit_mw, card.power_default_mw
-        if isinstance(force, Known) and isinstance(own, Known):
-            if force.value < _LIMIT_SHARE * own.value:
-                return Evidence(
-                    saw=f"{_name(card)}: power limit {force.value / 1000:.0f} W in force, "
-                    f"its own is {own.value / 1000:.0f} W",
-                    expected="a limit near the card's own",
-                    sources=(force.source,),
-                    certainty=Certainty.LIKELY,
-                    decides="nvidia-smi -q -d POWER,PERFORMANCE",
-                )
+        if not isinstance(force, Known) or not isinstance(own, Known):
+            continue
+        if force.value < _LIMIT_SHARE * own.value:
+            return Evidence(
+                saw=f"{_name(card)}: power limit {force.value / 1000:.0f} W in force, "
+                f"its own is {own.value / 1000:.0f} W",
+                expected="a limit near the card's own",
+                sources=(force.source,),
+                certainty=Certainty.LIKELY,
+                decides="nvidia-smi -q -d POWER,PERFORMANCE",
+            )
     return None
 
 

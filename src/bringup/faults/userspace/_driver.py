@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from bringup.faults._scene import Scene
 from bringup.reading import Absent, Known, Reading
 from bringup.stack.gpu_generations import Generation, find_generation
 from bringup.stack.userspace_libraries import LibraryVersion, PickedLibrary
 from bringup.stack.version import DriverVersion
 
-_CAPABILITIES: dict[Generation, tuple[int, int]] = {
+_CAPABILITIES: Final[dict[Generation, tuple[int, int]]] = {
     Generation.KEPLER: (30, 37),
     Generation.MAXWELL: (50, 53),
     Generation.PASCAL: (60, 62),

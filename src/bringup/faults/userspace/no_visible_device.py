@@ -10,6 +10,8 @@ Limits: without a sign of a healthy driver the same error has a lower cause; so 
 
 from __future__ import annotations
 
+from typing import Final
+
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.userspace._driver import driver_answers
@@ -68,7 +70,7 @@ STEPS = (
 )
 
 
-_PROHIBITED = 2
+_PROHIBITED: Final = 2
 """NVML_COMPUTEMODE_PROHIBITED in nvml.h."""
 
 
