@@ -86,7 +86,7 @@ def read_paste_file(name: str) -> str:
 def examine(machine: Machine, *, subject: str) -> Examination:
     """Look at every layer of a machine and judge what is seen; each look is timed."""
     timed = TimedMachine(machine)
-    looked = probe_stack(timed)
+    looked = probe_stack(timed, meanwhile=load_catalogue)
     scene = Scene(looked.stack, looked.lines)
     found = diagnose(scene, load_catalogue())
     return Examination(looked.stack, found, looked.looks, subject, dict(timed.took_s))

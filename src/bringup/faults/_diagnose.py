@@ -107,7 +107,7 @@ def match_signs(signs: tuple[Sign, ...], scene: Scene) -> Evidence | None:
     for sign in signs:
         if best is not None and sign.certainty <= best.certainty:
             continue
-        if any(scene.lines.has(anchor) for anchor in sign.unless):
+        if not scene.lines.has(sign.anchor) or any(scene.lines.has(anchor) for anchor in sign.unless):
             continue
         if not all(scene.lines.has(anchor) for anchor in sign.needs):
             continue

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar, cast
+from itertools import accumulate
+from typing import Final, TypeVar, cast
 
 T = TypeVar("T")
+
+_WORD: Final = re.compile(r"[a-z0-9_]+")
+_VOCABULARY_ABOVE_CHARACTERS: Final = 200_000
+"""In a longer text an anchor is first looked up among its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,16 @@ class Lines:
         return "\n".join(self.folded)
 
     @cached_property
+    def _vocabulary(self) -> str:
+        """Every different word with a letter in it, one a line: short where a log repeats itself."""
+        return "\n".join(word for word in set(_WORD.findall(self.whole)) if not word.isdigit())
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where in `whole` each line begins."""
+        return list(accumulate((len(text) + 1 for text in self.folded), initial=0))
+
+    @cached_property
     def _worked_out(self) -> dict[object, object]:
         return {}
 
@@ -48,30 +64,45 @@ class Lines:
 
     def has(self, anchor: str) -> bool:
         """Whether a lower-case literal stands anywhere."""
+        if len(self.whole) > _VOCABULARY_ABOVE_CHARACTERS:
+            vocabulary = self._vocabulary
+            if any(word not in vocabulary for word in _WORD.findall(anchor) if not word.isdigit()):
+                return False
         return anchor in self.whole
 
     def has_any(self, *anchors: str) -> bool:
         """Whether one of some lower-case literals stands anywhere."""
-        return any(anchor in self.whole for anchor in anchors)
+        return any(self.has(anchor) for anchor in anchors)
 
     def with_anchor(self, anchor: str) -> tuple[Line, ...]:
-        """Lines that contain a lower-case literal."""
-        if anchor not in self.whole:
-            return ()
-        return tuple(line for line, text in zip(self.lines, self.folded, strict=True) if anchor in text)
+        """Lines that contain a lower-case literal, in order."""
+        return tuple(self._forwards(anchor))
 
     def search(self, pattern: str, *, anchor: str) -> tuple[Line, re.Match[str]] | None:
         """First line that contains the anchor and matches the pattern, with its match."""
-        for line in self.with_anchor(anchor):
+        return self._first_match(pattern, self._forwards(anchor))
+
+    def last(self, pattern: str, *, anchor: str) -> tuple[Line, re.Match[str]] | None:
+        """Last line that contains the anchor and matches the pattern, with its match."""
+        return self._first_match(pattern, self._backwards(anchor))
+
+    def _first_match(self, pattern: str, lines: Iterator[Line]) -> tuple[Line, re.Match[str]] | None:
+        for line in lines:
             match = re.search(pattern, line.text)
             if match is not None:
                 return line, match
         return None
 
-    def last(self, pattern: str, *, anchor: str) -> tuple[Line, re.Match[str]] | None:
-        """Last line that contains the anchor and matches the pattern, with its match."""
-        for line in reversed(self.with_anchor(anchor)):
-            match = re.search(pattern, line.text)
-            if match is not None:
-                return line, match
-        return None
+    def _forwards(self, anchor: str) -> Iterator[Line]:
+        at = self.whole.find(anchor) if self.has(anchor) else -1
+        while at >= 0:
+            index = bisect_right(self._starts, at) - 1
+            yield self.lines[index]
+            at = self.whole.find(anchor, self._starts[index + 1])
+
+    def _backwards(self, anchor: str) -> Iterator[Line]:
+        at = self.whole.rfind(anchor) if self.has(anchor) else -1
+        while at >= 0:
+            index = bisect_right(self._starts, at) - 1
+            yield self.lines[index]
+            at = self.whole.rfind(anchor, 0, self._starts[index]) if index else -1

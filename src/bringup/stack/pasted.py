@@ -20,6 +20,7 @@ THIN_ABOVE_CHARACTERS: Final = 1_000_000
 """A longer text is thinned before its lines are read."""
 
 _KEPT_OF_A_SHAPE: Final = 8
+_SHAPE_CHARACTERS: Final = 400
 _DIGITS: Final = str.maketrans("0123456789abcdef", "0" * 16)
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|.)?")
@@ -42,27 +43,27 @@ def split_lines(text: str, *, source: str) -> Lines:
     """Lines without terminal escapes and log prefixes; a line is cut at 4,000 characters."""
     if "\x1b" in text:
         text = _ESCAPE.sub("", text)
-    raws = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    numbered = list(enumerate(raws, start=1))
-    if len(text) > THIN_ABOVE_CHARACTERS:
-        numbered = thin_lines(numbered)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    raws = text.split("\n")
+    kept = thin_lines(text) if len(text) > THIN_ABOVE_CHARACTERS else range(len(raws))
     result = []
-    for number, raw in numbered:
-        line = strip_prefix(raw[:LINE_LIMIT_CHARACTERS])
+    for index in kept:
+        line = strip_prefix(raws[index][:LINE_LIMIT_CHARACTERS])
         if line.strip():
-            result.append(Line(number, line, source))
+            result.append(Line(index + 1, line, source))
     return Lines(tuple(result))
 
 
-def thin_lines(numbered: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Of lines that differ in numbers and hexadecimal digits only, the first eight and the last eight.
+def thin_lines(text: str) -> list[int]:
+    """Of lines that differ in numbers and hexadecimal digits only, the indices of the first and last eight.
 
     A log of a day says the same few hundred things over and over; no rule counts them, and what stands for
     the first or the last time is kept with its number.
     """
     shapes: dict[str, list[int]] = {}
-    for index, (_, raw) in enumerate(numbered):
-        shape = raw[:400].translate(_DIGITS)
+    for index, whole_shape in enumerate(text.translate(_DIGITS).split("\n")):
+        shape = whole_shape[:_SHAPE_CHARACTERS]
         kept = shapes.get(shape)
         if kept is None:
             shapes[shape] = [index]
@@ -71,7 +72,7 @@ def thin_lines(numbered: list[tuple[int, str]]) -> list[tuple[int, str]]:
         else:
             del kept[_KEPT_OF_A_SHAPE]
             kept.append(index)
-    return [numbered[index] for index in sorted(index for kept in shapes.values() for index in kept)]
+    return sorted(index for kept in shapes.values() for index in kept)
 
 
 def strip_prefix(line: str) -> str:

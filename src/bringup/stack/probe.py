@@ -59,11 +59,13 @@ class Looked:
     looks: tuple[Look, ...]
 
 
-def probe_stack(machine: Machine, *, limit_s: float = 10.0) -> Looked:
+def probe_stack(
+    machine: Machine, *, limit_s: float = 10.0, meanwhile: Callable[[], object] | None = None
+) -> Looked:
     """Look at every layer in a thread of its own.
 
     A layer that raises, or that has not answered after `limit_s` seconds, stays not looked at and says so in
-    `looks`; the others go on.
+    `looks`; the others go on. `meanwhile` is called while commands run that the layers wait for.
     """
     started_s = monotonic_s()
     results: dict[str, tuple[object | None, Look]] = {}
@@ -73,6 +75,8 @@ def probe_stack(machine: Machine, *, limit_s: float = 10.0) -> Looked:
     ]
     for thread in threads:
         thread.start()
+    if meanwhile is not None:
+        meanwhile()
     for thread in threads:
         thread.join(max(0.0, started_s + limit_s - monotonic_s()))
     finished = dict(results)
