@@ -190,13 +190,13 @@ def test_an_old_kill_in_this_machines_log_counts_less(
     assert (found.certainty if found else None) == certainty
 
 
-def card_with(*processes: GpuProcess) -> Nvml:
+def card_with(*processes: GpuProcess, source: str = "NVML") -> Nvml:
     card = Card(
         index=0,
         memory=Known(GpuMemory(24 * GIB, 20 * GIB, 4 * GIB), "NVML"),
-        processes=Known(processes, "NVML"),
+        processes=Known(processes, source),
     )
-    return Nvml(cards=Known((card,), "NVML"))
+    return Nvml(cards=Known((card,), source))
 
 
 def process(number: int, used_gib: int, name: str = "") -> GpuProcess:
@@ -223,7 +223,6 @@ ENGINE = EngineProcess(
         (process(77, 18, "python3"), True),
         (process(77, 8, "python3"), False),
         (process(42, 20), False),
-        (process(99, 20, "/usr/bin/ollama"), False),
     ],
 )
 def test_on_a_running_machine_only_what_strangers_hold_counts(holder: GpuProcess, fires: bool) -> None:
@@ -232,7 +231,8 @@ def test_on_a_running_machine_only_what_strangers_hold_counts(holder: GpuProcess
 
 
 def test_a_table_without_a_failure_in_pasted_text_accuses_nobody() -> None:
-    assert judged_stack("vram-taken-by-others", Stack(nvml=card_with(process(77, 18, "python3")))) is None
+    pasted = card_with(process(77, 18, "python3"), source="pasted text, line 3")
+    assert judged_stack("vram-taken-by-others", Stack(nvml=pasted)) is None
 
 
 def test_beside_a_failed_load_a_forgotten_engine_counts_too() -> None:

@@ -1,8 +1,6 @@
-"""Who holds the memory of a card: by the engine's log, and by the processes that the driver names."""
+"""Who holds the memory of a card that a model was to have: by the engine's log, and beside a failed load."""
 
 from __future__ import annotations
-
-import re
 
 from bringup.faults._fault import Certainty, Evidence
 from bringup.faults._scene import Scene
@@ -15,8 +13,6 @@ from bringup.stack.nvml import Card, GpuProcess
 _GIB = 1024**3
 _SHARED = ("orin", "gb10", "thor", "xavier", "tegra", "apple", "radeon graphics", "8060s", "780m", "intel")
 """Devices whose memory is the machine's own: there, free against total says nothing."""
-
-_ENGINES = re.compile(r"llama|kobold|lm-?studio|bringup")
 
 
 def by_log(scene: Scene) -> Evidence | None:
@@ -44,58 +40,33 @@ def by_log(scene: Scene) -> Evidence | None:
     )
 
 
-def by_cards(scene: Scene) -> Evidence | None:
-    """Processes on a card.
+def by_failed_load(scene: Scene) -> Evidence | None:
+    """Processes on a card beside an allocation on it that failed.
 
-    Beside an allocation that failed, every process counts: an engine that was not ended holds its share too.
-    Else only this machine's own state counts, and what its engines hold is theirs by right.
+    Every process counts here: an engine that was not ended properly holds its share too.
     """
-    cards, engines = scene.stack.nvml.cards, scene.stack.runtime.engines
-    failed = _failed(scene)
-    if not isinstance(cards, Known) or not (failed or isinstance(engines, Known)):
+    cards = scene.stack.nvml.cards
+    if not isinstance(cards, Known) or not _failed(scene):
         return None
-    ours = {engine.process_id for engine in engines.value} if isinstance(engines, Known) else set()
     for card in cards.value:
-        held = _held(card, ours=None if failed else ours)
-        most = _most_bytes(card, failed=failed)
-        if most is not None and sum(used for _, used in held) > most:
-            return _evidence(card, held, cards.source, failed=failed)
+        held = _held(card)
+        if isinstance(card.memory, Known) and held:
+            most = max(_GIB, card.memory.value.total_bytes * 0.1)
+            process, used = max(held, key=lambda pair: pair[1])
+            if sum(used for _, used in held) > most:
+                return Evidence(
+                    saw=f"{process.name or 'a process'} ({process.process_id}) holds {used / _GIB:.1f} GiB"
+                    f" of card {card.index}, and a load failed for want of it",
+                    expected="the card's memory free for the model",
+                    sources=(cards.source,),
+                    strength=9,
+                )
     return None
 
 
-def _held(card: Card, *, ours: set[int] | None) -> list[tuple[GpuProcess, int]]:
-    """Processes of a card with what they hold; engines are left out unless `ours` is `None`."""
+def _held(card: Card) -> list[tuple[GpuProcess, int]]:
     processes = card.processes.value if isinstance(card.processes, Known) else ()
-    return [
-        (process, process.used_bytes.value)
-        for process in processes
-        if isinstance(process.used_bytes, Known) and (ours is None or not _is_engine(process, ours))
-    ]
-
-
-def _most_bytes(card: Card, *, failed: bool) -> float | None:
-    """What others may hold: a tenth where a load failed for want of memory, half where all runs."""
-    if not isinstance(card.memory, Known):
-        return None
-    total_bytes = card.memory.value.total_bytes
-    return max(_GIB, total_bytes * 0.1) if failed else max(2 * _GIB, total_bytes * 0.5)
-
-
-def _evidence(card: Card, held: list[tuple[GpuProcess, int]], source: str, *, failed: bool) -> Evidence:
-    process, used = max(held, key=lambda pair: pair[1])
-    name = process.name or "a process"
-    return Evidence(
-        saw=f"{name} ({process.process_id}) holds {used / _GIB:.1f} GiB of card {card.index}",
-        expected="the card's memory free for the model",
-        sources=(source,),
-        certainty=Certainty.SURE if failed else Certainty.LIKELY,
-        decides="" if failed else "nvidia-smi",
-        strength=9 if failed else 5,
-    )
-
-
-def _is_engine(process: GpuProcess, ours: set[int]) -> bool:
-    return process.process_id in ours or _ENGINES.search(process.name) is not None
+    return [(one, one.used_bytes.value) for one in processes if isinstance(one.used_bytes, Known)]
 
 
 def _failed(scene: Scene) -> bool:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.memory._holders import by_cards, by_log
+from bringup.faults.memory._held import judge_holders
+from bringup.faults.memory._holders import by_failed_load, by_log
 
 SIGNS = (
     Sign(
@@ -61,5 +62,5 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """Free against total memory before the load, or the processes that NVML names."""
-    return by_log(scene) or by_cards(scene)
+    """Free against total before the load, the processes beside a failed load, or the running driver."""
+    return by_log(scene) or by_failed_load(scene) or judge_holders(scene)
