@@ -88,7 +88,7 @@ def find_library(machine: Machine, loader: Loader, name: str) -> Reading[str]:
     candidates = (
         *(f"{folder}/{name}" for folder in loader.variable_folders),
         *(entry.path for entry in cached if entry.name == name),
-        *(f"{folder}/{name}" for folder in (*_uncached(loader), *STANDARD_FOLDERS)),
+        *(f"{folder}/{name}" for folder in (*_uncached(loader), *_standard_folders(machine))),
     )
     for path in dict.fromkeys(candidates):
         found = machine.stat(path)
@@ -125,6 +125,11 @@ def parse_configuration(text: str) -> tuple[str, ...]:
     """Lines of ld.so.conf without comments: folders, and `include /etc/ld.so.conf.d/*.conf`."""
     lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
     return tuple(line for line in lines if line)
+
+
+def _standard_folders(machine: Machine) -> tuple[str, ...]:
+    """Those that are there: a system has one or two of them."""
+    return tuple(folder for folder in STANDARD_FOLDERS if not isinstance(machine.stat(folder), Absent))
 
 
 def _uncached(loader: Loader) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class Made:
     commands: list[dict[str, object]] = field(default_factory=list)
     devices: dict[str, tuple[int, int]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=lambda: {"HOME": "/home/user"})
 
     def text(self, path: str, text: str) -> None:
         self.files[path] = text.encode()
@@ -65,7 +66,8 @@ class Made:
         )
 
     def _machine_toml(self) -> str:
-        lines = ["now_s = 1752561000.0", "[environment]", 'HOME = "/home/user"']
+        lines = ["now_s = 1752561000.0", "[environment]"]
+        lines += [f"{name} = {json.dumps(value)}" for name, value in self.environment.items()]
         if self.unreadable:
             lines += ["[unreadable]", *(f'"{path}" = "{why}"' for path, why in self.unreadable.items())]
         for path, (mode, group) in self.devices.items():

@@ -31,6 +31,14 @@ def loaded_version(scene: Scene) -> DriverVersion | None:
     return loaded.value.version if isinstance(loaded, Known) else None
 
 
+def is_unloaded(scene: Scene) -> bool:
+    """Whether the running kernel surely has no module of NVIDIA."""
+    kernel = scene.stack.kernel
+    if isinstance(kernel.modules, Known):
+        return not any(module.name == "nvidia" for module in kernel.modules.value)
+    return isinstance(kernel.loaded_driver, Absent)
+
+
 def libraries(scene: Scene) -> tuple[LibraryVersion, ...]:
     """Driver libraries that lie on the disk; what a program told of itself is left out."""
     found = scene.stack.userspace.driver_library_versions

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults.userspace._driver import is_unloaded
 from bringup.reading import Absent, Known
 
 _ELSEWHERE = ("docker run", "docker exec", "docker compose", "podman", "kubectl", "wsl", "microsoft")
@@ -111,7 +112,7 @@ def _by_files(scene: Scene) -> Evidence | None:
     """A card on the bus; no library, no module for any kernel, none loaded."""
     kernel, container = scene.stack.kernel, scene.stack.container
     cards = [d for d in scene.stack.hardware.nvidia_devices if d.driver != Known("vfio-pci", d.driver.source)]
-    if not cards or container.is_inside or container.is_wsl or not isinstance(kernel.loaded_driver, Absent):
+    if not cards or container.is_inside or container.is_wsl or not is_unloaded(scene):
         return None
     libraries = scene.stack.userspace.driver_library_versions
     kernels = kernel.kernels.value if isinstance(kernel.kernels, Known) else ()
