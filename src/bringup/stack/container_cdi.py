@@ -11,7 +11,7 @@ from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.stack.version import DriverVersion, find_driver_version
 
 _FOLDERS: Final = ("/etc/cdi", "/var/run/cdi", "/run/cdi")
-_HOST_PATH: Final = re.compile(r"^\s*-?\s*\"?(?:hostPath|path)\"?\s*:\s*\"?(/[^\s\",]{1,300})", re.MULTILINE)
+_HOST_PATH: Final = re.compile(r"(?<![A-Za-z])(?:hostPath|path)\"?\s{0,8}:\s{0,8}\"?(/[^\s\",}]{1,300})")
 _FILE_LIMIT: Final = 400
 
 
