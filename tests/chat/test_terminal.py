@@ -101,6 +101,28 @@ def test_the_window_fills_up_and_the_user_chooses(small_model: Path, home: Home)
         assert terminal.wait_end() == 0
 
 
+def test_what_is_typed_into_an_answer_neither_shows_nor_decides(small_model: Path, home: Home) -> None:
+    with chatting(home, small_model, "--ctx-size", "512") as terminal:
+        terminal.say(LONG)
+        terminal.wait_for(BEGUN)
+        terminal.send("next question\r")  # its first letter is one of those offered
+        assert "next question" not in terminal.wait_for(r"n/l/k\?", 90)
+        terminal.send("k\r")
+        terminal.say("/quit\r")
+        assert terminal.wait_end() == 0
+
+
+def test_what_is_typed_into_a_whole_answer_comes_next(small_model: Path, home: Home) -> None:
+    with chatting(home, small_model, "--max-tokens", "60") as terminal:
+        terminal.say(LONG)
+        terminal.wait_for(BEGUN)
+        terminal.send("/context\r")
+        assert "/context" not in terminal.wait_for(USAGE)
+        terminal.wait_for("context window: [\\d,]+ tokens")
+        terminal.send("/quit\r")
+        assert terminal.wait_end() == 0
+
+
 def test_a_paste_of_five_thousand_characters_is_one_message(small_model: Path, home: Home) -> None:
     pasted = "\n".join(f"line {number} of what was pasted here" for number in range(1, 170))[:5000]
     with chatting(home, small_model, "--max-tokens", "3") as terminal:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import termios
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -68,3 +70,35 @@ def silence(stream: TextIO | None) -> None:
             os.dup2(target, stream.fileno())  # type: ignore[union-attr]
         finally:
             os.close(target)
+
+
+@contextlib.contextmanager
+def hidden_typing(stream: TextIO | None) -> Iterator[None]:
+    """Show nothing of what a person types meanwhile; it stays to be read. Ctrl-C still interrupts.
+
+    Nothing happens where the stream is no terminal, or one that another job is using: to set its modes
+    from the background would stop us.
+    """
+    try:
+        descriptor = stream.fileno()  # type: ignore[union-attr]
+        before = termios.tcgetattr(descriptor)
+        is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
+    except (OSError, ValueError, AttributeError, termios.error):
+        is_ours = False
+    if not is_ours:
+        yield
+        return
+    hidden = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    try:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, hidden)
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def forget_typed(stream: TextIO | None) -> None:
+    """Throw away what was typed and not read yet: it was not meant for a question that is asked only now."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, termios.error):
+        termios.tcflush(stream.fileno(), termios.TCIFLUSH)  # type: ignore[union-attr]

@@ -86,7 +86,8 @@ class Talk:
         stream = AnswerStream(self.session.api, self.conversation, self._options)
         painter = AnswerPainter(self.console)
         try:
-            self._paint(stream, painter)
+            with self.console.hidden_typing():
+                self._paint(stream, painter)
         except KeyboardInterrupt:
             stream.stop()
         except ContextFull as problem:

@@ -45,4 +45,5 @@ def _ask(console: Console, source: ChatInput, offers: list[tuple[str, str]]) -> 
     for key, meaning in offers:
         console.line("  ", Styled(key, Style.BOLD), f"  {meaning}")
     keys = "".join(key for key, _ in offers)
+    console.forget_typed()
     return Choice(source.choose(f"{'/'.join(keys)}? ", keys))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TextIO
@@ -132,11 +133,20 @@ class Console:
             self._has_status = False
             self._write(self.stderr, _ERASE_LINE)
 
+    def hidden_typing(self) -> AbstractContextManager[None]:
+        """While it lasts, what a person types is not shown; it stays to be read."""
+        return terminal.hidden_typing(self.stdin)
+
+    def forget_typed(self) -> None:
+        """Throw away what was typed before a question that could not be foreseen."""
+        terminal.forget_typed(self.stdin)
+
     def confirm(self, question: str) -> bool:
         """Whether a person at a terminal typed y or yes; no terminal, no answer or anything else is a no."""
         if self.stdin is None or not terminal.is_a_terminal(self.stdin) or not self.note_terminal.is_terminal:
             return False
         self.end_status()
+        self.forget_typed()
         self._write(self.stderr, clean(question, keep_newlines=False) + " [y/N] ")
         return self.stdin.readline().strip().lower() in ("y", "yes")
 
