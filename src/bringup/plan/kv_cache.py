@@ -75,6 +75,16 @@ def element_bytes(cache_type: str) -> Fraction:
         ) from None
 
 
+def row_bytes(cache_type: str, n_elements: int) -> int:
+    """Bytes of one cell of so many elements."""
+    return int(n_elements * element_bytes(cache_type))
+
+
+def is_quantised(cache_type: str) -> bool:
+    """Whether a cache of this type holds blocks instead of plain numbers."""
+    return cache_type not in ("f32", "f16", "bf16")
+
+
 def recurrent_bytes(*, n_embd_r: int, n_embd_s: int, n_layer: int, n_seq: int) -> int:
     """`layers x sequences x (n_embd_r + n_embd_s) x 4` -> bytes; the state is always f32."""
     return n_layer * max(1, n_seq) * (n_embd_r + n_embd_s) * 4

@@ -1,0 +1,251 @@
+"""The speed model against measured speeds, and the fit that makes its figures.
+
+Rows that calibrate and rows that judge are kept apart by series (source, card, number of cards, model,
+quantisation): a series whose SHA-256 begins with a byte that four divides judges, all others calibrate
+(`speed_rows.Case.is_calibration`). `--folds` goes further: five fits, each judged on the fifth that it did
+not
+see. `--fit FILE` writes `plan/speed_calibration.py` from the calibration rows alone (needs numpy).
+
+Run: `python benchmarks/plan_speed.py SPEED.jsonl [--fit FILE | --folds | --worst N]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import math
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from speed_rows import Case, case_of, why_left_out
+
+from bringup.plan import speed
+from bringup.plan.cards import Family
+from bringup.plan.speed import Backend, Kind
+
+Prior = tuple[float, float]
+
+
+def priors() -> dict[str, Prior]:
+    """Name -> what physics lets expect, and how far (in logarithms) a measurement may move it."""
+    found: dict[str, Prior] = {}
+    for family in Family:
+        found[f"read/{family.value}"] = (0.7, 0.25)
+        found[f"prompt/{family.value}"] = (0.5, 0.8)
+        found[f"prompt/experts/{family.value}"] = (1.0, 0.25)
+        found[f"prompt/f16/{family.value}"] = (1.0, 0.2)
+        found[f"attention/family/{family.value}"] = (1.0, 0.3)
+    found["prompt/gtx16"] = (1.33, 0.3)  # no matrix units, but integer dot products as Pascal has
+    for kind in Kind:
+        is_reference = kind is Kind.Q4
+        found[f"read/kind/{kind.value}"] = (1.0, 0.001 if is_reference else 0.15)
+        found[f"prompt/kind/{kind.value}"] = (1.0, 0.001 if is_reference else 0.25)
+        found[f"read/cpu/{kind.value}"] = (1.0, 0.001) if is_reference else (0.8, 0.4)
+        found[f"prompt/cpu/{kind.value}"] = (1.0, 0.001) if is_reference else (0.5, 0.6)
+    for backend in Backend:
+        name, is_own = backend.value, backend in (Backend.ROCM, Backend.VULKAN, Backend.SYCL)
+        found |= {f"layer/{name}": (15e-6, 0.7), f"layer_experts/{name}": (15e-6, 0.7)}
+        found |= {f"cache/{name}": (0.5, 0.4), f"prompt_layer/{name}": (20e-6, 0.7)}
+        found |= {f"attention/{name}": (0.5, 0.5), f"read/experts/{name}": (1.0, 0.2)}
+        found |= {f"read/mxfp4/{name}": (1.0, 0.2), f"read/backend/{name}": (1.0, 0.1 if is_own else 0.001)}
+        found[f"prompt/backend/{name}"] = (1.0, 0.3 if is_own else 0.001)
+    for phase, narrow in (("read", 0.1), ("prompt", 0.3)):
+        found |= {f"{phase}/desktop": (1.0, 0.001), f"{phase}/laptop": (1.0, narrow)}
+        found[f"{phase}/workstation"] = (1.0 if phase == "read" else 0.8, narrow)
+    for group in ("", "/experts", "/f16"):
+        found |= {f"prompt/new{group}": (1.0, 0.001), f"prompt/mid{group}": (0.9, 0.15)}
+        found[f"prompt/old{group}"] = (0.75, 0.3)
+    for group in ("layer", "layer_experts"):
+        found |= {f"{group}/new": (1.0, 0.001), f"{group}/mid": (1.2, 0.3), f"{group}/old": (1.5, 0.3)}
+    found |= {"token": (100e-6, 0.7), "hop": (50e-6, 0.7), "recurrent/prompt": (1.0, 0.7)}
+    found |= {"cache/no_flash": (0.8, 0.3), "attention/no_flash": (0.4, 0.5), "read/experts": (0.8, 0.3)}
+    found |= {"batch_half_tokens": (40.0, 0.7), "prompt/experts": (0.7, 0.4), "link": (0.7, 0.3)}
+    found |= {"pipelining": (0.7, 0.4), "read/mxfp4/before_ampere": (0.8, 0.3)}
+    return found
+
+
+def predict(case: Case, shares: Mapping[str, float]) -> float:
+    """Tokens a second."""
+    if case.is_prompt:
+        seconds = speed.prompt_s(
+            case.works, n_prompt=case.n_tokens, depth_tokens=case.depth_tokens, run=case.run, shares=shares
+        )
+        return case.n_tokens / seconds
+    return 1 / speed.generation_s(case.works, depth_tokens=case.depth_tokens, run=case.run, shares=shares)
+
+
+def fit(cases: Sequence[Case], *, rounds: int = 12, noise: float = 0.1) -> dict[str, float]:
+    """The figures that explain the rows best: damped least squares of logarithms with priors.
+
+    Outliers count less (the weight falls beyond 1.5 x noise), and so does each row of a long series.
+    """
+    import numpy as np
+
+    prior = priors()
+    names = list(prior)
+    start = np.log([prior[name][0] for name in names])
+    spread = np.array([prior[name][1] for name in names])
+    length = collections.Counter(case.series for case in cases)
+    base = np.array([length[case.series] ** -0.25 for case in cases])
+
+    def misses(point: np.ndarray) -> np.ndarray:
+        shares = dict(zip(names, np.exp(point).tolist(), strict=True))
+        return np.array([math.log(predict(case, shares) / case.measured) for case in cases])
+
+    here = start.copy()
+    for _ in range(rounds):
+        miss = misses(here)
+        slope = np.empty((len(cases), len(names)))
+        for column in range(len(names)):
+            moved = here.copy()
+            moved[column] += 1e-4
+            slope[:, column] = (misses(moved) - miss) / 1e-4
+        weight = base / np.sqrt(1 + (miss / (1.5 * noise)) ** 2) / noise
+        weighted = slope * weight[:, None]
+        matrix = weighted.T @ weighted + np.diag(spread**-2)
+        step = np.linalg.solve(matrix, -weighted.T @ (miss * weight) - (here - start) / spread**2)
+        here = here + np.clip(step, -0.5, 0.5)
+        if np.abs(step).max() < 1e-3:
+            break
+    return dict(zip(names, np.exp(here).tolist(), strict=True))
+
+
+def read_cases(path: str) -> tuple[list[Case], collections.Counter[str]]:
+    """Rows that can be predicted, and why others were left out."""
+    cases, left_out = [], collections.Counter[str]()
+    with open(path, encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            why = why_left_out(row)
+            case = None if why else case_of(row)
+            if case is None:
+                left_out[why or "the model's shape is not in the table"] += 1
+            else:
+                cases.append(case)
+    return cases, left_out
+
+
+def table(pairs: Iterable[tuple[Case, float]]) -> list[str]:
+    """Errors by group: prediction over measurement."""
+    groups: dict[str, list[float]] = collections.defaultdict(list)
+    inside: dict[str, list[bool]] = collections.defaultdict(list)
+    for case, ratio in pairs:
+        low, high = band_of(case)
+        for name in (case.group, "all"):
+            groups[name].append(abs(ratio - 1))
+            inside[name].append(low <= 1 / ratio <= high)
+    lines = [f"{'':28}{'rows':>6}{'median':>9}{'<= 30 %':>9}{'90th':>8}{'in band':>9}"]
+    for name in sorted(groups, key=lambda name: (name == "all", name)):
+        errors = sorted(groups[name])
+        within = sum(error <= 0.3 for error in errors) / len(errors)
+        ninth = errors[min(len(errors) - 1, int(0.9 * len(errors)))]
+        covered = sum(inside[name]) / len(errors)
+        lines.append(
+            f"{name:28}{len(errors):6}{statistics.median(errors):9.1%}{within:9.0%}{ninth:8.0%}{covered:9.0%}"
+        )
+    return lines
+
+
+def band_of(case: Case) -> tuple[float, float]:
+    """The band that the product gives this case."""
+    from bringup.plan.speed_calibration import BANDS
+
+    return BANDS[band_name(case)]
+
+
+def band_name(case: Case) -> str:
+    """Which band a case has; the CPU's groups are too small to tell dense from MoE."""
+    return speed.band_name(case.works, is_prompt=case.is_prompt)
+
+
+def out_of_fold(cases: Sequence[Case], count: int = 5) -> list[tuple[Case, float]]:
+    """Each case predicted by a fit that did not see its series."""
+    found = []
+    for fold in range(count):
+        shares = fit([case for case in cases if case.fold(count) != fold])
+        found += [(c, predict(c, shares) / c.measured) for c in cases if c.fold(count) == fold]
+    return found
+
+
+def bands(pairs: Iterable[tuple[Case, float]]) -> dict[str, tuple[float, float]]:
+    """By group: the factors between which eight of ten measurements lie, seen from the prediction."""
+    groups: dict[str, list[float]] = collections.defaultdict(list)
+    for case, ratio in pairs:
+        groups[band_name(case)].append(1 / ratio)
+    found = {}
+    for name, values in sorted(groups.items()):
+        ordered = sorted(values)
+        edge = int(0.1 * len(ordered))
+        found[name] = (min(0.9, ordered[edge]), max(1.1, ordered[-1 - edge]))
+    return found
+
+
+def write_calibration(path: str, cases: Sequence[Case], out: Callable[[str], None]) -> None:
+    """Fit, and write the module."""
+    used = [case for case in cases if case.is_calibration]
+    shares = fit(used)
+    found = bands(out_of_fold(used))
+    lines = [
+        '"""Measured figures of the speed model; written by `benchmarks/plan_speed.py --fit`, not by hand.',
+        "",
+        f"From {len(used)} public measurements of llama.cpp in {len({case.series for case in used})} series;"
+        " how they are kept apart from",
+        "those that judge is said in the benchmark.",
+        '"""',
+        "",
+        "# Pure table: exempt from the length limit.",
+        "from __future__ import annotations",
+        "",
+        "from typing import Final",
+        "",
+        "SHARES: Final[dict[str, float]] = {",
+        *(f'    "{name}": {value:.4g},' for name, value in sorted(shares.items())),
+        "}",
+        '"""Shares of a device\'s rates, or seconds (`layer`, `token`, `hop`), by name."""',
+        "",
+        "BANDS: Final[dict[str, tuple[float, float]]] = {",
+        *(f'    "{name}": ({low:.3f}, {high:.3f}),' for name, (low, high) in found.items()),
+        "}",
+        '"""Factors around a prediction between which eight of ten measurements of unseen series lay."""',
+        "",
+    ]
+    with open(path, "w", encoding="utf-8") as handle:
+        handle.write("\n".join(lines))
+    out(f"written: {path}")
+
+
+def main() -> int:
+    """Print the report."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows")
+    parser.add_argument("--fit", metavar="FILE")
+    parser.add_argument("--folds", action="store_true")
+    parser.add_argument("--worst", type=int, default=0)
+    options = parser.parse_args()
+    cases, left_out = read_cases(options.rows)
+    if options.fit:
+        write_calibration(options.fit, cases, print)
+        return 0
+    print(f"{len(cases)} rows; left out: " + "; ".join(f"{n} {why}" for why, n in left_out.most_common()))
+    if options.folds:
+        print("\n".join(["five folds, every row unseen by its fit", *table(out_of_fold(cases))]))
+        return 0
+    from bringup.plan.speed_calibration import SHARES
+
+    pairs = [(case, predict(case, SHARES) / case.measured) for case in cases]
+    for title, part in (("calibrating", True), ("judging", False)):
+        chosen = [(case, ratio) for case, ratio in pairs if case.is_calibration is part]
+        print("\n".join(["", f"rows {title}", *table(chosen)]))
+    for case, ratio in sorted(pairs, key=lambda pair: -abs(math.log(pair[1])))[: options.worst]:
+        row = case.row
+        cards = f"{row['gpu']} x{row['n_gpu']}"
+        print(f"{ratio:5.2f} {row['id']} {case.group}: {cards}, {row['model']} {row['quant']}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

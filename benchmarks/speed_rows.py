@@ -1,0 +1,416 @@
+"""Measured speeds as work on devices: the public shapes of the models that the rows name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from bringup.plan.cards import Family, find_card
+from bringup.plan.speed import Age, Attention, Backend, DeviceWork, Kind, Matrices, Run, SpeedDevice
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model's shape; widths in elements. `n_attn` layers of `n_layer` have a KV cache.
+
+    `q` is heads x head size, `kv` keys + values of a token in one layer. `swa` is (layers, window, kv) of the
+    sliding ones among the attention layers. `experts` is (layers, all, used, width, matrices of an expert).
+    `state` is (layers, f32 elements) of recurrent layers. `unread_b` counts parameters that are looked up and
+    never multiplied (beside the embedding).
+    """
+
+    n_layer: int
+    n_embd: int
+    n_attn: int
+    q: int
+    kv: int
+    n_vocab: int
+    params_b: float
+    tied: bool = False
+    swa: tuple[int, int, int] = (0, 0, 0)
+    experts: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    unread_b: float = 0.0
+    state: tuple[int, int] = (0, 0)
+
+
+def _x(layers: int, every: int, used: int, width: int, matrices: int = 3) -> tuple[int, int, int, int, int]:
+    return (layers, every, used, width, matrices)
+
+
+SHAPES = {
+    "llama-3-8b": Shape(32, 4096, 32, 4096, 2048, 128256, 8.03),
+    "llama-3-70b": Shape(80, 8192, 80, 8192, 2048, 128256, 70.55),
+    "llama-405b": Shape(126, 16384, 126, 16384, 2048, 128256, 405.85),
+    "llama-7b": Shape(32, 4096, 32, 4096, 8192, 32000, 6.74),
+    "llama-3.2-3b": Shape(28, 3072, 28, 3072, 2048, 128256, 3.21, True),
+    "llama-3.2-1b": Shape(16, 2048, 16, 2048, 1024, 128256, 1.24, True),
+    "mistral-7b": Shape(32, 4096, 32, 4096, 2048, 32768, 7.25),
+    "mistral-nemo": Shape(40, 5120, 40, 4096, 2048, 131072, 12.25),
+    "mistral-small": Shape(40, 5120, 40, 4096, 2048, 131072, 23.57),
+    "ministral-14b": Shape(40, 5120, 40, 4096, 2048, 131072, 13.5),
+    "ministral-3b": Shape(26, 3072, 26, 4096, 2048, 131072, 3.4, True),
+    "qwen2.5-3b": Shape(36, 2048, 36, 2048, 512, 151936, 3.09, True),
+    "qwen2.5-7b": Shape(28, 3584, 28, 3584, 1024, 152064, 7.62),
+    "qwen2.5-14b": Shape(48, 5120, 48, 5120, 2048, 152064, 14.77),
+    "qwen3-4b": Shape(36, 2560, 36, 4096, 2048, 151936, 4.02, True),
+    "qwen3-8b": Shape(36, 4096, 36, 4096, 2048, 151936, 8.19),
+    "qwen3-14b": Shape(40, 5120, 40, 5120, 2048, 151936, 14.77),
+    "qwen3-32b": Shape(64, 5120, 64, 8192, 2048, 151936, 32.76),
+    "qwen3-30b": Shape(48, 2048, 48, 4096, 1024, 151936, 30.53, experts=_x(48, 128, 8, 768)),
+    "qwen3-next": Shape(
+        48, 2048, 12, 4096, 1024, 151936, 79.67, experts=_x(48, 512, 10, 512), state=(36, 524288)
+    ),
+    "qwen3.5-2b": Shape(24, 2048, 6, 2048, 1024, 248320, 1.9, True, state=(18, 262144)),
+    "qwen3.5-4b": Shape(32, 2560, 8, 4096, 2048, 248320, 4.2, True, state=(24, 524288)),
+    "qwen3.5-9b": Shape(32, 4096, 8, 4096, 2048, 248320, 9.0, state=(24, 524288)),
+    "qwen3.6-27b": Shape(64, 5120, 16, 6144, 2048, 248320, 27.0, state=(48, 786432)),
+    "qwen3.6-35b": Shape(
+        40, 2048, 10, 4096, 1024, 248320, 34.66, experts=_x(40, 256, 8, 512), state=(30, 524288)
+    ),
+    "qwen3.5-122b": Shape(
+        48, 3072, 12, 8192, 1024, 248320, 122.1, experts=_x(48, 256, 8, 1024), state=(36, 1048576)
+    ),
+    "gemma-2-2b": Shape(26, 2304, 26, 2048, 2048, 256000, 2.61, True, swa=(13, 4096, 2048)),
+    "gemma-3-4b": Shape(34, 2560, 34, 2048, 2048, 262208, 3.88, True, swa=(29, 1024, 2048)),
+    "gemma-4-26b": Shape(
+        30, 2816, 30, 4096, 2048, 262144, 25.2, True, swa=(25, 1024, 4096), experts=_x(30, 128, 8, 704)
+    ),
+    "gemma-4-31b": Shape(60, 5376, 60, 8192, 4096, 262144, 30.7, True, swa=(50, 1024, 8192)),
+    "gemma-4-e4b": Shape(42, 2560, 42, 2048, 2048, 262144, 7.5, True, swa=(35, 512, 1024), unread_b=2.82),
+    "gemma-4-e2b": Shape(35, 1536, 35, 2048, 1024, 262144, 4.65, True, swa=(28, 512, 512), unread_b=2.35),
+    "phi-3.5": Shape(32, 3072, 32, 3072, 6144, 32064, 3.82),
+    "phi-4": Shape(40, 5120, 40, 5120, 2560, 100352, 14.66),
+    "granite-8b": Shape(40, 4096, 40, 4096, 2048, 49155, 8.17, True),
+    "deepseek-v3": Shape(61, 7168, 61, 24576, 576, 129280, 671.03, experts=_x(58, 256, 8, 2048)),
+    "deepseek-lite": Shape(27, 2048, 27, 3072, 576, 102400, 15.71, experts=_x(26, 64, 6, 1408)),
+    "glm-4.7-flash": Shape(47, 2048, 47, 11520, 576, 154880, 29.94, experts=_x(46, 64, 4, 1536)),
+    "nemotron-4b": Shape(42, 3136, 4, 5120, 2048, 131072, 3.97, state=(21, 983040)),
+    "nemotron-30b": Shape(
+        52, 2688, 6, 4096, 512, 131072, 31.6, experts=_x(23, 128, 6, 1856, 2), state=(23, 524288)
+    ),
+    "gpt-oss-20b": Shape(
+        24, 2880, 24, 4096, 1024, 201088, 20.91, swa=(12, 128, 1024), experts=_x(24, 32, 4, 2880)
+    ),
+    "gpt-oss-120b": Shape(
+        36, 2880, 36, 4096, 1024, 201088, 116.83, swa=(18, 128, 1024), experts=_x(36, 128, 4, 2880)
+    ),
+}
+
+# Patterns on the rows' model names, the first that is found decides.
+NAMES = (
+    (r"gpt-oss.?120", "gpt-oss-120b"),
+    (r"gpt-oss.?20", "gpt-oss-20b"),
+    (r"R1 14b|Coder-14B|qwen2 14B", "qwen2.5-14b"),
+    (r"R1-0528-Qwen3-8B|Qwen3-8B", "qwen3-8b"),
+    (r"DeepSeek-Coder-V2-Lite", "deepseek-lite"),
+    (r"DeepSeek-V3", "deepseek-v3"),
+    (r"GLM-4.7-Flash|deepseek2 30B", "glm-4.7-flash"),
+    (r"Llama.3.2.3B|llama 3B", "llama-3.2-3b"),
+    (r"Llama-3.2-1B", "llama-3.2-1b"),
+    (r"70B", "llama-3-70b"),
+    (r"Llama-3 8B|Llama-3.1-8B|llama 8B", "llama-3-8b"),
+    (r"llama 7B", "llama-7b"),
+    (r"llama \?B", "llama-405b"),
+    (r"Mistral-7B", "mistral-7b"),
+    (r"Mistral-Nemo", "mistral-nemo"),
+    (r"Mistral-Small-24B", "mistral-small"),
+    (r"Ministral-3-14B", "ministral-14b"),
+    (r"Ministral-3-3B", "ministral-3b"),
+    (r"Nemotron-3-Nano", "nemotron-30b"),
+    (r"nemotron 4B", "nemotron-4b"),
+    (r"Phi-3.5", "phi-3.5"),
+    (r"phi-4", "phi-4"),
+    (r"granite", "granite-8b"),
+    (r"Qwen2.5-Coder-3B", "qwen2.5-3b"),
+    (r"(?i)Qwen2.5-(Coder-)?7B|qwen2 7B", "qwen2.5-7b"),
+    (r"Qwen3-14B", "qwen3-14b"),
+    (r"Qwen3-32B", "qwen3-32b"),
+    (r"Qwen3-4B", "qwen3-4b"),
+    (r"(?i)Qwen3-(Coder-)?30B|qwen3moe 30B|qwen3-coder:30b", "qwen3-30b"),
+    (r"Qwen3-Next", "qwen3-next"),
+    (r"Qwen3.5-122B", "qwen3.5-122b"),
+    (r"Qwen3.5-2B", "qwen3.5-2b"),
+    (r"Qwen3.5-4B", "qwen3.5-4b"),
+    (r"Qwen3.5-9B", "qwen3.5-9b"),
+    (r"Qwen3.6-27B", "qwen3.6-27b"),
+    (r"Qwen3.6.35B", "qwen3.6-35b"),
+    (r"gemma-2-2b", "gemma-2-2b"),
+    (r"gemma-3-4b", "gemma-3-4b"),
+    (r"gemma-4-26B", "gemma-4-26b"),
+    (r"gemma-4-31B", "gemma-4-31b"),
+    (r"gemma-4-E4B", "gemma-4-e4b"),
+    (r"gemma-4-E2B", "gemma-4-e2b"),
+)
+
+# Kind of the matrices and bits a weight, where the row does not say the size of the file.
+QUANTS = (
+    (r"MXFP4", Kind.MXFP4, 4.25),
+    (r"F16|BF16", Kind.F16, 16.0),
+    (r"Q8", Kind.Q8, 8.5),
+    (r"Q6_K", Kind.Q6, 6.56),
+    (r"Q5_K", Kind.Q5, 5.7),
+    (r"^Q4_0$|^Q4$", Kind.Q4_0, 4.6),
+    (r"IQ4", Kind.IQ, 4.4),
+    (r"IQ3", Kind.IQ, 3.3),
+    (r"IQ2", Kind.IQ, 2.5),
+    (r"Q4_K|Q4", Kind.Q4, 4.9),
+    (r"Q3_K", Kind.Q3, 3.6),
+    (r"Q2_K", Kind.Q2, 2.9),
+)
+
+CPU_FLOPS = {"Apple M2 Max": 0.9e12, "Ryzen AI Max": 2.3e12, "258V": 0.6e12}
+CPU_BANDWIDTH = {"Apple M2 Max": 400e9, "Ryzen AI Max": 256e9, "258V": 136.5e9}
+BACKENDS = {"CUDA": Backend.CUDA, "ROCm": Backend.ROCM, "Vulkan": Backend.VULKAN, "Metal": Backend.METAL}
+BACKENDS |= {"MTL,BLAS": Backend.METAL, "SYCL": Backend.SYCL, "CPU": Backend.CPU}
+TEST = re.compile(r"(pp|tg|gen)(\d*)(?:@d(\d+))?")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measured row, ready to be predicted."""
+
+    row: dict[str, Any]
+    works: tuple[DeviceWork, ...]
+    run: Run
+    is_prompt: bool
+    n_tokens: int
+    depth_tokens: int
+    is_moe: bool
+    is_partial: bool
+    measured: float
+
+    @property
+    def series(self) -> str:
+        """Rows of one source about one card and one model belong together."""
+        row = self.row
+        return "|".join(str(row[key]) for key in ("source", "gpu", "n_gpu", "model", "quant"))
+
+    @property
+    def group(self) -> str:
+        """What the report sums over."""
+        kind = "MoE" if self.is_moe else "dense"
+        where = "partial" if self.is_partial else "CPU" if self.works[0].device.name == "CPU" else "full"
+        return f"{kind}, {where}, {'prompt' if self.is_prompt else 'generation'}"
+
+    @property
+    def is_calibration(self) -> bool:
+        """The rule: series whose SHA-256 begins with a byte that four divides judge, the others calibrate."""
+        return self.fold(4) != 0
+
+    def fold(self, count: int) -> int:
+        """One of `count` parts that the series falls into."""
+        return hashlib.sha256(self.series.encode()).digest()[0] % count
+
+
+def why_left_out(row: dict[str, Any]) -> str:
+    """Why a row can neither calibrate nor judge; empty when it can."""
+    quality = row.get("quality") or ""
+    if "not named" in row["model"] or "not named" in row["gpu"]:
+        return "model or processor not named"
+    if row["quant"] is None:
+        return "quantisation not named"
+    if quality.startswith("suspect"):
+        return "marked suspect by the collection"
+    if quality and "llama-server" not in quality:
+        return "weak row: rounded, end to end, or another program's figure"
+    if "few threads" in (row.get("note") or ""):
+        return "fewer threads than cores"
+    if "paging" in (row.get("note") or ""):
+        return "the model did not fit main memory"
+    if row["backend"] not in BACKENDS:
+        return "backend not stated"
+    if "split" in (row.get("split_mode") or "") or row.get("split_mode") in ("row", "tensor", "graph"):
+        return "not split by layers"
+    return ""
+
+
+def case_of(row: dict[str, Any]) -> Case | None:
+    """A row as work on devices; `None` where its model's shape is not in the table."""
+    key = next((key for pattern, key in NAMES if re.search(pattern, row["model"])), None)
+    test = TEST.fullmatch(row["test"])
+    if key is None or test is None:
+        return None
+    shape = SHAPES[key]
+    name, number, deep = test.groups()
+    is_prompt = name == "pp"
+    n_tokens = int(number or 128)
+    cpu_layers = row["n_cpu_moe"] or row.get("n_layers_experts_cpu") or 0
+    ngl = row["n_gpu_layers"]
+    cpu_full = 0
+    if ngl is not None and 0 <= ngl <= shape.n_layer:
+        cpu_full = shape.n_layer + 1 - ngl
+    works = works_of(row, shape, cpu_experts=min(cpu_layers, shape.n_layer), cpu_full=cpu_full)
+    is_cpu = row["backend"] == "CPU"
+    return Case(
+        row=row,
+        works=works,
+        run=Run(
+            n_ubatch=row["n_ubatch"] or 512,
+            is_flash=_is_flash(row),
+            age=_age(_build(row)),
+            n_batch=row.get("n_batch") or 2048,
+        ),
+        is_prompt=is_prompt,
+        n_tokens=n_tokens,
+        depth_tokens=int(deep or 0) + (0 if is_prompt else n_tokens // 2),
+        is_moe=bool(shape.experts[0]),
+        is_partial=not is_cpu and bool(cpu_layers or cpu_full),
+        measured=row["tokens_per_s"],
+    )
+
+
+def _build(row: dict[str, Any]) -> int:
+    text = row["build"] or ""
+    if text.startswith("b") and text[1:].isdigit():
+        return int(text[1:])
+    return 2800 if (row["date"] or "2026") < "2025" else 8000
+
+
+def _age(build: int) -> Age:
+    return Age.OLD if build < 4500 else Age.MID if build < 7000 else Age.NEW
+
+
+def _is_flash(row: dict[str, Any]) -> bool:
+    if row["flash_attn"] is not None:
+        return bool(row["flash_attn"])
+    return _build(row) >= 6300  # `auto` since then
+
+
+def works_of(row: dict[str, Any], shape: Shape, *, cpu_experts: int, cpu_full: int) -> tuple[DeviceWork, ...]:
+    """The work of each device: cards share the layers evenly."""
+    kind, bits = next((k, b) for pattern, k, b in QUANTS if re.search(pattern, row["quant"]))
+    layers_x, every, used, width, matrices = shape.experts
+    experts = layers_x * every * matrices * shape.n_embd * width
+    embedding = shape.n_vocab * shape.n_embd
+    total = (row["params_b"] or shape.params_b) * 1e9
+    unread = (0 if shape.tied else embedding) + shape.unread_b * 1e9
+    dense = max(total - experts - unread, 0.0)
+    size = row["size_gib"] * GIB if row["size_gib"] else total * bits / 8
+    if "MXFP4" in row["quant"]:
+        expert_bytes = experts * 4.25 / 8
+        dense_bytes = max(size - expert_bytes, dense) * dense / (dense + unread)
+        dense_kind = Kind.F16 if "F16" in row["quant"] or "Q8_K" in row["quant"] else Kind.Q8
+    else:
+        expert_bytes = size * experts / total
+        dense_bytes, dense_kind = size * dense / total, kind
+    share = used / every if every else 1.0
+    gpu_layers = shape.n_layer - cpu_full
+    on_card = gpu_layers / shape.n_layer
+    experts_on_cpu = min(1.0, max(cpu_experts, cpu_full) / layers_x) if layers_x else 0.0
+    devices = devices_of(row)
+    cards = [device for device in devices if device.family is not Family.CPU]
+    works = []
+    for device in cards:
+        part = 1 / len(cards)
+        works.append(
+            DeviceWork(
+                device,
+                _matrices(
+                    (dense_kind, kind),
+                    part * on_card * dense,
+                    part * on_card * dense_bytes,
+                    part * (1 - experts_on_cpu) * experts,
+                    part * (1 - experts_on_cpu) * expert_bytes,
+                    share,
+                ),
+                _attention(shape, row, part * on_card),
+                part * (gpu_layers + 1),
+                part * layers_x * (1 - experts_on_cpu),
+                part * on_card * shape.state[0] * shape.state[1] * 4,
+            )
+        )
+    off = 1 - on_card if cards else 1.0
+    off_experts = experts_on_cpu if cards else 1.0
+    if (off > 0 or off_experts > 0) and (not cards or cpu_full or cpu_experts):
+        host = next(device for device in devices if device.family is Family.CPU)
+        works.append(
+            DeviceWork(
+                host,
+                _matrices(
+                    (dense_kind, kind),
+                    off * dense,
+                    off * dense_bytes,
+                    off_experts * experts,
+                    off_experts * expert_bytes,
+                    share,
+                ),
+                _attention(shape, row, off),
+                off * shape.n_layer + (0 if cards else 1),
+                layers_x * off_experts,
+                off * shape.state[0] * shape.state[1] * 4,
+            )
+        )
+    return tuple(works)
+
+
+def _matrices(
+    kinds: tuple[Kind, Kind],
+    dense: float,
+    dense_bytes: float,
+    experts: float,
+    expert_bytes: float,
+    share: float,
+) -> tuple[Matrices, ...]:
+    dense_kind, kind = kinds
+    found = []
+    if dense:
+        found.append(Matrices(dense_kind, False, dense_bytes, dense_bytes, dense))
+    if experts:
+        found.append(Matrices(kind, True, expert_bytes, expert_bytes * share, experts * share, share))
+    return tuple(found)
+
+
+def _attention(shape: Shape, row: dict[str, Any], part: float) -> tuple[Attention, ...]:
+    n_swa, window, kv_swa = shape.swa
+    element = 1.0625 if (row.get("type_k") or "f16") == "q8_0" else 2.0
+    full = shape.n_attn - n_swa
+    found = [Attention(part * full * shape.kv * element, part * full * 4 * shape.q)]
+    if n_swa:
+        found.append(Attention(part * n_swa * kv_swa * element, part * n_swa * 4 * shape.q, window))
+    return tuple(found)
+
+
+def devices_of(row: dict[str, Any]) -> tuple[SpeedDevice, ...]:
+    """The cards of a row, and its CPU where its memory is told or assumed."""
+    host = SpeedDevice("CPU", Family.CPU, Backend.CPU, _ram_bandwidth(row), _cpu_flops(row))
+    if row["backend"] == "CPU":
+        return (host,)
+    card = find_card(row["gpu"])
+    assert card is not None, row["gpu"]
+    one = SpeedDevice(
+        "CUDA0",
+        card.family,
+        BACKENDS[row["backend"]],
+        card.bandwidth_bytes_per_s,
+        card.flops,
+        min(card.link_bytes_per_s, _slot_rate(row)),
+        card.body,
+    )
+    return (*([one] * row["n_gpu"]), host)
+
+
+def _slot_rate(row: dict[str, Any]) -> float:
+    """What the board's slot carries: two cards share the 16 lanes of PCIe 3.0 that an i5-9600K has."""
+    return 7.9e9 if "i5-9600K" in (row.get("cpu") or "") else 1e12
+
+
+def _cpu_flops(row: dict[str, Any]) -> float:
+    return next((rate for name, rate in CPU_FLOPS.items() if name in row["gpu"]), 1.0e12)
+
+
+def _ram_bandwidth(row: dict[str, Any]) -> float:
+    found = next((rate for name, rate in CPU_BANDWIDTH.items() if name in row["gpu"]), None)
+    if found:
+        return found
+    text = row.get("ram") or ""
+    measured = re.search(r"\(([\d.]+) GB/s measured", text)
+    if measured:
+        return float(measured[1]) * 1e9 * 1.25
+    speed = re.search(r"DDR\d-(\d{4})", text)
+    if speed:
+        return int(speed[1]) * 16e6
+    return 51.2e9 if "DDR4" in text else 83.2e9  # two channels of DDR4-3200, DDR5-5200

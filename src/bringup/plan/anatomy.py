@@ -1,0 +1,76 @@
+"""A model taken apart: which tensor belongs to which layer, in the form that the planner works on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.model.architecture import Architecture, CacheLayer
+from bringup.model.gguf import Tensor
+from bringup.model.shards import Model
+
+_LAYER: Final = re.compile(r"blk\.(\d+)\.(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """A model's figures with its tensors sorted.
+
+    Attributes:
+        name: for messages.
+        architecture: its figures.
+        layers: for each layer, drafting ones included, its tensors by the name behind `blk.N.`.
+        whole: tensors that belong to no layer, by name.
+        caches: the cache that a layer keeps, by the layer's index.
+        files: for each file its tensors' ranges `(name, first byte, byte behind the last)`.
+    """
+
+    name: str
+    architecture: Architecture
+    layers: tuple[Mapping[str, Tensor], ...]
+    whole: Mapping[str, Tensor]
+    caches: Mapping[int, CacheLayer]
+    files: tuple[tuple[tuple[str, int, int], ...], ...]
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the output matrix is the token embedding, which is then loaded a second time."""
+        return "output.weight" not in self.whole and "token_embd.weight" in self.whole
+
+    def metadata_number(self, suffix: str, model: Model) -> int:
+        """A whole number of the architecture's own keys; 0 where the file does not say."""
+        return model.metadata.integer(f"{self.architecture.name}.{suffix}") or 0
+
+
+def take_apart(model: Model) -> Anatomy:
+    """Sort the tensors of a model.
+
+    Raises:
+        GgufError: a figure of the architecture is missing or cannot be.
+    """
+    architecture = model.architecture
+    layers: list[dict[str, Tensor]] = [{} for _ in range(architecture.n_layer + architecture.n_layer_nextn)]
+    whole: dict[str, Tensor] = {}
+    for tensor in model.tensors:
+        match = _LAYER.fullmatch(tensor.name)
+        index = int(match[1]) if match else -1
+        if match and index < len(layers):
+            layers[index][match[2]] = tensor
+        else:
+            whole[tensor.name] = tensor
+    return Anatomy(
+        name=architecture.display_name or model.name.rsplit("/", 1)[-1],
+        architecture=architecture,
+        layers=tuple(layers),
+        whole=whole,
+        caches={layer.index: layer for layer in architecture.cache_layers},
+        files=tuple(
+            tuple(
+                (tensor.name, tensor.offset_bytes, tensor.offset_bytes + tensor.size_bytes)
+                for tensor in header.tensors
+            )
+            for header in model.headers
+        ),
+    )

@@ -1,0 +1,204 @@
+"""Compute buffers of every device: one worst-case prompt graph, laid out as the engine's allocator does.
+
+Source: llama.cpp b11434, `llama_context::sched_reserve` (what is reserved), `src/llama-graph.cpp`
+(inputs), and the modules that add the nodes of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.feed_forward import add_feed_forward
+from bringup.plan.graph import PIPELINE_COPIES, Graph, Node, measure
+from bringup.plan.kv_cache import LayerCache
+from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, StateSpace, add_attention
+from bringup.plan.place import Placement
+from bringup.plan.recurrent import add_recurrent
+from bringup.plan.request import CPU
+from bringup.plan.run import Run
+
+_KEPT_ALIKE = 3
+"""Of layers that are alike in a row so many are laid out: the allocator comes to rest with the second."""
+_INDEX_BYTES = 8
+
+
+def compute_bytes(
+    anatomy: Anatomy, placement: Placement, run: Run, *, offloads_cache: bool = True
+) -> dict[str, int]:
+    """Bytes of the compute buffer of each device; main memory holds the inputs too."""
+    graph = Graph()
+    build, hidden = _add_inputs(graph, anatomy, placement, run)
+    last = anatomy.architecture.n_layer - 1
+    for index in _distinct_layers(anatomy, placement):
+        layer = layer_plan(anatomy, placement, index, offloads_cache=offloads_cache)
+        hidden = _add_layer(build, layer, hidden, is_last=index == last)
+    _add_output(build, anatomy, placement, hidden)
+    is_pipelined = (
+        len(placement.cards) > 1
+        and CPU not in (*placement.layers, placement.output)
+        and not placement.is_overridden
+        and offloads_cache
+    )
+    sizes = measure(graph, n_copies=PIPELINE_COPIES if is_pipelined else 1)
+    return {device: sizes.get(device, 0) for device in (*placement.cards, CPU)}
+
+
+def layer_plan(
+    anatomy: Anatomy, placement: Placement, index: int, *, offloads_cache: bool = True
+) -> LayerPlan:
+    """What the nodes of one layer need to know."""
+    model = anatomy.architecture
+    tensors = anatomy.layers[index]
+    is_swa = model.swa_layers[index]
+    cache = anatomy.caches.get(index)
+    device = placement.layers[index]
+    is_recurrent = model.recurrent is not None and model.recurrent_layers[index]
+    return LayerPlan(
+        tensors=tensors,
+        devices={suffix: placement.device_in_layer(index, suffix) for suffix in tensors},
+        device=device,
+        cache_device=device if offloads_cache else CPU,
+        cache=None if cache is None else LayerCache(cache.n_embd_k, cache.n_embd_v, cache.is_swa),
+        n_head=model.n_head[index],
+        n_head_kv=model.n_head_kv[index],
+        n_head_k=model.n_embd_head_k_swa if is_swa else model.n_embd_head_k,
+        n_head_v=model.n_embd_head_v_swa if is_swa else model.n_embd_head_v,
+        n_expert_used=model.n_expert_used,
+        is_swa=is_swa,
+        state=_state_space(anatomy, index) if is_recurrent else None,
+    )
+
+
+def _state_space(anatomy: Anatomy, index: int) -> StateSpace | None:
+    recurrent = anatomy.architecture.recurrent
+    if recurrent is None:
+        return None
+    tensors = anatomy.layers[index]
+    out, convolution = tensors.get("ssm_out.weight"), tensors.get("ssm_conv1d.weight")
+    n_inner = out.shape[0] if out else anatomy.architecture.n_embd
+    return StateSpace(
+        n_embd_r=recurrent.n_embd_r,
+        n_embd_s=recurrent.n_embd_s,
+        n_inner=n_inner,
+        n_convolved=convolution.shape[1] if convolution else n_inner,
+    )
+
+
+def _distinct_layers(anatomy: Anatomy, placement: Placement) -> list[int]:
+    """Layers to lay out: of a run of layers that are alike, the first few; and the last of the model."""
+    n_layer = anatomy.architecture.n_layer
+    chosen: list[int] = []
+    seen: dict[Hashable, int] = {}
+    for index in range(n_layer):
+        sign = _sign(anatomy, placement, index)
+        seen[sign] = seen.get(sign, 0) + 1
+        if seen[sign] <= _KEPT_ALIKE or index == n_layer - 1:
+            chosen.append(index)
+    return chosen
+
+
+def _sign(anatomy: Anatomy, placement: Placement, index: int) -> Hashable:
+    layer = anatomy.layers[index]
+    model = anatomy.architecture
+    widths = tuple(
+        (suffix, tensor.shape, placement.device_in_layer(index, suffix)) for suffix, tensor in layer.items()
+    )
+    # The size of a weight counts only where it is copied to a card.
+    copied = tuple(
+        tensor.size_bytes
+        for suffix, tensor in layer.items()
+        if placement.cards and placement.device_in_layer(index, suffix) == CPU
+    )
+    return (placement.layers[index], model.swa_layers[index], index in anatomy.caches, widths, copied)
+
+
+def _add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -> tuple[Builder, Node]:
+    """The leaves that the engine fills, and the embedded tokens."""
+    model = anatomy.architecture
+    row = F32_BYTES * model.n_embd * run.n_ubatch
+    mixed = graph.add_input(row, CPU) if run.has_mixed_batches else None
+    graph.add_input(row, CPU)
+    small = (
+        graph.add_input(F32_BYTES * run.n_ubatch, CPU),  # positions
+        graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU),  # cells of the keys
+        graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU),  # cells of the values
+    )
+    masks = {}
+    kinds = {layer.is_swa for layer in anatomy.caches.values()}
+    for is_swa in sorted(kinds or {False}):
+        cells = run.swa_cells if is_swa else run.cells
+        masks[is_swa] = graph.add_input(run.mask_element_bytes * cells * run.n_ubatch, CPU)
+    for is_swa in (True, False):
+        masks.setdefault(is_swa, next(iter(masks.values())))
+    build = Builder(graph, run, placement.cards, masks, run.n_ubatch, small)
+    embedded = graph.add(row, device=CPU)
+    if mixed is not None:
+        rows = graph.add(row, device=CPU)
+        device = build.computes_on(placement.layers[0] if placement.layers else CPU)
+        copy = graph.add(row, mixed, device=device)
+        slots = graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU)
+        copy.is_output = True  # its only user is a view that nothing reads, so it is never freed
+        graph.add(0, rows, slots, copy, device=device)
+    return build, embedded
+
+
+def _add_layer(build: Builder, layer: LayerPlan, hidden: Node, *, is_last: bool) -> Node:
+    """One layer with its residuals."""
+    normed = _first_norm(build, layer, hidden)
+    mixed = None
+    if layer.state is not None:
+        mixed = add_recurrent(build, layer, normed)
+    if layer.n_head and (layer.has("attn_output") or layer.has("attn_out")):
+        attended = add_attention(build, layer, normed)
+        mixed = attended if mixed is None else build.beside(mixed, attended)
+    has_second_norm = layer.has("ffn_norm")
+    if mixed is not None and has_second_norm:
+        mixed = build.norm(layer, "post_attention_norm", mixed)
+    if is_last:
+        normed = _only_outputs(build, normed)
+        mixed = None if mixed is None else _only_outputs(build, mixed)
+        hidden = _only_outputs(build, hidden)
+        build.n_tokens = build.run.n_outputs
+    if (
+        mixed is not None
+        and layer.has("ffn_down")
+        and not has_second_norm
+        and not layer.has("post_attention_norm")
+    ):
+        # Attention and feed-forward part beside each other, on the same input (Command R, Falcon).
+        result = add_feed_forward(build, layer, normed)
+        return build.beside(build.beside(result, hidden), mixed)
+    residual = hidden if mixed is None else build.beside(mixed, hidden)
+    if not (layer.has("ffn_down") or layer.has("ffn_down_exps")):
+        return residual
+    source = build.norm(layer, "ffn_norm" if has_second_norm else "post_attention_norm", residual)
+    if mixed is None and not has_second_norm:
+        source = normed
+    result = add_feed_forward(build, layer, source)
+    result = build.norm(layer, "post_ffw_norm", result)
+    return build.beside(result, residual)
+
+
+def _first_norm(build: Builder, layer: LayerPlan, hidden: Node) -> Node:
+    if layer.has("attn_norm"):
+        return build.norm(layer, "attn_norm", hidden)
+    device = build.computes_on(layer.device)
+    if device == hidden.device:
+        return hidden
+    build.graph.add(0, hidden, device=device)
+    return hidden
+
+
+def _only_outputs(build: Builder, node: Node) -> Node:
+    """Rows of the outputs only."""
+    size = node.size_bytes * build.run.n_outputs // build.n_tokens
+    return build.beside(node, size=size, in_place=False)
+
+
+def _add_output(build: Builder, anatomy: Anatomy, placement: Placement, hidden: Node) -> None:
+    n_vocab = anatomy.architecture.n_vocab or 0
+    device = build.computes_on(placement.output)
+    normed = build.graph.add(hidden.size_bytes, hidden, device=device, in_place=True)
+    logits = build.graph.add(F32_BYTES * n_vocab * build.run.n_outputs, normed, device=device)
+    logits.is_output = True

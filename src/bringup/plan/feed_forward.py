@@ -1,0 +1,86 @@
+"""The nodes of feed-forward parts: dense, experts, shared experts.
+
+Source: `build_ffn` and `build_moe_ffn` in `src/llama-graph.cpp` of llama.cpp b11434; what a fused kernel
+keeps alive: `ggml_backend_cuda_graph_optimize` in `ggml/src/ggml-cuda/ggml-cuda.cu`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bringup.plan.graph import Node
+from bringup.plan.layers import F32_BYTES, Builder, LayerPlan
+from bringup.plan.request import CPU
+
+FUSED_EXPERTS: Final = 15
+"""Most experts of CUDA's fused sum of their results (MOE_WEIGHTED_REDUCTION_MAX_EXPERTS)."""
+
+
+def add_feed_forward(build: Builder, layer: LayerPlan, source: Node) -> Node:
+    """From the normed input to the result of the layer's feed-forward part."""
+    has_experts = layer.has("ffn_down_exps")
+    if not has_experts:
+        return add_dense(build, layer, source, "")
+    result = add_experts(build, layer, source)
+    if layer.has("ffn_down_shexp"):
+        shared = add_dense(build, layer, source, "_shexp")
+        if layer.has("ffn_gate_inp_shexp"):
+            gate = build.graph.add(F32_BYTES * build.n_tokens, source, device=shared.device)
+            shared = build.beside(shared, gate)
+        result = build.beside(result, shared)
+    return result
+
+
+def add_dense(build: Builder, layer: LayerPlan, source: Node, kind: str) -> Node:
+    """A gated or plain pair of matrices; `kind` is the ending of their names."""
+    down = "ffn_down" + kind
+    if not layer.has(down):
+        return source
+    inner = layer.tensors[down + ".weight"].shape[0]
+    if layer.has("ffn_gate" + kind):
+        gate = build.multiply(layer, "ffn_gate" + kind, source)
+        up = build.multiply(layer, "ffn_up" + kind, source)
+        joined = build.beside(gate, up, in_place=False)
+    else:
+        up = build.multiply(layer, "ffn_up" + kind, source)
+        is_fused = layer.tensors[f"ffn_up{kind}.weight"].shape[1] == 2 * inner
+        joined = build.beside(up, size=F32_BYTES * inner * build.n_tokens, in_place=not is_fused)
+    joined = build.norm(layer, "ffn_sub_norm", joined)
+    return build.multiply(layer, down, joined)
+
+
+def add_experts(build: Builder, layer: LayerPlan, source: Node) -> Node:
+    """Router, experts and the weighted sum of their results."""
+    n_used = layer.n_expert_used
+    down = layer.tensors["ffn_down_exps.weight"]
+    n_inner, n_embd, n_expert = down.shape[0], down.shape[1], down.shape[-1]
+    rows = F32_BYTES * build.n_tokens
+    device = build.computes_on(layer.device)
+    logits = build.graph.add(rows * n_expert, source, device=device)
+    probabilities = build.beside(logits)
+    order = build.beside(probabilities, in_place=False)
+    weights = build.beside(probabilities, order, size=rows * n_used, in_place=False)
+    weights = build.beside(weights, build.beside(weights, size=rows, in_place=False))
+    if layer.has("ffn_gate_up_exps"):
+        both = _expert_multiply(build, layer, "ffn_gate_up_exps", source, order)
+        joined = build.beside(both, size=rows * n_inner * n_used, in_place=False)
+    elif layer.has("ffn_gate_exps"):
+        gate = _expert_multiply(build, layer, "ffn_gate_exps", source, order)
+        up = _expert_multiply(build, layer, "ffn_up_exps", source, order)
+        joined = build.beside(gate, up, in_place=False)
+    else:
+        joined = build.beside(_expert_multiply(build, layer, "ffn_up_exps", source, order))
+    results = _expert_multiply(build, layer, "ffn_down_exps", joined, order)
+    weighted = build.beside(results, weights)
+    if n_used < 2:
+        return build.beside(weighted, size=rows * n_embd, in_place=False)
+    total = build.beside(weighted, size=rows * n_embd, in_place=False)
+    for _ in range(n_used - 2):
+        total = build.beside(total, weighted)
+    if total.device != CPU and n_used <= FUSED_EXPERTS:
+        total.kept = (results, weights)
+    return total
+
+
+def _expert_multiply(build: Builder, layer: LayerPlan, name: str, source: Node, order: Node) -> Node:
+    return build.multiply(layer, name, source, order, n_rows=layer.n_expert_used)

@@ -1,0 +1,239 @@
+"""A computation graph as llama.cpp's scheduler sees it, and the buffers that its allocator gives to it.
+
+The size of a compute buffer is the peak of the tensors that live at once, in the places where ggml's
+allocator puts them; no sum of parts tells it. So the graph is built here with sizes only, cut into splits
+and laid out by the same rules (llama.cpp b11434, `ggml/src/ggml-alloc.c`: best fit over the free blocks,
+results in place of their last-used source; `ggml/src/ggml-backend.cpp`: inputs of a split are copied to its
+device, weights that stay in main memory one at a time).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+ALIGNMENT_BYTES: Final = 128
+"""Alignment of a tensor in a CUDA buffer; main memory has less, which makes no difference that is seen."""
+
+PIPELINE_COPIES: Final = 4
+"""GGML_SCHED_MAX_COPIES: of every input of a split, where several cards work at once."""
+
+_ENDLESS: Final = 1 << 62
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One tensor of the graph.
+
+    Attributes:
+        size_bytes: of its data.
+        extra_bytes: room behind the data that its kernel works in.
+        device: where it is computed.
+        sources: tensors that it is computed from, weights left out.
+        weight_bytes: size of the weight that it needs, where that lies on another device; else 0.
+        in_place: whether it may take the place of a source of the same size.
+        is_input: a leaf that is filled from outside: there from the start.
+        is_output: read after the last node: never freed.
+        kept: tensors that a fused kernel reads until this node is done.
+    """
+
+    size_bytes: int
+    device: str
+    sources: tuple[Node, ...] = ()
+    weight_bytes: int = 0
+    in_place: bool = False
+    is_input: bool = False
+    is_output: bool = False
+    kept: tuple[Node, ...] = ()
+    extra_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Graph:
+    """Nodes in the order in which they are computed."""
+
+    inputs: list[Node] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+
+    def add_input(self, size_bytes: int, device: str) -> Node:
+        """A tensor that is filled before the graph is computed."""
+        node = Node(size_bytes, device, is_input=True)
+        self.inputs.append(node)
+        return node
+
+    def add(
+        self,
+        size_bytes: int,
+        *sources: Node,
+        device: str,
+        in_place: bool = False,
+        weight_bytes: int = 0,
+    ) -> Node:
+        """A tensor that is computed from others."""
+        node = Node(size_bytes, device, sources, weight_bytes, in_place)
+        self.nodes.append(node)
+        return node
+
+
+def measure(graph: Graph, *, n_copies: int = 1) -> dict[str, int]:
+    """Bytes of the compute buffer of each device.
+
+    Args:
+        graph: what is computed.
+        n_copies: copies of each input of a split (`PIPELINE_COPIES` with pipeline parallelism).
+    """
+    steps, copies = _schedule(graph)
+    return _Layout(n_copies).run(graph.inputs, steps, copies)
+
+
+@dataclass(slots=True)
+class _Step:
+    """One entry of the scheduled list; a copy or a dependency computes nothing."""
+
+    node: Node
+    sources: tuple[Node, ...]
+    is_dependency: bool = False
+
+
+def _schedule(graph: Graph) -> tuple[list[_Step], list[Node]]:
+    """The list that the allocator walks, with the copies at the head of each split; and those copies."""
+    steps: list[_Step] = []
+    copied: dict[tuple[Node, str], Node] = {}
+    copies: list[Node] = []
+    for split in _splits(graph.nodes):
+        device = split[0].device
+        weights: dict[Node, Node] = {}
+        for node in split:
+            for source in node.sources:
+                if source.device != device and (source, device) not in copied:
+                    copy = Node(source.size_bytes, device)
+                    copied[source, device] = copy
+                    copies.append(copy)
+                    steps += [_Step(source, (source,), is_dependency=True), _Step(copy, ())]
+            if node.weight_bytes:
+                weights[node] = Node(node.weight_bytes, device)
+                steps.append(_Step(weights[node], ()))
+        for node in split:
+            sources = tuple(
+                source if source.device == device else copied[source, device] for source in node.sources
+            )
+            if node in weights:
+                sources += (weights[node],)
+            steps.append(_Step(node, sources))
+            if node.kept:
+                steps.append(_Step(node, node.kept, is_dependency=True))
+    return steps, copies
+
+
+def _splits(nodes: list[Node]) -> list[list[Node]]:
+    """Runs of nodes on one device; a weight that is copied starts a new one, so that its place is reused."""
+    splits: list[list[Node]] = []
+    for node in nodes:
+        if not splits or splits[-1][0].device != node.device or node.weight_bytes:
+            splits.append([node])
+        else:
+            splits[-1].append(node)
+    return splits
+
+
+class _Blocks:
+    """Free blocks of one buffer that may grow without end, as `ggml_dyn_tallocr` keeps them."""
+
+    def __init__(self) -> None:
+        self.free: list[list[int]] = [[0, _ENDLESS]]  # offset, size; by offset
+        self.peak_bytes = 0
+
+    def take(self, size: int) -> int:
+        """Offset of a new tensor: the smallest block that holds it, the last one only if no other does."""
+        best, best_size = len(self.free) - 1, _ENDLESS
+        for index in range(len(self.free) - 1):
+            block_size = self.free[index][1]
+            if size <= block_size <= best_size:
+                best, best_size = index, block_size
+        block = self.free[best]
+        offset = block[0]
+        block[0] += size
+        block[1] -= size
+        if not block[1]:
+            del self.free[best]
+        self.peak_bytes = max(self.peak_bytes, offset + size)
+        return offset
+
+    def give_back(self, offset: int, size: int) -> None:
+        """Free a tensor and join it with the free blocks beside it."""
+        index = 0
+        while index < len(self.free) and self.free[index][0] < offset:
+            index += 1
+        self.free.insert(index, [offset, size])
+        if index + 1 < len(self.free) and offset + size == self.free[index + 1][0]:
+            self.free[index][1] += self.free.pop(index + 1)[1]
+        if index and self.free[index - 1][0] + self.free[index - 1][1] == offset:
+            self.free[index - 1][1] += self.free.pop(index)[1]
+
+
+class _Layout:
+    """The allocator's walk over the list."""
+
+    def __init__(self, n_copies: int) -> None:
+        self.n_copies = n_copies
+        self.buffers: dict[str, _Blocks] = {}
+        self.places: dict[Node, tuple[int, int]] = {}  # offset, size
+        self.uses: dict[Node, int] = {}
+        self.fixed: set[Node] = set()
+
+    def run(self, inputs: list[Node], steps: list[_Step], copies: list[Node]) -> dict[str, int]:
+        if self.n_copies > 1:
+            for node in (*inputs, *copies):
+                for _ in range(self.n_copies - 1):
+                    self._buffer(node.device).take(_aligned(node.size_bytes))
+                self._place(node)
+                self.fixed.add(node)
+        for node in inputs:
+            self._place(node)
+        for step in steps:
+            for source in step.sources:
+                self.uses[source] = self.uses.get(source, 0) + 1
+        for step in steps:
+            self._step(step)
+        return {device: buffer.peak_bytes for device, buffer in self.buffers.items()}
+
+    def _buffer(self, device: str) -> _Blocks:
+        return self.buffers.setdefault(device, _Blocks())
+
+    def _step(self, step: _Step) -> None:
+        if not step.is_dependency and step.node not in self.places and not self._take_over(step):
+            self._place(step.node)
+        for source in step.sources:
+            self.uses[source] -= 1
+            if not self.uses[source] and not source.is_output and source not in self.fixed:
+                self._free(source)
+
+    def _take_over(self, step: _Step) -> bool:
+        """Give the node the place of a source that nobody else needs."""
+        if not step.node.in_place:
+            return False
+        for source in step.sources:
+            is_free = self.uses[source] == 1 and not source.is_output and source not in self.fixed
+            if is_free and source in self.places and source.size_bytes == step.node.size_bytes:
+                offset, size = self.places.pop(source)
+                kept = _aligned(step.node.size_bytes)
+                if size > kept:
+                    self._buffer(source.device).give_back(offset + kept, size - kept)
+                self.places[step.node] = (offset, kept)
+                return True
+        return False
+
+    def _place(self, node: Node) -> None:
+        if node in self.places or not node.size_bytes:
+            return
+        size = _aligned(node.size_bytes + node.extra_bytes)
+        self.places[node] = (self._buffer(node.device).take(size), size)
+
+    def _free(self, node: Node) -> None:
+        place = self.places.pop(node, None)
+        if place is not None:
+            self._buffer(node.device).give_back(*place)
+
+
+def _aligned(size_bytes: int) -> int:
+    return -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES

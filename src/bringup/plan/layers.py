@@ -1,0 +1,282 @@
+"""The nodes of attention, by the tensors that the file has for a layer.
+
+What a layer computes is read off its tensors: a bias adds a node, a fused matrix makes views of one
+result. Order and sharing follow `src/llama-graph.cpp` and `src/models/*.cpp` of llama.cpp b11434; nodes of
+a few bytes are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.model.gguf import Tensor
+from bringup.plan.graph import Graph, Node
+from bringup.plan.kv_cache import LayerCache, is_quantised, row_bytes
+from bringup.plan.request import CPU
+from bringup.plan.run import Run
+
+OFFLOAD_LEAST_TOKENS: Final = 32
+"""From so many rows on, weights of main memory are copied to a card (GGML_OP_OFFLOAD_MIN_BATCH)."""
+
+F32_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpace:
+    """Widths of a recurrent layer in elements.
+
+    Attributes:
+        n_embd_r: state of the convolution.
+        n_embd_s: state of the recurrence.
+        n_inner: width of its inside.
+        n_convolved: channels of the convolution: the inside with its keys.
+    """
+
+    n_embd_r: int
+    n_embd_s: int
+    n_inner: int
+    n_convolved: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer: its tensors, where they lie, what it keeps and where that lies.
+
+    Attributes:
+        tensors: by the name behind `blk.N.`.
+        devices: device of each of them.
+        device: device of the layer.
+        cache_device: device of its cache.
+        cache: what it keeps of a token; `None` for no cache of its own.
+        n_head: attention heads, 0 for no attention.
+        n_head_kv: heads of keys and values.
+        n_head_k: elements of one head's keys.
+        n_head_v: elements of one head's values.
+        n_expert_used: experts that a token passes.
+        is_swa: sees the window only.
+        state: widths of a recurrent layer, else `None`.
+    """
+
+    tensors: Mapping[str, Tensor]
+    devices: Mapping[str, str]
+    device: str
+    cache_device: str
+    cache: LayerCache | None
+    n_head: int
+    n_head_kv: int
+    n_head_k: int
+    n_head_v: int
+    n_expert_used: int
+    is_swa: bool = False
+    state: StateSpace | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether the file has this matrix or vector for the layer."""
+        return name + ".weight" in self.tensors
+
+
+@dataclass(slots=True)
+class Builder:
+    """Adds nodes to a graph.
+
+    Attributes:
+        graph: where they go.
+        run: the sizes of the run.
+        cards: names of the cards, in order.
+        masks: attention masks, by whether they are those of the sliding layers.
+        n_tokens: rows that are computed now; the last layer ends with the rows of the outputs only.
+        small: positions, cells of the keys and of the values: they pin places between the large ones.
+    """
+
+    graph: Graph
+    run: Run
+    cards: tuple[str, ...]
+    masks: Mapping[bool, Node]
+    n_tokens: int
+    small: tuple[Node, Node, Node]
+
+    def computes_on(self, device: str, *, n_rows: int | None = None) -> str:
+        """Where a node with a weight on `device` is computed."""
+        rows = self.n_tokens if n_rows is None else n_rows
+        is_copied = device == CPU and self.cards and self.run.offloads_ops and rows >= OFFLOAD_LEAST_TOKENS
+        return self.cards[0] if is_copied else device
+
+    def with_weight(
+        self, layer: LayerPlan, name: str, size: int, *sources: Node, in_place: bool = False
+    ) -> Node:
+        """A node that needs one tensor of the layer."""
+        device = layer.devices[name]
+        computed = self.computes_on(device)
+        copied = layer.tensors[name].size_bytes if computed != device else 0
+        return self.graph.add(size, *sources, device=computed, in_place=in_place, weight_bytes=copied)
+
+    def multiply(self, layer: LayerPlan, name: str, *sources: Node, n_rows: int = 1) -> Node:
+        """A matrix times `n_rows` rows a token, with the bias that the file has for it."""
+        weight = name + ".weight"
+        size = F32_BYTES * layer.tensors[weight].shape[1] * self.n_tokens * n_rows
+        node = self.with_weight(layer, weight, size, *sources)
+        if name + ".bias" in layer.tensors:
+            node = self.with_weight(layer, name + ".bias", size, node, *sources[1:], in_place=True)
+        return node
+
+    def beside(self, *sources: Node, size: int | None = None, in_place: bool = True) -> Node:
+        """A node without a weight, on the device of its first source."""
+        first = sources[0]
+        return self.graph.add(
+            first.size_bytes if size is None else size, *sources, device=first.device, in_place=in_place
+        )
+
+    def rope(self, node: Node) -> Node:
+        """Rotary positions, in place."""
+        return self.beside(node, self.small[0])
+
+    def norm(self, layer: LayerPlan, name: str, source: Node) -> Node:
+        """A norm and its weight, where the file has one; else the source itself."""
+        if not layer.has(name):
+            return source
+        weight = name + ".weight"
+        device = self.computes_on(layer.devices[weight])
+        bare = self.graph.add(source.size_bytes, source, device=device, in_place=True)
+        return self.with_weight(layer, weight, source.size_bytes, bare, in_place=True)
+
+
+def add_attention(build: Builder, layer: LayerPlan, source: Node) -> Node:
+    """From the normed input of a layer to the result of its attention."""
+    if layer.has("attn_kv_a_mqa"):
+        query, gate, key, value = _latent(build, layer, source)
+    else:
+        query, gate, key, value = _project(build, layer, source)
+    _store(build, layer, key, value)
+    result = _attend(build, layer, query)
+    if layer.has("attn_v_b"):
+        size = F32_BYTES * build.n_tokens * layer.n_head * layer.tensors["attn_v_b.weight"].shape[1]
+        if build.run.flash_attention:
+            result = build.with_weight(layer, "attn_v_b.weight", size, result)
+        result = build.beside(result, size=size, in_place=False)
+    if _is_rotated(build.run.type_v, layer.n_head_v):
+        result = build.beside(result, in_place=False)
+    if gate is not None:
+        result = build.beside(result, build.beside(gate))
+    elif layer.has("attn_gate") and layer.state is None:
+        result = build.beside(result, build.beside(build.multiply(layer, "attn_gate", source)))
+    result = build.norm(layer, "attn_sub_norm", result)
+    return build.multiply(layer, "attn_output", result) if layer.has("attn_output") else result
+
+
+def _project(
+    build: Builder, layer: LayerPlan, source: Node
+) -> tuple[Node, Node | None, Node | None, Node | None]:
+    """Query, its gate, key and value."""
+    width = F32_BYTES * build.n_tokens
+    n_query = layer.n_head * layer.n_head_k
+    if layer.has("attn_qkv"):
+        fused = build.multiply(layer, "attn_qkv", source)
+        query = build.beside(fused, size=width * n_query, in_place=False)
+        key = build.beside(fused, size=width * layer.n_head_kv * layer.n_head_k, in_place=False)
+        return _rotate(build, layer, query), None, _rotate(build, layer, key), fused
+    query = build.multiply(layer, "attn_q", source)
+    gate = None
+    if layer.tensors["attn_q.weight"].shape[1] == 2 * n_query:
+        joint = query
+        query = build.norm(layer, "attn_q_norm", build.beside(joint, size=width * n_query, in_place=False))
+        query = build.rope(query)
+        value = build.multiply(layer, "attn_v", source)
+        key = build.rope(build.norm(layer, "attn_k_norm", build.multiply(layer, "attn_k", source)))
+        gate = build.beside(joint, size=width * n_query, in_place=False)
+        return _rotate(build, layer, query), gate, _rotate(build, layer, key), value
+    query = build.rope(build.norm(layer, "attn_q_norm", query))
+    query = _rotate(build, layer, query)
+    if layer.cache is None or not layer.has("attn_k"):
+        return query, gate, None, None
+    if layer.has("attn_v"):
+        value = build.multiply(layer, "attn_v", source)
+        key = build.multiply(layer, "attn_k", source)
+    else:  # full layers of Gemma 4: the keys before their norm serve as values
+        key = build.multiply(layer, "attn_k", source)
+        value = build.beside(key, in_place=False)
+    key = build.rope(build.norm(layer, "attn_k_norm", key))
+    return query, gate, _rotate(build, layer, key), value
+
+
+def _rotate(build: Builder, layer: LayerPlan, node: Node) -> Node:
+    """A quantised cache keeps rotated keys, so that outliers are spread."""
+    return build.beside(node, in_place=False) if _is_rotated(build.run.type_k, layer.n_head_k) else node
+
+
+def _is_rotated(cache_type: str, n_head_size: int) -> bool:
+    return is_quantised(cache_type) and n_head_size % 64 == 0
+
+
+def _latent(
+    build: Builder, layer: LayerPlan, source: Node
+) -> tuple[Node, Node | None, Node | None, Node | None]:
+    """DeepSeek's attention: keys and values come from one narrow row."""
+    width = F32_BYTES * build.n_tokens
+    if layer.has("attn_q_a"):
+        narrow = build.norm(layer, "attn_q_a_norm", build.multiply(layer, "attn_q_a", source))
+        query = build.multiply(layer, "attn_q_b", narrow)
+    else:
+        query = build.multiply(layer, "attn_q", source)
+    joint = build.multiply(layer, "attn_kv_a_mqa", source)
+    n_latent = layer.tensors["attn_kv_a_norm.weight"].shape[0]
+    n_rope = layer.tensors["attn_kv_a_mqa.weight"].shape[1] - n_latent
+    if layer.has("attn_k_b"):
+        absorbed = build.with_weight(layer, "attn_k_b.weight", width * layer.n_head * n_latent, query)
+        rotated = build.beside(query, size=width * layer.n_head * n_rope, in_place=False)
+        query = build.beside(
+            absorbed, rotated, size=width * layer.n_head * (n_latent + n_rope), in_place=False
+        )
+        latent = build.norm(
+            layer, "attn_kv_a_norm", build.beside(joint, size=width * n_latent, in_place=False)
+        )
+        key = build.beside(latent, joint, size=width * (n_latent + n_rope), in_place=False)
+        return query, None, key, latent
+    query = build.rope(query)
+    latent = build.norm(layer, "attn_kv_a_norm", build.beside(joint, size=width * n_latent, in_place=False))
+    both = build.multiply(layer, "attn_kv_b", latent)
+    value = build.beside(both, size=width * layer.n_head * layer.n_head_v, in_place=False)
+    rope = build.beside(joint, size=width * n_rope, in_place=False)
+    repeated = build.beside(rope, size=width * layer.n_head * n_rope, in_place=False)
+    key = build.beside(both, repeated, size=width * layer.n_head * layer.n_head_k, in_place=False)
+    return query, None, key, value
+
+
+def _store(build: Builder, layer: LayerPlan, key: Node | None, value: Node | None) -> None:
+    if key is None or value is None:
+        return
+    if _is_rotated(build.run.type_v, layer.n_head_v):
+        value = build.beside(value, in_place=False)
+    build.graph.add(0, key, build.small[1], device=layer.cache_device)
+    build.graph.add(0, value, build.small[2], device=layer.cache_device)
+
+
+def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
+    run = build.run
+    cells = run.swa_cells if layer.is_swa else run.cells
+    mask = build.masks[layer.is_swa]
+    inputs = [query, mask]
+    device = query.device
+    kept = cells * run.n_stream
+    n_key, n_value = layer.n_head_kv * layer.n_head_k, layer.n_head_kv * layer.n_head_v
+    if layer.cache_device != device:
+        for cache_type, width in ((run.type_k, n_key), (run.type_v, n_value)):
+            copied = Node(kept * row_bytes(cache_type, width), layer.cache_device)
+            inputs.append(copied)
+    size = F32_BYTES * layer.n_head * layer.n_head_v * build.n_tokens
+    if run.flash_attention:
+        result = build.graph.add(size, *inputs, device=device)
+        if device != CPU:
+            result.extra_bytes = _f16_copies(layer, run, kept, n_key, n_value)
+        return result
+    scores = build.graph.add(F32_BYTES * cells * layer.n_head * build.n_tokens, *inputs, device=device)
+    scores = build.beside(scores, mask)
+    return build.beside(build.beside(scores, size=size, in_place=False), in_place=False)
+
+
+def _f16_copies(layer: LayerPlan, run: Run, kept: int, n_key: int, n_value: int) -> int:
+    """CUDA's kernels for many tokens read f16: copies of a cache of another type stand behind the result."""
+    copies = 2 * kept * n_key if run.type_k != "f16" else 0
+    has_values = layer.cache is None or layer.cache.n_embd_v > 0
+    return copies + (2 * kept * n_value if run.type_v != "f16" and has_values else 0)

@@ -1,0 +1,102 @@
+"""Recurrent layers: the state that they keep and the nodes that they compute.
+
+Source: llama.cpp b11434, `src/llama-memory-recurrent.cpp`, `src/llama-hparams.cpp`
+(widths), `src/models/mamba-base.cpp`, `src/models/delta-net-base.cpp`, `src/models/lfm2.cpp`.
+"""
+
+from __future__ import annotations
+
+from bringup.plan.graph import Node
+from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, StateSpace
+
+
+def add_recurrent(build: Builder, layer: LayerPlan, source: Node) -> Node:
+    """From the normed input of a layer to the result of its recurrence."""
+    state = layer.state
+    if state is None:
+        return source
+    if layer.has("shortconv.in_proj"):
+        return _short_convolution(build, layer, state, source)
+    if layer.has("ssm_in"):
+        return _mamba(build, layer, state, source)
+    if layer.has("ssm_out"):
+        return _delta_net(build, layer, state, source)
+    return source
+
+
+def _gather(build: Builder, source: Node, n_state: int) -> Node:
+    """States of the slots, read out of the cache."""
+    return build.graph.add(F32_BYTES * n_state * build.run.n_seq, device=source.device)
+
+
+def _short_convolution(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
+    width = F32_BYTES * build.n_tokens * (layer.tensors["shortconv.out_proj.weight"].shape[0])
+    joint = build.multiply(layer, "shortconv.in_proj", source)
+    product = build.beside(joint, size=width, in_place=False)
+    turned = build.beside(product, in_place=False)
+    longer = build.beside(
+        turned,
+        _gather(build, source, state.n_embd_r),
+        size=width + F32_BYTES * state.n_embd_r,
+        in_place=False,
+    )
+    result = build.beside(longer, size=width, in_place=False)
+    gated = build.beside(result, joint)
+    return build.multiply(layer, "shortconv.out_proj", gated)
+
+
+def _mamba(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
+    """Mamba and Mamba 2: one projection, a convolution, a scan with its states behind the result."""
+    rows = F32_BYTES * build.n_tokens
+    states = F32_BYTES * state.n_embd_s * build.run.n_seq
+    is_second = state.n_convolved > state.n_inner
+    n_convolved = state.n_convolved
+    gathered = _gather(build, source, state.n_embd_r)
+    joint = build.multiply(layer, "ssm_in", source)
+    longer = build.beside(
+        joint,
+        gathered,
+        size=rows * n_convolved + F32_BYTES * state.n_embd_r * build.run.n_seq,
+        in_place=False,
+    )
+    convolved = build.beside(longer, size=rows * n_convolved, in_place=False)
+    convolved = build.beside(convolved)
+    if is_second:
+        scanned = build.beside(convolved, joint, size=rows * state.n_inner + states, in_place=False)
+        direct = build.beside(convolved, size=rows * state.n_inner, in_place=False)
+    else:
+        steps = build.multiply(layer, "ssm_dt", build.multiply(layer, "ssm_x", convolved))
+        scanned = build.beside(convolved, steps, size=rows * state.n_inner + states, in_place=False)
+        direct = build.beside(convolved, size=rows * state.n_inner)
+    summed = build.beside(direct, scanned)
+    gate = build.beside(joint, size=rows * state.n_inner, in_place=False)
+    result = build.beside(gate, summed, in_place=False)
+    result = build.norm(layer, "ssm_norm", result)
+    return build.multiply(layer, "ssm_out", result)
+
+
+def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
+    """Gated delta net of Qwen3-Next and later, with its fused kernel."""
+    rows = F32_BYTES * build.n_tokens
+    n_convolved = state.n_convolved
+    n_keys = (n_convolved - state.n_inner) // 2
+    states = F32_BYTES * state.n_embd_s * build.run.n_seq
+    joint = build.multiply(layer, "attn_qkv", source) if layer.has("attn_qkv") else source
+    gate = build.multiply(layer, "attn_gate", source) if layer.has("attn_gate") else source
+    gathered = _gather(build, source, state.n_embd_r)
+    longer = build.beside(
+        gathered,
+        joint,
+        size=rows * n_convolved + F32_BYTES * state.n_embd_r * build.run.n_seq,
+        in_place=False,
+    )
+    kept = _gather(build, source, state.n_embd_s)
+    convolved = build.beside(longer, size=rows * n_convolved, in_place=False)
+    convolved = build.beside(convolved)
+    query = build.beside(convolved, size=rows * n_keys, in_place=False)
+    key = build.beside(convolved, size=rows * n_keys, in_place=False)
+    result = build.beside(query, key, convolved, kept, size=rows * state.n_inner + states, in_place=False)
+    normed = build.beside(result, size=rows * state.n_inner, in_place=False)
+    normed = build.beside(normed)
+    result = build.beside(normed, build.beside(gate))
+    return build.multiply(layer, "ssm_out", result)

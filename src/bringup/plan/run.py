@@ -1,0 +1,90 @@
+"""The sizes of one run: what llama.cpp makes of the flags before it builds anything.
+
+Source: llama.cpp b11434, constructor of `llama_context` in `src/llama-context.cpp` and `sched_reserve`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.plan.kv_cache import pad_cells, swa_cells
+from bringup.plan.request import Request
+
+MIXED_BATCH_BUILD: Final = 11_000
+"""Builds from about here on reserve inputs for batches that mix tokens and embeddings: seen in the source of
+b11434, not in the logs of b10950."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Sizes that follow from a request for one model.
+
+    Attributes:
+        n_ctx: tokens of all slots.
+        n_ctx_seq: tokens of one sequence.
+        n_seq: slots.
+        n_stream: caches beside each other.
+        n_ubatch: tokens that are computed at once.
+        n_outputs: rows of logits in the largest batch.
+        swa_cells: cells of a sliding layer in one stream.
+        type_k: element type of the keys.
+        type_v: element type of the values.
+        flash_attention: fused kernels.
+        offloads_ops: see `Request`.
+        has_mixed_batches: further inputs of newer builds.
+    """
+
+    n_ctx: int
+    n_ctx_seq: int
+    n_seq: int
+    n_stream: int
+    n_ubatch: int
+    n_outputs: int
+    swa_cells: int
+    type_k: str
+    type_v: str
+    flash_attention: bool
+    offloads_ops: bool
+    has_mixed_batches: bool
+
+    @property
+    def cells(self) -> int:
+        """Cells of a full layer in one stream."""
+        return self.n_ctx_seq
+
+    @property
+    def mask_element_bytes(self) -> int:
+        """The mask is f16 for the fused kernels, f32 for the others."""
+        return 2 if self.flash_attention else 4
+
+
+def make_run(request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool) -> Run:
+    """Sizes of a run with a window of `n_ctx` tokens in all slots together."""
+    n_seq = request.n_parallel
+    padded = pad_cells(n_ctx)
+    n_ctx_seq = padded if request.is_unified else pad_cells(padded // n_seq)
+    total = padded if request.is_unified else n_ctx_seq * n_seq
+    n_batch = min(total, request.n_batch)
+    n_ubatch = min(n_batch, request.n_ubatch or 512)
+    n_tokens = -(-n_ubatch // n_seq) * n_seq
+    cells = swa_cells(
+        n_ctx_seq=n_ctx_seq,
+        n_swa=n_swa,
+        n_ubatch=n_ubatch,
+        n_seq_unified=n_seq if request.is_unified else 1,
+    )
+    return Run(
+        n_ctx=total,
+        n_ctx_seq=n_ctx_seq,
+        n_seq=n_seq,
+        n_stream=1 if request.is_unified else n_seq,
+        n_ubatch=n_tokens,
+        n_outputs=min(n_tokens, request.n_outputs or n_seq),
+        swa_cells=n_ctx_seq if request.has_full_swa else cells,
+        type_k=request.cache_type_k or "f16",
+        type_v=request.cache_type_v or "f16",
+        flash_attention=flash_attention,
+        offloads_ops=request.offloads_ops,
+        has_mixed_batches=request.build >= MIXED_BATCH_BUILD,
+    )
