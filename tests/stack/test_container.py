@@ -68,7 +68,7 @@ def test_marks_in_the_root_decide(tmp_path: Path) -> None:
 
 def test_mounted_libraries_are_those_of_the_host() -> None:
     text = (
-        "812 790 8:2 /usr/lib/libcuda.so.570.169 /usr/lib/x86_64-linux-gnu/libcuda.so.570.169 ro - ext4 /a ro\n"
+        "812 790 8:2 /usr/lib/libcuda.so.570.169 /usr/lib/x86_64-linux-gnu/libcuda.so.570.169 ro - ext4 /a\n"
         "813 790 8:2 /etc/hosts /etc/hosts rw - ext4 /dev/a rw\n"
     )
     assert parse_mounts(text) == ("/usr/lib/x86_64-linux-gnu/libcuda.so.570.169",)

@@ -19,11 +19,15 @@ from bringup.reading import Known
 
 _SEARCHES = ("lspci",)
 
+_FOUND_NONE = "no devices were found"
+"""Anchor of nvidia-smi where the module is loaded and has no card."""
+
 _SWITCHES = ("bbswitch", "prime-select", "d3cold", "optirun")
 """Anchors of a laptop's power management, which takes the card off the bus too."""
 
 _REFUSALS = (
     "legacy drivers",
+    "legacy linux graphics drivers",
     "open kernel modules",
     "supported by open",
     "is not supported by the",
@@ -51,7 +55,7 @@ SIGNS = (
         example="WARNING: You do not appear to have an NVIDIA GPU supported by the 535.54 NVIDIA Linux"
         " graphics driver",
         certainty=Certainty.LIKELY,
-        unless=("nvidia corporation", "10de:"),
+        unless=("nvidia corporation", "10de:", *_REFUSALS[:2]),
     ),
 )
 
@@ -77,11 +81,12 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
-    """No NVIDIA device on the bus, although a driver is installed or somebody looked for one."""
+    """No NVIDIA device on the bus, although a driver is there or somebody looked for one."""
     devices = scene.stack.hardware.pci_devices
     if not isinstance(devices, Known) or scene.stack.hardware.nvidia_devices or is_wsl(scene):
         return None
-    if not is_driver_expected(scene) and (devices.value or not scene.lines.has_any(*_SEARCHES)):
+    is_driver_there = is_driver_expected(scene) or scene.lines.has(_FOUND_NONE)
+    if not is_driver_there and (devices.value or not scene.lines.has_any(*_SEARCHES)):
         return None
     return Evidence(
         saw="no device of NVIDIA (vendor 10de) on the PCI bus",

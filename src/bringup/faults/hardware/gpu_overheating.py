@@ -28,6 +28,12 @@ SIGNS = (
         example="NVRM: GPU 0000:01:00.0: temperature has exceeded the slowdown threshold",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)(?:clocks? (?:event|throttling)|throttl\w{0,4}) due to thermal violation",
+        anchor="due to thermal violation",
+        example="Detected clocks event due to thermal violation in GPU 2. Verify that the cooling on this"
+        " machine is functional",
+    ),
 )
 
 EXPLAINS = ("gpu-power-limited",)

@@ -42,6 +42,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("thermal slowdown               : active", "thermal slowdown           : active"),
     ),
+    Sign(
+        r"(?i)(?:clocks? (?:event|throttling)|throttl\w{0,4}) due to power violation",
+        anchor="due to power violation",
+        example="Detected clocks event due to power violation in GPU 0. Monitor the power conditions.",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("gsp-firmware-failed",)

@@ -77,6 +77,22 @@ SIGNS = (
         needs=("nvidia",),
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)NVIDIA card is OFF\b|\bdGPU is (?:off|powered down)\b",
+        anchor=" is ",
+        example="[bbswitch] NVIDIA card is OFF",
+    ),
+    Sign(
+        r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7] OFF$",
+        anchor=" off",
+        example="0000:01:00.0 OFF",
+    ),
+    Sign(
+        r"^(?:Driver configured|Current graphics mode|Current mode|Mode): (?i:intel|integrated|hybrid-off)$",
+        anchor=": in",
+        example="Driver configured: intel",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (

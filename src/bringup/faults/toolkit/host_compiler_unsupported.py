@@ -56,6 +56,13 @@ SIGNS = (
         unless=_GLIBC,
     ),
     Sign(
+        r"/c\+\+/\S{1,60}:\d+:\d+: error: parameter packs not expanded",
+        anchor="parameter packs not expanded",
+        example="/usr/include/c++/11/bits/std_function.h:435:145: error: parameter packs not expanded with"
+        " '...':",
+        unless=_GLIBC,
+    ),
+    Sign(
         r"(?i)cc1plus.{0,30}no such file or directory",
         anchor="cc1plus",
         example="gcc: fatal error: cannot execute 'cc1plus': execvp: No such file or directory",

@@ -20,6 +20,7 @@ _NAMES = (
     r"(?:libcuda\.so|libnvidia-ml\.so|libnvidia-ptxjitcompiler\.so|libnvcuvid\.so|libnvidia-\w{1,30}\.so)"
 )
 _CONTAINER_HOOK = ("nvidia-container-cli: initialization error",)
+"""The toolkit looks for the host's libraries; for libnvidia-ml `container-runtime-missing` says more."""
 
 SIGNS = (
     Sign(
@@ -62,6 +63,13 @@ SIGNS = (
         example="numba.cuda.cudadrv.error.CudaSupportError: CUDA driver library cannot be found.",
     ),
     Sign(
+        r"nvidia-container-cli: initialization error: load library failed: libcuda\.so",
+        anchor="load library failed: libcuda.so",
+        example="nvidia-container-cli: initialization error: load library failed: libcuda.so.1: cannot open"
+        " shared object file: no such file or directory",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"(?i)cannot find -lcuda\b|ld: library not found for -lcuda\b",
         anchor="-lcuda",
         example="/usr/bin/ld: cannot find -lcuda: No such file or directory",
@@ -73,6 +81,7 @@ EXPLAINS = (
     "no-visible-device",
     "running-on-cpu",
     "backend-not-loaded",
+    "shared-library-mismatch",
 )
 
 STEPS = (

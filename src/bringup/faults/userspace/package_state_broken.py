@@ -70,6 +70,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
+        r"(?i)package \S{0,60}nvidia\S{0,60} .{0,120}"
+        r"(?:none of the providers can be installed|filtered out by modular filtering)",
+        anchor="package ",
+        example=" Problem: package nvidia-driver-3:570.124.06-1.el9.x86_64 from cuda requires nvidia-kmod ="
+        " 3:570.124.06, but none of the providers can be installed",
+    ),
+    Sign(
         r"(?i)nothing provides \S{0,60}(?:nvidia|cuda|kmod)",
         anchor="nothing provides",
         example="  - nothing provides nvidia-kmod-common >= 3:550.54.14 needed by kmod-nvidia",
