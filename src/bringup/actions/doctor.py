@@ -13,11 +13,13 @@ from bringup.faults._catalogue import load_catalogue
 from bringup.faults._diagnose import Diagnosis, diagnose
 from bringup.faults._scene import Scene
 from bringup.machine import files, paths
+from bringup.machine.archive import PACKED_LIMIT_BYTES, unpack_recording
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.machine.recorded import RecordedMachine
 from bringup.machine.rooted import RootedMachine
 from bringup.machine.timed import TimedMachine
+from bringup.machine.unpack import unpack
 from bringup.stack.pasted import read_pasted
 from bringup.stack.probe import Look, probe_stack
 from bringup.stack.stack import Stack
@@ -80,7 +82,16 @@ def read_paste_file(name: str) -> str:
     data = files.read_small(name, limit_bytes=PASTE_LIMIT_BYTES)
     if data is None:
         raise WrongUse(f"{name}: no such file", hint="Give a file, or - for standard input.")
-    return data.decode("utf-8", "replace")
+    return decode_paste(data, name=name)
+
+
+def decode_paste(data: bytes, *, name: str) -> str:
+    """The text of a paste, also of a packed one (nvidia-bug-report.log.gz).
+
+    Raises:
+        Failure: it is damaged, or unpacks to more than 256 MiB.
+    """
+    return unpack(data, limit_bytes=PASTE_LIMIT_BYTES, name=name).decode("utf-8", "replace")
 
 
 def examine(machine: Machine, *, subject: str) -> Examination:
@@ -109,8 +120,21 @@ def choose_machine(*, root: str | None, recording: str | None) -> tuple[Machine,
     if root is not None:
         return RootedMachine(_folder(root, "--root")), f"the system below {root}"
     if recording is not None:
-        return RecordedMachine(_folder(recording, "--from")), f"the recording {paths.basename(recording)}"
+        return _open_recording(recording), f"the recording {paths.basename(recording.rstrip('/'))}"
     return LiveMachine(), "this machine"
+
+
+def _open_recording(path: str) -> Machine:
+    """A recorded folder, or a snapshot, which is read in memory and never extracted."""
+    if files.is_folder(path):
+        return RecordedMachine(path)
+    data = files.read_small(path, limit_bytes=PACKED_LIMIT_BYTES)
+    if data is None:
+        raise WrongUse(
+            f"--from {path}: no such file or folder",
+            hint="Give a snapshot, or the folder of a recorded machine.",
+        )
+    return RecordedMachine.from_recording(unpack_recording(data, name=paths.basename(path)))
 
 
 def _folder(path: str, option: str) -> str:

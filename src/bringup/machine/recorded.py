@@ -29,12 +29,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Final
+from typing import Final, Self
 
 from bringup.machine import look
 from bringup.machine.commands import source_of
 from bringup.machine.protocol import READ_LIMIT_BYTES, CommandResult, DiskSpace, FileStat
-from bringup.machine.recording import load_recording
+from bringup.machine.recording import Recording, load_recording
 from bringup.machine.rooted import resolve_inside
 from bringup.reading import Absent, Known, Reading, Unreadable
 
@@ -52,6 +52,14 @@ class RecordedMachine:
         """
         self._recording = load_recording(folder)
         self._root = os.path.join(os.path.realpath(folder), "root")
+
+    @classmethod
+    def from_recording(cls, recording: Recording) -> Self:
+        """The machine of an exact recording in memory; no file is looked at."""
+        machine = cls.__new__(cls)
+        machine._recording = recording
+        machine._root = ""
+        return machine
 
     def read(self, path: str, *, limit_bytes: int = READ_LIMIT_BYTES) -> Reading[bytes]:
         """The bytes of a recorded file."""

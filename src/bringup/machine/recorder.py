@@ -28,6 +28,11 @@ class Recorder:
         self._machine = machine
         self._recording = Recording()
 
+    @property
+    def recording(self) -> Recording:
+        """What was answered so far."""
+        return self._recording
+
     def read(self, path: str, *, limit_bytes: int = READ_LIMIT_BYTES) -> Reading[bytes]:
         """The bytes of a file. Of several looks at one file the one that saw it is kept."""
         reading = self._machine.read(path, limit_bytes=limit_bytes)

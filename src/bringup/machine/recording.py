@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from bringup.errors import FileTrouble
@@ -64,9 +65,40 @@ def save_recording(recording: Recording, folder: str) -> None:
     root = paths.join(folder, "root")
     if files.exists(root):
         raise FileTrouble(f"there is a recording in {folder} already", reference="recording-exists")
+    files.make_private_folder(root)
+
+    def write(name: str, data: bytes) -> bool:
+        try:
+            files.write_atomic(paths.join_foreign(folder, name), data)
+        except FileTrouble:
+            return False
+        return True
+
+    for name, data in _tables(recording, write).items():
+        files.write_atomic(paths.join(folder, name), data)
+
+
+def stored_files(recording: Recording, *, accept: Callable[[str], bool]) -> dict[str, bytes]:
+    """The files of an exact recording's folder: its tables, and the read files below `root/`.
+
+    A file whose name `accept` refuses has its bytes in the table.
+    """
+    stored: dict[str, bytes] = {}
+
+    def keep(name: str, data: bytes) -> bool:
+        if not accept(name):
+            return False
+        stored[name] = data
+        return True
+
+    return _tables(recording, keep) | stored
+
+
+def _tables(recording: Recording, keep: Callable[[str, bytes], bool]) -> dict[str, bytes]:
+    """looks.json and commands.json; `keep` is offered each read file and says whether it took it."""
     looks = {
         "schema": SCHEMA,
-        "read": {path: _stored_file(root, path, reading) for path, reading in recording.reads.items()},
+        "read": {path: _stored_file(path, reading, keep) for path, reading in recording.reads.items()},
         "list": _stored(recording.lists, lambda names: {"names": names}),
         "stat": _stored(recording.stats, lambda stat: {**asdict(stat), "kind": stat.kind.value}),
         "environment": _stored(recording.environment, lambda text: {"text": text}),
@@ -76,10 +108,10 @@ def save_recording(recording: Recording, folder: str) -> None:
     commands = [
         {"argv": argv, **_outcome(reading, _stored_result)} for argv, reading in recording.commands.items()
     ]
-    files.make_private_folder(root)
-    for name, table in ((_LOOKS, looks), (_COMMANDS, commands)):
-        text = json.dumps(table, ensure_ascii=True, indent=1, sort_keys=True)
-        files.write_atomic(paths.join(folder, name), text.encode())
+    return {
+        name: json.dumps(table, ensure_ascii=True, indent=1, sort_keys=True).encode()
+        for name, table in ((_LOOKS, looks), (_COMMANDS, commands))
+    }
 
 
 def load_recording(folder: str) -> Recording:
@@ -93,12 +125,33 @@ def load_recording(folder: str) -> Recording:
     looks = _table(folder, _LOOKS, json.loads)
     commands = _table(folder, _COMMANDS, json.loads)
     by_hand = _table(folder, _BY_HAND, _toml)
+    root = paths.join(folder, "root")
     with _damage(folder, _LOOKS):
-        recording = Recording(is_exact=False) if looks is None else _loaded_looks(looks, folder)
+        recording = (
+            Recording(is_exact=False) if looks is None else _loaded_looks(looks, partial(_read_root, root))
+        )
     with _damage(folder, _COMMANDS):
         recording.commands = dict(map(_loaded_command, commands or ()))
     with _damage(folder, _BY_HAND):
         _add_by_hand(recording, by_hand or {})
+    return recording
+
+
+def load_tables(members: Mapping[str, memoryview], *, name: str) -> Recording:
+    """An exact recording from the files of its folder, held in memory.
+
+    Raises:
+        FileTrouble: a table is damaged.
+    """
+
+    def read_member(path: str) -> Reading[bytes]:
+        data = members.get(f"root{path}")
+        return Unreadable(path, "not in the archive") if data is None else Known(bytes(data), path)
+
+    with _damage(name, _LOOKS):
+        recording = _loaded_looks(json.loads(bytes(members[_LOOKS])), read_member)
+    with _damage(name, _COMMANDS):
+        recording.commands = dict(map(_loaded_command, json.loads(bytes(members.get(_COMMANDS, b"[]")))))
     return recording
 
 
@@ -116,14 +169,12 @@ def _stored_result(result: CommandResult) -> dict[str, Any]:
     return {"exit_code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
 
 
-def _stored_file(root: str, path: str, reading: Reading[bytes]) -> dict[str, Any]:
+def _stored_file(path: str, reading: Reading[bytes], keep: Callable[[str, bytes], bool]) -> dict[str, Any]:
     """Put a file's bytes below `root/`; a path that cannot lie there keeps them in the table."""
 
     def store(data: bytes) -> dict[str, Any]:
-        if paths.is_safe_relative(path[1:]):
-            with contextlib.suppress(FileTrouble):
-                files.write_atomic(root + path, data)
-                return {"in_root": True}
+        if paths.is_safe_relative(path[1:]) and keep(f"root{path}", data):
+            return {"in_root": True}
         return {"base64": base64.b64encode(data).decode()}
 
     return _outcome(reading, store)
@@ -164,13 +215,12 @@ def _loaded(name: str, outcome: Mapping[str, Any], load: Callable[[Mapping[str, 
     return Known(load(outcome), name)
 
 
-def _loaded_looks(looks: Mapping[str, Any], folder: str) -> Recording:
+def _loaded_looks(looks: Mapping[str, Any], read_root: Callable[[str], Reading[bytes]]) -> Recording:
     if looks["schema"] != SCHEMA:
         raise ValueError(f"its schema is {looks['schema']}, this version reads {SCHEMA}")
-    root = paths.join(folder, "root")
     clock = looks["clock"]
     return Recording(
-        reads={path: _loaded_file(root, path, outcome) for path, outcome in looks["read"].items()},
+        reads={path: _loaded_file(path, outcome, read_root) for path, outcome in looks["read"].items()},
         lists={
             path: _loaded(path, o, lambda v: tuple(map(str, v["names"]))) for path, o in looks["list"].items()
         },
@@ -184,9 +234,15 @@ def _loaded_looks(looks: Mapping[str, Any], folder: str) -> Recording:
     )
 
 
-def _loaded_file(root: str, path: str, outcome: Mapping[str, Any]) -> Reading[bytes]:
-    if not outcome.get("in_root"):
-        return _loaded(path, outcome, lambda v: base64.b64decode(v["base64"], validate=True))
+def _loaded_file(
+    path: str, outcome: Mapping[str, Any], read_root: Callable[[str], Reading[bytes]]
+) -> Reading[bytes]:
+    if outcome.get("in_root"):
+        return read_root(path)
+    return _loaded(path, outcome, lambda v: base64.b64decode(v["base64"], validate=True))
+
+
+def _read_root(root: str, path: str) -> Reading[bytes]:
     try:
         place = resolve_inside(root, path, follow_last=False)
     except OSError as problem:

@@ -63,6 +63,11 @@ class Redactor:
             re.compile(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])", re.IGNORECASE) if words else None
         )
 
+    @property
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """How many private values were replaced so far, by kind."""
+        return tuple(sorted(self._counts.items()))
+
     def redact(self, text: str) -> str:
         """The text without private values; redacting it again changes nothing."""
         if "\0" in text:

@@ -121,6 +121,21 @@ def parse_cache(data: bytes) -> tuple[CacheEntry, ...]:
     return tuple(entries)
 
 
+def pack_cache(entries: tuple[CacheEntry, ...]) -> bytes:
+    """A cache in the format that `parse_cache` reads, with these entries only."""
+    strings = b""
+    rows = b""
+    strings_at = _HEADER_BYTES + len(entries) * _ENTRY.size
+    for entry in entries:
+        name_at = strings_at + len(strings)
+        strings += entry.name.encode("utf-8", "replace") + b"\0"
+        path_at = strings_at + len(strings)
+        strings += entry.path.encode("utf-8", "replace") + b"\0"
+        rows += _ENTRY.pack(0x0303, name_at, path_at, 0, 0)
+    head = _MAGIC + struct.pack("<II", len(entries), len(strings))
+    return head.ljust(_HEADER_BYTES, b"\0") + rows + strings
+
+
 def parse_configuration(text: str) -> tuple[str, ...]:
     """Lines of ld.so.conf without comments: folders, and `include /etc/ld.so.conf.d/*.conf`."""
     lines = (line.split("#", 1)[0].strip() for line in text.splitlines())

@@ -55,8 +55,29 @@ def parse_module(data: bytes) -> ModuleInfo:
         version=find_driver_version(values.get("version", "")),
         licence=values.get("license", ""),
         kernel_release=values.get("vermagic", "").split(" ", 1)[0],
-        is_signed=plain.endswith(_SIGNATURE_MARK),
+        is_signed=has_signature(plain),
     )
+
+
+def has_signature(plain: bytes) -> bool:
+    """Whether a signature is appended to an unpacked module."""
+    return plain.endswith(_SIGNATURE_MARK)
+
+
+def pack_module(values: dict[str, str], *, is_signed: bool) -> bytes:
+    """A label of a module: an ELF-64 object with nothing but a .modinfo section of these values."""
+    info = b"".join(f"{key}={value}".encode() + b"\0" for key, value in values.items())
+    names = b"\0.modinfo\0.shstrtab\0"
+    table_at = 64 + len(info) + len(names)
+    header = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header += struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, table_at, 0, 64, 0, 0, 64, 3, 2)
+    sections = bytes(64)
+    for name_at, kind, offset, size in (
+        (1, 1, 64, len(info)),
+        (10, 3, 64 + len(info), len(names)),
+    ):
+        sections += struct.pack("<IIQQQQIIQQ", name_at, kind, 0, 0, offset, size, 0, 0, 1, 0)
+    return header + info + names + sections + (_SIGNATURE_MARK if is_signed else b"")
 
 
 def unpack(data: bytes) -> bytes:

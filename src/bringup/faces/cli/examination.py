@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, read_paste_file
+from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, decode_paste, read_paste_file
 from bringup.actions.facts import list_facts
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
@@ -21,7 +21,8 @@ def read_paste(console: Console, name: str) -> tuple[str, str]:
         raise WrongUse("there is no standard input to read", hint="Give a file, or pipe the text in.")
     if console.is_interactive:
         console.line("Paste what was printed, then press Ctrl-D.")
-    return console.stdin.buffer.read(PASTE_LIMIT_BYTES).decode("utf-8", "replace"), "pasted text"
+    data = console.stdin.buffer.read(PASTE_LIMIT_BYTES)
+    return decode_paste(data, name="standard input"), "pasted text"
 
 
 def show_examination(

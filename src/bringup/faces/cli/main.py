@@ -63,6 +63,11 @@ COMMANDS: Final = (
         "List the faults that the doctor knows, or show one.",
     ),
     CommandEntry(
+        "snapshot",
+        "bringup.faces.cli.commands.snapshot:command",
+        "Write what the doctor read, redacted, to one file.",
+    ),
+    CommandEntry(
         "completion", "bringup.faces.cli.commands.completion:command", "Print a shell completion script."
     ),
 )

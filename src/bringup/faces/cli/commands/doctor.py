@@ -7,7 +7,9 @@ import click
 
 @click.command(name="doctor", short_help="Find the one root cause, its reason and its cure.")
 @click.option("--root", metavar="DIR", help="Examine the system mounted at DIR; nothing there is run.")
-@click.option("--from", "recording", metavar="DIR", help="Examine a recorded machine.")
+@click.option(
+    "--from", "recording", metavar="FILE", help="Examine a snapshot, or the folder of a recorded machine."
+)
 @click.option("--verbose", "-v", is_flag=True, help="Also list each fact with its source and time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context

@@ -1,0 +1,132 @@
+"""Everything that the doctor read, redacted, in one file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bringup.actions.doctor import Examination, examine
+from bringup.errors import WrongUse
+from bringup.machine import files, folders, paths
+from bringup.machine.archive import UNPACKED_LIMIT_BYTES, pack
+from bringup.machine.clock import local_time_text, wall_s
+from bringup.machine.protocol import Machine
+from bringup.machine.recorder import Recorder, redacted
+from bringup.machine.recording import Recording
+from bringup.machine.redaction import redactor_for
+from bringup.reading import Known, Reading, Unreadable
+from bringup.stack.essence import essence_of
+
+_KEEP_LIMIT_BYTES: Final = UNPACKED_LIMIT_BYTES * 3 // 4
+"""Most bytes of files that go in: the rest of what an archive may unpack to is for the tables."""
+
+_LEFT_OUT: Final = "left out of the snapshot: "
+_KEY_LIMIT_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot before it is written.
+
+    Attributes:
+        data: the archive.
+        examination: what the doctor said while it was taken.
+        files: path and bytes of each file that is in it, as redacted.
+        commands: each command whose output is in it.
+        variables: names of environment variables whose value is in it.
+        left_out: path of each file that was read and is not in it, with the reason.
+        hidden: how many private values were replaced, by kind (`user`, `host`, `serial`, ...).
+    """
+
+    data: bytes
+    examination: Examination
+    files: tuple[tuple[str, int], ...]
+    commands: tuple[tuple[str, ...], ...]
+    variables: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
+    hidden: tuple[tuple[str, int], ...]
+
+
+def take_snapshot(machine: Machine, *, subject: str) -> Snapshot:
+    """Examine a machine and keep every answer, redacted; nothing is written."""
+    recorder = Recorder(machine)
+    recorder.now_s()
+    examination = examine(recorder, subject=subject)
+    redactor = redactor_for(machine, secrets=_our_key())
+    recording, dropped = _essential(recorder.recording, redactor.redact)
+    kept = redacted(recording, redactor)
+    return Snapshot(
+        data=pack(kept),
+        examination=examination,
+        files=tuple((p, len(r.value)) for p, r in sorted(kept.reads.items()) if isinstance(r, Known)),
+        commands=tuple(argv for argv, r in sorted(kept.commands.items()) if isinstance(r, Known)),
+        variables=tuple(name for name, r in sorted(kept.environment.items()) if isinstance(r, Known)),
+        left_out=tuple((redactor.redact(path), why) for path, why in dropped),
+        hidden=redactor.counts,
+    )
+
+
+def default_name() -> str:
+    """`bringup-snapshot-20261124-053000.tar.zst`, by this machine's clock."""
+    digits = re.sub(r"\D", "", local_time_text(wall_s()))
+    return f"bringup-snapshot-{digits[:8]}-{digits[8:]}.tar.zst"
+
+
+def write_snapshot(snapshot: Snapshot, path: str) -> None:
+    """Write the archive (0600); a file that is there already is never replaced.
+
+    Raises:
+        WrongUse: something is at the path.
+        FileTrouble: it cannot be written.
+    """
+    if files.exists(path):
+        raise WrongUse(f"{path} is there already", hint="Give another name: bringup snapshot FILE")
+    folder = paths.dirname(paths.absolute(path))
+    if not files.is_folder(folder):
+        raise WrongUse(f"there is no folder {folder}", hint="Give a name in a folder that is there.")
+    if not files.create_once(paths.absolute(path), snapshot.data):
+        raise WrongUse(f"{path} is there already", hint="Give another name: bringup snapshot FILE")
+
+
+def _our_key() -> tuple[str, ...]:
+    data = files.read_small(folders.our_folders().key_file, limit_bytes=_KEY_LIMIT_BYTES)
+    key = (data or b"").decode("utf-8", "replace").strip()
+    return (key,) if key else ()
+
+
+def _essential(
+    recording: Recording, redact: Callable[[str], str]
+) -> tuple[Recording, tuple[tuple[str, str], ...]]:
+    """The recording with the essence of each file; what does not fit is left out, the largest first."""
+    devices = _device_ids(recording)
+    reads: dict[str, Reading[bytes]] = {}
+    dropped: list[tuple[str, str]] = []
+    for path, reading in recording.reads.items():
+        if isinstance(reading, Known):
+            data = essence_of(path, reading.value, redact, devices=devices)
+            if data is None:
+                reads[path] = Unreadable(path, _LEFT_OUT + "no text")
+                dropped.append((path, "no text"))
+                continue
+            reads[path] = Known(data, path)
+        else:
+            reads[path] = reading
+    sizes = {path: len(reading.value) for path, reading in reads.items() if isinstance(reading, Known)}
+    for path in sorted(sizes, key=lambda one: sizes[one], reverse=True):
+        if sum(sizes.values()) <= _KEEP_LIMIT_BYTES:
+            break
+        del sizes[path]
+        reads[path] = Unreadable(path, _LEFT_OUT + "too large")
+        dropped.append((path, "too large"))
+    return replace(recording, reads=reads), tuple(dropped)
+
+
+def _device_ids(recording: Recording) -> frozenset[str]:
+    """Vendor and device ids that were read from the bus: `0x10de` as `10de`."""
+    return frozenset(
+        reading.value.decode("ascii", "replace").strip().removeprefix("0x")
+        for path, reading in recording.reads.items()
+        if path.endswith(("/vendor", "/device")) and isinstance(reading, Known)
+    )
