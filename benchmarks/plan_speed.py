@@ -19,6 +19,7 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -26,7 +27,10 @@ from speed_rows import Case, case_of, why_left_out
 
 from bringup.plan import speed
 from bringup.plan.cards import Family
-from bringup.plan.speed import Backend, Kind
+from bringup.plan.work import Backend, Kind
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Prior = tuple[float, float]
 
@@ -93,18 +97,13 @@ def fit(cases: Sequence[Case], *, rounds: int = 12, noise: float = 0.1) -> dict[
     length = collections.Counter(case.series for case in cases)
     base = np.array([length[case.series] ** -0.25 for case in cases])
 
-    def misses(point: np.ndarray) -> np.ndarray:
-        shares = dict(zip(names, np.exp(point).tolist(), strict=True))
-        return np.array([math.log(predict(case, shares) / case.measured) for case in cases])
+    touched = [names_used(case, prior, names) for case in cases]
 
     here = start.copy()
     for _ in range(rounds):
-        miss = misses(here)
-        slope = np.empty((len(cases), len(names)))
-        for column in range(len(names)):
-            moved = here.copy()
-            moved[column] += 1e-4
-            slope[:, column] = (misses(moved) - miss) / 1e-4
+        shares = dict(zip(names, np.exp(here).tolist(), strict=True))
+        miss = np.array([math.log(predict(case, shares) / case.measured) for case in cases])
+        slope = slopes(cases, touched, names, shares)
         weight = base / np.sqrt(1 + (miss / (1.5 * noise)) ** 2) / noise
         weighted = slope * weight[:, None]
         matrix = weighted.T @ weighted + np.diag(spread**-2)
@@ -113,6 +112,44 @@ def fit(cases: Sequence[Case], *, rounds: int = 12, noise: float = 0.1) -> dict[
         if np.abs(step).max() < 1e-3:
             break
     return dict(zip(names, np.exp(here).tolist(), strict=True))
+
+
+class _Noting(dict[str, float]):
+    """Figures that remember which of them were asked for."""
+
+    def __init__(self, figures: Mapping[str, float]) -> None:
+        super().__init__(figures)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> float:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def names_used(case: Case, prior: Mapping[str, Prior], names: Sequence[str]) -> list[int]:
+    """Which figures a prediction depends on, as places in `names`."""
+    noting = _Noting({name: prior[name][0] for name in names})
+    predict(case, noting)
+    return [place for place, name in enumerate(names) if name in noting.asked]
+
+
+def slopes(
+    cases: Sequence[Case], touched: Sequence[Sequence[int]], names: Sequence[str], shares: dict[str, float]
+) -> np.ndarray:
+    """How each prediction moves with each figure, both as logarithms."""
+    import numpy as np
+
+    step = 1e-4
+    found = np.zeros((len(cases), len(names)))
+    for row, (case, places) in enumerate(zip(cases, touched, strict=True)):
+        here = predict(case, shares)
+        for place in places:
+            name = names[place]
+            kept = shares[name]
+            shares[name] = kept * math.exp(step)
+            found[row, place] = math.log(predict(case, shares) / here) / step
+            shares[name] = kept
+    return found
 
 
 def read_cases(path: str) -> tuple[list[Case], collections.Counter[str]]:

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bringup.plan.cards import Family, find_card
-from bringup.plan.speed import Age, Attention, Backend, DeviceWork, Kind, Matrices, Run, SpeedDevice
+from bringup.plan.card_names import find_card
+from bringup.plan.cards import Family
+from bringup.plan.work import Age, Attention, Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
 
 GIB = 2**30
 
@@ -175,7 +176,7 @@ class Case:
 
     row: dict[str, Any]
     works: tuple[DeviceWork, ...]
-    run: Run
+    run: RunTraits
     is_prompt: bool
     n_tokens: int
     depth_tokens: int
@@ -248,7 +249,7 @@ def case_of(row: dict[str, Any]) -> Case | None:
     return Case(
         row=row,
         works=works,
-        run=Run(
+        run=RunTraits(
             n_ubatch=row["n_ubatch"] or 512,
             is_flash=_is_flash(row),
             age=_age(_build(row)),
@@ -280,88 +281,100 @@ def _is_flash(row: dict[str, Any]) -> bool:
     return _build(row) >= 6300  # `auto` since then
 
 
-def works_of(row: dict[str, Any], shape: Shape, *, cpu_experts: int, cpu_full: int) -> tuple[DeviceWork, ...]:
-    """The work of each device: cards share the layers evenly."""
+@dataclass(frozen=True)
+class Weights:
+    """What a row's file holds: (kind, parameters, bytes) of layers, output matrix and experts."""
+
+    layers: tuple[tuple[Kind, float, float], ...]
+    output: tuple[tuple[Kind, float, float], ...]
+    experts: tuple[tuple[Kind, float, float], ...]
+
+
+def weights_of(row: dict[str, Any], shape: Shape) -> Weights:
+    """Split the file's size over its matrices."""
     kind, bits = next((k, b) for pattern, k, b in QUANTS if re.search(pattern, row["quant"]))
-    layers_x, every, used, width, matrices = shape.experts
+    layers_x, every, _, width, matrices = shape.experts
     experts = layers_x * every * matrices * shape.n_embd * width
     embedding = shape.n_vocab * shape.n_embd
     total = (row["params_b"] or shape.params_b) * 1e9
     unread = (0 if shape.tied else embedding) + shape.unread_b * 1e9
     dense = max(total - experts - unread, 0.0)
     size = row["size_gib"] * GIB if row["size_gib"] else total * bits / 8
+    output = min(embedding, dense)
     if "MXFP4" in row["quant"]:
         expert_bytes = experts * 4.25 / 8
-        dense_bytes = max(size - expert_bytes, dense) * dense / (dense + unread)
+        dense_bits = 8 * max(size - expert_bytes, dense) / (dense + unread)
         dense_kind = Kind.F16 if "F16" in row["quant"] or "Q8_K" in row["quant"] else Kind.Q8
-    else:
-        expert_bytes = size * experts / total
-        dense_bytes, dense_kind = size * dense / total, kind
-    share = used / every if every else 1.0
-    gpu_layers = shape.n_layer - cpu_full
-    on_card = gpu_layers / shape.n_layer
-    experts_on_cpu = min(1.0, max(cpu_experts, cpu_full) / layers_x) if layers_x else 0.0
+        return Weights(
+            ((dense_kind, dense - output, (dense - output) * dense_bits / 8),),
+            ((dense_kind, output, output * dense_bits / 8),),
+            ((Kind.MXFP4, experts, expert_bytes),),
+        )
+    bits = 8 * size / total
+    return Weights(
+        _mixed(kind, dense - output, bits), _mixed(kind, output, bits), _mixed(kind, experts, bits)
+    )
+
+
+_SOLE_BITS = {Kind.Q4: 4.5, Kind.Q5: 5.5}
+
+
+def _mixed(kind: Kind, parameters: float, bits: float) -> tuple[tuple[Kind, float, float], ...]:
+    """Q4_K_M and Q5_K_M store some matrices as Q6_K; the file's size says how many."""
+    sole = _SOLE_BITS.get(kind, bits)
+    of_six = min(max((bits - sole) / (6.5625 - sole), 0.0), 1.0) if kind in _SOLE_BITS else 0.0
+    total_bytes = parameters * bits / 8
+    six_bytes = parameters * of_six * 6.5625 / 8
+    rest = (kind, parameters * (1 - of_six), total_bytes - six_bytes)
+    return (rest, (Kind.Q6, parameters * of_six, six_bytes)) if of_six else (rest,)
+
+
+def works_of(row: dict[str, Any], shape: Shape, *, cpu_experts: int, cpu_full: int) -> tuple[DeviceWork, ...]:
+    """The work of each device: cards share the layers evenly, the output matrix goes with the cards."""
+    weights = weights_of(row, shape)
+    layers_x = shape.experts[0]
     devices = devices_of(row)
     cards = [device for device in devices if device.family is not Family.CPU]
-    works = []
-    for device in cards:
-        part = 1 / len(cards)
-        works.append(
-            DeviceWork(
-                device,
-                _matrices(
-                    (dense_kind, kind),
-                    part * on_card * dense,
-                    part * on_card * dense_bytes,
-                    part * (1 - experts_on_cpu) * experts,
-                    part * (1 - experts_on_cpu) * expert_bytes,
-                    share,
-                ),
-                _attention(shape, row, part * on_card),
-                part * (gpu_layers + 1),
-                part * layers_x * (1 - experts_on_cpu),
-                part * on_card * shape.state[0] * shape.state[1] * 4,
-            )
-        )
-    off = 1 - on_card if cards else 1.0
-    off_experts = experts_on_cpu if cards else 1.0
-    if (off > 0 or off_experts > 0) and (not cards or cpu_full or cpu_experts):
+    off = cpu_full / shape.n_layer if cards else 1.0
+    off_experts = min(1.0, max(cpu_experts, cpu_full) / layers_x) if layers_x and cards else off
+    whole = len(cards) or 1
+    held = [(card, Held((1 - off) / whole, (1 - off_experts) / whole, 1 / whole)) for card in cards]
+    if off > 0 or off_experts > 0:
         host = next(device for device in devices if device.family is Family.CPU)
-        works.append(
-            DeviceWork(
-                host,
-                _matrices(
-                    (dense_kind, kind),
-                    off * dense,
-                    off * dense_bytes,
-                    off_experts * experts,
-                    off_experts * expert_bytes,
-                    share,
-                ),
-                _attention(shape, row, off),
-                off * shape.n_layer + (0 if cards else 1),
-                layers_x * off_experts,
-                off * shape.state[0] * shape.state[1] * 4,
-            )
-        )
-    return tuple(works)
+        held.append((host, Held(off, off_experts, 0.0 if cards else 1.0)))
+    return tuple(_work(row, shape, weights, device, part) for device, part in held)
 
 
-def _matrices(
-    kinds: tuple[Kind, Kind],
-    dense: float,
-    dense_bytes: float,
-    experts: float,
-    expert_bytes: float,
-    share: float,
-) -> tuple[Matrices, ...]:
-    dense_kind, kind = kinds
-    found = []
-    if dense:
-        found.append(Matrices(dense_kind, False, dense_bytes, dense_bytes, dense))
-    if experts:
-        found.append(Matrices(kind, True, expert_bytes, expert_bytes * share, experts * share, share))
-    return tuple(found)
+@dataclass(frozen=True)
+class Held:
+    """Which shares of the layers, the experts and the output matrix a device has."""
+
+    layers: float
+    experts: float
+    output: float
+
+
+def _work(row: dict[str, Any], shape: Shape, weights: Weights, device: SpeedDevice, held: Held) -> DeviceWork:
+    _, every, used, _, _ = shape.experts
+    share = used / every if every else 1.0
+    parts = [
+        Matrices(kind, False, size * part, size * part, parameters * part)
+        for part, stored in ((held.layers, weights.layers), (held.output, weights.output))
+        for kind, parameters, size in stored
+    ]
+    parts += [
+        Matrices(kind, True, size * part, size * part * share, parameters * part * share, share)
+        for part in (held.experts,)
+        for kind, parameters, size in weights.experts
+    ]
+    return DeviceWork(
+        device,
+        tuple(part for part in parts if part.total_bytes),
+        _attention(shape, row, held.layers) if held.layers else (),
+        held.layers * shape.n_layer + held.output,
+        held.experts * shape.experts[0],
+        held.layers * shape.state[0] * shape.state[1] * 4,
+    )
 
 
 def _attention(shape: Shape, row: dict[str, Any], part: float) -> tuple[Attention, ...]:

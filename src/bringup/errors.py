@@ -2,6 +2,7 @@
 
     BringupError                 every error of ours; carries its exit code
     |-- WrongUse                 exit 2: the command was typed wrong (name, option, port, path)
+    |   `-- UnknownCard          no card, or more than one, is known under the name that was typed
     |-- Failure                  exit 1: rightly asked, could not be done, and we know why
     |   |-- FileTrouble          a file of the user's machine cannot be read or written (rights, disk full)
     |   |-- ModelFileError       the model file is not what it should be
@@ -54,6 +55,12 @@ class WrongUse(BringupError):
 
     exit_code = 2
     default_reference = "wrong-use"
+
+
+class UnknownCard(WrongUse):
+    """No card, or more than one, is known under the name that was typed; the hint lists the near ones."""
+
+    default_reference = "unknown-card"
 
 
 class Failure(BringupError):

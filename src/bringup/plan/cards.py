@@ -1,4 +1,4 @@
-"""Cards by name: what a card's sheet says, and the nearest names to one that is not listed."""
+"""Cards: what their makers say of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from enum import Enum
 from functools import cache
 from typing import Any, Final
 
-from bringup.errors import WrongUse
 from bringup.units import GIB
 
 _GIGA: Final = 10**9
@@ -78,13 +77,34 @@ class Card:
 
 
 @cache
-def all_cards() -> tuple[Card, ...]:
-    """All cards, in the order of the file."""
-    import tomllib
+def _blocks() -> tuple[str, ...]:
+    """The file's tables as text: most questions are about one card, and parsing all of them takes long."""
     from importlib.resources import files
 
     text = (files("bringup.plan") / "cards.toml").read_text(encoding="utf-8")
-    return tuple(_card(record) for record in tomllib.loads(text)["card"])
+    return tuple(text.split("[[card]]\n")[1:])
+
+
+def card_titles() -> tuple[tuple[tuple[str, ...], float], ...]:
+    """Of each card its names, the driver's first, and its memory in GiB (0 where not said)."""
+    found = []
+    for block in _blocks():
+        names = tuple(re.findall(r'"([^"]+)"', "".join(re.findall(r"^(?:name|aliases) = .*$", block, re.M))))
+        memory = re.search(r"^memory_gib = ([\d.]+)$", block, re.M)
+        found.append((names, float(memory[1]) if memory else 0.0))
+    return tuple(found)
+
+
+def card_at(place: int) -> Card:
+    """The card at a place in the file."""
+    import tomllib
+
+    return _card(tomllib.loads(_blocks()[place]))
+
+
+def all_cards() -> tuple[Card, ...]:
+    """All cards, in the order of the file."""
+    return tuple(card_at(place) for place in range(len(_blocks())))
 
 
 def _card(record: dict[str, Any]) -> Card:
@@ -144,59 +164,3 @@ def _body(name: str) -> Body:
     if any(word in name for word in (*_CONSUMER, *_OWN_FAMILY)):
         return Body.DESKTOP
     return Body.WORKSTATION if name.startswith(("NVIDIA", "Quadro", "Tesla")) else Body.DESKTOP
-
-
-_NOISE: Final = re.compile(
-    r"\b(?:nvidia|geforce|amd|radeon|intel|apple|graphics|gpu|tesla|quadro)\b|[^a-z0-9]+"
-)
-
-
-def _key(name: str) -> str:
-    """`NVIDIA GeForce RTX 3060 12GB` and `rtx3060-12gb` alike."""
-    lowered = re.sub(r"(\d)\s+(gb|gib)\b", r"\1gb", name.lower().replace("gib", "gb"))
-    return _NOISE.sub("", lowered)
-
-
-def find_card(name: str) -> Card | None:
-    """The card of this name, as its driver or a person writes it; `None` when it is not listed.
-
-    Only whole names match: an `RTX 4070` is not an `RTX 4070 Ti`.
-    """
-    wanted = _key(name)
-    for card in all_cards():
-        if wanted in (_key(card.name), *map(_key, card.aliases)):
-            return card
-    return None
-
-
-def card_named(name: str) -> Card:
-    """The card of this name.
-
-    Raises:
-        WrongUse: it is not listed; the hint names the nearest that are.
-    """
-    card = find_card(name)
-    if card is None:
-        raise WrongUse(
-            f"no card {name!r} is known here",
-            hint=_near_hint(name),
-            reference="unknown-card",
-        )
-    return card
-
-
-def _near_hint(name: str) -> str:
-    near = near_names(name)
-    say = f"Near names: {', '.join(near)}. " if near else ""
-    return f"{say}For a card that is not listed give its memory with --vram; its speed is then not told."
-
-
-def near_names(name: str, *, count: int = 4) -> tuple[str, ...]:
-    """Listed names that are like this one, the nearest first."""
-    import difflib
-
-    wanted = _key(name)
-    keys = {_key(card.name): card.name for card in all_cards()}
-    inside = [full for key, full in keys.items() if wanted and wanted in key]
-    close = [keys[key] for key in difflib.get_close_matches(wanted, list(keys), n=count, cutoff=0.6)]
-    return tuple(dict.fromkeys((*close, *inside)))[:count]

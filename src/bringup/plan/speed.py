@@ -15,145 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from bringup.plan.cards import Body, Family
-
-
-class Kind(Enum):
-    """Storage types by the kernels that read them."""
-
-    F16 = "f16"
-    Q8 = "q8"
-    Q6 = "q6"
-    Q5 = "q5"
-    Q4 = "q4"
-    Q4_0 = "q4_0"
-    MXFP4 = "mxfp4"
-    Q3 = "q3"
-    Q2 = "q2"
-    IQ = "iq"
-
-
-class Age(Enum):
-    """How old an engine is; the figures of older ones only serve to read older measurements."""
-
-    NEW = "new"
-    MID = "mid"
-    """Of 2025 up to November: experts were not yet fused, nor MXFP4 tuned."""
-    OLD = "old"
-    """Of before 2025."""
-
-
-class Backend(Enum):
-    """Which of llama.cpp's backends drives the device."""
-
-    CUDA = "cuda"
-    ROCM = "rocm"
-    VULKAN = "vulkan"
-    METAL = "metal"
-    SYCL = "sycl"
-    CPU = "cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class SpeedDevice:
-    """Rates of one device, as its sheet or a probe says.
-
-    Attributes:
-        name: `CUDA0`, `CPU`, ...
-        family: see `Family`.
-        backend: see `Backend`.
-        bandwidth_bytes_per_s: to its memory.
-        flops: of its matrix units, see `cards.toml`; for the CPU of its vector units.
-        link_bytes_per_s: to main memory, one way; 0 where they share one memory.
-        body: what its power allows, see `cards.Body`.
-    """
-
-    name: str
-    family: Family
-    backend: Backend
-    bandwidth_bytes_per_s: float
-    flops: float
-    link_bytes_per_s: float = 0.0
-    body: Body = Body.DESKTOP
-
-
-@dataclass(frozen=True, slots=True)
-class Matrices:
-    """Weights of one kind on one device.
-
-    Attributes:
-        kind: how they are stored.
-        is_expert: routed experts, of which a token uses some.
-        total_bytes: all of them.
-        read_bytes: what one token reads.
-        active_parameters: weights that one token is multiplied with.
-        used_share: experts used of all, 1 for what every token uses.
-    """
-
-    kind: Kind
-    is_expert: bool
-    total_bytes: float
-    read_bytes: float
-    active_parameters: float
-    used_share: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """Layers with one length of cache on one device.
-
-    Attributes:
-        cache_bytes_per_token: keys and values of one token of context, all these layers together.
-        flops_per_token: operations of one new token with one cached one, all these layers together.
-        window_tokens: sliding window; `None` for the whole context.
-    """
-
-    cache_bytes_per_token: float
-    flops_per_token: float
-    window_tokens: int | None = None
-
-    def depth(self, depth_tokens: float) -> float:
-        """Cached tokens that a new one looks at."""
-        return depth_tokens if self.window_tokens is None else min(depth_tokens, self.window_tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceWork:
-    """What one token costs on one device.
-
-    Attributes:
-        device: where.
-        matrices: weights by kind.
-        attention: layers with a KV cache.
-        n_layer: layers that run here; the output layer counts as one.
-        n_layer_experts: of them, those whose routed experts run here.
-        state_bytes: recurrent state of one sequence, read and written for each token.
-    """
-
-    device: SpeedDevice
-    matrices: tuple[Matrices, ...]
-    attention: tuple[Attention, ...]
-    n_layer: float
-    n_layer_experts: float = 0.0
-    state_bytes: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How the engine runs, as far as it changes the speed.
-
-    Attributes:
-        n_ubatch: micro-batch in tokens.
-        is_flash: fused attention.
-        age: see `Age`.
-        n_batch: logical batch in tokens, which cards that follow each other work through in turns.
-    """
-
-    n_ubatch: int = 512
-    is_flash: bool = True
-    age: Age = Age.NEW
-    n_batch: int = 2048
-
+from bringup.plan.cards import Family
+from bringup.plan.work import DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
 
 Shares = Mapping[str, float]
 """The measured figures by name, see `speed_calibration`."""
@@ -166,17 +29,54 @@ OFFLOAD_TOKENS: Final = 32
 (llama.cpp b11434, GGML_OP_OFFLOAD_MIN_BATCH)."""
 
 
-def generation_s(works: tuple[DeviceWork, ...], *, depth_tokens: float, run: Run, shares: Shares) -> float:
+class CostKind(Enum):
+    """What a device spends its time on."""
+
+    WEIGHTS = "reading weights"
+    CACHE = "reading the KV cache"
+    STARTS = "starting kernels"
+    COPY = "copying weights over the link"
+    COMPUTE = "arithmetic"
+    ATTENTION = "attention"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds that a device spends on one thing."""
+
+    device: str
+    kind: CostKind
+    seconds: float
+
+
+def generation_s(
+    works: tuple[DeviceWork, ...], *, depth_tokens: float, run: RunTraits, shares: Shares
+) -> float:
     """Seconds for one generated token after `depth_tokens` of context."""
-    cards = sum(work.device.family is not Family.CPU for work in works)
-    total = shares["token"] * min(cards, 1) + shares["hop"] * (len(works) - 1)
-    for work in works:
-        total += _weights_s(work, shares) + _cache_s(work, depth_tokens, run, shares)
-        layer_s = work.n_layer * shares[f"layer/{work.device.backend.value}"]
-        experts_s = work.n_layer_experts * shares[f"layer_experts/{work.device.backend.value}"]
-        total += layer_s * shares[f"layer/{run.age.value}"]
-        total += experts_s * shares[f"layer_experts/{run.age.value}"]
-    return total
+    return sum(cost.seconds for cost in generation_costs(works, depth_tokens, run, shares))
+
+
+def generation_costs(
+    works: tuple[DeviceWork, ...], depth_tokens: float, run: RunTraits, shares: Shares
+) -> tuple[Cost, ...]:
+    """What one generated token after `depth_tokens` of context costs: devices work one after the other."""
+    costs = []
+    for place, work in enumerate(works):
+        name = work.device.name
+        costs.append(Cost(name, CostKind.WEIGHTS, _weights_s(work, shares)))
+        costs.append(Cost(name, CostKind.CACHE, _cache_s(work, depth_tokens, run, shares)))
+        starts_s = _starts_s(work, run, shares) + (shares["hop"] if place else 0.0)
+        if not place and work.device.family is not Family.CPU:
+            starts_s += shares["token"]
+        costs.append(Cost(name, CostKind.STARTS, starts_s))
+    return tuple(costs)
+
+
+def _starts_s(work: DeviceWork, run: RunTraits, shares: Shares) -> float:
+    backend, age = work.device.backend.value, run.age.value
+    layers_s = work.n_layer * shares[f"layer/{backend}"] * shares[f"layer/{age}"]
+    experts_s = work.n_layer_experts * shares[f"layer_experts/{backend}"] * shares[f"layer_experts/{age}"]
+    return layers_s + experts_s
 
 
 def _weights_s(work: DeviceWork, shares: Shares) -> float:
@@ -196,7 +96,7 @@ def _weights_s(work: DeviceWork, shares: Shares) -> float:
     return seconds
 
 
-def _cache_s(work: DeviceWork, depth_tokens: float, run: Run, shares: Shares) -> float:
+def _cache_s(work: DeviceWork, depth_tokens: float, run: RunTraits, shares: Shares) -> float:
     device = work.device
     share = shares[f"cache/{device.backend.value}"] * (1.0 if run.is_flash else shares["cache/no_flash"])
     read = sum(part.cache_bytes_per_token * part.depth(depth_tokens) for part in work.attention)
@@ -204,22 +104,39 @@ def _cache_s(work: DeviceWork, depth_tokens: float, run: Run, shares: Shares) ->
 
 
 def prompt_s(
-    works: tuple[DeviceWork, ...], *, n_prompt: int, depth_tokens: float, run: Run, shares: Shares
+    works: tuple[DeviceWork, ...], *, n_prompt: int, depth_tokens: float, run: RunTraits, shares: Shares
 ) -> float:
     """Seconds to read a prompt of `n_prompt` tokens behind `depth_tokens` of context."""
+    costs = prompt_costs(works, n_prompt=n_prompt, depth_tokens=depth_tokens, run=run, shares=shares)
+    return sum(cost.seconds for cost in costs)
+
+
+def prompt_costs(
+    works: tuple[DeviceWork, ...], *, n_prompt: int, depth_tokens: float, run: RunTraits, shares: Shares
+) -> tuple[Cost, ...]:
+    """What a prompt of `n_prompt` tokens behind `depth_tokens` of context costs, all of its micro-batches."""
     batch = max(1, min(n_prompt, run.n_ubatch))
     n_batches = n_prompt / batch
     cards = tuple(work for work in works if work.device.family is not Family.CPU)
-    middle = depth_tokens + n_prompt / 2
-    seconds = 0.0
+    gain = _pipelining(len(cards), n_prompt, batch, run, shares)
+    costs = []
     for work in works:
         is_copied = work.device.family is Family.CPU and bool(cards) and batch >= OFFLOAD_TOKENS
         device = cards[0].device if is_copied else work.device
         read_s = _copied_s(work, device, batch, shares) if is_copied else _read_s(work, batch, shares)
-        per_batch = read_s + _compute_s(work, device, batch, run, shares)
-        seconds += n_batches * (per_batch + work.n_layer * shares[f"prompt_layer/{device.backend.value}"])
-        seconds += n_prompt * _attention_s(work, middle, run, shares)
-    return seconds / _pipelining(len(cards), n_prompt, batch, run, shares)
+        starts_s = work.n_layer * shares[f"prompt_layer/{device.backend.value}"]
+        depth = depth_tokens + n_prompt / 2
+        costs += [
+            Cost(device.name, CostKind.COPY if is_copied else CostKind.WEIGHTS, n_batches * read_s / gain),
+            Cost(
+                device.name, CostKind.COMPUTE, n_batches * _compute_s(work, device, batch, run, shares) / gain
+            ),
+            Cost(device.name, CostKind.STARTS, n_batches * starts_s / gain),
+            Cost(
+                work.device.name, CostKind.ATTENTION, n_prompt * _attention_s(work, depth, run, shares) / gain
+            ),
+        ]
+    return tuple(costs)
 
 
 def _read_s(work: DeviceWork, batch: int, shares: Shares) -> float:
@@ -247,7 +164,7 @@ def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
     return rate * shares[f"prompt/{device.body.value}"] * shares[f"prompt/backend/{device.backend.value}"]
 
 
-def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: Run, shares: Shares) -> float:
+def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits, shares: Shares) -> float:
     rate = _prompt_rate(device, shares)
     is_cpu = device.family is Family.CPU
     seconds = 2 * work.state_bytes * batch / (device.bandwidth_bytes_per_s * shares["recurrent/prompt"])
@@ -269,7 +186,7 @@ def _age_group(part: Matrices) -> str:
     return "/experts" if part.is_expert else "/f16" if part.kind is Kind.F16 else ""
 
 
-def _attention_s(work: DeviceWork, middle_tokens: float, run: Run, shares: Shares) -> float:
+def _attention_s(work: DeviceWork, middle_tokens: float, run: RunTraits, shares: Shares) -> float:
     device = work.device
     share = shares[f"attention/{device.backend.value}"] * shares[f"attention/family/{device.family.value}"]
     share *= 1.0 if run.is_flash else shares["attention/no_flash"]
@@ -277,7 +194,7 @@ def _attention_s(work: DeviceWork, middle_tokens: float, run: Run, shares: Share
     return flops / (_prompt_rate(device, shares) * share)
 
 
-def _pipelining(n_cards: int, n_prompt: int, batch: int, run: Run, shares: Shares) -> float:
+def _pipelining(n_cards: int, n_prompt: int, batch: int, run: RunTraits, shares: Shares) -> float:
     """How much several cards gain by working on different micro-batches at the same time."""
     if n_cards < 2:
         return 1.0

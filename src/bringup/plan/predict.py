@@ -1,0 +1,134 @@
+"""Speed of a placed model, each figure with its band: what `plan` tells and `bench` is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.place import Placement
+from bringup.plan.run import Run
+from bringup.plan.speed import Cost, CostKind, band_name, generation_costs, prompt_costs
+from bringup.plan.speed_calibration import BANDS, SHARES
+from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
+from bringup.plan.workload import works_of
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and the band that eight of ten measurements are expected in."""
+
+    value: float
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Estimate:
+        """The same, scaled."""
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How fast a placed model will be for a prompt of some length behind some context.
+
+    Attributes:
+        prompt_tokens_per_s: while the prompt is read.
+        generation_tokens_per_s: behind the prompt.
+        time_to_first_token_s: from the request to its first token; the prompt's length sets it.
+        bottleneck: what generation waits for most, one sentence.
+        formula: the parts of one generated token's time.
+        prompt_formula: the parts of the prompt's time.
+        sources: where the rates and the measured shares come from.
+    """
+
+    prompt_tokens_per_s: Estimate
+    generation_tokens_per_s: Estimate
+    time_to_first_token_s: Estimate
+    bottleneck: str
+    formula: str
+    prompt_formula: str
+    sources: tuple[str, ...]
+
+
+def predict(
+    anatomy: Anatomy,
+    placement: Placement,
+    run: Run,
+    devices: Sequence[SpeedDevice],
+    *,
+    n_prompt: int,
+    n_past: int,
+) -> Prediction:
+    """Speed of a placed model.
+
+    Args:
+        anatomy: the model.
+        placement: where its layers and tensors lie.
+        run: micro-batch, cache types, flash attention.
+        devices: rates of the cards and of main memory, see `rates.speed_devices`.
+        n_prompt: tokens of the prompt, 1 or more.
+        n_past: tokens that are in the window before it; 0 for an empty one.
+
+    Raises:
+        CannotTell: nothing is known of the speed of a device that is used.
+    """
+    works = works_of(anatomy, placement, run, devices)
+    traits = RunTraits(n_ubatch=run.n_ubatch, is_flash=run.flash_attention)
+    return predict_works(works, traits, n_prompt=n_prompt, n_past=n_past)
+
+
+def predict_works(
+    works: tuple[DeviceWork, ...], traits: RunTraits, *, n_prompt: int, n_past: int
+) -> Prediction:
+    """Speed of what is already worked out for each device."""
+    prompt = prompt_costs(works, n_prompt=n_prompt, depth_tokens=n_past, run=traits, shares=SHARES)
+    generation = generation_costs(works, n_past + n_prompt, traits, SHARES)
+    prompt_seconds, token_seconds = _seconds(prompt), _seconds(generation)
+    reading = _with_band(n_prompt / prompt_seconds, band_name(works, is_prompt=True))
+    return Prediction(
+        prompt_tokens_per_s=reading,
+        generation_tokens_per_s=_with_band(1 / token_seconds, band_name(works, is_prompt=False)),
+        time_to_first_token_s=Estimate(prompt_seconds, n_prompt / reading.high, n_prompt / reading.low),
+        bottleneck=_bottleneck(generation),
+        formula=_formula(generation, "one token"),
+        prompt_formula=_formula(prompt, f"a prompt of {n_prompt:,} tokens"),
+        sources=(
+            *dict.fromkeys(work.device.source for work in works if work.device.source),
+            "shares of these rates: measured, see docs/speed.md",
+        ),
+    )
+
+
+def _seconds(costs: tuple[Cost, ...]) -> float:
+    return sum(cost.seconds for cost in costs)
+
+
+def _with_band(value: float, name: str) -> Estimate:
+    low, high = BANDS[name]
+    return Estimate(value, value * low, value * high)
+
+
+_WAITS = {
+    CostKind.WEIGHTS: "reading the weights from {device}'s memory",
+    CostKind.CACHE: "reading the KV cache from {device}'s memory",
+    CostKind.STARTS: "starting the many small steps of a token on {device}",
+    CostKind.COPY: "copying weights over the link to {device}",
+    CostKind.COMPUTE: "arithmetic on {device}",
+    CostKind.ATTENTION: "attention on {device}",
+}
+
+
+def _bottleneck(costs: tuple[Cost, ...]) -> str:
+    largest = max(costs, key=lambda cost: cost.seconds)
+    share = largest.seconds / _seconds(costs)
+    return f"{share:.0%} of the time goes into {_WAITS[largest.kind].format(device=largest.device)}"
+
+
+def _formula(costs: tuple[Cost, ...], what: str) -> str:
+    total = _seconds(costs)
+    parts = [
+        f"{cost.device} {cost.kind.value} {cost.seconds * 1e3:.3g} ms"
+        for cost in costs
+        if cost.seconds > 0.005 * total
+    ]
+    return f"{what}: {' + '.join(parts)} = {total * 1e3:.3g} ms"

@@ -1,0 +1,104 @@
+"""What each device can do at most: cards by their sheets, main memory by a probe, its data, or assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from bringup.plan.card_names import find_card
+from bringup.plan.cards import Card, Family
+from bringup.plan.request import CPU, Device, DeviceKind
+from bringup.plan.work import Backend, SpeedDevice
+
+ASSUMED_RAM_BYTES_PER_S: Final = 50e9
+"""Two channels of DDR4-3200, the slower of the usual desktops: for a machine of which nothing is known."""
+ASSUMED_CORES: Final = 8
+_CLOCK_HZ: Final = 4.0e9
+_FLOPS_PER_CLOCK: Final = 32
+"""Two fused multiply-adds of eight f32 each, as AVX2 and NEON processors do in a clock."""
+
+_BACKENDS: Final = {
+    DeviceKind.CUDA: Backend.CUDA,
+    DeviceKind.ROCM: Backend.ROCM,
+    DeviceKind.METAL: Backend.METAL,
+    DeviceKind.VULKAN: Backend.VULKAN,
+}
+
+
+class Origin(Enum):
+    """How the bandwidth of main memory is known."""
+
+    MEASURED = "measured on this machine"
+    MODULES = "from the memory modules' data"
+    GIVEN = "as given"
+    ASSUMED = "assumed: two channels of DDR4-3200; measure it for a better figure"
+
+
+@dataclass(frozen=True, slots=True)
+class HostRates:
+    """Main memory and processor of a machine.
+
+    Attributes:
+        bandwidth_bytes_per_s: of main memory, all channels together, as its modules' sheet would say.
+        origin: where that is from.
+        n_cores: physical cores; they set how fast the processor computes.
+    """
+
+    bandwidth_bytes_per_s: float = ASSUMED_RAM_BYTES_PER_S
+    origin: Origin = Origin.ASSUMED
+    n_cores: int = ASSUMED_CORES
+
+    @property
+    def flops(self) -> float:
+        """Operations a second of the vector units: `cores x clock x operations per clock`."""
+        return self.n_cores * _CLOCK_HZ * _FLOPS_PER_CLOCK
+
+
+def speed_devices(
+    devices: Sequence[Device], host: HostRates, *, links_bytes_per_s: Mapping[str, float] | None = None
+) -> tuple[SpeedDevice, ...]:
+    """The rates of devices; a card that is not listed is left out, for nothing is known of its speed.
+
+    Args:
+        devices: cards; main memory may be among them or not, it is always in the answer.
+        host: its rates.
+        links_bytes_per_s: by the cards' names, what their slots carry, where it is less than the sheet's.
+    """
+    found = []
+    for device in devices:
+        card = None if device.kind is DeviceKind.CPU else find_card(device.title, device.total_bytes)
+        if card is not None:
+            slot = (links_bytes_per_s or {}).get(device.name)
+            found.append(card_rates(card, device.name, _BACKENDS[device.kind], slot_bytes_per_s=slot))
+    return (*found, host_device(host))
+
+
+def card_rates(
+    card: Card, name: str, backend: Backend, *, slot_bytes_per_s: float | None = None
+) -> SpeedDevice:
+    """A card under the name that llama.cpp gives it; a slow slot holds its link back."""
+    link = card.link_bytes_per_s
+    return SpeedDevice(
+        name=name,
+        family=card.family,
+        backend=backend,
+        bandwidth_bytes_per_s=card.bandwidth_bytes_per_s,
+        flops=card.flops,
+        link_bytes_per_s=link if slot_bytes_per_s is None or not link else min(link, slot_bytes_per_s),
+        body=card.body,
+        source=f"{card.name}: {card.bandwidth_bytes_per_s / 1e9:,.0f} GB/s, data sheet",
+    )
+
+
+def host_device(host: HostRates) -> SpeedDevice:
+    """The processor with main memory."""
+    return SpeedDevice(
+        name=CPU,
+        family=Family.CPU,
+        backend=Backend.CPU,
+        bandwidth_bytes_per_s=host.bandwidth_bytes_per_s,
+        flops=host.flops,
+        source=f"main memory: {host.bandwidth_bytes_per_s / 1e9:,.0f} GB/s, {host.origin.value}",
+    )

@@ -1,0 +1,147 @@
+"""What one token costs on each device: the words that the speed model is written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bringup.plan.cards import Body, Family
+
+
+class Kind(Enum):
+    """Storage types by the kernels that read them."""
+
+    F16 = "f16"
+    Q8 = "q8"
+    Q6 = "q6"
+    Q5 = "q5"
+    Q4 = "q4"
+    Q4_0 = "q4_0"
+    MXFP4 = "mxfp4"
+    Q3 = "q3"
+    Q2 = "q2"
+    IQ = "iq"
+
+
+class Age(Enum):
+    """How old an engine is; the figures of older ones only serve to read older measurements."""
+
+    NEW = "new"
+    MID = "mid"
+    """Of 2025 up to November: experts were not yet fused, nor MXFP4 tuned."""
+    OLD = "old"
+    """Of before 2025."""
+
+
+class Backend(Enum):
+    """Which of llama.cpp's backends drives the device."""
+
+    CUDA = "cuda"
+    ROCM = "rocm"
+    VULKAN = "vulkan"
+    METAL = "metal"
+    SYCL = "sycl"
+    CPU = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedDevice:
+    """Rates of one device, as its sheet or a probe says.
+
+    Attributes:
+        name: `CUDA0`, `CPU`, ...
+        family: see `Family`.
+        backend: see `Backend`.
+        bandwidth_bytes_per_s: to its memory.
+        flops: of its matrix units, see `cards.toml`; for the CPU of its vector units.
+        link_bytes_per_s: to main memory, one way; 0 where they share one memory.
+        body: what its power allows, see `cards.Body`.
+        source: where the rates come from, for people.
+    """
+
+    name: str
+    family: Family
+    backend: Backend
+    bandwidth_bytes_per_s: float
+    flops: float
+    link_bytes_per_s: float = 0.0
+    body: Body = Body.DESKTOP
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """Weights of one kind on one device.
+
+    Attributes:
+        kind: how they are stored.
+        is_expert: routed experts, of which a token uses some.
+        total_bytes: all of them.
+        read_bytes: what one token reads.
+        active_parameters: weights that one token is multiplied with.
+        used_share: experts used of all, 1 for what every token uses.
+    """
+
+    kind: Kind
+    is_expert: bool
+    total_bytes: float
+    read_bytes: float
+    active_parameters: float
+    used_share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Layers with one length of cache on one device.
+
+    Attributes:
+        cache_bytes_per_token: keys and values of one token of context, all these layers together.
+        flops_per_token: operations of one new token with one cached one, all these layers together.
+        window_tokens: sliding window; `None` for the whole context.
+    """
+
+    cache_bytes_per_token: float
+    flops_per_token: float
+    window_tokens: int | None = None
+
+    def depth(self, depth_tokens: float) -> float:
+        """Cached tokens that a new one looks at."""
+        return depth_tokens if self.window_tokens is None else min(depth_tokens, self.window_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceWork:
+    """What one token costs on one device.
+
+    Attributes:
+        device: where.
+        matrices: weights by kind.
+        attention: layers with a KV cache.
+        n_layer: layers that run here; the output layer counts as one.
+        n_layer_experts: of them, those whose routed experts run here.
+        state_bytes: recurrent state of one sequence, read and written for each token.
+    """
+
+    device: SpeedDevice
+    matrices: tuple[Matrices, ...]
+    attention: tuple[Attention, ...]
+    n_layer: float
+    n_layer_experts: float = 0.0
+    state_bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunTraits:
+    """How the engine runs, as far as it changes the speed.
+
+    Attributes:
+        n_ubatch: micro-batch in tokens.
+        is_flash: fused attention.
+        age: see `Age`.
+        n_batch: logical batch in tokens, which cards that follow each other work through in turns.
+    """
+
+    n_ubatch: int = 512
+    is_flash: bool = True
+    age: Age = Age.NEW
+    n_batch: int = 2048

@@ -1,0 +1,173 @@
+"""From a placed model to what one token costs on each device.
+
+Works on the tensors of the file: their bytes and elements, where the placement puts them, and whether a token
+is multiplied with all of a tensor (weights), with some of it (experts) or looks up one row (embeddings).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bringup.errors import CannotTell
+from bringup.model.architecture import Architecture, CacheLayer
+from bringup.model.gguf import Tensor
+from bringup.model.quants import TensorType
+from bringup.model.sizes import TensorKind, classify
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.kv_cache import element_bytes
+from bringup.plan.place import Placement
+from bringup.plan.request import CPU
+from bringup.plan.run import Run
+from bringup.plan.weights import tensors_with_devices
+from bringup.plan.work import Attention, DeviceWork, Kind, Matrices, SpeedDevice
+
+_KINDS: Final = {
+    TensorType.F32: Kind.F16,
+    TensorType.F16: Kind.F16,
+    TensorType.BF16: Kind.F16,
+    TensorType.Q8_0: Kind.Q8,
+    TensorType.Q6_K: Kind.Q6,
+    TensorType.Q5_0: Kind.Q5,
+    TensorType.Q5_1: Kind.Q5,
+    TensorType.Q5_K: Kind.Q5,
+    TensorType.Q4_0: Kind.Q4_0,
+    TensorType.Q4_1: Kind.Q4,
+    TensorType.Q4_K: Kind.Q4,
+    TensorType.Q3_K: Kind.Q3,
+    TensorType.Q2_K: Kind.Q2,
+    TensorType.MXFP4: Kind.MXFP4,
+    TensorType.NVFP4: Kind.MXFP4,
+}
+"""Types that have been measured; all others are packed by tables or by fewer bits, and count as `Kind.IQ`."""
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is gathered for one device."""
+
+    total_bytes: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
+    elements: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
+    cache_bytes: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
+    flops: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
+    n_layer: int = 0
+    n_layer_experts: int = 0
+    state_bytes: float = 0.0
+
+
+def works_of(
+    anatomy: Anatomy, placement: Placement, run: Run, devices: Sequence[SpeedDevice]
+) -> tuple[DeviceWork, ...]:
+    """The work of each device that has any: cards in their order, main memory last.
+
+    Raises:
+        CannotTell: nothing is known of the speed of a device that is used.
+    """
+    sums = _gather(anatomy, placement, run)
+    known = {device.name: device for device in devices}
+    names = sorted(sums, key=lambda name: (name == CPU, (*placement.cards, name).index(name)))
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise CannotTell(
+            f"the speed cannot be told: the memory bandwidth of {', '.join(missing)} is not known",
+            hint="Memory is planned all the same; `bringup bench` measures the speed.",
+            reference="speed-unknown",
+        )
+    used_share = _used_share(anatomy.architecture)
+    return tuple(_work(known[name], sums[name], used_share) for name in names)
+
+
+def _gather(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, _Sums]:
+    sums: dict[str, _Sums] = defaultdict(_Sums)
+    for tensor, device in _read_by_every_token(anatomy, placement):
+        key = _kind(tensor), _is_expert(tensor)
+        sums[device].total_bytes[key] += tensor.size_bytes
+        sums[device].elements[key] += tensor.n_elements
+    figures = anatomy.architecture
+    recurrent = figures.recurrent
+    for index, device in enumerate(placement.layers[: figures.n_layer]):
+        place = sums[device]
+        place.n_layer += 1
+        cache = anatomy.caches.get(index)
+        if cache is not None:
+            window = figures.n_swa if cache.is_swa else None
+            place.cache_bytes[window] += float(
+                cache.n_embd_k * element_bytes(run.type_k) + cache.n_embd_v * element_bytes(run.type_v)
+            )
+            place.flops[window] += _attention_flops(figures, cache)
+        if recurrent is not None and figures.recurrent_layers[index]:
+            place.state_bytes += 4 * (recurrent.n_embd_r + recurrent.n_embd_s)
+        for where in _expert_devices(anatomy.layers[index], index, placement):
+            sums[where].n_layer_experts += 1
+    sums[placement.output].n_layer += 1
+    return sums
+
+
+def _read_by_every_token(anatomy: Anatomy, placement: Placement) -> Iterator[tuple[Tensor, str]]:
+    """Tensors that are read whole (of experts, those that are used); embeddings are looked up by row.
+
+    Vectors (norms, biases) are left out: they are under a thousandth of the bytes. A tied output matrix comes
+    once, with the output's device.
+    """
+    drafting = {
+        id(tensor) for layer in anatomy.layers[anatomy.architecture.n_layer :] for tensor in layer.values()
+    }
+    for tensor, device in tensors_with_devices(anatomy, placement):
+        if len(tensor.shape) < 2 or id(tensor) in drafting:
+            continue
+        if classify(tensor.name) is not TensorKind.EMBEDDING:
+            yield tensor, device
+    if anatomy.is_tied:
+        yield anatomy.whole["token_embd.weight"], placement.output
+
+
+def _kind(tensor: Tensor) -> Kind:
+    return _KINDS.get(tensor.type, Kind.IQ)
+
+
+def _is_expert(tensor: Tensor) -> bool:
+    """Routed experts; their router is read whole."""
+    is_router = "ffn_gate_inp" in tensor.name or "exp_probs" in tensor.name
+    return classify(tensor.name) is TensorKind.EXPERTS and not is_router
+
+
+def _expert_devices(layer: Mapping[str, Tensor], index: int, placement: Placement) -> set[str]:
+    """Devices on which routed experts of a layer lie; usually one."""
+    return {
+        placement.device_in_layer(index, suffix) for suffix, tensor in layer.items() if _is_expert(tensor)
+    }
+
+
+def _attention_flops(figures: Architecture, cache: CacheLayer) -> float:
+    """Operations of one new token with one cached one in a layer: each query head takes a key and a value.
+
+    `2 x n_head x (head_k + head_v)`; MLA keeps one compressed key for all heads, which is its value too.
+    """
+    n_head = figures.n_head[cache.index]
+    n_kept = 1 if figures.is_mla else max(1, figures.n_head_kv[cache.index])
+    return 2 * n_head / n_kept * (cache.n_embd_k + (cache.n_embd_v or cache.n_embd_k))
+
+
+def _used_share(figures: Architecture) -> float:
+    return figures.n_expert_used / figures.n_expert if figures.n_expert else 1.0
+
+
+def _work(device: SpeedDevice, sums: _Sums, used_share: float) -> DeviceWork:
+    matrices = []
+    for (kind, is_expert), size in sums.total_bytes.items():
+        share = used_share if is_expert else 1.0
+        elements = sums.elements[kind, is_expert]
+        matrices.append(Matrices(kind, is_expert, size, size * share, elements * share, share))
+    attention = tuple(
+        Attention(size, sums.flops[window], window) for window, size in sums.cache_bytes.items()
+    )
+    return DeviceWork(
+        device=device,
+        matrices=tuple(matrices),
+        attention=attention,
+        n_layer=sums.n_layer,
+        n_layer_experts=sums.n_layer_experts,
+        state_bytes=sums.state_bytes,
+    )
