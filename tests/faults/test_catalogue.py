@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from tests.faults.cases import all_cases
@@ -86,10 +86,10 @@ def test_a_sign_is_quick_on_hostile_lines(fault: Fault, sign: Sign) -> None:
         f"{sign.anchor} " + "x: " * 1300,
         " " * 4000,
     )
-    started_s = perf_counter()
+    started_s = process_time()
     for line in hostile:
         re.search(sign.pattern, line)
-    assert perf_counter() - started_s < 0.2
+    assert process_time() - started_s < 0.2
 
 
 def all_steps() -> list[tuple[Fault, Step]]:

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ELF_HEADER_BYTES = 64  # a shorter file cannot be loaded, whatever it is called
 EXECUTABLE = (
     b"\x7fELF",
     b"MZ",
@@ -100,8 +101,11 @@ def test_3_no_binary_artifacts() -> None:
 def is_label_only(path: Path) -> bool:
     """Whether a file is a recorded program or module cut down to its labels: small ELF without code."""
     data = path.read_bytes()
-    is_small_elf = data[:6] == b"\x7fELF\x02\x01" and 64 <= len(data) <= 4096
-    if not is_small_elf or ROOT / "tests/cases" not in path.parents or path.stat().st_mode & 0o111:
+    if ROOT / "tests/cases" not in path.parents or path.stat().st_mode & 0o111 or len(data) > 4096:
+        return False
+    if len(data) < ELF_HEADER_BYTES:
+        return True
+    if data[:6] != b"\x7fELF\x02\x01":
         return False
     segments_at, sections_at = struct.unpack_from("<QQ", data, 0x20)
     segment_size, segments, section_size, sections = struct.unpack_from("<HHHH", data, 0x36)

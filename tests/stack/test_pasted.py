@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +42,6 @@ def test_ten_megabytes_are_read_in_time() -> None:
     text = "\n".join(
         f"[{n}.000001] usb 1-{n % 9}: reset high-speed device number {n}" for n in range(180_000)
     )
-    started_s = perf_counter()
+    started_s = process_time()
     read_pasted(text)
-    assert perf_counter() - started_s < 2.0  # aim 1 s; the margin is for a busy machine
+    assert process_time() - started_s < 2.0  # aim 1 s; the margin is for a busy machine

@@ -105,7 +105,7 @@ int nvmlDeviceGetComputeRunningProcesses_v3(card handle, unsigned *count, struct
     if (handle != (card)1) { *count = 0; return 0; }
     if (!rows || *count < 1) { *count = 1; return 7; }
     rows[0].id = 1;
-    rows[0].used = 9814ULL << 20;
+    rows[0].used = (unsigned long long)number("process_mib", 614) << 20;
     *count = 1;
     return 0;
 }

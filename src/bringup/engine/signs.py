@@ -569,6 +569,14 @@ PROGRAM_SIGNS: Final = (
         "the engine could not start its threads: a limit of memory or of processes is too low",
         _SMALLER,
     ),
+    _sign(
+        "address-space-or-mmap",
+        _MEMORY,
+        ("GGML_ASSERT(ctx->mem_buffer != NULL) failed",),
+        r"GGML_ASSERT\(ctx->mem_buffer != NULL\) failed",
+        "the engine was given no main memory: a limit is too low, or the machine is full",
+        _SMALLER,
+    ),
     _general(
         "engine-assertion",
         _CRASH,

@@ -88,9 +88,15 @@ SIGNS = (
         example="0000:01:00.0 OFF",
     ),
     Sign(
-        r"^(?:Driver configured|Current graphics mode|Current mode|Mode): (?i:intel|integrated|hybrid-off)$",
-        anchor=": in",
+        r"^(?:Driver configured|Current graphics mode|Current mode|Mode): (?i:intel|integrated)$",
+        anchor=": int",
         example="Driver configured: intel",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"^(?:Current graphics mode|Current mode|Mode): (?i:hybrid-off)$",
+        anchor=": hybrid-off",
+        example="Current mode: hybrid-off",
         certainty=Certainty.LIKELY,
     ),
 )
