@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import resource
+import re
 import sys
 import time
 from pathlib import Path
@@ -19,6 +19,13 @@ CHANGING = {
     *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown"),
     *("os.truncate", "os.utime", "shutil.unpack_archive", "subprocess.Popen", "os.exec", "os.system"),
 }
+
+
+def peak_bytes() -> int:
+    """The most main memory of this program; getrusage would count the test runner's before the exec, too."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 def main(folder: str) -> None:
@@ -46,7 +53,7 @@ def main(folder: str) -> None:
             "took_s": took_s,
             "text": pipe.getvalue(),
             "wrote": list(seen),
-            "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_bytes": peak_bytes(),
         }
         seen.clear()
         sys.__stdout__.write(json.dumps(answer) + "\n")  # type: ignore[union-attr]

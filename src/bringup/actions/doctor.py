@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from bringup.actions.unseen import Unseen, find_unseen
-from bringup.errors import WrongUse
+from bringup.errors import CannotTell, Failure, WrongUse
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._diagnose import Diagnosis, diagnose
 from bringup.faults._scene import Scene
@@ -77,9 +78,10 @@ def read_paste_file(name: str) -> str:
 
     Raises:
         WrongUse: there is no such file.
-        FileTrouble: it cannot be read, or is larger than 256 MiB.
+        CannotTell: it cannot be read, or is larger than 256 MiB.
     """
-    data = files.read_small(name, limit_bytes=PASTE_LIMIT_BYTES)
+    with _cannot_tell():
+        data = files.read_small(name, limit_bytes=PASTE_LIMIT_BYTES)
     if data is None:
         raise WrongUse(f"{name}: no such file", hint="Give a file, or - for standard input.")
     return decode_paste(data, name=name)
@@ -89,9 +91,10 @@ def decode_paste(data: bytes, *, name: str) -> str:
     """The text of a paste, also of a packed one (nvidia-bug-report.log.gz).
 
     Raises:
-        Failure: it is damaged, or unpacks to more than 256 MiB.
+        CannotTell: it is damaged, or unpacks to more than 256 MiB.
     """
-    return unpack(data, limit_bytes=PASTE_LIMIT_BYTES, name=name).decode("utf-8", "replace")
+    with _cannot_tell():
+        return unpack(data, limit_bytes=PASTE_LIMIT_BYTES, name=name).decode("utf-8", "replace")
 
 
 def examine(machine: Machine, *, subject: str) -> Examination:
@@ -114,6 +117,7 @@ def choose_machine(*, root: str | None, recording: str | None) -> tuple[Machine,
 
     Raises:
         WrongUse: both are given, or the folder is not there.
+        CannotTell: the recording cannot be read: damaged, beyond a cap, or made to lead astray.
     """
     if root is not None and recording is not None:
         raise WrongUse("--root and --from name two different machines", hint="Give one of them.")
@@ -126,15 +130,28 @@ def choose_machine(*, root: str | None, recording: str | None) -> tuple[Machine,
 
 def _open_recording(path: str) -> Machine:
     """A recorded folder, or a snapshot, which is read in memory and never extracted."""
-    if files.is_folder(path):
-        return RecordedMachine(path)
-    data = files.read_small(path, limit_bytes=PACKED_LIMIT_BYTES)
+    with _cannot_tell():
+        if files.is_folder(path):
+            return RecordedMachine(path)
+        data = files.read_small(path, limit_bytes=PACKED_LIMIT_BYTES)
     if data is None:
         raise WrongUse(
             f"--from {path}: no such file or folder",
             hint="Give a snapshot, or the folder of a recorded machine.",
         )
-    return RecordedMachine.from_recording(unpack_recording(data, name=paths.basename(path)))
+    with _cannot_tell():
+        return RecordedMachine.from_recording(unpack_recording(data, name=paths.basename(path)))
+
+
+@contextlib.contextmanager
+def _cannot_tell() -> Iterator[None]:
+    """What cannot be read is judged neither healthy nor faulty: exit code 3, in the words of the failure."""
+    try:
+        yield
+    except Failure as problem:
+        raise CannotTell(
+            problem.message, context=problem.context, hint=problem.hint, reference=problem.reference
+        ) from problem
 
 
 def _folder(path: str, option: str) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bringup.actions.doctor import Examination, examine
-from bringup.errors import WrongUse
+from bringup.actions.doctor import Examination, Verdict, examine
+from bringup.errors import FileTrouble, WrongUse
+from bringup.faults._diagnose import Role
+from bringup.faults._fault import Certainty
 from bringup.machine import files, folders, paths
-from bringup.machine.archive import UNPACKED_LIMIT_BYTES, pack
+from bringup.machine.archive import UNPACKED_LIMIT_BYTES, pack, unpack_recording
 from bringup.machine.clock import local_time_text, wall_s
 from bringup.machine.protocol import Machine
+from bringup.machine.recorded import RecordedMachine
 from bringup.machine.recorder import Recorder, redacted
 from bringup.machine.recording import Recording
 from bringup.machine.redaction import redactor_for
@@ -24,6 +27,7 @@ _KEEP_LIMIT_BYTES: Final = UNPACKED_LIMIT_BYTES * 3 // 4
 
 _LEFT_OUT: Final = "left out of the snapshot: "
 _KEY_LIMIT_BYTES: Final = 4096
+_OTHER_NAME: Final = "Give another name: bringup snapshot FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Snapshot:
         variables: names of environment variables whose value is in it.
         left_out: path of each file that was read and is not in it, with the reason.
         hidden: how many private values were replaced, by kind (`user`, `host`, `serial`, ...).
+        found_again: what the doctor says of the archive, read back; it should be what he said here.
     """
 
     data: bytes
@@ -47,6 +52,12 @@ class Snapshot:
     variables: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
     hidden: tuple[tuple[str, int], ...]
+    found_again: Examination
+
+    @property
+    def is_faithful(self) -> bool:
+        """Whether the archive gives the verdict of the machine itself."""
+        return _findings(self.found_again) == _findings(self.examination)
 
 
 def take_snapshot(machine: Machine, *, subject: str) -> Snapshot:
@@ -57,14 +68,17 @@ def take_snapshot(machine: Machine, *, subject: str) -> Snapshot:
     redactor = redactor_for(machine, secrets=_our_key())
     recording, dropped = _essential(recorder.recording, redactor.redact)
     kept = redacted(recording, redactor)
+    data = pack(kept)
+    again = RecordedMachine.from_recording(unpack_recording(data, name="the snapshot"))
     return Snapshot(
-        data=pack(kept),
+        data=data,
         examination=examination,
         files=tuple((p, len(r.value)) for p, r in sorted(kept.reads.items()) if isinstance(r, Known)),
         commands=tuple(argv for argv, r in sorted(kept.commands.items()) if isinstance(r, Known)),
         variables=tuple(name for name, r in sorted(kept.environment.items()) if isinstance(r, Known)),
         left_out=tuple((redactor.redact(path), why) for path, why in dropped),
         hidden=redactor.counts,
+        found_again=examine(again, subject=subject),
     )
 
 
@@ -74,20 +88,43 @@ def default_name() -> str:
     return f"bringup-snapshot-{digits[:8]}-{digits[8:]}.tar.zst"
 
 
+def check_place(path: str) -> None:
+    """Whether a snapshot can go there, before anything is looked at; a file is never replaced.
+
+    Raises:
+        WrongUse: something is at the path, or its folder is missing.
+    """
+    if files.exists(path):
+        raise WrongUse(f"{path} is there already", hint=_OTHER_NAME)
+    folder = paths.dirname(paths.absolute(path))
+    if not files.is_folder(folder):
+        raise WrongUse(f"there is no folder {folder}", hint="Give a name in a folder that is there.")
+
+
 def write_snapshot(snapshot: Snapshot, path: str) -> None:
     """Write the archive (0600); a file that is there already is never replaced.
 
     Raises:
-        WrongUse: something is at the path.
+        WrongUse: something is at the path, or its folder is missing.
         FileTrouble: it cannot be written.
     """
-    if files.exists(path):
-        raise WrongUse(f"{path} is there already", hint="Give another name: bringup snapshot FILE")
-    folder = paths.dirname(paths.absolute(path))
-    if not files.is_folder(folder):
-        raise WrongUse(f"there is no folder {folder}", hint="Give a name in a folder that is there.")
-    if not files.create_once(paths.absolute(path), snapshot.data):
-        raise WrongUse(f"{path} is there already", hint="Give another name: bringup snapshot FILE")
+    check_place(path)
+    try:
+        is_new = files.create_once(paths.absolute(path), snapshot.data)
+    except FileTrouble as problem:
+        raise FileTrouble(
+            problem.message,
+            context=(f"it needs {len(snapshot.data):,} bytes; nothing was left there",),
+            hint="Give a name elsewhere: bringup snapshot FILE",
+            reference=problem.reference,
+        ) from problem
+    if not is_new:
+        raise WrongUse(f"{path} is there already", hint=_OTHER_NAME)
+
+
+def _findings(examination: Examination) -> tuple[Verdict, tuple[tuple[str, Role, Certainty], ...]]:
+    found = examination.diagnosis.findings
+    return examination.verdict, tuple((f.fault.id, f.role, f.evidence.certainty) for f in found)
 
 
 def _our_key() -> tuple[str, ...]:

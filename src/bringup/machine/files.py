@@ -18,6 +18,7 @@ _HINTS = {
     errno.EPERM: "Check the rights of the file and of each folder above it.",
     errno.EROFS: "The file system is mounted read-only.",
 }
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 @contextmanager
@@ -63,14 +64,7 @@ def write_atomic(path: str, data: bytes, *, mode: int = 0o600) -> None:
     temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.new"
     with file_errors("write", path):
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _write_new(temporary, data, mode)
             os.rename(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -82,23 +76,49 @@ def write_atomic(path: str, data: bytes, *, mode: int = 0o600) -> None:
 def create_once(path: str, data: bytes, *, mode: int = 0o600) -> bool:
     """Write a file whole unless it is already there; whether this call made it. Safe against a racing twin.
 
+    Where the file system knows no hard links (a USB stick), the file is made in its place at once.
+
     Raises:
         FileTrouble: no rights, disk full, read-only.
     """
     make_private_folder(os.path.dirname(path))
     aside = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.once"
-    try:
-        write_atomic(aside, data, mode=mode)
-        with file_errors("write", path):
+    with file_errors("write", path):
+        try:
+            _write_new(aside, data, mode)
             try:
                 os.link(aside, path)
             except FileExistsError:
                 return False
-            sync_folder(os.path.dirname(path))
-        return True
-    finally:
+            except OSError as problem:
+                if problem.errno not in _NO_LINKS:
+                    raise
+                try:
+                    _write_new(path, data, mode)
+                except FileExistsError:
+                    return False
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)
+        sync_folder(os.path.dirname(path))
+    return True
+
+
+def _write_new(path: str, data: bytes, mode: int) -> None:
+    """Write a file that is not there yet and bring it to the disk; a failed write leaves nothing."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(aside)
+            os.unlink(path)
+        raise
 
 
 def is_open_to_others(path: str) -> bool:

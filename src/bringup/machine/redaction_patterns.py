@@ -27,26 +27,20 @@ class Pattern:
     stays: Callable[[re.Match[str]], bool] = lambda _match: False
 
 
-COMMON_NAMES: Final = frozenset(
-    (
-        *(
-            "root",
-            "user",
-            "users",
-            "admin",
-            "guest",
-            "nobody",
-            "daemon",
-            "runner",
-            "shared",
-            "public",
-            "default",
-        ),
-        *("ubuntu", "debian", "fedora", "arch", "linux", "nvidia", "cuda", "docker", "video", "render"),
-        *("localhost", "localdomain", "home", "host", "container", "test", "dev"),
-    )
-)
-"""Names that name nobody; replacing them would only spoil the text."""
+_COMMON: Final = """
+root user users admin guest nobody daemon runner shared public default ubuntu debian fedora arch
+linux nvidia cuda docker video render localhost localdomain home host container test dev proc sys vm
+kernel fs net bus pci devices device drivers driver class block module modules firmware efi etc usr
+lib lib32 lib64 bin sbin local share include src var log cache opt run boot mnt media srv tmp self
+status maps modprobe conf config apt dpkg dkms cdi containers security pressure memory gpu cpu card
+model models server client engine llama ollama gguf ggml python pip conda nvcc gcc total free used
+version library libraries error failed out of in on no not is it the and to
+"""
+COMMON_NAMES: Final = frozenset(_COMMON.split())
+"""Names that name nobody: of accounts that many have, of folders that every system has, words of every log.
+
+Replacing them would only spoil the text: on a machine called `vm` nothing below /proc/sys/vm would be found.
+"""
 
 WELL_KNOWN: Final = frozenset(
     (

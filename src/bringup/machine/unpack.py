@@ -12,6 +12,7 @@ ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _WINDOW_LIMIT_BYTES: Final = 8 * 1024**2
 _CHUNK_BYTES: Final = 256 * 1024
+_SLICE_BYTES: Final = 64 * 1024
 
 
 def unpack(data: bytes, *, limit_bytes: int, name: str) -> bytes:
@@ -35,25 +36,37 @@ def unpack(data: bytes, *, limit_bytes: int, name: str) -> bytes:
 
 
 def _gunzip(data: bytes, limit_bytes: int, name: str) -> bytes:
-    """All members of a gzip file; zeros after the last are padding."""
+    """All members of a gzip file; zeros after the last are padding. Fed in slices: a tail is never copied."""
     plain = bytearray()
-    rest = data
-    while rest.strip(b"\0"):
-        reader = zlib.decompressobj(31)
-        waiting = rest
-        try:
-            while not reader.eof:
+    view = memoryview(data)
+    at = 0
+    reader = zlib.decompressobj(31)
+    try:
+        while at < len(view):
+            waiting = bytes(view[at : at + _SLICE_BYTES])
+            at += len(waiting)
+            piece = waiting
+            while not reader.eof and (waiting or len(piece) >= _CHUNK_BYTES):
                 piece = reader.decompress(waiting, _CHUNK_BYTES)
-                waiting = reader.unconsumed_tail
                 plain += piece
+                waiting = reader.unconsumed_tail
                 if len(plain) > limit_bytes:
                     raise _too_large(name, limit_bytes)
-                if not piece and not waiting and not reader.eof:
-                    raise _damaged(name, "cut short")
-        except zlib.error as problem:
-            raise _damaged(name, str(problem)) from problem
-        rest = reader.unused_data
+            if reader.eof:
+                at = _next_member(view, at - len(reader.unused_data))
+                reader = zlib.decompressobj(31) if at < len(view) else reader
+    except zlib.error as problem:
+        raise _damaged(name, str(problem)) from problem
+    if not reader.eof:
+        raise _damaged(name, "cut short")
     return bytes(plain)
+
+
+def _next_member(view: memoryview, at: int) -> int:
+    """Where the next member begins behind padding."""
+    while at < len(view) and view[at] == 0:
+        at += 1
+    return at
 
 
 def _unzstd(data: bytes, limit_bytes: int, name: str) -> bytes:

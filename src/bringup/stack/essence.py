@@ -16,6 +16,7 @@ from typing import Final
 
 from bringup.stack.elf import parse_dynamic
 from bringup.stack.engines import read_command
+from bringup.stack.essence_lines import keep_lines
 from bringup.stack.loader import CacheEntry, pack_cache, parse_cache
 from bringup.stack.module_file import UNPACKED_LIMIT_BYTES, find_modinfo, has_signature, pack_module, unpack
 from bringup.stack.userspace_packages import is_driver_package
@@ -60,7 +61,7 @@ def essence_of(path: str, data: bytes, redact: Redact, *, devices: frozenset[str
         return _known_devices(data, devices)
     if _COMMAND_LINE.fullmatch(path):
         return _engine_command(data)
-    return _relevant_changes(path, data)
+    return keep_lines(path, _relevant_changes(path, data))
 
 
 def label_of_program(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, decode_paste, read_paste_file
 from bringup.actions.facts import list_facts
-from bringup.errors import WrongUse
+from bringup.errors import CannotTell, WrongUse
 from bringup.faces.render.console import Console
 
 
@@ -13,7 +13,7 @@ def read_paste(console: Console, name: str) -> tuple[str, str]:
 
     Raises:
         WrongUse: no text is given.
-        FileTrouble: the file cannot be read, or is larger than 256 MiB.
+        CannotTell: the file cannot be read, or is larger than 256 MiB.
     """
     if name != "-":
         return read_paste_file(name), name
@@ -21,7 +21,9 @@ def read_paste(console: Console, name: str) -> tuple[str, str]:
         raise WrongUse("there is no standard input to read", hint="Give a file, or pipe the text in.")
     if console.is_interactive:
         console.line("Paste what was printed, then press Ctrl-D.")
-    data = console.stdin.buffer.read(PASTE_LIMIT_BYTES)
+    data = console.stdin.buffer.read(PASTE_LIMIT_BYTES + 1)
+    if len(data) > PASTE_LIMIT_BYTES:
+        raise CannotTell(f"standard input is longer than the {PASTE_LIMIT_BYTES:,} bytes that are read")
     return decode_paste(data, name="standard input"), "pasted text"
 
 

@@ -87,6 +87,11 @@ class Console:
         """Whether a person can type to us and see what we ask: stdin and stdout are terminals."""
         return terminal.is_a_terminal(self.stdin) and terminal.is_a_terminal(self.stdout)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether a question would be seen and could be answered: stdin and stderr are terminals."""
+        return terminal.is_a_terminal(self.stdin) and self.note_terminal.is_terminal
+
     # The answer, to stdout.
 
     def answer(self, *pieces: str | Styled) -> None:
@@ -110,6 +115,20 @@ class Console:
         """One JSON document, ASCII only, so that nothing in it can drive a terminal."""
         self.end_status()
         self._write(self.stdout, json.dumps(value, ensure_ascii=True, indent=2) + "\n")
+
+    def answer_bytes(self, data: bytes) -> None:
+        """A file as the answer, byte for byte; never to be given to a terminal."""
+        self.end_status()
+        if self.stdout is None:
+            return
+        try:
+            self.stdout.flush()
+            self.stdout.buffer.write(data)
+            self.stdout.buffer.flush()
+        except BrokenPipeError as problem:
+            raise OutputClosed from problem
+        except OSError as problem:
+            raise output_trouble(problem) from problem
 
     # Everything else, to stderr.
 
@@ -143,7 +162,7 @@ class Console:
 
     def confirm(self, question: str) -> bool:
         """Whether a person at a terminal typed y or yes; no terminal, no answer or anything else is a no."""
-        if self.stdin is None or not terminal.is_a_terminal(self.stdin) or not self.note_terminal.is_terminal:
+        if self.stdin is None or not self.can_ask:
             return False
         self.end_status()
         self.forget_typed()

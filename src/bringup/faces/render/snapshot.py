@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.actions.doctor import Examination
 from bringup.actions.snapshot import Snapshot
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import wrapped
@@ -13,16 +14,16 @@ from bringup.faces.render.format import format_bytes
 Line = tuple[str | Styled, ...]
 SCHEMA: Final = 1
 _WIDTH: Final = 78
-_KINDS: Final = {
-    "user": "names of users",
-    "host": "names of this machine",
-    "email": "mail addresses",
-    "ipv4": "IPv4 addresses",
-    "ipv6": "IPv6 addresses",
-    "mac": "hardware addresses",
-    "uuid": "UUIDs",
-    "serial": "serial numbers",
-    "secret": "secrets",
+_KINDS: Final[dict[str, tuple[str, str]]] = {
+    "user": ("name of a user", "names of users"),
+    "host": ("name of a machine", "names of machines"),
+    "email": ("mail address", "mail addresses"),
+    "ipv4": ("IPv4 address", "IPv4 addresses"),
+    "ipv6": ("IPv6 address", "IPv6 addresses"),
+    "mac": ("hardware address", "hardware addresses"),
+    "uuid": ("UUID", "UUIDs"),
+    "serial": ("serial number", "serial numbers"),
+    "secret": ("secret", "secrets"),
 }
 
 
@@ -39,6 +40,7 @@ def render_contents(snapshot: Snapshot, *, with_list: bool) -> list[Line]:
     ]
     lines += [(f"  left out: {path} ({why})",) for path, why in snapshot.left_out]
     lines += [(line,) for line in wrapped(f"Replaced by stand-ins: {_hidden(snapshot)}", _WIDTH)]
+    lines += [(line,) for line in wrapped(_verdict(snapshot), _WIDTH)]
     if with_list:
         lines += [("",), *_list(snapshot)]
     return lines
@@ -54,12 +56,28 @@ def snapshot_json(snapshot: Snapshot, path: str | None) -> dict[str, object]:
         "commands": [list(argv) for argv in snapshot.commands],
         "variables": list(snapshot.variables),
         "left_out": [{"path": name, "why": why} for name, why in snapshot.left_out],
+        "verdict": snapshot.examination.verdict.name.lower().replace("_", "-"),
+        "roots": [finding.fault.id for finding in snapshot.examination.diagnosis.roots],
+        "is_faithful": snapshot.is_faithful,
         "hidden": [{"kind": kind, "count": count} for kind, count in snapshot.hidden],
     }
 
 
+def _verdict(snapshot: Snapshot) -> str:
+    """What a reader of the file will find; a difference is said, never hidden."""
+    here, there = _roots(snapshot.examination), _roots(snapshot.found_again)
+    if snapshot.is_faithful:
+        return f"Read back, it gives the verdict of this machine: {here}."
+    return f"Careful: read back, it gives another verdict ({there}) than here ({here}). Say so where it goes."
+
+
+def _roots(examination: Examination) -> str:
+    ids = [finding.fault.id for finding in examination.diagnosis.roots]
+    return ", ".join(ids) or {0: "no fault", 3: "cannot tell"}[examination.verdict.value]
+
+
 def _hidden(snapshot: Snapshot) -> str:
-    parts = (f"{count} {_KINDS.get(kind, kind)}" for kind, count in snapshot.hidden)
+    parts = (f"{count} {_KINDS.get(kind, (kind, kind))[count != 1]}" for kind, count in snapshot.hidden)
     return ", ".join(parts) or "nothing private was found"
 
 
