@@ -1,0 +1,94 @@
+"""No packet unasked (promise 32): commands run where every packet and every question for a name is seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from huggingface_hub import constants
+from tests.stubs.command_line import Home, argv
+
+from bringup.faces.cli.main import COMMANDS
+
+HUB = str(urlsplit(constants.ENDPOINT).hostname)
+CASE = "tests/cases/driver-library-mismatch/morning"
+QUICK = ("--threads", "1", "--ctx-size", "512")
+
+ASKED_FOR_NOTHING: dict[str, tuple[tuple[str, ...], ...]] = {
+    "": ((),),
+    "run": (("run", "{model}", "-p", "hi", "--max-tokens", "2", *QUICK),),
+    "serve": (("serve", "{model}", "--detach", "--port", "18431", *QUICK),),
+    "ps": (("ps",), ("ps", "--json")),
+    "logs": (("logs", "18431"),),
+    "stop": (("stop", "18431"),),
+    "pull": (("pull", "{model}"),),
+    "models": (("models",), ("models", "--catalogue")),
+    "show": (("show", "{model}"),),
+    "doctor": (("doctor",), ("doctor", "--from", CASE)),
+    "diagnose": (("diagnose", f"{CASE}/case.toml"),),
+    "faults": (("faults",), ("faults", "driver-library-mismatch")),
+    "snapshot": (("snapshot", "{home}/s.tar.zst"),),
+    "completion": (("completion", "bash"),),
+}
+"""For each command what a user types who has the model on the disk; a new command needs a line here."""
+
+
+@pytest.fixture(scope="module")
+def answers(
+    tmp_path_factory: pytest.TempPathFactory, small_model: Path
+) -> dict[tuple[str, ...], dict[str, Any]]:
+    home = Home(tmp_path_factory.mktemp("home"))
+    typed = [line for name in ("", *[entry.name for entry in COMMANDS]) for line in ASKED_FOR_NOTHING[name]]
+    typed += [("pull", "someone/some-model-GGUF:Q4_K_M")]
+    filled = [[word.format(model=small_model, home=home.path) for word in line] for line in typed]
+    environment = home.environment(HF_TOKEN="hf_neverSentAnywhere0123456789abcdef", LLAMA_API_KEY="x")
+    del environment["HF_ENDPOINT"]
+    child = Path(__file__).with_name("packet_child.py")
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", sys.executable, str(child), str(home.path / "resolv.conf")],
+        input="".join(json.dumps(argv(*line)) + "\n" for line in filled),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if done.returncode and not done.stdout:
+        pytest.skip("no network namespace with a tun device")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(typed), done.stderr
+    return dict(zip(typed, lines, strict=True))
+
+
+def test_every_command_is_tried() -> None:
+    assert set(ASKED_FOR_NOTHING) == {"", *[entry.name for entry in COMMANDS]}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_nothing_leaves_the_machine_unasked(answers: dict[tuple[str, ...], dict[str, Any]]) -> None:
+    for typed, answer in answers.items():
+        if typed[:1] != ("pull",) or "{model}" in typed:
+            assert answer["packets"] == [], typed
+            assert answer["code"] in (0, 1), (typed, answer["text"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_pull_asks_for_the_hub_alone_and_gives_up_in_time(
+    answers: dict[tuple[str, ...], dict[str, Any]],
+) -> None:
+    """Also the proof that packets are seen at all: here are some."""
+    (answer,) = [
+        answer
+        for typed, answer in answers.items()
+        if typed[0:2] == ("pull", "someone/some-model-GGUF:Q4_K_M")
+    ]
+    assert answer["packets"]
+    assert set(answer["packets"]) == {f"dns 10.99.0.53 {HUB}"}
+    assert answer["code"] not in (0, 4)
+    assert answer["took_s"] < 12, answer["text"]
