@@ -33,7 +33,7 @@ ASKED_FOR_NOTHING: dict[str, tuple[tuple[str, ...], ...]] = {
     "doctor": (("doctor",), ("doctor", "--from", CASE)),
     "diagnose": (("diagnose", f"{CASE}/case.toml"),),
     "faults": (("faults",), ("faults", "driver-library-mismatch")),
-    "snapshot": (("snapshot", "{home}/s.tar.zst"),),
+    "snapshot": (("snapshot", "{home}/s.tar.zst", "--yes"),),
     "completion": (("completion", "bash"),),
 }
 """For each command what a user types who has the model on the disk; a new command needs a line here."""
