@@ -120,3 +120,18 @@ def test_an_open_span_waits_and_gives_up_in_bounds() -> None:
 def test_words_flow_before_their_line_ends() -> None:
     stream = MarkdownStream(80)
     assert "".join(piece.text for piece in stream.feed("Hello big wor")) == "Hello big"
+
+
+def test_a_long_table_flows_once_its_columns_are_known() -> None:
+    stream = MarkdownStream(60)
+    rows = [f"| {n} | {'x' * n} |\n" for n in range(30)]
+    waited = [not stream.feed(row) for row in ("| a | b |\n", "|---|---|\n", *rows)]
+    assert waited.index(False) == 11
+    assert not any(waited[11:])
+
+
+def test_columns_of_a_long_table_stay_where_they_are() -> None:
+    text = "| name | b |\n|---|---|\n" + "".join(f"| {n} | q |\n" for n in range(40))
+    stream = MarkdownStream(60)
+    shown = "".join(piece.text for piece in (*stream.feed(text), *stream.finish()))
+    assert {line.index("q") for line in shown.splitlines() if "q" in line} == {len("name") + 2}

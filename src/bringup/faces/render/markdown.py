@@ -2,7 +2,8 @@
 
 No cursor is moved and nothing is drawn twice: an answer longer than the screen scrolls like any other
 text, a slow line does not flicker, and the scrollback holds exactly what was said. The price: a span
-such as `**bold**` appears when it is whole, a line of code or a table when its line or table is.
+such as `**bold**` appears when it is whole, a line of code when its line is, a table when it or its first
+dozen rows are.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _HEADING: Final = re.compile(r"#{1,6} +")
 _RULE: Final = re.compile(r"([-*_])\1{2,}\s*")
 _UNDECIDED: Final = re.compile(r"|`{1,2}|~{1,2}|#{1,6} *|> *|([-*+_])\1*|[-*+] +|\d{1,9}([.)] *)?")
 _TABLE_BAR: Final = re.compile(r"[\s|:-]*-[\s|:-]*")
-_MAXIMUM_TABLE_ROWS: Final = 500
+_ROWS_THAT_SET_WIDTHS: Final = 12
+"""A longer table flows: its first rows decide how wide the columns are."""
 
 
 class MarkdownStream:
@@ -37,6 +39,7 @@ class MarkdownStream:
         self._in_text = False
         self._fence = ""
         self._table: list[str] = []
+        self._widths: list[int] = []
         self._was_blank = True
 
     def feed(self, text: str) -> list[Piece]:
@@ -82,8 +85,8 @@ class MarkdownStream:
             self._fence = fence.group(1)
         elif body.startswith("|"):
             self._table.append(body)
-            if len(self._table) > _MAXIMUM_TABLE_ROWS:
-                self._end_table()
+            if self._widths or len(self._table) >= _ROWS_THAT_SET_WIDTHS:
+                self._write_table()
         else:
             self._end_table()
             self._plain_line(body)
@@ -137,6 +140,11 @@ class MarkdownStream:
             self._wrap.put(piece)
 
     def _end_table(self) -> None:
+        self._write_table()
+        self._widths = []
+
+    def _write_table(self) -> None:
+        """Rows that wait, in columns as wide as those before them or wider."""
         rows, self._table = self._table, []
         if not rows:
             return
@@ -146,8 +154,11 @@ class MarkdownStream:
             for row, line in zip(rows, cells, strict=True)
             if not _TABLE_BAR.fullmatch(row)
         ]
+        is_first = not self._widths
+        self._widths = _column_widths(shown, self._widths)
         for number, line in enumerate(shown):
-            self._table_row(line, _column_widths(shown), heading=number == 0 and len(shown) < len(rows))
+            is_heading = is_first and number == 0 and len(shown) < len(rows)
+            self._table_row(line, self._widths, heading=is_heading)
         self._was_blank = False
 
     def _table_row(self, line: list[tuple[Piece, ...]], widths: list[int], *, heading: bool) -> None:
@@ -163,8 +174,9 @@ def _width(pieces: tuple[Piece, ...]) -> int:
     return sum(cell_width(piece.text) for piece in pieces)
 
 
-def _column_widths(rows: list[list[tuple[Piece, ...]]]) -> list[int]:
-    widths = [0] * max(len(row) for row in rows) if rows else []
+def _column_widths(rows: list[list[tuple[Piece, ...]]], least: list[int]) -> list[int]:
+    n_columns = max((len(row) for row in rows), default=0)
+    widths = least + [0] * (n_columns - len(least))
     for row in rows:
         for column, pieces in enumerate(row):
             widths[column] = max(widths[column], _width(pieces))
