@@ -6,7 +6,8 @@ Source: llama.cpp b11434, `llama_context::sched_reserve` (what is reserved), `sr
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.feed_forward import add_feed_forward
@@ -23,25 +24,60 @@ _KEPT_ALIKE = 3
 _INDEX_BYTES = 8
 
 
+@dataclass(slots=True)
+class Layouts:
+    """Compute buffers of one model; a layout that was made once is kept.
+
+    Attributes:
+        anatomy: the model.
+    """
+
+    anatomy: Anatomy
+    _known: dict[Hashable, dict[str, int]] = field(default_factory=dict)
+
+    def compute_bytes(self, placement: Placement, run: Run, *, offloads_cache: bool = True) -> dict[str, int]:
+        """Bytes of the compute buffer of each device; main memory holds the inputs too."""
+        signs = tuple(
+            _sign(self.anatomy, placement, index) for index in range(self.anatomy.architecture.n_layer)
+        )
+        chosen = _distinct_layers(signs)
+        is_pipelined = _is_pipelined(placement, offloads_cache=offloads_cache)
+        key = (run, placement.output, is_pipelined, offloads_cache, tuple(signs[index] for index in chosen))
+        if key not in self._known:
+            graph = _build(self.anatomy, placement, run, chosen, offloads_cache=offloads_cache)
+            sizes = measure(graph, n_copies=PIPELINE_COPIES if is_pipelined else 1)
+            self._known[key] = {device: sizes.get(device, 0) for device in (*placement.cards, CPU)}
+        return self._known[key]
+
+
 def compute_bytes(
     anatomy: Anatomy, placement: Placement, run: Run, *, offloads_cache: bool = True
 ) -> dict[str, int]:
     """Bytes of the compute buffer of each device; main memory holds the inputs too."""
-    graph = Graph()
-    build, hidden = _add_inputs(graph, anatomy, placement, run)
-    last = anatomy.architecture.n_layer - 1
-    for index in _distinct_layers(anatomy, placement):
-        layer = layer_plan(anatomy, placement, index, offloads_cache=offloads_cache)
-        hidden = _add_layer(build, layer, hidden, is_last=index == last)
-    _add_output(build, anatomy, placement, hidden)
-    is_pipelined = (
+    return Layouts(anatomy).compute_bytes(placement, run, offloads_cache=offloads_cache)
+
+
+def _is_pipelined(placement: Placement, *, offloads_cache: bool) -> bool:
+    """Whether several cards work on different batches at once, which needs copies of the inputs."""
+    return (
         len(placement.cards) > 1
         and CPU not in (*placement.layers, placement.output)
         and not placement.is_overridden
         and offloads_cache
     )
-    sizes = measure(graph, n_copies=PIPELINE_COPIES if is_pipelined else 1)
-    return {device: sizes.get(device, 0) for device in (*placement.cards, CPU)}
+
+
+def _build(
+    anatomy: Anatomy, placement: Placement, run: Run, chosen: list[int], *, offloads_cache: bool
+) -> Graph:
+    graph = Graph()
+    build, hidden = _add_inputs(graph, anatomy, placement, run)
+    last = anatomy.architecture.n_layer - 1
+    for index in chosen:
+        layer = layer_plan(anatomy, placement, index, offloads_cache=offloads_cache)
+        hidden = _add_layer(build, layer, hidden, is_last=index == last)
+    _add_output(build, anatomy, placement, hidden)
+    return graph
 
 
 def layer_plan(
@@ -85,15 +121,13 @@ def _state_space(anatomy: Anatomy, index: int) -> StateSpace | None:
     )
 
 
-def _distinct_layers(anatomy: Anatomy, placement: Placement) -> list[int]:
-    """Layers to lay out: of a run of layers that are alike, the first few; and the last of the model."""
-    n_layer = anatomy.architecture.n_layer
+def _distinct_layers(signs: Sequence[Hashable]) -> list[int]:
+    """Layers to lay out: of layers that are alike the first few, and the last of the model."""
     chosen: list[int] = []
     seen: dict[Hashable, int] = {}
-    for index in range(n_layer):
-        sign = _sign(anatomy, placement, index)
+    for index, sign in enumerate(signs):
         seen[sign] = seen.get(sign, 0) + 1
-        if seen[sign] <= _KEPT_ALIKE or index == n_layer - 1:
+        if seen[sign] <= _KEPT_ALIKE or index == len(signs) - 1:
             chosen.append(index)
     return chosen
 

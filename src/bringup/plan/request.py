@@ -68,6 +68,8 @@ class Request:
         offloads_cache: the cache lies where its layer does; else all of it in main memory.
         offloads_ops: prompts are computed on the card with weights of main memory.
         is_mapped: the file is mapped, not read.
+        n_checkpoints: copies of what cannot be rolled back that a slot may keep, as `--ctx-checkpoints`.
+        cards: names of the cards to use, as `--device`; `None` for all.
         cache_ram_bytes: bound of the prompt cache in main memory.
         margin_bytes: of each card, left free on purpose; `None` for our own choice.
         n_outputs: rows of logits that a batch may ask for; `None` for what llama-server needs.
@@ -91,6 +93,8 @@ class Request:
     offloads_cache: bool = True
     offloads_ops: bool = True
     is_mapped: bool = True
+    n_checkpoints: int = 32
+    cards: tuple[str, ...] | None = None
     cache_ram_bytes: int | None = None
     margin_bytes: int | None = None
     n_outputs: int | None = None

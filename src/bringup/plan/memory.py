@@ -1,0 +1,229 @@
+"""A memory plan: settings, placement, and every byte on every device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bringup.plan import parts as shares
+from bringup.plan.anatomy import Anatomy, take_apart
+from bringup.plan.compute import Layouts
+from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_layers
+from bringup.plan.plan import CacheTypes, Part, Residence
+from bringup.plan.plan_notes import notes_of
+from bringup.plan.request import CPU, Device, Request, check_request
+from bringup.plan.run import Run, make_run
+
+DEFAULT_CONTEXT_TOKENS: Final = 8192
+"""Window of a slot where nobody asks for one: enough for a long talk, cheap on every family."""
+
+DEFAULT_UBATCH_TOKENS: Final = 512
+"""llama.cpp's own micro-batch."""
+
+_NOT_OURS: Final = frozenset({"margin", "other_programs"})
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Where a model lies with given settings and what it costs there.
+
+    Attributes:
+        request: what was asked for, every choice filled in.
+        run: sizes that follow from it.
+        placement: device of each layer and tensor.
+        devices: cards in order, main memory last.
+        parts: every share of the memory; totals are sums of parts.
+        n_ctx_train: the longest context that the model was trained for, in tokens.
+        notes: what the user should know of, one sentence each.
+        reasons: why each choice was made, one sentence each.
+    """
+
+    request: Request
+    run: Run
+    placement: Placement
+    devices: tuple[Device, ...]
+    parts: tuple[Part, ...]
+    n_ctx_train: int | None
+    notes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def n_gpu_layers(self) -> int:
+        """Layers on cards, the output layer counted as one."""
+        return self.placement.n_layers_on_cards
+
+    @property
+    def n_cpu_moe(self) -> int:
+        """So many first layers keep their experts in main memory."""
+        return self.placement.n_cpu_moe
+
+    @property
+    def cache_types(self) -> CacheTypes:
+        """Element types of the KV cache."""
+        return CacheTypes(self.run.type_k, self.run.type_v)
+
+    @property
+    def cache_ram_bytes(self) -> int:
+        """Bound of the engine's prompt cache in main memory."""
+        return sum(part.bytes for part in self.parts if part.name == "prompt_cache")
+
+    def used_bytes(self, device: str) -> int:
+        """What the engine takes on a device."""
+        return sum(part.bytes for part in self.parts if part.device == device and part.name not in _NOT_OURS)
+
+    def needed_bytes(self, device: str) -> int:
+        """What the engine takes and the margin beside it."""
+        margin = sum(part.bytes for part in self.parts if part.device == device and part.name == "margin")
+        return self.used_bytes(device) + margin
+
+    def missing_bytes(self, device: str) -> int:
+        """What a device has too little of; 0 where it fits."""
+        free = next((one.free_bytes for one in self.devices if one.name == device), 0)
+        return max(0, self.needed_bytes(device) - free)
+
+    @property
+    def missing(self) -> Mapping[str, int]:
+        """Bytes that are missing, by device; empty where all fits."""
+        lacking = {device.name: self.missing_bytes(device.name) for device in self.devices}
+        return {name: size for name, size in lacking.items() if size}
+
+    @property
+    def fits(self) -> bool:
+        """Whether every device has room for its parts and its margin."""
+        return not self.missing
+
+    def part_bytes(self, name: str, device: str | None = None) -> int:
+        """Sum of the parts of one name, on one device or on all."""
+        return sum(part.bytes for part in self.parts if part.name == name and device in (None, part.device))
+
+    @property
+    def private_bytes(self) -> int:
+        """Private main memory of the engine's process: what a limit on it has to leave."""
+        return sum(
+            part.bytes
+            for part in self.parts
+            if part.device == CPU and part.residence is Residence.ANONYMOUS and part.name not in _NOT_OURS
+        )
+
+
+@dataclass(slots=True)
+class Planner:
+    """Plans of one model on one machine; compute buffers that were laid out once are kept.
+
+    Attributes:
+        anatomy: the model.
+        devices: cards in order; main memory under the name `CPU`.
+    """
+
+    anatomy: Anatomy
+    devices: tuple[Device, ...]
+    _layouts: Layouts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._layouts = Layouts(self.anatomy)
+
+    @property
+    def cards(self) -> tuple[Device, ...]:
+        """Devices beside main memory."""
+        return tuple(device for device in self.devices if device.name != CPU)
+
+    def cards_of(self, request: Request) -> tuple[Device, ...]:
+        """The cards that a request may use."""
+        return tuple(card for card in self.cards if request.cards is None or card.name in request.cards)
+
+    def plan(self, request: Request, *, reasons: Sequence[str] = ()) -> MemoryPlan:
+        """The plan of one request, whether it fits or not; what it leaves open gets llama.cpp's own choice.
+
+        Raises:
+            WrongUse: a number, type or pattern that cannot be.
+        """
+        check_request(request)
+        settled = self.settle(request)
+        figures = self.anatomy.architecture
+        flash = settled.flash_attention is not False
+        run = make_run(settled, n_ctx=settled.n_ctx or 0, n_swa=figures.n_swa, flash_attention=flash)
+        placement = self._place(settled)
+        offloads = settled.offloads_cache
+        fixed = [
+            *shares.weights(self.anatomy, placement, is_mapped=settled.is_mapped),
+            *shares.caches(self.anatomy, placement, run, offloads=offloads),
+            *shares.compute(self._layouts.compute_bytes(placement, run, offloads_cache=offloads), run),
+            shares.output(self.anatomy, run),
+        ]
+        used = {CPU, *(part.device for part in fixed)}
+        for device in self.devices:
+            if device.name in used:
+                fixed += [
+                    shares.overhead(self.anatomy, placement, run, device),
+                    shares.margin(device, settled),
+                ]
+            fixed.append(shares.other_programs(device))
+        kept = shares.checkpoints(self.anatomy, run, settled)
+        if kept is not None:
+            fixed.append(kept)
+        fixed.append(shares.prompt_cache(self._left_bytes(fixed), settled))
+        plan = MemoryPlan(
+            settled, run, placement, self.devices, tuple(fixed), figures.n_ctx_train, reasons=tuple(reasons)
+        )
+        return replace(plan, notes=notes_of(self.anatomy, request, plan))
+
+    def settle(self, request: Request) -> Request:
+        """The request with every open choice filled in as llama.cpp would."""
+        trained = self.anatomy.architecture.n_ctx_train or DEFAULT_CONTEXT_TOKENS
+        n_ctx = request.n_ctx
+        if n_ctx is None:
+            n_ctx = min(DEFAULT_CONTEXT_TOKENS, trained) * request.n_parallel
+        n_gpu_layers = request.n_gpu_layers
+        if n_gpu_layers is None or n_gpu_layers < 0:
+            n_gpu_layers = ALL_LAYERS
+        return replace(
+            request,
+            n_ctx=n_ctx or trained,
+            n_ubatch=request.n_ubatch or DEFAULT_UBATCH_TOKENS,
+            n_gpu_layers=n_gpu_layers if self.cards_of(request) else 0,
+            n_cpu_moe=request.n_cpu_moe or 0,
+            cache_type_k=request.cache_type_k or "f16",
+            cache_type_v=request.cache_type_v or "f16",
+            flash_attention=request.flash_attention is not False,
+        )
+
+    def _place(self, request: Request) -> Placement:
+        cards = self.cards_of(request)
+        shares_of_cards = request.tensor_split or tuple(float(card.free_bytes) for card in cards)
+        layers, output = place_layers(
+            len(self.anatomy.layers),
+            n_gpu_layers=request.n_gpu_layers or 0,
+            cards=tuple(card.name for card in cards),
+            shares=shares_of_cards[: len(cards)],
+        )
+        return Placement(
+            layers=layers,
+            output=output,
+            n_cpu_moe=request.n_cpu_moe or 0,
+            overrides=compile_overrides(request.overrides),
+            cards=tuple(card.name for card in cards),
+        )
+
+    def _left_bytes(self, fixed: Sequence[Part]) -> int:
+        free = next((device.free_bytes for device in self.devices if device.name == CPU), 0)
+        return free - sum(
+            part.bytes for part in fixed if part.device == CPU and part.name != "other_programs"
+        )
+
+
+def plan_memory(anatomy: Anatomy, request: Request, devices: Sequence[Device]) -> MemoryPlan:
+    """The plan of one request as it stands, see `Planner.plan`; `search.choose` also searches.
+
+    Args:
+        anatomy: the model, see `take_apart`.
+        request: what is asked for.
+        devices: cards in order, and main memory under the name `CPU`.
+
+    Raises:
+        WrongUse: a number, type or pattern that cannot be.
+    """
+    return Planner(anatomy, tuple(devices)).plan(request)
+
+
+__all__ = ["MemoryPlan", "Planner", "plan_memory", "take_apart"]

@@ -1,0 +1,223 @@
+"""The parts of a memory plan: each share of each device with its formula and where that comes from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.kv_cache import LayerCache, layer_bytes, recurrent_bytes
+from bringup.plan.layers import F32_BYTES
+from bringup.plan.place import Placement
+from bringup.plan.plan import Part, Residence
+from bringup.plan.request import CPU, NEWEST_BUILD, Device, DeviceKind, Request
+from bringup.plan.run import Run
+from bringup.plan.weights import tensors_with_devices, weights_by_device
+from bringup.units import GIB, MIB
+
+TAG: Final = f"llama.cpp b{NEWEST_BUILD}"
+
+PROCESS_BYTES: Final = 192 * MIB
+"""Interpreter, libraries and thread stacks of an engine child: 165 MiB of private data measured with
+xllamacpp 2026.10 and SmolLM2-135M beyond what the engine's own breakdown prints, rounded up."""
+
+CARD_PROCESS_BYTES: Final = 256 * MIB
+"""Main memory of a CUDA process beyond that: libraries' data and the driver's own bookkeeping. Assumed."""
+
+_CONTEXT_BYTES: Final = {8: 132 * MIB, 7: 116 * MIB}
+"""A CUDA context with llama.cpp's kernels by the first figure of the compute capability. Measured: 130 to
+134 MiB in 17 runs on RTX 3060 (b10644), 116 on a GTX 1660 SUPER."""
+
+_OTHER_CONTEXT_BYTES: Final = 170 * MIB
+"""Where nobody measured the generation: the most that was seen with one process on an idle card."""
+
+_OTHER_BACKEND_BYTES: Final = 128 * MIB
+"""ROCm, Metal, Vulkan: assumed."""
+
+_LEAST_MARGIN_BYTES: Final = 256 * MIB
+_LEAST_CHECKPOINT_SPACING_TOKENS: Final = 8192
+"""`checkpoint_min_step` in `common/common.h`."""
+
+Q8_1_BYTES_PER_ELEMENT: Final = 36 / 32
+"""Activations as CUDA's integer kernels want them (block_q8_1_mmq in `ggml/src/ggml-cuda/mmq.cuh`)."""
+
+
+def weights(anatomy: Anatomy, placement: Placement, *, is_mapped: bool) -> Iterator[Part]:
+    """Weights of each device."""
+    counts: dict[str, int] = defaultdict(int)
+    for _, device in tensors_with_devices(anatomy, placement):
+        counts[device] += 1
+    for device, size in sorted(weights_by_device(anatomy, placement).items(), key=_cpu_last):
+        is_file = device == CPU and is_mapped
+        yield Part(
+            "weights",
+            size,
+            device,
+            f"sum of {counts[device]:,} tensors" + (", mapped from the file" if is_file else ""),
+            "the file's tensor table",
+            Residence.MAPPED if is_file else Residence.ANONYMOUS,
+        )
+
+
+def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) -> Iterator[Part]:
+    """KV cache of full and of sliding layers, and recurrent state, on each device."""
+    figures = anatomy.architecture
+    sizes: dict[tuple[str, str], int] = defaultdict(int)
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for index, layer in anatomy.caches.items():
+        cells = run.swa_cells if layer.is_swa else run.cells
+        key = "kv_cache_swa" if layer.is_swa else "kv_cache", _cache_device(placement, index, offloads)
+        cache = LayerCache(layer.n_embd_k, layer.n_embd_v, layer.is_swa)
+        sizes[key] += layer_bytes(cache, cells=cells * run.n_stream, type_k=run.type_k, type_v=run.type_v)
+        counts[key] += 1
+    for (name, device), size in sizes.items():
+        cells = run.swa_cells if name == "kv_cache_swa" else run.cells
+        formula = f"{counts[name, device]} layers x {cells:,} cells x {run.n_stream} streams"
+        source = f"{TAG}, src/llama-kv-cache{'-iswa' if name == 'kv_cache_swa' else ''}.cpp"
+        yield Part(name, size, device, f"{formula}, {run.type_k}/{run.type_v}", source)
+    state = figures.recurrent
+    if state is None:
+        return
+    on: dict[str, int] = defaultdict(int)
+    for index in range(figures.n_layer):
+        if figures.recurrent_layers[index]:
+            on[_cache_device(placement, index, offloads)] += 1
+    for device, n_layer in on.items():
+        size = recurrent_bytes(
+            n_embd_r=state.n_embd_r, n_embd_s=state.n_embd_s, n_layer=n_layer, n_seq=run.n_seq
+        )
+        formula = f"{n_layer} layers x {run.n_seq} slots x ({state.n_embd_r:,} + {state.n_embd_s:,}) x 4"
+        yield Part("recurrent_state", size, device, formula, f"{TAG}, src/llama-memory-recurrent.cpp")
+
+
+def _cache_device(placement: Placement, index: int, offloads: bool) -> str:
+    return placement.layers[index] if offloads else CPU
+
+
+def compute(sizes: Mapping[str, int], run: Run) -> Iterator[Part]:
+    """Compute buffers as laid out."""
+    for device, size in sizes.items():
+        if size:
+            yield Part(
+                "compute",
+                size,
+                device,
+                f"graph of {run.n_ubatch:,} tokens behind {run.n_ctx_seq:,}, laid out as the allocator does",
+                f"{TAG}, ggml/src/ggml-alloc.c, src/llama-graph.cpp",
+            )
+
+
+def output(anatomy: Anatomy, run: Run) -> Part:
+    """Logits of one token of each slot, on the host."""
+    n_vocab = anatomy.architecture.n_vocab or 0
+    return Part(
+        "output",
+        F32_BYTES * n_vocab * run.n_seq,
+        CPU,
+        f"4 x {n_vocab:,} words x {run.n_seq} slots",
+        f"{TAG}, src/llama-context.cpp, output_reserve",
+    )
+
+
+def overhead(anatomy: Anatomy, placement: Placement, run: Run, device: Device) -> Part:
+    """What a process costs on a device beyond the buffers that the engine prints."""
+    if device.name == CPU:
+        size = PROCESS_BYTES + (CARD_PROCESS_BYTES if placement.cards else 0)
+        return Part("overhead", size, CPU, "a constant", "measured without a card, assumed with one")
+    if device.kind is not DeviceKind.CUDA:
+        return Part("overhead", _OTHER_BACKEND_BYTES, device.name, "a constant", "assumed")
+    generation = device.compute_capability[0] if device.compute_capability else 0
+    context = _CONTEXT_BYTES.get(generation, _OTHER_CONTEXT_BYTES)
+    pool = _pool_bytes(anatomy, placement, run, device.name)
+    return Part(
+        "overhead",
+        context + pool,
+        device.name,
+        f"CUDA context {context // MIB} MiB + activations of its integer kernels {pool // MIB} MiB",
+        "measured on RTX 3060 and GTX 1660 SUPER" if generation in _CONTEXT_BYTES else "assumed",
+    )
+
+
+def _pool_bytes(anatomy: Anatomy, placement: Placement, run: Run, card: str) -> int:
+    """CUDA's pool: the widest input of a matrix on this card, in the form that its kernels want."""
+    used = max(1, anatomy.architecture.n_expert_used)
+    widest = 0
+    for index, layer in enumerate(anatomy.layers[: anatomy.architecture.n_layer]):
+        if placement.layers[index] != card:
+            continue
+        for suffix, tensor in layer.items():
+            if len(tensor.shape) > 1:
+                rows = used if suffix.startswith("ffn_down_exps") else 1
+                widest = max(widest, tensor.shape[0] * rows)
+    return int(widest * run.n_ubatch * Q8_1_BYTES_PER_ELEMENT)
+
+
+def checkpoints(anatomy: Anatomy, run: Run, request: Request) -> Part | None:
+    """Copies of what cannot be rolled back (sliding cells, recurrent state), kept in main memory."""
+    figures = anatomy.architecture
+    state = figures.recurrent
+    each = 0
+    if state is not None:
+        each += recurrent_bytes(
+            n_embd_r=state.n_embd_r, n_embd_s=state.n_embd_s, n_layer=state.n_layer, n_seq=1
+        )
+    if not request.has_full_swa:
+        each += sum(
+            layer_bytes(
+                LayerCache(layer.n_embd_k, layer.n_embd_v, is_swa=True),
+                cells=min(figures.n_swa, run.swa_cells),
+                type_k=run.type_k,
+                type_v=run.type_v,
+            )
+            for layer in anatomy.caches.values()
+            if layer.is_swa
+        )
+    if not each or not request.n_checkpoints:
+        return None
+    count = min(request.n_checkpoints, 2 + run.n_ctx_seq // _LEAST_CHECKPOINT_SPACING_TOKENS)
+    return Part(
+        "checkpoints",
+        each * count * run.n_seq,
+        CPU,
+        f"at most {count} for each of {run.n_seq} slots, {each / MIB:,.1f} MiB each",
+        f"{TAG}, tools/server/server-context.cpp, create_checkpoint",
+    )
+
+
+def prompt_cache(left_bytes: int, request: Request) -> Part:
+    """The bound of the engine's cache of earlier prompts; ours where the user names none."""
+    if request.cache_ram_bytes is not None:
+        return Part("prompt_cache", request.cache_ram_bytes, CPU, "as asked for", "--cache-ram")
+    size = max(0, min(GIB, left_bytes // 4)) // MIB * MIB
+    return Part(
+        "prompt_cache",
+        size,
+        CPU,
+        "min(1 GiB, a quarter of what is left)",
+        "the engine's --cache-ram, set by us",
+    )
+
+
+def other_programs(device: Device) -> Part:
+    """What others hold now."""
+    size = max(0, device.total_bytes - device.free_bytes)
+    return Part("other_programs", size, device.name, "total - free", "the device, when it was looked at")
+
+
+def margin(device: Device, request: Request) -> Part:
+    """Left free on purpose: for what no formula knows, and for a desktop that grows."""
+    if device.name == CPU:
+        size, formula = min(GIB, device.free_bytes // 10), "min(1 GiB, a tenth of what is free)"
+    elif request.margin_bytes is not None:
+        return Part(
+            "margin", request.margin_bytes, device.name, "as asked for", "--fit-target", Residence.RESERVED
+        )
+    else:
+        size = max(_LEAST_MARGIN_BYTES, min(GIB, device.total_bytes // 24))
+        formula = "1/24 of the card, from 256 MiB to 1 GiB"
+    return Part("margin", size, device.name, formula, "our choice", Residence.RESERVED)
+
+
+def _cpu_last(item: tuple[str, int]) -> tuple[bool, str]:
+    return item[0] == CPU, item[0]

@@ -1,0 +1,93 @@
+"""What the user should know of a plan, one sentence each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.kv_cache import pad_cells
+from bringup.plan.request import CPU, Request
+from bringup.units import MIB
+
+if TYPE_CHECKING:
+    from bringup.plan.memory import MemoryPlan
+
+
+def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str, ...]:
+    """Notes on a plan; `request` is what the user wrote, before any choice was filled in."""
+    found = [
+        _beyond_training(plan),
+        _padded(request, plan),
+        _too_little_free(plan),
+        _unknown(anatomy),
+        _drafting(anatomy),
+        _quantised_values(request, plan),
+    ]
+    return tuple(note for note in found if note is not None)
+
+
+def _beyond_training(plan: MemoryPlan) -> str | None:
+    trained = plan.n_ctx_train
+    if not trained or plan.run.n_ctx_seq <= pad_cells(trained):
+        return None
+    factor = plan.run.n_ctx_seq / trained
+    return (
+        f"{plan.run.n_ctx_seq:,} tokens a slot are more than the {trained:,} that the model was trained for. "
+        "Expect nonsense beyond them, unless rope scaling is set: "
+        f"--rope-scaling yarn --rope-scale {factor:.4g} --yarn-orig-ctx {trained}. "
+        "It costs some quality at every length."
+    )
+
+
+def _padded(request: Request, plan: MemoryPlan) -> str | None:
+    if not request.n_ctx or plan.run.n_ctx == request.n_ctx:
+        return None
+    slots = f" for {plan.run.n_seq} slots" if plan.run.n_seq > 1 else ""
+    return (
+        f"The engine rounds the window up from {request.n_ctx:,} to {plan.run.n_ctx:,} tokens{slots}: "
+        "it works in blocks of 256."
+    )
+
+
+def _too_little_free(plan: MemoryPlan) -> str | None:
+    for device in plan.devices:
+        used = plan.used_bytes(device.name)
+        if device.name == CPU or not used or device.free_bytes >= used:
+            continue
+        held = max(0, device.total_bytes - device.free_bytes)
+        if used <= device.total_bytes:
+            return (
+                f"{device.name} has {device.free_bytes // MIB:,} MiB free, {used // MIB:,} MiB are needed: "
+                f"other programs hold {held // MIB:,} MiB of it."
+            )
+    return None
+
+
+def _unknown(anatomy: Anatomy) -> str | None:
+    figures = anatomy.architecture
+    if not figures.is_known:
+        return (
+            f"The architecture {figures.name!r} is not known here: weights are exact, the cache is counted "
+            "as a plain one, the compute buffers are a guess. The engine's own dry run decides: --check."
+        )
+    if not figures.is_cache_known:
+        return (
+            f"{figures.name!r} keeps further caches that are not counted here. "
+            "The engine's own dry run has them: --check."
+        )
+    return None
+
+
+def _drafting(anatomy: Anatomy) -> str | None:
+    count = anatomy.architecture.n_layer_nextn
+    if not count:
+        return None
+    return (
+        f"The file has {count} drafting layer(s): their weights are counted, a context for drafting is not."
+    )
+
+
+def _quantised_values(request: Request, plan: MemoryPlan) -> str | None:
+    if request.flash_attention is False and plan.run.type_v not in ("f32", "f16", "bf16"):
+        return f"Values of type {plan.run.type_v} need flash attention: the engine refuses them without."
+    return None

@@ -1,0 +1,96 @@
+"""Why each choice of a plan was made, one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bringup.plan.card_split import is_all_on_cards
+from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.request import CPU, Request
+from bringup.units import MIB
+
+
+def reasons_of(planner: Planner, wanted: Request, plan: MemoryPlan) -> tuple[str, ...]:
+    """Sentences on what the user left open and what became of it."""
+    return (
+        *_window(wanted, plan),
+        *_layers(planner, wanted, plan),
+        *_cache_types(wanted, plan),
+        *_micro_batch(wanted, plan),
+        *_attention(wanted),
+    )
+
+
+def _window(wanted: Request, plan: MemoryPlan) -> Iterator[str]:
+    if wanted.n_ctx is None:
+        a_slot = f"{plan.run.n_ctx_seq:,} tokens a slot"
+        if not plan.fits:
+            yield f"Window: {a_slot}, the smallest that a chat can do with."
+        elif is_all_on_cards(plan):
+            yield f"Window: {a_slot}, because that much fits on the cards beside all layers."
+        else:
+            yield f"Window: {a_slot}; nobody asked for more, and more would cost speed or memory."
+
+
+def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str]:
+    cards = plan.placement.cards
+    if not cards:
+        if planner.cards_of(wanted):
+            yield "No card is used: not even the buffers for computing fit beside the margin."
+        else:
+            yield "All layers in main memory: there is no card."
+        return
+    names = " and ".join(cards)
+    if wanted.cards is None and len(cards) < len(planner.cards):
+        yield f"Only {names} is used: the whole model fits there, and passing data between cards costs time."
+    n_all = len(plan.placement.layers) + 1
+    if wanted.n_gpu_layers is not None:
+        yield f"{plan.n_gpu_layers} of {n_all} layers on {names}: as asked for."
+    elif plan.n_gpu_layers == n_all and not plan.n_cpu_moe:
+        yield f"All {n_all} layers on {names}: they fit, and nothing is faster."
+    elif plan.n_gpu_layers == n_all:
+        yield f"All {n_all} layers on {names}, experts of the first {plan.n_cpu_moe} left out."
+    else:
+        lack = _lack(planner, plan, layers=1)
+        yield f"{plan.n_gpu_layers} of {n_all} layers on {names}: with one more {lack} MiB are missing there."
+    if wanted.n_cpu_moe is None and plan.n_cpu_moe:
+        yield (
+            f"Experts of the first {plan.n_cpu_moe} layers stay in main memory: a token needs few of them, "
+            "so they cost the least speed; "
+            f"with one layer less {_lack(planner, plan, experts=1)} MiB are missing."
+        )
+    if plan.request.tensor_split and not wanted.tensor_split:
+        yield "The cards' shares follow the bytes of their layers: by free memory alone one would overflow."
+
+
+def _lack(planner: Planner, plan: MemoryPlan, *, layers: int = 0, experts: int = 0) -> str:
+    """MiB that are missing on cards with so much more on them."""
+    request = replace(
+        plan.request,
+        n_gpu_layers=plan.n_gpu_layers + layers,
+        n_cpu_moe=max(0, plan.n_cpu_moe - experts),
+    )
+    missing = planner.plan(request).missing
+    return f"{sum(size for name, size in missing.items() if name != CPU) / MIB:,.0f}"
+
+
+def _cache_types(wanted: Request, plan: MemoryPlan) -> Iterator[str]:
+    if wanted.cache_type_k is None and plan.run.type_k != "f16":
+        yield (
+            f"Keys and values as {plan.run.type_k}: half the memory of f16 for a little quality, "
+            "and more of the model fits on the cards."
+        )
+
+
+def _micro_batch(wanted: Request, plan: MemoryPlan) -> Iterator[str]:
+    if wanted.n_ubatch is None and plan.request.n_ubatch != 512:
+        yield (
+            f"Micro-batch of {plan.request.n_ubatch} tokens: its buffers are smaller; "
+            "prompts are read more slowly, generation is as fast."
+        )
+
+
+def _attention(wanted: Request) -> Iterator[str]:
+    if wanted.flash_attention is None:
+        yield "Flash attention on: without it the scores of the whole window need room of their own."

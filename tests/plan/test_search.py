@@ -1,0 +1,70 @@
+"""The placement search: what gives way, and that explicit wishes stay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.plan.full_size import anatomy
+
+from bringup.plan.card_split import is_all_on_cards
+from bringup.plan.request import Device, DeviceKind, Request
+from bringup.plan.search import choose
+from bringup.units import GIB
+
+MAIN = Device("CPU", DeviceKind.CPU, 64 * GIB, 56 * GIB)
+
+
+def card(free_gib: float, name: str = "CUDA0") -> Device:
+    return Device(name, DeviceKind.CUDA, 24 * GIB, int(free_gib * GIB), "made", (8, 6))
+
+
+def test_all_layers_go_to_a_card_that_holds_them_and_the_window_grows() -> None:
+    plan = choose(anatomy("gpt-oss-20b"), Request(), (card(23), MAIN))
+    assert is_all_on_cards(plan)
+    assert (plan.fits, plan.run.n_ctx, plan.run.type_k) == (True, 32_768, "f16")
+
+
+def test_experts_leave_a_card_that_is_too_small_and_one_less_would_not_fit() -> None:
+    wanted = Request(n_ctx=8192, n_ubatch=512, cache_type_k="f16", cache_type_v="f16")
+    plan = choose(anatomy("gpt-oss-20b"), wanted, (card(9), MAIN))
+    assert plan.fits
+    assert plan.n_gpu_layers == 25
+    assert 0 < plan.n_cpu_moe < 24
+    more = choose(anatomy("gpt-oss-20b"), replace(wanted, n_cpu_moe=plan.n_cpu_moe - 1), (card(9), MAIN))
+    assert more.n_cpu_moe == plan.n_cpu_moe - 1
+    assert more.n_gpu_layers < 25
+
+
+def test_layers_of_a_dense_model_leave_the_card() -> None:
+    plan = choose(anatomy("Llama-3.1-8B"), Request(n_ctx=8192), (card(4), MAIN))
+    assert plan.fits
+    assert 0 < plan.n_gpu_layers < 33
+    kept = choose(anatomy("Llama-3.1-8B"), Request(n_ctx=8192, n_gpu_layers=33), (card(4), MAIN))
+    assert kept.n_gpu_layers == 33
+    assert not kept.fits
+
+
+def test_one_card_is_used_where_it_holds_the_model_and_two_where_not() -> None:
+    two = (card(10), card(10, "CUDA1"), MAIN)
+    assert choose(anatomy("Llama-3.1-8B"), Request(n_ctx=8192), two).placement.cards == ("CUDA0",)
+    both = choose(anatomy("gpt-oss-20b"), Request(n_ctx=8192), two)
+    assert both.placement.cards == ("CUDA0", "CUDA1")
+    assert both.fits
+    assert is_all_on_cards(both)
+
+
+def test_unequal_cards_get_unequal_shares() -> None:
+    plan = choose(anatomy("gpt-oss-20b"), Request(n_ctx=8192), (card(8.2), card(5.5, "CUDA1"), MAIN))
+    counts = [plan.placement.layers.count(name) for name in ("CUDA0", "CUDA1")]
+    assert plan.fits
+    assert counts[0] > counts[1] > 0
+
+
+def test_without_a_card_the_window_gives_way_to_memory() -> None:
+    small = Device("CPU", DeviceKind.CPU, 8 * GIB, int(5.6 * GIB))
+    plan = choose(anatomy("Llama-3.1-8B"), Request(), (small,))
+    assert plan.fits
+    assert plan.run.n_ctx < 8192
+    kept = choose(anatomy("Llama-3.1-8B"), Request(n_ctx=8192), (small,))
+    assert not kept.fits
+    assert kept.missing["CPU"] > 0
