@@ -61,7 +61,7 @@ def test_unequal_cards_get_unequal_shares() -> None:
 
 
 def test_without_a_card_the_window_gives_way_to_memory() -> None:
-    small = Device("CPU", DeviceKind.CPU, 8 * GIB, int(5.6 * GIB))
+    small = Device("CPU", DeviceKind.CPU, 8 * GIB, int(5.2 * GIB))
     plan = choose(anatomy("Llama-3.1-8B"), Request(), (small,))
     assert plan.fits
     assert plan.run.n_ctx < 8192
