@@ -137,11 +137,22 @@ def judge_failure(scene: Scene) -> Evidence | None:
         is_inside = line.number in inside and "Failed to initialize NVML" in line.text
         if not is_inside and "nvml error:" not in line.text:
             return Evidence(
-                saw=" ".join(line.text.split())[:300],
+                saw=" ".join(line.text.split())[:300] + _known_side(scene),
                 expected="the loaded module and the libraries of one version",
                 sources=(f"{line.source}, line {line.number}",),
             )
     return None
+
+
+def _known_side(scene: Scene) -> str:
+    """The one version that the text gives, and that the other is still to be seen."""
+    loaded = scene.stack.kernel.loaded_driver
+    library = picked_library(scene)
+    if library is not None and not isinstance(loaded, Known):
+        return f"; libraries {library}, the loaded module's version is not known here"
+    if library is None and isinstance(loaded, Known):
+        return f"; loaded module {loaded.value.version}, the libraries' version is not known here"
+    return ""
 
 
 def find_change(scene: Scene, version: DriverVersion) -> PackageChange | None:
