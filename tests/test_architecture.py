@@ -42,6 +42,8 @@ PLANTED = (
     ("libraries", "bringup.store.hub", "import httpx", "def f():\n    import httpx"),
     ("libraries", "bringup.store.hub", "def f():\n    import requests", "def f():\n    import tomllib"),
     ("libraries", "bringup.store.hub", "import tomllib", "import json"),
+    ("libraries", "bringup.actions.x", "import sqlite3", "def f():\n    import sqlite3"),
+    ("libraries", "bringup.journal.x", "import tomllib", "import sqlite3"),
     ("dangerous_calls", "bringup.machine.process", "f(argv, shell=True)", "f(argv, shell=False)"),
     ("dangerous_calls", "bringup.machine.process", "import os\nos.system('ls')", "import os\nos.listdir('ls')"),
     ("dangerous_calls", "bringup.store.pull", "def f(name):\n    return open(name)", "def f(door):\n    return door.open()"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -18,6 +18,7 @@ from bringup.machine.archive import PACKED_LIMIT_BYTES, unpack_recording
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.machine.recorded import RecordedMachine
+from bringup.machine.recorder import Recorder
 from bringup.machine.rooted import RootedMachine
 from bringup.machine.timed import TimedMachine
 from bringup.machine.unpack import unpack
@@ -46,6 +47,7 @@ class Examination:
         looks: how the look at each layer went; empty for pasted text.
         subject: what was examined, in words.
         took_s: seconds by source (path or command), where they were measured.
+        journal_trouble: why what was seen could not be written to the journal; empty where it was.
     """
 
     stack: Stack
@@ -53,6 +55,7 @@ class Examination:
     looks: tuple[Look, ...]
     subject: str
     took_s: Mapping[str, float] = field(default_factory=dict)
+    journal_trouble: str = ""
 
     @property
     def could_not_tell(self) -> tuple[Look, ...]:
@@ -104,6 +107,17 @@ def examine(machine: Machine, *, subject: str) -> Examination:
     scene = Scene(looked.stack, looked.lines)
     found = diagnose(scene, load_catalogue())
     return Examination(looked.stack, found, looked.looks, subject, dict(timed.took_s))
+
+
+def examine_and_keep(machine: Machine, *, subject: str) -> Examination:
+    """Examine this machine and write down what differs from the last time; others are only examined."""
+    if not isinstance(machine, LiveMachine):
+        return examine(machine, subject=subject)
+    from bringup.actions.state_record import keep_state
+
+    recorder = Recorder(machine)
+    examination = examine(recorder, subject=subject)
+    return replace(examination, journal_trouble=keep_state(machine, examination, recorder.recording))
 
 
 def examine_text(text: str, *, subject: str) -> Examination:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from bringup.actions.run_record import record_stopped
 from bringup.engine.answers import EngineInfo
 from bringup.engine.api import EngineApi
 from bringup.engine.key import read_or_create_key
@@ -60,7 +61,9 @@ def stop_engines(folders: Folders, name: str | None, *, every: bool) -> Iterator
     """
     records = list_running(folders) if every else (_pick(folders, name),)
     for record in records:
-        yield record, stop_running(folders, record)
+        is_gone = stop_running(folders, record)
+        record_stopped(record, is_gone=is_gone)
+        yield record, is_gone
 
 
 def find_log(folders: Folders, name: str | None) -> tuple[str, EngineRecord | None]:

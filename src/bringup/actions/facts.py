@@ -51,6 +51,31 @@ def is_plain(value: object) -> bool:
     return not is_dataclass(value) or type(value).__str__ is not object.__str__
 
 
+def plain(value: object) -> str | list[str]:
+    """A known value as words that stay the same as long as it does; the items of a tuple apart."""
+    if isinstance(value, tuple) and not is_plain_pair(value):
+        return [_words(item) for item in value]
+    return _words(value)
+
+
+def is_plain_pair(value: tuple[object, ...]) -> bool:
+    """Whether a tuple is a number with parts (a version, a compute capability) and no list of things."""
+    return bool(value) and len(value) <= 3 and all(type(part) is int for part in value)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, (Known, Absent, Unreadable)):
+        return _words(value.value) if isinstance(value, Known) else type(value).__name__.lower()
+    if isinstance(value, tuple):
+        separator = "." if is_plain_pair(value) else ", "
+        return separator.join(_words(item) for item in value)
+    if is_dataclass(value) and not is_plain(value):
+        return ", ".join(f"{field.name} {_words(getattr(value, field.name))}" for field in fields(value))
+    return str(value)
+
+
 def _walk(layer: str, name: str, value: object, source: str) -> Iterator[Fact]:
     if value is NOT_LOOKED:
         return

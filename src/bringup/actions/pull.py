@@ -40,6 +40,7 @@ def pull_model(
     on_plan: Callable[[PullPlan], None],
     on_progress: OnProgress,
     may_send_token: Callable[[BringupError], bool],
+    on_warning: Callable[[str], None] | None = None,
 ) -> PullResult:
     """Have the model that a typed name means.
 
@@ -48,6 +49,7 @@ def pull_model(
         on_plan: hears what will be fetched, before the first byte.
         on_progress: hears each file's transfer.
         may_send_token: asked once, after the hub refused, where the user has a token: may it be sent?
+        on_warning: hears that the pull could not be written to the journal.
 
     Raises:
         WrongUse, DownloadError, FileTrouble, ModelFileError.
@@ -64,7 +66,9 @@ def pull_model(
         on_plan(plan)
         model = pull.fetch(plan, on_progress=on_progress, folders=folders, token=secret)
         _check_header(model)
-        return PullResult(model, plan, clock.monotonic_s() - started_s)
+        result = PullResult(model, plan, clock.monotonic_s() - started_s)
+        _tell(record_pull(result), on_warning)
+        return result
 
     try:
         return go(None)
@@ -73,6 +77,43 @@ def pull_model(
         if secret is None or not may_send_token(refused):
             raise
         return go(secret)
+    except BringupError as problem:
+        _tell(record_failed_pull(text, problem), on_warning)
+        raise
+
+
+def record_pull(result: PullResult) -> str:
+    """Write a finished pull to the journal; a warning where that could not be done."""
+    from bringup.actions.journal import Note, record
+    from bringup.journal.entry import Kind
+
+    model = result.model
+    verified = "verified" if model.is_verified else "not verified: no hash is published for it"
+    data = {
+        "phase": "done",
+        "model": model.name,
+        "repository": model.repository or "",
+        "quant": model.quant,
+        "size_bytes": model.size_bytes,
+        "is_verified": model.is_verified,
+        "duration_s": round(result.duration_s, 3),
+    }
+    text = f"{model.name}: {model.size_bytes:,} bytes in {result.duration_s:,.0f} s, {verified}"
+    return record(Note(Kind.PULL, model.name, text, data))
+
+
+def record_failed_pull(name: str, problem: BringupError) -> str:
+    """Write a failed pull to the journal; a warning where that could not be done."""
+    from bringup.actions.journal import Note, record
+    from bringup.journal.entry import Kind
+
+    data = {"phase": "failed", "model": name, "reference": problem.reference, "how": problem.message}
+    return record(Note(Kind.PULL, name, f"{name} could not be pulled: {problem.message}", data))
+
+
+def _tell(warning: str, on_warning: Callable[[str], None] | None) -> None:
+    if warning and on_warning is not None:
+        on_warning(warning)
 
 
 def _check_header(model: LocalModel) -> None:

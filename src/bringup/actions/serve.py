@@ -8,6 +8,7 @@ from typing import Final
 
 from bringup.actions.preparation import EngineWishes, Preparation, Surroundings, prepare
 from bringup.actions.pull import find_model
+from bringup.actions.run_record import RunRecord, record_detached
 from bringup.engine.command import LOOPBACK_HOSTS
 from bringup.engine.registry import EngineRecord, stop_running
 from bringup.engine.supervisor import DetachedJob, start_detached, wait_detached
@@ -106,7 +107,10 @@ def serve_detached(
     except BaseException as problem:
         if not isinstance(problem, BringupError):
             stop_running(around.folders, record)
+        elif isinstance(problem, BringupError):
+            RunRecord().failed(model, problem)
         raise
+    record_detached(preparation, wishes)
     return served_engine(preparation)
 
 

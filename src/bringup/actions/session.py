@@ -7,14 +7,15 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from bringup.actions.preparation import EngineWishes, Preparation, Surroundings, prepare
-from bringup.engine.answers import EngineGone, EngineInfo
+from bringup.actions.run_record import RunRecord
+from bringup.engine.answers import EngineGone, EngineInfo, Timings
 from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind
 from bringup.engine.loading import LoadProgress
 from bringup.engine.registry import EngineRecord, record_of, remove_record, write_record
 from bringup.engine.server import RunningEngine, start_engine
 from bringup.errors import BringupError, EngineError, WrongUse
-from bringup.machine import clock
+from bringup.machine import clock, process
 from bringup.store.local import LocalModel
 
 _PORT_TRIES = 4
@@ -36,6 +37,9 @@ class SessionWatcher(Protocol):
     def fell_back(self) -> None:
         """The wished change failed and the engine before it is started again."""
 
+    def not_recorded(self, why: str) -> None:
+        """Something about this run could not be written to the journal; told once."""
+
 
 class EngineSession:
     """One engine at a time. Use it as a context manager: leaving the block stops the engine."""
@@ -53,6 +57,8 @@ class EngineSession:
         self._wishes = wishes
         self.model = model
         self._record: EngineRecord | None = None
+        self._journal = RunRecord()
+        self._said_trouble = False
         self._preparation, self._engine, self._info = self._start(model, wishes)
 
     @property
@@ -131,9 +137,17 @@ class EngineSession:
         """
         self._change(model, replace(self._wishes, n_ctx=None, alias=None))
 
+    def answered(self, timings: Timings | None) -> None:
+        """Note what an answer measured, for the journal."""
+        self._journal.answered(timings)
+
     def close(self) -> None:
         """Stop the engine."""
+        died, pid = self.poll(), self._engine.pid
+        resident_bytes = process.work_of(pid).resident_bytes if pid else 0
         self._engine.stop()
+        self._journal.ended(died, resident_bytes=resident_bytes)
+        self._tell_trouble()
         if self._record is not None:
             remove_record(self._surroundings.folders, self._record)
             self._record = None
@@ -163,7 +177,22 @@ class EngineSession:
         self._preparation, self._engine, self._info = started
         self.model, self._wishes = model, wishes
 
+    def _tell_trouble(self) -> None:
+        if self._journal.trouble and not self._said_trouble:
+            self._said_trouble = True
+            self._watcher.not_recorded(self._journal.trouble)
+
     def _start(
+        self, model: LocalModel, wishes: EngineWishes
+    ) -> tuple[Preparation, RunningEngine, EngineInfo]:
+        try:
+            return self._started(model, wishes)
+        except BringupError as problem:
+            self._journal.failed(model, problem)
+            self._tell_trouble()
+            raise
+
+    def _started(
         self, model: LocalModel, wishes: EngineWishes
     ) -> tuple[Preparation, RunningEngine, EngineInfo]:
         for tries_left in reversed(range(_PORT_TRIES)):
@@ -183,6 +212,7 @@ class EngineSession:
             if self._record is not None:
                 write_record(self._surroundings.folders, self._record)
             self._watcher.ready(preparation, info)
+            self._journal.started(preparation, info)
             return preparation, engine, info
         raise WrongUse("every port that was tried was taken in the same moment", reference="port-in-use")
 

@@ -66,7 +66,9 @@ def take_snapshot(machine: Machine, *, subject: str) -> Snapshot:
     recorder.now_s()
     examination = examine(recorder, subject=subject)
     redactor = redactor_for(machine, secrets=_our_key())
-    recording, dropped = _essential(recorder.recording, redactor.redact)
+    recording, dropped = essential(
+        recorder.recording, redactor.redact, devices=device_ids(recorder.recording)
+    )
     kept = redacted(recording, redactor)
     data = pack(kept)
     again = RecordedMachine.from_recording(unpack_recording(data, name="the snapshot"))
@@ -133,11 +135,13 @@ def _our_key() -> tuple[str, ...]:
     return (key,) if key else ()
 
 
-def _essential(
-    recording: Recording, redact: Callable[[str], str]
+def essential(
+    recording: Recording, redact: Callable[[str], str], *, devices: frozenset[str]
 ) -> tuple[Recording, tuple[tuple[str, str], ...]]:
-    """The recording with the essence of each file; what does not fit is left out, the largest first."""
-    devices = _device_ids(recording)
+    """The recording with the essence of each file; what does not fit is left out, the largest first.
+
+    `devices` are the ids on the machine's bus: the names of others are not kept.
+    """
     reads: dict[str, Reading[bytes]] = {}
     dropped: list[tuple[str, str]] = []
     for path, reading in recording.reads.items():
@@ -160,7 +164,7 @@ def _essential(
     return replace(recording, reads=reads), tuple(dropped)
 
 
-def _device_ids(recording: Recording) -> frozenset[str]:
+def device_ids(recording: Recording) -> frozenset[str]:
     """Vendor and device ids that were read from the bus: `0x10de` as `10de`."""
     return frozenset(
         reading.value.decode("ascii", "replace").strip().removeprefix("0x")

@@ -207,3 +207,59 @@ def exists(path: str) -> bool:
 def is_folder(path: str) -> bool:
     """Whether a folder is at this path (links followed)."""
     return os.path.isdir(path)
+
+
+def identity_of_file(path: str) -> tuple[int, int] | None:
+    """What names a file whatever its path is (device, inode); `None` where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def rename(path: str, target: str) -> None:
+    """Give a file another name in the same file system; durable.
+
+    Raises:
+        FileTrouble: it is not there, or no rights.
+    """
+    with file_errors("rename", path):
+        os.rename(path, target)
+        sync_folder(os.path.dirname(target))
+
+
+def link(path: str, name: str) -> None:
+    """Give a file a second name in the same file system.
+
+    Raises:
+        FileTrouble: no rights, or the name is taken.
+    """
+    with file_errors("link", path):
+        os.link(path, name)
+
+
+def owner_of(path: str) -> int | None:
+    """User id of a path's owner, of the nearest folder above where it is not there yet."""
+    while True:
+        try:
+            return os.stat(path).st_uid
+        except OSError:
+            parent = os.path.dirname(path)
+            if parent == path:
+                return None
+            path = parent
+
+
+def mark_of_tree(folder: str, *, suffix: str) -> str:
+    """A word that changes when a file below a folder does: from names, sizes and dates, nothing is read."""
+    import hashlib
+
+    state = hashlib.blake2b(digest_size=8)
+    for here, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(suffix):
+                found = os.stat(os.path.join(here, name))
+                state.update(f"{here[len(folder) :]}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return state.hexdigest()

@@ -64,6 +64,21 @@ class Folders:
         return os.path.join(self.state, "chat-history")
 
     @property
+    def journal_file(self) -> str:
+        """The journal (0600)."""
+        return os.path.join(self.state, "journal.sqlite")
+
+    @property
+    def journal_waiting(self) -> str:
+        """Entries that could not be stored at once; the next command takes them up."""
+        return os.path.join(self.state, "journal-waiting")
+
+    @property
+    def journal_salt(self) -> str:
+        """The key of the hashes by which a change is seen before redaction (0600); it never leaves."""
+        return os.path.join(self.state, "journal-salt")
+
+    @property
     def chats(self) -> str:
         """Saved conversations."""
         return os.path.join(self.state, "chats")

@@ -35,6 +35,16 @@ def own_pid() -> int:
     return os.getpid()
 
 
+def own_user_id() -> int:
+    """User id that we act as."""
+    return os.geteuid()
+
+
+def random_bytes(count: int) -> bytes:
+    """Bytes that nobody can foresee."""
+    return os.urandom(count)
+
+
 def identity_of(pid: int) -> ProcessIdentity | None:
     """Identity of a live process, `None` when there is none (a zombie counts as none)."""
     try:

@@ -120,6 +120,7 @@ class Talk:
 
     def _settle(self, answer: Answer) -> Choice | None:
         """Keep the answer, say how it ended and how full the window is."""
+        self.session.answered(answer.timings)
         if answer.turn.ending is Ending.CUT_OFF and self.session.why_ended() is not None:
             answer = replace(answer, turn=replace(answer.turn, ending=Ending.ENGINE_DIED))
         if said := _ENDINGS.get(answer.turn.ending):

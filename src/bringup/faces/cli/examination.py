@@ -46,4 +46,13 @@ def show_examination(
             console.answer(*line)
         for line in [("",), *render_facts(facts, examination.took_s)] if facts else []:
             console.answer(*line)
+    say_journal_trouble(console, examination.journal_trouble)
     return examination.verdict.value
+
+
+def say_journal_trouble(console: Console, trouble: str) -> None:
+    """One warning where something could not be written to the journal; nothing else changes."""
+    if trouble:
+        from bringup.faces.render.console import Style, Styled
+
+        console.line(Styled("warning:", Style.YELLOW), f" {trouble}")

@@ -73,6 +73,7 @@ def answer_one(
             console.status(f"{kind}, {format_count(n_pieces)} pieces")
     console.end_status()
     answer = stream.answer
+    session.answered(answer.timings)
     if as_json:
         console.answer_json(answer_json(answer, session))
     elif not answer.turn.text.endswith("\n"):

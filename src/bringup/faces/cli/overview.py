@@ -7,13 +7,15 @@ from bringup.faces.render.console import Console
 
 def show_stack(console: Console) -> int:
     """Look at this machine and print one line a layer; the exit code is the doctor's."""
-    from bringup.actions.doctor import choose_machine, examine
+    from bringup.actions.doctor import choose_machine, examine_and_keep
     from bringup.actions.overview import view_layers
+    from bringup.faces.cli.examination import say_journal_trouble
     from bringup.faces.render.stack import render_stack
 
     machine, subject = choose_machine(root=None, recording=None)
-    examination = examine(machine, subject=subject)
+    examination = examine_and_keep(machine, subject=subject)
     width = min(console.answer_terminal.width_columns, 100)
     for line in render_stack(examination, view_layers(examination), width_columns=width):
         console.answer(*line)
+    say_journal_trouble(console, examination.journal_trouble)
     return examination.verdict.value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bringup.errors import BringupError
 from bringup.faces.render.clean import clean
-from bringup.faces.render.console import Console
+from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.pull import interrupted_lines, plan_lines, progress_line
 from bringup.store.prepare import PullPlan
 from bringup.store.progress import TransferProgress
@@ -36,6 +36,10 @@ class PullWatcher:
             self._said = progress.message
             self._console.line(clean(progress.message, keep_newlines=False))
         self._console.status(progress_line(progress, self._console.note_terminal.width_columns))
+
+    def warning(self, why: str) -> None:
+        """Something beside the transfer went wrong: the journal could not be written."""
+        self._console.line(Styled(f"warning: {why}", Style.YELLOW))
 
     def interrupted(self, typed: str) -> None:
         """Ctrl-C: what is kept of it, and how to go on."""

@@ -29,6 +29,7 @@ def obtain(console: Console, name: str) -> LocalModel:
         on_plan=watcher.plan,
         on_progress=watcher.progress,
         may_send_token=lambda refused: console.confirm(token_question(refused)),
+        on_warning=watcher.warning,
     ).model
 
 
@@ -77,6 +78,10 @@ class StartWatcher:
     def fell_back(self) -> None:
         """Say that the change failed and what was there before comes back."""
         self._console.line(Styled("That did not work; starting again with what ran before.", Style.YELLOW))
+
+    def not_recorded(self, why: str) -> None:
+        """Warn that the journal lacks something of this run."""
+        self._console.line(Styled(f"warning: {why}", Style.YELLOW))
 
 
 def obtain_as(console: Console, name: str, wishes: EngineWishes) -> tuple[LocalModel, EngineWishes]:

@@ -20,10 +20,10 @@ def command(
 
     Needs no root, changes nothing, asks no network. Exit code: 0 healthy, 1 faults, 3 could not tell.
     """
-    from bringup.actions.doctor import choose_machine, examine
+    from bringup.actions.doctor import choose_machine, examine_and_keep
     from bringup.faces.cli.examination import show_examination
 
     machine, subject = choose_machine(root=root, recording=recording)
     return show_examination(
-        context.obj, examine(machine, subject=subject), as_json=as_json, with_facts=verbose
+        context.obj, examine_and_keep(machine, subject=subject), as_json=as_json, with_facts=verbose
     )

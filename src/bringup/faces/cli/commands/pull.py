@@ -35,6 +35,7 @@ def command(context: click.Context, model: str, *, as_json: bool, use_token: boo
             on_plan=watcher.plan,
             on_progress=watcher.progress,
             may_send_token=lambda refused: use_token or console.confirm(token_question(refused)),
+            on_warning=watcher.warning,
         )
     except KeyboardInterrupt:
         watcher.interrupted(model)

@@ -1,0 +1,170 @@
+"""What the journal keeps of a run: what was started with what, what it measured, how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bringup.actions.journal import Note, record
+from bringup.engine.exits import EngineStopped
+from bringup.errors import BringupError
+from bringup.machine import clock, paths, process
+from bringup.units import MIB
+
+if TYPE_CHECKING:
+    from bringup.actions.preparation import EngineWishes, Preparation
+    from bringup.engine.answers import EngineInfo, Timings
+    from bringup.engine.registry import EngineRecord
+    from bringup.store.local import LocalModel
+
+_NAMES_ONLY: Final = ("api_key_file",)
+"""Settings that are kept as set or not set."""
+
+
+class RunRecord:
+    """One engine from its start to its end. `trouble` says why something could not be written down."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self.trouble = ""
+        self._data: dict[str, Any] = {}
+        self._started_s = 0.0
+        self._name = ""
+        self._n_tokens = 0
+        self._fastest = 0.0
+        self._prompt_rate = 0.0
+
+    def failed(self, model: LocalModel, problem: BringupError) -> None:
+        """An engine that could not be prepared or did not come up."""
+        name = name_of(model)
+        data = {
+            "phase": "failed",
+            "model": name,
+            "reference": problem.reference,
+            "how": problem.message,
+            "context": list(problem.context),
+        }
+        self._write(name, f"{name} could not be run: {problem.message}", data)
+
+    def started(self, preparation: Preparation, info: EngineInfo) -> None:
+        """It answers: what runs, and what the plan says it costs."""
+        self._name = name_of(preparation.model)
+        self._started_s = clock.monotonic_s()
+        self._n_tokens, self._fastest, self._prompt_rate = 0, 0.0, 0.0
+        self._data = {
+            "run": process.random_bytes(4).hex(),
+            "model": self._name,
+            "repository": preparation.model.repository or "",
+            "quant": preparation.model.quant,
+            "size_bytes": preparation.model.size_bytes,
+            "engine": f"{preparation.build.kind.value} {preparation.build.version}".strip(),
+            "engine_build": info.build,
+            "n_ctx": info.n_ctx,
+            "n_slots": info.n_slots,
+            "settings": _settings(preparation),
+            "plan": [
+                {"name": part.name, "device": part.device, "bytes": part.bytes}
+                for part in preparation.plan.parts
+            ],
+        }
+        window = f"context window of {info.n_ctx:,} tokens"
+        text = f"{self._name} runs on {self._data['engine']}, {window}"
+        self._write(self._name, text, {"phase": "started", **self._data})
+
+    def answered(self, timings: Timings | None) -> None:
+        """An answer ended; the best speed of a run is kept."""
+        if timings is None:
+            return
+        self._n_tokens += timings.predicted_tokens
+        self._fastest = max(self._fastest, timings.predicted_per_second or 0.0)
+        self._prompt_rate = max(self._prompt_rate, timings.prompt_per_second or 0.0)
+
+    def ended(self, problem: BringupError | None, *, resident_bytes: int) -> None:
+        """It is over: by our wish, or with the reason why not."""
+        if not self._data:
+            return
+        duration_s = clock.monotonic_s() - self._started_s
+        how = "stopped" if problem is None else problem.message
+        measured = {
+            "duration_s": round(duration_s, 3),
+            "resident_bytes": resident_bytes,
+            "predicted_tokens": self._n_tokens,
+            "predicted_tokens_per_s": round(self._fastest, 3),
+            "prompt_tokens_per_s": round(self._prompt_rate, 3),
+            "how": how,
+            "is_good": problem is None,
+            "reference": "" if problem is None else problem.reference,
+            "evidence": list(problem.reason.evidence) if isinstance(problem, EngineStopped) else [],
+        }
+        words = [f"{self._name}: {how} after {duration_s:,.0f} s"]
+        if self._n_tokens:
+            words.append(f"{self._n_tokens:,} tokens at {self._fastest:.1f} tokens/s")
+        if resident_bytes:
+            words.append(f"{resident_bytes / MIB:,.0f} MiB in memory")
+        self._write(self._name, ", ".join(words), {"phase": "ended", **self._data, **measured})
+        self._data = {}
+
+    def _write(self, subject: str, text: str, data: dict[str, Any]) -> None:
+        from bringup.journal.entry import Kind
+
+        self.trouble = self.trouble or record(Note(Kind.RUN, subject, text, data))
+
+
+def name_of(model: LocalModel) -> str:
+    """What a model is called in the journal: its name, of a path the file's."""
+    return paths.basename(model.name) or model.name
+
+
+def record_detached(preparation: Preparation, wishes: EngineWishes) -> str:
+    """A server that goes on behind us; a warning where it could not be written down."""
+    from bringup.journal.entry import Kind
+
+    build = preparation.build
+    engine = f"{build.kind.value} {build.version}".strip()
+    name = name_of(preparation.model)
+    data = {
+        "phase": "started",
+        "is_detached": True,
+        "model": name,
+        "engine": engine,
+        "n_ctx": preparation.plan.n_ctx,
+        "n_slots": wishes.n_parallel,
+        "settings": _settings(preparation),
+    }
+    text = f"{name} is served in the background by {engine} on port {preparation.settings.port}"
+    return record(Note(Kind.RUN, name, text, data))
+
+
+def record_stopped(engine: EngineRecord, *, is_gone: bool) -> str:
+    """A server that was stopped, or found failed; a warning where it could not be written down."""
+    from bringup.journal.entry import Kind
+
+    words = "stopped" if is_gone else "could not be stopped"
+    cause = f"; it had failed before: {engine.cause}" if engine.cause else ""
+    data = {
+        "phase": "ended",
+        "is_detached": engine.is_detached,
+        "model": engine.alias,
+        "how": engine.cause or words,
+        "is_good": is_gone and not engine.cause,
+        "reference": engine.reference,
+        "restarts": engine.restarts,
+    }
+    text = f"{engine.alias} on port {engine.port}: {words}{cause}"
+    return record(Note(Kind.RUN, engine.alias, text, data))
+
+
+def _settings(preparation: Preparation) -> dict[str, Any]:
+    """What the engine was told, without paths of keys."""
+    from dataclasses import fields
+    from enum import Enum
+
+    told: dict[str, Any] = {}
+    for member in fields(preparation.settings):
+        value = getattr(preparation.settings, member.name)
+        if member.name in _NAMES_ONLY:
+            told[member.name] = value is not None
+        elif isinstance(value, Enum):
+            told[member.name] = value.value
+        elif value not in (None, (), ""):
+            told[member.name] = list(value) if isinstance(value, tuple) else value
+    return told

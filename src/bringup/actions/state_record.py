@@ -1,0 +1,207 @@
+"""After a look at this machine: write down what differs, and what the rules made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from bringup import __version__
+from bringup.errors import BringupError
+from bringup.machine import files, folders, paths
+from bringup.machine.folders import Folders
+from bringup.machine.protocol import Machine
+
+if TYPE_CHECKING:
+    from bringup.actions.doctor import Examination
+    from bringup.actions.machine_state import Look
+    from bringup.journal.entry import Draft, Moment
+    from bringup.journal.store import Journal
+    from bringup.machine.recording import Recording
+
+_SHOWN_CHANGES: Final = 6
+_WAITING_STATES: Final = 20
+"""While the journal cannot be read, whole states are put aside only up to so many entries."""
+
+
+def keep_state(
+    machine: Machine,
+    examination: Examination,
+    recording: Recording,
+    *,
+    place: Folders | None = None,
+    moment: Moment | None = None,
+) -> str:
+    """Write the machine's state down if it differs from the last one; a warning where that failed.
+
+    This is one of the guards that catch every exception: the journal never makes a command fail.
+    """
+    from bringup.actions.journal import is_kept, now, store
+
+    try:
+        ours = place or folders.our_folders()
+        if not is_kept(ours):
+            return ""
+        draft = _draft(machine, examination, recording, ours, moment or now())
+        return "" if draft is None else store(ours, [draft])
+    except Exception as problem:  # noqa: BLE001 - the guard around the record
+        words = (
+            problem.message if isinstance(problem, BringupError) else f"{type(problem).__name__}: {problem}"
+        )
+        return f"not written to the journal: {words}"
+
+
+def rules_mark() -> str:
+    """A word that changes when what looks and judges does: the version, and the files of those parts."""
+    ours = paths.dirname(paths.dirname(__file__))
+    marks = (files.mark_of_tree(paths.join(ours, part), suffix=".py") for part in ("stack", "faults"))
+    return "-".join((__version__, *marks))
+
+
+def verdict_data(examination: Examination) -> dict[str, Any]:
+    """What the rules made of a look, as plain JSON."""
+    return {
+        "verdict": examination.verdict.name.lower().replace("_", "-"),
+        "faults": [
+            {
+                "id": finding.fault.id,
+                "role": finding.role.value,
+                "layer": finding.fault.layer.name.lower(),
+                "title": finding.fault.title,
+                "saw": finding.evidence.saw,
+            }
+            for finding in examination.diagnosis.findings
+        ],
+    }
+
+
+def _draft(
+    machine: Machine, examination: Examination, recording: Recording, place: Folders, moment: Moment
+) -> Draft | None:
+    from bringup.actions.facts import list_facts
+    from bringup.actions.machine_state import Look, fingerprint, newest
+    from bringup.journal.store import read_journal
+    from bringup.journal.trouble import JournalTrouble
+
+    verdict = verdict_data(examination)
+    roots = tuple(finding.fault.id for finding in examination.diagnosis.roots)
+    look = Look(list_facts(examination.stack), recording, roots, verdict)
+    mark = fingerprint(look)
+
+    def compare(journal: Journal) -> Draft | None:
+        last = newest(journal)
+        if last is not None and last.subject == mark:
+            return None
+        return _difference_draft(machine, look, mark, place, moment, journal)
+
+    if files.size_bytes(place.journal_file):
+        try:
+            with read_journal(place.journal_file) as journal:
+                return compare(journal)
+        except JournalTrouble:
+            if len(files.list_names(place.journal_waiting)) > _WAITING_STATES:
+                raise
+    # Nothing to compare with: a whole state needs nothing before it.
+    return _difference_draft(machine, look, mark, place, moment, None)
+
+
+def _difference_draft(
+    machine: Machine, look: Look, mark: str, place: Folders, moment: Moment, journal: Journal | None
+) -> Draft:
+    from bringup.actions.journal import redacted_data
+    from bringup.actions.machine_state import WHOLE_EVERY, difference_to, newest, salt, snapshot_at
+    from bringup.journal import state
+    from bringup.journal.entry import Draft, Kind
+    from bringup.machine import process
+
+    last = newest(journal) if journal is not None else None
+    before = snapshot_at(journal, last.seq) if journal is not None and last is not None else None
+    depth = _depth(journal, last.seq) if journal is not None and last is not None and before else 0
+    redactor = _primed_redactor(machine, place)
+    difference = difference_to(before, look, redactor, salt(place), is_whole=depth + 1 >= WHOLE_EVERY)
+    data = {
+        "base": 0 if difference.is_whole or last is None else last.seq,
+        "depth": 0 if difference.is_whole else depth + 1,
+        "rules": rules_mark(),
+        "difference": state.to_data(difference),
+        "verdict": redacted_data(look.verdict, redactor.redact),
+    }
+    text = _summary(before, difference)
+    return Draft(Kind.STATE, mark, text, data, moment, process.random_bytes(16))
+
+
+def _depth(journal: Journal, seq: int) -> int:
+    entry = journal.entry(seq)
+    depth: Any = entry.data.get("depth", 0) if entry is not None else 0
+    return depth if isinstance(depth, int) else 0
+
+
+def _primed_redactor(machine: Machine, place: Folders) -> Any:  # noqa: ANN401 - Redactor, imported late
+    """A redactor that has met the machine's own names in a fixed order: the same stand-ins from look to look."""
+    from bringup.machine.redaction import redactor_for
+    from bringup.reading import Known
+
+    key = files.read_small(place.key_file, limit_bytes=4096) or b""
+    redactor = redactor_for(machine, secrets=key.decode("utf-8", "replace").split())
+    for variable in ("USER", "HOME"):
+        value = machine.environment(variable)
+        if isinstance(value, Known):
+            redactor.redact(value.value)
+    for path in ("/etc/hostname", "/etc/passwd"):
+        text = machine.read_text(path)
+        if isinstance(text, Known):
+            redactor.redact(text.value)
+    return redactor
+
+
+def _summary(before: Any, difference: Any) -> str:  # noqa: ANN401 - Snapshot and Difference, imported late
+    from bringup.actions.machine_state import facts_of
+    from bringup.journal import state
+
+    if before is None:
+        return "first look at this machine"
+    changes = state_changes(facts_of(before), facts_of(state.apply(before, difference)))
+    shown = [change_words(name, old, new) for name, old, new in changes[:_SHOWN_CHANGES]]
+    more = len(changes) - len(shown)
+    lines = [*shown, *([f"and {more} more"] if more > 0 else [])]
+    return "\n".join(lines) or "another verdict on the same facts"
+
+
+def state_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], *, with_passing: bool = False
+) -> list[tuple[str, Any, Any]]:
+    """Facts that differ: name, old and new; those that change by themselves only where they are asked for."""
+    from bringup.actions.machine_state import is_passing
+    from bringup.journal.state import compare
+
+    found = []
+    for change in compare(before, after):
+        layer, _, name = change.name.partition(" ")
+        same = change.old is not None and change.new is not None and change.old[:2] == change.new[:2]
+        if not same and (with_passing or not is_passing(layer, name)):
+            found.append((change.name, change.old, change.new))
+    return found
+
+
+def change_words(name: str, old: Any, new: Any) -> str:  # noqa: ANN401 - facts as plain JSON
+    """One line: `kernel loaded_driver: version 570.169 -> absent`; of a list what came and what went."""
+    if old and new and isinstance(old[1], list) and isinstance(new[1], list):
+        gone = [item for item in old[1] if item not in new[1]]
+        come = [item for item in new[1] if item not in old[1]]
+        words = [f"-{_short(item)}" for item in gone[:3]] + [f"+{_short(item)}" for item in come[:3]]
+        more = len(gone) + len(come) - len(words)
+        return f"{name}: {', '.join(words) or 'another order'}" + (f" and {more} more" if more > 0 else "")
+    return f"{name}: {seen_words(old)} -> {seen_words(new)}"
+
+
+def seen_words(value: Any) -> str:  # noqa: ANN401 - a fact as plain JSON
+    """What was seen of a fact, in words."""
+    if not value:
+        return "not looked at"
+    seen, shown, _, why = value
+    if seen != "known":
+        return f"{seen} ({why})" if why else str(seen)
+    return _short(", ".join(shown) if isinstance(shown, list) else str(shown)) or "none"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 160 else f"{text[:157]}..."
