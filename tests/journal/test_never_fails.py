@@ -185,7 +185,7 @@ UNSHARE = shutil.which("unshare")
 @pytest.mark.skipif(
     UNSHARE is None
     or subprocess.run([UNSHARE, "-m", "true"], check=False, capture_output=True).returncode != 0,
-    reason="no mounts of one's own",
+    reason="no unshare",
 )
 @pytest.mark.parametrize("kind", ["full", "read-only"])
 def test_a_real_full_disk_and_a_real_read_only_one(own_home: Path, kind: str) -> None:
@@ -234,7 +234,7 @@ def test_promise_30_order_is_by_number_whatever_the_clock_says(
     UNSHARE is None
     or subprocess.run([UNSHARE, "-T", "--boottime", "9", "true"], check=False, capture_output=True).returncode
     != 0,
-    reason="no time namespaces",
+    reason="no unshare",
 )
 def test_twelve_hours_of_suspend_are_twelve_hours(tmp_path: Path) -> None:
     code = (

@@ -136,7 +136,7 @@ def _depth(journal: Journal, seq: int) -> int:
 
 
 def _primed_redactor(machine: Machine, place: Folders) -> Any:  # noqa: ANN401 - Redactor, imported late
-    """A redactor that has met the machine's own names in a fixed order: the same stand-ins from look to look."""
+    """A redactor that met the machine's own names in a fixed order: the same stand-ins from look to look."""
     from bringup.machine.redaction import redactor_for
     from bringup.reading import Known
 
