@@ -14,13 +14,14 @@ from bringup.faults._fault import Certainty
 from bringup.machine import files, folders, paths
 from bringup.machine.archive import UNPACKED_LIMIT_BYTES, pack, unpack_recording
 from bringup.machine.clock import local_time_text, wall_s
-from bringup.machine.protocol import Machine
+from bringup.machine.protocol import CommandResult, Machine
 from bringup.machine.recorded import RecordedMachine
 from bringup.machine.recorder import Recorder, redacted
 from bringup.machine.recording import Recording
 from bringup.machine.redaction import redactor_for
 from bringup.reading import Known, Reading, Unreadable
 from bringup.stack.essence import essence_of
+from bringup.stack.kernel_log import LOG_LIMIT_CHARACTERS
 
 _KEEP_LIMIT_BYTES: Final = UNPACKED_LIMIT_BYTES * 3 // 4
 """Most bytes of files that go in: the rest of what an archive may unpack to is for the tables."""
@@ -69,7 +70,7 @@ def take_snapshot(machine: Machine, *, subject: str) -> Snapshot:
     recording, dropped = essential(
         recorder.recording, redactor.redact, devices=device_ids(recorder.recording)
     )
-    kept = redacted(recording, redactor)
+    kept = redacted(redacted(recording, redactor), redactor.with_found())
     data = pack(kept)
     again = RecordedMachine.from_recording(unpack_recording(data, name="the snapshot"))
     return Snapshot(
@@ -161,7 +162,16 @@ def essential(
         del sizes[path]
         reads[path] = Unreadable(path, _LEFT_OUT + "too large")
         dropped.append((path, "too large"))
-    return replace(recording, reads=reads), tuple(dropped)
+    commands = {argv: _shortened(reading) for argv, reading in recording.commands.items()}
+    return replace(recording, reads=reads, commands=commands), tuple(dropped)
+
+
+def _shortened(reading: Reading[CommandResult]) -> Reading[CommandResult]:
+    """Of a long output the end, as far as it is judged."""
+    if not isinstance(reading, Known):
+        return reading
+    result = reading.value
+    return replace(reading, value=replace(result, stdout=result.stdout[-LOG_LIMIT_CHARACTERS:]))
 
 
 def device_ids(recording: Recording) -> frozenset[str]:

@@ -16,17 +16,21 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Final
 from urllib.parse import quote, unquote
 
 from bringup.machine.protocol import Machine
-from bringup.machine.redaction_patterns import COMMON_NAMES, PATTERNS, SECRET_NAME, SECRET_OPTION, Pattern
+from bringup.machine.redaction_patterns import COMMON_NAMES, PATTERNS
+from bringup.machine.redaction_secrets import PRIVATE_KEY, SECRET_NAME, SECRET_OPTION, Pattern
 from bringup.reading import Known
 
 _SHORTEST_NAME: Final = 2
 _FIRST_PERSON: Final = 1000
+_PIECE_CHARACTERS: Final = 4096
+_LONG: Final = 8
+_FOUND_LIMIT: Final = 500
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/=_-])")
 _WORD: Final = re.compile(r"[^\s\"'<>]+")
 _WHOLE_FILE: Final = re.compile(r"serial|asset_tag|machine-id|product_uuid|boot_id|hostname")
@@ -56,12 +60,31 @@ class Redactor:
         """`known` are pairs of a kind (`user`, `host`, `serial`, `secret`) and a value that is private."""
         self._pseudonyms: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
+        self._know(known)
+
+    def _know(self, known: Iterable[tuple[str, str]]) -> None:
         self._kinds = {value.casefold(): kind for kind, value in known if _is_telling(kind, value)}
         longest_first = sorted(self._kinds, key=len, reverse=True)
         words = "|".join(map(re.escape, longest_first))
         self._known = (
             re.compile(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])", re.IGNORECASE) if words else None
         )
+
+    def with_found(self) -> Redactor:
+        """A redactor that also takes out, wherever they stand, the long values that this one has found.
+
+        Only what can be no word: secrets, serial numbers and full names of hosts. Pseudonyms stay the same.
+        """
+        again = Redactor()
+        again._pseudonyms, again._counts = self._pseudonyms, self._counts
+        found = [
+            (kind, value)
+            for kind, value in self._pseudonyms
+            if (kind in ("secret", "serial") and len(value) >= _LONG)
+            or (kind == "host" and value.count(".") > 1)
+        ]
+        again._know((*found[:_FOUND_LIMIT], *((kind, value) for value, kind in self._kinds.items())))
+        return again
 
     @property
     def counts(self) -> tuple[tuple[str, int], ...]:
@@ -119,8 +142,17 @@ class Redactor:
         return self._pseudonyms[key]
 
     def _plain(self, text: str) -> str:
+        if len(text) <= _PIECE_CHARACTERS:
+            return self._plain_piece(text)
+        if "PRIVATE KEY" in text:
+            text = PRIVATE_KEY.shape.sub(partial(self._replaced, PRIVATE_KEY), text)
+        return "".join(map(self._plain_piece, _pieces(text)))
+
+    def _plain_piece(self, text: str) -> str:
+        lowered = text.lower()
         for pattern in PATTERNS:
-            text = pattern.shape.sub(partial(self._replaced, pattern), text)
+            if not pattern.anchors or any(anchor in lowered for anchor in pattern.anchors):
+                text = pattern.shape.sub(partial(self._replaced, pattern), text)
         if self._known is not None:
             text = self._known.sub(lambda match: self._as(self._kinds[match[0].casefold()], match[0]), text)
         return text
@@ -161,6 +193,15 @@ class Redactor:
             return word
         redacted = self._plain(decoded)
         return word if redacted == decoded else base64.b64encode(redacted.encode()).decode()
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in pieces of whole lines, so that a word in one place does not cost the reading of all."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _PIECE_CHARACTERS) + 1
+        yield text[start : end or len(text)]
+        start = end or len(text)
 
 
 def redactor_for(machine: Machine, *, secrets: Iterable[str] = ()) -> Redactor:

@@ -1,31 +1,14 @@
 """What is private by its shape: a table of patterns, and what of their matches stays all the same.
 
-A table: each entry is one kind of private thing. The group `value` is what is taken out. No pattern
-begins with an unbounded repetition, so that reading stays linear.
+A table: each entry is one kind of private thing; secrets have a table of their own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """One kind of private thing.
-
-    Attributes:
-        kind: names the pseudonyms.
-        shape: finds it; the group `value` is private.
-        stays: whether a match is known to be harmless.
-    """
-
-    kind: str
-    shape: re.Pattern[str]
-    stays: Callable[[re.Match[str]], bool] = lambda _match: False
-
+from bringup.machine.redaction_secrets import PRIVATE_KEY, SECRETS, Pattern
 
 _COMMON: Final = """
 root user users admin guest nobody daemon runner shared public default ubuntu debian fedora arch
@@ -53,14 +36,6 @@ WELL_KNOWN: Final = frozenset(
     )
 )
 """UUIDs that are the same on every machine."""
-
-SECRET_NAME: Final = re.compile(
-    r"(?i)(?:token(?!iz|s)|secret|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credential|cookie)"
-)
-"""A variable, a field or an option of such a name holds a secret."""
-
-SECRET_OPTION: Final = re.compile(rf"--?{SECRET_NAME.pattern[4:]}(?![\w-]*file)[\w-]*", re.IGNORECASE)
-"""An option whose value, in the next argument, is a secret; one that names a file is not."""
 
 _VERSION_BEFORE: Final = re.compile(
     r"(?i)(?:version|release|\bver|\.so)[\s:=(.]{0,3}$|(?:cudnn|cuda|\blib\w{0,20})[-\s:=(]{0,3}$|(?<![a-z])v$"
@@ -90,53 +65,16 @@ def _is_no_private_address(match: re.Match[str]) -> bool:
     return is_code or address.is_loopback or address.is_unspecified
 
 
-_ASSIGNED: Final = r"""[\w.-]{0,40}["']?\s{0,4}(?:=>|[=:])\s{0,4}["']?(?P<value>[^\s"',;&\\]{8,})"""
-
 PATTERNS: Final = (
-    Pattern(
-        "secret",
-        re.compile(
-            r"(?P<value>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}-----|\Z))",
-            re.DOTALL,
-        ),
-    ),
-    Pattern("secret", re.compile(r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w{1,20}) (?P<value>AAAA[\w+/=]+)")),
-    Pattern(
-        "secret",
-        re.compile(
-            r"(?i)\bauthorization\\?[\"']?\s?[:=]\s?[\"']?"
-            r"(?P<value>(?:(?:bearer|basic|token|digest|negotiate) )?[^\s\"',]+)"
-        ),
-    ),
-    Pattern("secret", re.compile(r"(?i)\bbearer\s(?P<value>[\w.~+/=-]{12,})")),
-    Pattern("secret", re.compile(r"(?i)[a-z]://(?P<value>[^\s/@\"']{1,400})@")),
-    Pattern(
-        "secret",
-        re.compile(
-            r"(?i)[?&](?:[\w-]{0,20}(?:token|key|sig|signature|password|secret|credential))=(?P<value>[^&\s\"'#]+)"
-        ),
-    ),
-    Pattern(
-        "secret",
-        re.compile(
-            r"(?<![A-Za-z0-9])(?P<value>(?:hf_|gh[pousr]_|github_pat_|glpat-|nvapi-|npm_|dckr_pat_|xox[abprs]-|sk-|pk-"
-            r"|AKIA|ASIA|AIza|ya29\.|eyJ[\w-]{8,}\.)[\w.-]{12,})"
-        ),
-    ),
-    Pattern(
-        "secret",
-        re.compile(SECRET_NAME.pattern + _ASSIGNED),
-        stays=lambda match: match["value"].isdecimal(),
-    ),
-    Pattern(
-        "secret", re.compile(SECRET_OPTION.pattern + r"[\"',\s=]{1,4}(?P<value>[^\s\"',]{4,})", re.IGNORECASE)
-    ),
+    PRIVATE_KEY,
+    *SECRETS,
     Pattern(
         "email",
         re.compile(
             r"(?<![\w.%+-])(?P<value>[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})(?![\w-])",
             re.ASCII,
         ),
+        anchors=("@",),
         stays=lambda match: _NO_MAIL.match(match["value"]) is not None,
     ),
     Pattern(
@@ -149,14 +87,25 @@ PATTERNS: Final = (
     Pattern(
         "mac",
         re.compile(
-            r"(?<![0-9A-Fa-f:.-])(?P<value>[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\2[0-9A-Fa-f]{2}){4,18})(?![0-9A-Fa-f:-])"
+            r"(?<![0-9A-Fa-f])(?P<value>[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\2[0-9A-Fa-f]{2}){4,18})(?![0-9A-Fa-f])"
         ),
         stays=lambda match: len(set(match["value"].lower()) - set(":-")) == 1,
     ),
     Pattern(
+        "mac",
+        re.compile(
+            r"(?<![\w.])(?P<value>(?=[0-9.]{0,13}[A-Fa-f])(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?![\w.])"
+        ),
+    ),
+    Pattern(
         "ipv6",
-        re.compile(r"(?<![\w:.])(?P<value>[0-9A-Fa-f:]{2,39})(?![\w:]|\.\d)"),
+        re.compile(
+            r"(?<![\w.])(?<!\w::)(?P<value>(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}"
+            r"|(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}|(?:[0-9A-Fa-f]{1,4}:){1,7}:"
+            r"|::(?:[0-9A-Fa-f]{1,4}:){0,5}[0-9A-Fa-f]{1,4})(?!\w|\.\d)"
+        ),
         stays=_is_no_private_address,
+        anchors=(":",),
     ),
     Pattern(
         "ipv4",
@@ -165,30 +114,73 @@ PATTERNS: Final = (
         ),
         stays=_is_version_or_local,
     ),
-    Pattern("host", re.compile(r"(?<![\w-])(?P<value>ip(?:-\d{1,3}){4})(?![\w-])")),
+    Pattern(
+        "host",
+        re.compile(
+            r"(?<![\w-])(?P<value>[A-Za-z]\w{0,20}(?:-[A-Za-z]{1,20}){0,3}(?:-(?:25[0-5]|2[0-4]\d|1?\d?\d)){4})(?![\w-])"
+        ),
+    ),
+    Pattern("host", re.compile(r"(?i)nfs: server (?P<value>[\w.-]{1,250})"), anchors=("nfs: ",)),
+    Pattern(
+        "host",
+        re.compile(
+            r"(?<![\w./@-])(?P<value>[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,5}\.(?!so:|ko:)[a-z]{2,12})(?=:/[^/])"
+        ),
+        anchors=(":/",),
+    ),
+    Pattern(
+        "serial",
+        re.compile(r"/by-(?:id|uuid|partuuid|label)/(?P<value>[^\s\"',:;)]{3,200})"),
+        anchors=("/by-",),
+    ),
+    Pattern(
+        "serial",
+        re.compile(r"(?<!\w)(?:wwn-0x|eui\.|naa\.|nguid\.|uuid\.)(?P<value>[0-9A-Fa-f]{16,32})(?!\w)"),
+        anchors=("wwn-", "eui.", "naa.", "uid."),
+    ),
+    Pattern(
+        "serial",
+        re.compile(r"(?i)asset[ _-]?tag\"?\s{0,40}[:=]\s{0,4}\"?(?P<value>[\w./-]{3,60})"),
+        anchors=("asset",),
+        stays=lambda match: _NO_SERIAL.fullmatch(match["value"]) is not None,
+    ),
     Pattern(
         "serial",
         re.compile(
             r"(?i)serial(?:[ _-]?(?:number|no|num|short))?[\"']?\s{0,40}[:=]\s{0,4}"
             r"[\"']?(?P<value>[A-Za-z0-9][\w./-]{3,60})"
         ),
+        anchors=("serial",),
         stays=lambda match: _NO_SERIAL.fullmatch(match["value"]) is not None,
     ),
     Pattern(
         "user",
         re.compile(
-            r"(?:/(?:var/)?home|/Users|\\Users|/run/media|/media)[/\\](?P<value>[^\s/\\\"':;,<>]{1,64})"
+            r"(?:/(?:var/)?home|/Users|\\Users|/run/media|/media)[/\\]{1,8}(?P<value>[^\s/\\\"':;,<>]{1,64})"
         ),
+        anchors=("home", "users", "media"),
         stays=lambda match: match["value"].lower() in COMMON_NAMES,
     ),
     Pattern(
         "user",
+        re.compile(
+            r"(?:\buser[ =]|\b[eg]?[ug]id=\d{1,10}|[Rr]equested-[Bb]y: |\b(?:password|publickey) for "
+            r"|sudo(?:\[\d{1,9}\])?:\s{1,4}|\bacct=\"?)\(?"
+            r"(?P<value>[a-z_][\w.-]{0,31})(?=\((?:uid=)?\d|\) ?|\)$| \(\d{1,10}\)| : TTY=| from \d|\")"
+        ),
+        anchors=("user", "id=", "requested-by", "password", "publickey", "sudo", "acct="),
+        stays=lambda match: match["value"] in COMMON_NAMES,
+    ),
+    Pattern(
+        "user",
         re.compile(r"(?<![\w.@-])(?P<value>[a-z_][\w-]{0,31})(?=@[\w.-]{1,64}:[~/])", re.ASCII),
+        anchors=("@",),
         stays=lambda match: match["value"] in COMMON_NAMES,
     ),
     Pattern(
         "host",
         re.compile(r"(?<=@)(?P<value>[A-Za-z0-9][A-Za-z0-9.-]{0,63})(?=:[~/])"),
+        anchors=("@",),
         stays=lambda match: match["value"].lower() in COMMON_NAMES,
     ),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.stack.kernel_log import LOG_LIMIT_CHARACTERS
+
 _TABLE: Final = (
     (r"/(?:crt/)?host_config\.h", rb".{0,400}gcc versions later than"),
     (r"/math_functions\.h", rb"extern [^\n]{0,120}\bdouble\s+(?:cospi|rsqrt)\("),
@@ -23,12 +25,15 @@ _TABLE: Final = (
 KEPT_LINES: Final = tuple((re.compile(rf"{path}$"), re.compile(line)) for path, line in _TABLE)
 """For paths of one kind what a kept line begins with; whatever is not in the table is kept whole."""
 
+_SYSTEM_LOGS: Final = ("/var/log/kern.log", "/var/log/messages")
 _SOMETHING: Final = b"00000000-00000001 ---p 00000000 00:00 0\n"
 """Stands for the mappings that were dropped: an empty list would mean that nobody may read it."""
 
 
 def keep_lines(path: str, data: bytes) -> bytes:
     """The lines of a text that are read; the whole text where the table does not know the path."""
+    if path.startswith(_SYSTEM_LOGS):
+        data = data[max(data.rfind(b"Linux version "), 0) :][-LOG_LIMIT_CHARACTERS:]
     for paths, line in KEPT_LINES:
         if paths.search(path) is not None:
             kept = b"".join(one for one in data.splitlines(keepends=True) if line.match(one))

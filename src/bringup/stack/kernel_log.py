@@ -12,7 +12,7 @@ from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable
 from bringup.stack.lines import Lines
 from bringup.stack.version import DriverVersion, find_driver_version
 
-_TEXT_LIMIT_CHARACTERS: Final = 2_000_000
+LOG_LIMIT_CHARACTERS: Final = 2_000_000
 _DMESG: Final = ("dmesg", "--color=never")
 _JOURNAL: Final = ("journalctl", "-k", "-b", "--no-pager", "-o", "short-monotonic", "-n", "5000")
 
@@ -81,13 +81,13 @@ def probe_log_text(machine: Machine) -> Reading[str]:
     for argv in (_DMESG, _JOURNAL):
         result = machine.run(argv, timeout_s=2.0)
         if isinstance(result, Known) and result.value.exit_code == 0 and result.value.stdout:
-            return Known(result.value.stdout[-_TEXT_LIMIT_CHARACTERS:], " ".join(argv))
+            return Known(result.value.stdout[-LOG_LIMIT_CHARACTERS:], " ".join(argv))
         problem = Unreadable(" ".join(argv), "no right to read it, or it failed")
     for path in ("/var/log/kern.log", "/var/log/messages"):
         text = machine.read_text(path)
         if isinstance(text, Known):
             start = max(text.value.rfind("Linux version "), 0)
-            return Known(text.value[start:][-_TEXT_LIMIT_CHARACTERS:], path)
+            return Known(text.value[start:][-LOG_LIMIT_CHARACTERS:], path)
     return problem
 
 
@@ -99,7 +99,7 @@ def recognise_log(lines: Lines) -> Reading[KernelLog]:
     )
     if not nvrm and not has_slept:
         return NOT_LOOKED
-    whole = " ".join(line.text.split("NVRM:", 1)[-1].strip() for line in nvrm)[:_TEXT_LIMIT_CHARACTERS]
+    whole = " ".join(line.text.split("NVRM:", 1)[-1].strip() for line in nvrm)[:LOG_LIMIT_CHARACTERS]
     log = KernelLog(
         refusals=parse_refusals(whole),
         xids=parse_xids(whole),
