@@ -51,16 +51,20 @@ class Safety(Enum):
 
 
 class Slot(Enum):
-    """A place in a command that a fact fills; each has a pattern that the value must match whole."""
+    """A place in a command that a fact fills; each has a pattern that the value must match whole.
+
+    No pattern lets a value begin with a hyphen (an option), a package end with one (apt removes it), or a
+    process be the first.
+    """
 
     KERNEL_RELEASE = r"[0-9][0-9A-Za-z.+~_-]{0,80}"
-    PACKAGE = r"[a-z0-9][a-z0-9.+-]{1,80}(?::[a-z0-9]{1,12})?"
+    PACKAGE = r"[a-z0-9][a-z0-9.+-]{0,79}[a-z0-9+](?::[a-z0-9]{1,12})?"
     VERSION = r"[0-9][0-9A-Za-z.+~:_-]{0,80}"
-    UNIT = r"[A-Za-z0-9@._-]{1,80}\.(?:service|target|socket|timer)"
+    UNIT = r"[A-Za-z0-9][A-Za-z0-9@._-]{0,79}\.(?:service|target|socket|timer)"
     MODULE = r"[a-z0-9_]{1,40}"
     PCI_ADDRESS = r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
     PATH = r"/(?!.*(?:^|/)\.\.(?:/|$))[A-Za-z0-9._/+@:-]{1,200}"
-    PID = r"[1-9][0-9]{0,7}"
+    PID = r"[2-9]|[1-9][0-9]{1,7}"
     GPU_INDEX = r"[0-9]{1,2}"
 
 

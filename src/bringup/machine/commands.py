@@ -13,13 +13,16 @@ import time
 from dataclasses import dataclass, field
 from typing import IO, Final
 
+from bringup.machine import rights
 from bringup.machine.protocol import CommandResult
 from bringup.reading import Absent, Known, Reading, Unreadable
 
 OUTPUT_LIMIT_BYTES: Final = 16 * 1024**2
 """Most that a command may print on stdout and stderr together."""
 
-_SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+"""Where the system itself keeps programs."""
+
 _GRACE_S: Final = 0.5
 """How long what a command left behind may go on printing into its pipe once the command has ended."""
 
@@ -38,7 +41,8 @@ def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandRe
 
     The environment is `PATH` (the caller's absolute folders, then the system's, sbin too), `HOME` and
     `LC_ALL=C`; the working folder is `/`. A program that is not installed is absent. A program of
-    `OWN_PROGRAMS` is a part of ours, which sees the caller's libraries.
+    `OWN_PROGRAMS` is a part of ours, which sees the caller's libraries. As root only folders that are root's
+    own are searched: under `sudo` the caller's may hold anything.
     """
     source = source_of(argv)
     search = _search_path()
@@ -50,6 +54,23 @@ def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandRe
     program = find_program(words[0], search) if words else None
     if program is None:
         return Absent(source)
+    return run_program(words, program=program, environment=environment, timeout_s=timeout_s, asked=argv)
+
+
+def run_program(
+    words: tuple[str, ...],
+    *,
+    program: str,
+    environment: dict[str, str],
+    timeout_s: float,
+    asked: tuple[str, ...] = (),
+) -> Reading[CommandResult]:
+    """Run a found program with an environment given whole; bounded like `run_command`.
+
+    `asked` is the command that the reading names, where that is another one than the words.
+    """
+    asked = asked or words
+    source = source_of(asked)
     try:
         child = subprocess.Popen(
             words,
@@ -72,7 +93,7 @@ def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandRe
         _end_group(child)
     if why:
         return Unreadable(source, why)
-    return Known(CommandResult(argv, child.returncode, *output.texts()), source)
+    return Known(CommandResult(asked, child.returncode, *output.texts()), source)
 
 
 def find_program(name: str, search: str) -> str | None:
@@ -92,15 +113,20 @@ def _own_words(file: str, arguments: tuple[str, ...]) -> tuple[str, ...]:
 
 def _own_environment() -> dict[str, str]:
     """Where our own libraries lie, and what decides which driver library and card a program gets."""
-    kept = {
-        name: os.environ[name] for name in ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES") if name in os.environ
-    }
+    kept = {name: os.environ[name] for name in ("CUDA_VISIBLE_DEVICES",) if name in os.environ}
+    libraries = os.environ.get("LD_LIBRARY_PATH")
+    if libraries is not None and rights.is_root():
+        libraries = ":".join(folder for folder in libraries.split(":") if rights.is_roots_own(folder)) or None
+    if libraries is not None:
+        kept["LD_LIBRARY_PATH"] = libraries
     return {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part.startswith("/")), **kept}
 
 
 def _search_path() -> str:
     given = [folder for folder in os.environ.get("PATH", "").split(":") if folder.startswith("/")]
-    return ":".join(dict.fromkeys([*given, *_SYSTEM_FOLDERS]))
+    if rights.is_root():
+        given = [folder for folder in given if rights.is_roots_own(folder)]
+    return ":".join(dict.fromkeys([*given, *SYSTEM_FOLDERS]))
 
 
 @dataclass(slots=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from bringup.machine import rights
+
 _APP = "bringup"
 
 
@@ -85,11 +87,25 @@ class Folders:
 
 
 def our_folders() -> Folders:
-    """Folders of this user, from the XDG variables or their defaults."""
+    """Folders of this user, from the XDG variables or their defaults.
+
+    As root one that somebody else could have filled (`sudo` with the caller's `HOME`) is left alone, and
+    the one in root's own home taken.
+    """
     from platformdirs import PlatformDirs
 
     dirs = PlatformDirs(appname=_APP, appauthor=False)
-    return Folders(configuration=dirs.user_config_dir, cache=dirs.user_cache_dir, state=dirs.user_state_dir)
+    return Folders(
+        configuration=_safe(dirs.user_config_dir, ".config"),
+        cache=_safe(dirs.user_cache_dir, ".cache"),
+        state=_safe(dirs.user_state_dir, ".local/state"),
+    )
+
+
+def _safe(folder: str, default: str) -> str:
+    if not rights.is_root() or rights.is_roots_own(folder):
+        return folder
+    return os.path.join(rights.own_home(), default, _APP)
 
 
 def home() -> str:

@@ -98,6 +98,32 @@ def hidden_typing(stream: TextIO | None) -> Iterator[None]:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
+_PASTE_BEGINS = b"\x1b[200~"
+_PASTE_ENDS = b"\x1b[201~"
+MARK_PASTES = "\x1b[?2004h"
+LEAVE_PASTES = "\x1b[?2004l"
+"""Ask a terminal to frame what is pasted, and no longer."""
+
+
+def read_typed_line(stream: TextIO) -> str | None:
+    """A line that a person typed, without its end; `None` at the end of input, empty for anything pasted.
+
+    A paste is known by the frame that `MARK_PASTES` asks for; all of its lines are taken together.
+    """
+    source = getattr(stream, "buffer", None)
+    if source is None:
+        line = stream.readline()
+        return line.rstrip("\n") if line else None
+    data: bytes = source.readline()
+    if not data:
+        return None
+    if _PASTE_BEGINS in data:
+        while data and _PASTE_ENDS not in data:
+            data = source.readline()
+        return ""
+    return data.decode("utf-8", "replace").rstrip("\n")
+
+
 def forget_typed(stream: TextIO | None) -> None:
     """Throw away what was typed and not read yet: it was not meant for a question that is asked only now."""
     with contextlib.suppress(OSError, ValueError, AttributeError, termios.error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, decode_paste, read_paste_file
 from bringup.actions.facts import list_facts
+from bringup.actions.unfinished import UnfinishedFixes
 from bringup.errors import CannotTell, WrongUse
 from bringup.faces.render.console import Console
 
@@ -28,20 +29,36 @@ def read_paste(console: Console, name: str) -> tuple[str, str]:
 
 
 def show_examination(
-    console: Console, examination: Examination, *, as_json: bool, with_facts: bool = False
+    console: Console,
+    examination: Examination,
+    *,
+    as_json: bool,
+    with_facts: bool = False,
+    unfinished: UnfinishedFixes | None = None,
 ) -> int:
-    """Print it, with every fact below where that is wanted; the exit code that says what came out."""
+    """Print it, with every fact below where that is wanted; the exit code that says what came out.
+
+    Fixes that were cut short on this machine stand before all else.
+    """
     facts = list_facts(examination.stack) if with_facts else ()
     if as_json:
         from bringup.faces.render.diagnosis_json import examination_json
         from bringup.faces.render.facts import facts_json
+        from bringup.faces.render.unfinished import unfinished_json
 
-        more = {"facts": facts_json(facts, examination.took_s)} if with_facts else {}
+        more: dict[str, object] = {}
+        if with_facts:
+            more["facts"] = facts_json(facts, examination.took_s)
+        if unfinished is not None:
+            more["unfinished"] = unfinished_json(unfinished)
         console.answer_json(examination_json(examination) | more)
     else:
         from bringup.faces.render.diagnosis import render_examination
         from bringup.faces.render.facts import render_facts
+        from bringup.faces.render.unfinished import render_unfinished
 
+        for line in render_unfinished(unfinished) if unfinished is not None else []:
+            console.answer(*line)
         for line in render_examination(examination):
             console.answer(*line)
         for line in [("",), *render_facts(facts, examination.took_s)] if facts else []:

@@ -58,6 +58,11 @@ COMMANDS: Final = (
         "diagnose", "bringup.faces.cli.commands.diagnose:command", "Find the cause behind pasted output."
     ),
     CommandEntry(
+        "fix",
+        "bringup.faces.cli.commands.fix:command",
+        "Walk through a fault's steps: show, ask, run, verify.",
+    ),
+    CommandEntry(
         "faults",
         "bringup.faces.cli.commands.faults:command",
         "List the faults that the doctor knows, or show one.",

@@ -9,11 +9,15 @@ def show_stack(console: Console) -> int:
     """Look at this machine and print one line a layer; the exit code is the doctor's."""
     from bringup.actions.doctor import choose_machine, examine_and_keep
     from bringup.actions.overview import view_layers
+    from bringup.actions.unfinished import list_unfinished
     from bringup.faces.cli.examination import say_journal_trouble
     from bringup.faces.render.stack import render_stack
+    from bringup.faces.render.unfinished import render_unfinished
 
     machine, subject = choose_machine(root=None, recording=None)
     examination = examine_and_keep(machine, subject=subject)
+    for line in render_unfinished(list_unfinished()):
+        console.answer(*line)
     width = min(console.answer_terminal.width_columns, 100)
     for line in render_stack(examination, view_layers(examination), width_columns=width):
         console.answer(*line)

@@ -47,6 +47,15 @@ class Styled:
     style: Style
 
 
+class Reply(Enum):
+    """What a person said to a question that only a typed `yes` answers."""
+
+    YES = "yes"
+    NO = "no"
+    END = "end"
+    """No more answers: the end of input."""
+
+
 class OutputClosed(Exception):
     """Nobody reads our output any more (`| head` has enough): end quietly."""
 
@@ -168,6 +177,23 @@ class Console:
         self.forget_typed()
         self._write(self.stderr, clean(question, keep_newlines=False) + " [y/N] ")
         return self.stdin.readline().strip().lower() in ("y", "yes")
+
+    def ask_typed_yes(self, question: str) -> Reply:
+        """Ask what only the word yes, typed after the question stands there, answers; a paste is a no.
+
+        Without a terminal for the question and the answer the reply is the end of input.
+        """
+        if self.stdin is None or not terminal.is_a_terminal(self.stdin) or not self.note_terminal.is_terminal:
+            return Reply.END
+        self.end_status()
+        marks = (terminal.MARK_PASTES, terminal.LEAVE_PASTES) if self.note_terminal.can_redraw else ("", "")
+        self.forget_typed()
+        self._write(self.stderr, marks[0] + clean(question, keep_newlines=False) + " ")
+        line = terminal.read_typed_line(self.stdin)
+        self._write(self.stderr, marks[1] + ("" if line is not None else "\n"))
+        if line is None:
+            return Reply.END
+        return Reply.YES if line.strip().lower() == "yes" else Reply.NO
 
     def flush(self) -> None:
         """Bring out what is buffered.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 
 from bringup.actions.doctor import Examination, Verdict
+from bringup.actions.steps import quoted, typed_command, values_of
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_duration
 from bringup.faults._diagnose import Finding, Role
-from bringup.faults._fault import Certainty, Safety, Slot, Step, Word
+from bringup.faults._fault import Certainty, Safety, Slot, Step
 
 Line = tuple[str | Styled, ...]
 
@@ -76,16 +76,15 @@ def steps_of(finding: Finding) -> tuple[Step, ...]:
     return finding.evidence.steps or finding.fault.steps
 
 
-def render_step(number: int, step: Step, values: dict[Slot, str]) -> list[Line]:
-    """One step: what, how safe, the command, what it touches, undo, verification."""
-    values = values | dict(step.values)
+def render_step(number: int, step: Step, values: dict[Slot, str], *, is_root: bool = False) -> list[Line]:
+    """One step: what, how safe, the command, what it touches, undo, verification; `sudo` for who needs it."""
+    values = values_of(step, values)
     word, style = _SAFETY[step.safety]
     first, *rest = wrapped(step.say, _WIDTH - 5)
     lines: list[Line] = [(f"  {number}. {first}",)]
     lines += [(f"     {line}",) for line in rest]
     if step.command:
-        sudo = "sudo " if step.needs_root else ""
-        lines.append(("       ", Styled(f"$ {sudo}{quoted(step.command, values)}", Style.CYAN)))
+        lines.append(("       ", Styled(f"$ {typed_command(step, values, is_root=is_root)}", Style.CYAN)))
     safety = f"{word}; touches {step.touches}" if step.touches else word
     first, *rest = wrapped(safety, _WIDTH - 7)
     lines.append(("       ", Styled(first[: len(word)], style), Styled(first[len(word) :], Style.DIM)))
@@ -95,18 +94,6 @@ def render_step(number: int, step: Step, values: dict[Slot, str]) -> list[Line]:
     if step.verify:
         lines += _dim("verify", quoted(step.verify, values))
     return lines
-
-
-def quoted(command: tuple[Word, ...], values: dict[Slot, str]) -> str:
-    """The command as a shell would take it; a slot that no fact fills stands as its name."""
-    return " ".join(
-        shlex.quote(word)
-        if isinstance(word, str)
-        else shlex.quote(values[word])
-        if word in values
-        else f"<{word.name}>"
-        for word in command
-    )
 
 
 def labelled(label: str, text: str) -> list[Line]:

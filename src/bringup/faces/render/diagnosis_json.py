@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.actions.doctor import Examination
+from bringup.actions.steps import quoted, values_of
 from bringup.actions.unseen import Unseen
-from bringup.faces.render.diagnosis import quoted, steps_of
+from bringup.faces.render.diagnosis import steps_of
 from bringup.faults._diagnose import Finding
 from bringup.faults._fault import Slot, Step
 
@@ -61,7 +62,7 @@ def _finding(finding: Finding) -> dict[str, object]:
 
 def step_json(step: Step, values: dict[Slot, str]) -> dict[str, object]:
     """One step; a slot that no value fills stands as `<NAME>`."""
-    values = values | dict(step.values)
+    values = values_of(step, values)
     return {
         "say": step.say,
         "command": quoted(step.command, values) if step.command else "",

@@ -7,9 +7,10 @@ from typing import Final
 
 from bringup.actions.doctor import Examination, Verdict
 from bringup.actions.overview import LayerView, State
+from bringup.actions.steps import typed_command, values_of
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.diagnosis import quoted, steps_of
+from bringup.faces.render.diagnosis import steps_of
 from bringup.faces.render.format import format_bytes, pad, truncate
 from bringup.faults._fault import Certainty, Layer, Step
 from bringup.reading import Absent, Known
@@ -80,9 +81,8 @@ def _next(examination: Examination, width_columns: int) -> list[Line]:
 def _first_step(step: Step, values: dict, width_columns: int) -> list[Line]:  # type: ignore[type-arg]
     lines: list[Line] = [(truncate(clean(f"  {step.say}", keep_newlines=False), width_columns),)]
     if step.command:
-        sudo = "sudo " if step.needs_root else ""
-        shown = quoted(step.command, values | dict(step.values))
-        lines.append(("    ", Styled(f"$ {sudo}{shown}", Style.CYAN)))
+        shown = typed_command(step, values_of(step, values), is_root=False)
+        lines.append(("    ", Styled(f"$ {shown}", Style.CYAN)))
     return lines
 
 

@@ -21,9 +21,15 @@ def command(
     Needs no root, changes nothing, asks no network. Exit code: 0 healthy, 1 faults, 3 could not tell.
     """
     from bringup.actions.doctor import choose_machine, examine_and_keep
+    from bringup.actions.unfinished import list_unfinished
     from bringup.faces.cli.examination import show_examination
 
     machine, subject = choose_machine(root=root, recording=recording)
+    unfinished = list_unfinished() if root is None and recording is None else None
     return show_examination(
-        context.obj, examine_and_keep(machine, subject=subject), as_json=as_json, with_facts=verbose
+        context.obj,
+        examine_and_keep(machine, subject=subject),
+        as_json=as_json,
+        with_facts=verbose,
+        unfinished=unfinished,
     )

@@ -1,0 +1,194 @@
+"""Taking one step of a fix: noted first, run, noted again, looked at, and judged by the doctor."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TextIO, TypeAlias
+
+from bringup.actions.doctor import Examination, choose_machine, examine
+from bringup.actions.fix import FixPlan, PlannedStep, Way, find_finding, is_gone, plan_fix
+from bringup.actions.fix_record import Attempt, FixRecord
+from bringup.errors import BringupError, Failure
+from bringup.faults._fault import Safety, Slot
+from bringup.machine import folders, paths
+from bringup.machine.effects import Effect, EffectEnd, look_by_command
+from bringup.machine.live import LiveMachine
+from bringup.machine.locks import Holder, try_lease
+from bringup.machine.protocol import CommandResult
+from bringup.machine.redaction import redactor_for
+from bringup.reading import Reading
+
+LOOK_LIMIT_S: Final = 60.0
+"""How long a command that only looks may take."""
+
+_NOT_STARTED: Final = 127
+_PRIVATE_SLOTS: Final = (Slot.PATH, Slot.UNIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A piece of what the command prints: foreign text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The command has ended, or was left."""
+
+    end: EffectEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look gave: the step's own (a step that only looks), or its verification."""
+
+    argv: tuple[str, ...]
+    reading: Reading[CommandResult]
+    is_verification: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the doctor says after the step; `None` where it cannot tell."""
+
+    fault_gone: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotNoted:
+    """The record could not be written; what was done is done."""
+
+    why: str
+
+
+Event: TypeAlias = Printed | Ran | Looked | Judged | NotNoted
+
+
+@contextmanager
+def hold_fixes() -> Iterator[FixRecord]:
+    """The record of this user's fixes, for one walk at a time.
+
+    Raises:
+        Failure: another walk goes on.
+        FileTrouble: the state folder cannot be written.
+    """
+    ours = folders.our_folders()
+    lease = try_lease(paths.join(ours.state, "fix.lock"))
+    if isinstance(lease, Holder):
+        raise Failure(
+            f"another bringup fix is at work (process {lease.pid})",
+            hint="End it first: two at once would spoil each other's steps.",
+            reference="fix-at-work",
+        )
+    with lease:
+        yield FixRecord(ours)
+
+
+def look_again() -> Examination:
+    """The doctor's full look at this machine."""
+    machine, subject = choose_machine(root=None, recording=None)
+    return examine(machine, subject=subject)
+
+
+class FixRun:
+    """The steps of one plan, taken one by one after a yes to each."""
+
+    def __init__(self, plan: FixPlan, record: FixRecord, examine_again: Callable[[], Examination]) -> None:
+        """`examine_again` is the doctor's full look at this machine."""
+        self.plan = plan
+        self._record = record
+        self._examine = examine_again
+        self.fault_gone: bool | None = False
+
+    def take(self, planned: PlannedStep, *, stdin: TextIO | None) -> Iterator[Event]:
+        """Run a step that a person said yes to.
+
+        Raises:
+            FileTrouble: it could not be noted that the step begins, so it was not run.
+            Failure: what it would act on is not there any more, or it cannot be started.
+        """
+        assert planned.way is Way.HERE
+        if planned.step.safety is Safety.LOOK:
+            yield _look(planned.argv, is_verification=False)
+            return
+        self._be_sure(planned)
+        attempt = self._record.begin(
+            fault_id=self.plan.finding.fault.id,
+            step=planned.number,
+            command=shlex.join(_redacted(planned)),
+            looks=(shlex.join(planned.verify),) if planned.verify else (),
+            restarts=planned.restarts,
+        )
+        end = yield from self._run(planned, attempt, stdin)
+        yield Ran(end)
+        if end.is_known and not planned.restarts:
+            yield from self.verify(planned, attempt, is_success=end.is_success)
+
+    def verify(
+        self, planned: PlannedStep, attempt: Attempt | None = None, *, is_success: bool = True
+    ) -> Iterator[Event]:
+        """Look whether a step worked: by its own look where it ended well, and by the doctor's check."""
+        if planned.verify and is_success:
+            yield _look(planned.verify, is_verification=True)
+        self.fault_gone = is_gone(self._examine(), self.plan.finding.fault.id)
+        if attempt is not None:
+            yield from self._noted(lambda: self._record.note_verdict(attempt, fault_gone=self.fault_gone))
+        yield Judged(self.fault_gone)
+
+    def _run(
+        self, planned: PlannedStep, attempt: Attempt, stdin: TextIO | None
+    ) -> Generator[Event, None, EffectEnd]:
+
+        try:
+            effect = Effect(planned.argv, stdin=stdin)
+        except OSError as problem:
+            yield from self._noted(lambda: self._record.note_end(attempt, _NOT_STARTED))
+            raise Failure(f"{planned.argv[0]} cannot be started: {problem.strerror or problem}") from problem
+        yield from self._noted(lambda: self._record.note_process(attempt, effect.identity))
+        for text in effect.output():
+            if text:
+                yield Printed(text)
+        end = effect.end
+        if end.is_known:
+            code = end.exit_code if end.exit_code is not None else -(end.signal_number or 0)
+            yield from self._noted(lambda: self._record.note_end(attempt, code))
+        return end
+
+    def _noted(self, write: Callable[[], None]) -> Iterator[Event]:
+        """Write a line after the fact; a record that cannot be written changes nothing of what was done."""
+        try:
+            write()
+        except BringupError as problem:
+            yield NotNoted(problem.message)
+
+    def _be_sure(self, planned: PlannedStep) -> None:
+        """A process may have ended while a person read, and its number gone to another: look once more."""
+        if Slot.PID not in planned.step.command:
+            return
+        again = self._examine()
+        if find_finding(again, self.plan.finding.fault.id) is not None:
+            now = plan_fix(again, self.plan.finding.fault.id, is_this_machine=True)
+            if any(one.argv == planned.argv for one in now.steps):
+                return
+        raise Failure(
+            f"process {planned.values[Slot.PID]} is not what it was a moment ago; nothing was done to it",
+            hint="bringup fix again shows the steps as they are now.",
+            reference="process-changed",
+        )
+
+
+def _look(argv: tuple[str, ...], *, is_verification: bool) -> Looked:
+    return Looked(argv, look_by_command(argv, timeout_s=LOOK_LIMIT_S), is_verification)
+
+
+def _redacted(planned: PlannedStep) -> tuple[str, ...]:
+    """The command without names of people and machines, which only some slots can hold."""
+    private = [planned.values[slot] for slot in _PRIVATE_SLOTS if slot in planned.step.command]
+    if not private:
+        return planned.argv
+    redactor = redactor_for(LiveMachine())
+    return tuple(redactor.redact(word) if word in private else word for word in planned.argv)
