@@ -28,6 +28,8 @@ class Way(Enum):
     """A fact that the command needs is not known, or not of the form that is allowed."""
     NOT_INSTALLED = "not-installed"
     """The program is not in the system's folders."""
+    DIALOGUE = "dialogue"
+    """The command asks questions of its own: for a person to type."""
     ELSEWHERE = "elsewhere"
     """The machine that was examined is not this one."""
 
@@ -148,7 +150,7 @@ def _planned(
     if find_system_program(argv[0]) is None:
         why = f"{argv[0]} is not in the system's folders"
         return PlannedStep(number, step, values, argv, verify, Way.NOT_INSTALLED, why)
-    way = Way.NEEDS_ROOT if step.needs_root and not is_root else Way.HERE
+    way = Way.DIALOGUE if step.asks else Way.NEEDS_ROOT if step.needs_root and not is_root else Way.HERE
     return PlannedStep(number, step, values, argv, verify, way)
 
 

@@ -105,6 +105,7 @@ class Step:
         verify: argv of the look that shows that it worked.
         touches: what changes on the machine, in a few words.
         values: what fills the slots of this step alone, before those of the evidence.
+        asks: whether the command holds a dialogue of its own (a password), so that a person has to type it.
     """
 
     say: str
@@ -115,6 +116,7 @@ class Step:
     verify: tuple[Word, ...] = ()
     touches: str = ""
     values: tuple[tuple[Slot, str], ...] = ()
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,8 @@ def _offer(console: Console, run: FixRun, planned: PlannedStep) -> Reply:
     if planned.way is Way.HERE:
         reply = console.ask_typed_yes(question(planned, run.plan.count))
         return _take(console, run, planned) if reply is Reply.YES else reply
-    is_done_by_person = planned.way is Way.NEEDS_ROOT or (planned.way is Way.BY_HAND and planned.verify)
+    can_be_done = planned.way in (Way.NEEDS_ROOT, Way.DIALOGUE)
+    is_done_by_person = can_be_done or (planned.way is Way.BY_HAND and planned.verify)
     if is_done_by_person and not planned.restarts:
         reply = console.ask_typed_yes("Done by you? Type yes to look whether it worked, Enter to go on:")
         if reply is Reply.YES:

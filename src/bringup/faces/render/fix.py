@@ -72,6 +72,7 @@ def _way(planned: PlannedStep) -> str:
         Way.NEEDS_ROOT: "needs root, which bringup never takes: type it yourself in another terminal",
         Way.UNFILLED: f"not run from here: {planned.why}",
         Way.NOT_INSTALLED: f"not run from here: {planned.why}",
+        Way.DIALOGUE: "asks questions of its own: type it yourself in another terminal",
         Way.ELSEWHERE: "",
     }[planned.way]
 

@@ -58,8 +58,7 @@ EXPLAINS = ("server-not-ready",)
 STEPS = (
     Step("See the build's number and date.", ("llama-server", "--version"), safety=Safety.LOOK),
     Step(
-        "See whether another llama-server comes first.",
-        ("which", "-a", "llama-server"),
+        "See in your shell whether another llama-server comes first: `which -a llama-server`.",
         safety=Safety.LOOK,
     ),
     Step(

@@ -20,8 +20,8 @@ EXPLAINS = ("libraries-mixed", "no-visible-device", "running-on-cpu")
 STEPS = (
     Step("See that the host itself is fine.", ("nvidia-smi",), Safety.LOOK),
     Step(
-        "See that another image is fine.",
-        ("docker", "run", "--rm", "--gpus", "all", "ubuntu", "nvidia-smi"),
+        "See that another image is fine (`docker pull ubuntu` first where it is not here).",
+        ("docker", "run", "--rm", "--pull=never", "--gpus", "all", "ubuntu", "nvidia-smi"),
         Safety.LOOK,
     ),
     Step(

@@ -62,7 +62,8 @@ STEPS = (
         Safety.SAFE,
         needs_root=True,
         touches="one unit of the toolkit",
-        undo="systemctl disable nvidia-cdi-refresh.service",
+        undo="systemctl disable --now nvidia-cdi-refresh.service",
+        verify=("systemctl", "status", "nvidia-cdi-refresh.service"),
     ),
 )
 

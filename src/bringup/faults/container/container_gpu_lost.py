@@ -49,6 +49,7 @@ STEPS = (
         needs_root=True,
         touches="/dev/char",
         undo="delete the links",
+        verify=("ls", "-l", "/dev/char"),
     ),
 )
 

@@ -48,7 +48,7 @@ STEPS = (
         safety=Safety.SAFE,
         touches="how the container is started",
         undo="start it as before",
-        verify=("docker", "run", "--rm", "--gpus", "all", "ubuntu", "nvidia-smi"),
+        verify=("docker", "run", "--rm", "--pull=never", "--gpus", "all", "ubuntu", "nvidia-smi"),
     ),
     Step(
         "If that is refused, NVIDIA's container toolkit is missing: see the fault container-runtime-missing.",

@@ -60,18 +60,24 @@ STEPS = (
     Step("See that the host itself is fine.", ("nvidia-smi",), Safety.LOOK),
     Step("See the runtimes that the engine knows.", ("docker", "info"), Safety.LOOK),
     Step(
-        "Docker from snap: remove it and install docker-ce or docker.io; the confined one cannot see the "
-        "driver.",
+        "See whether Docker is the one from snap, which is confined and cannot see the driver: then remove"
+        " it and install docker-ce or docker.io.",
         ("snap", "list", "docker"),
         Safety.LOOK,
     ),
     Step(
-        "Install the package nvidia-container-toolkit from NVIDIA's repository, then register it.",
+        "Install the package nvidia-container-toolkit from NVIDIA's repository.",
+        touches="one package and what it needs",
+        undo="remove the package",
+    ),
+    Step(
+        "Register it with the engine.",
         ("nvidia-ctk", "runtime", "configure", "--runtime=docker"),
         Safety.SAFE,
         needs_root=True,
         touches="/etc/docker/daemon.json",
         undo="take the nvidia runtime out of that file",
+        verify=("cat", "/etc/docker/daemon.json"),
     ),
     Step(
         "Restart the engine so that it reads the file; running containers end.",
@@ -80,7 +86,7 @@ STEPS = (
         needs_root=True,
         touches="all running containers",
         undo="none needed: containers start again",
-        verify=("docker", "run", "--rm", "--gpus", "all", "ubuntu", "nvidia-smi"),
+        verify=("docker", "run", "--rm", "--pull=never", "--gpus", "all", "ubuntu", "nvidia-smi"),
     ),
 )
 

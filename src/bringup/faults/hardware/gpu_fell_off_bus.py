@@ -99,6 +99,7 @@ STEPS = (
         Safety.SAFE,
         needs_root=True,
         undo="nvidia-smi -rgc",
+        verify=("nvidia-smi", "-q", "-d", "CLOCK"),
         touches="the clock limits, until the driver is loaded anew",
     ),
 )

@@ -112,10 +112,17 @@ STEPS = (
         Safety.LOOK,
     ),
     Step(
-        "Stop everything that uses the card, then reset it.",
+        "Stop everything that uses the card.",
+        safety=Safety.DISRUPTIVE,
+        touches="every program on the card",
+        undo="start them again",
+    ),
+    Step(
+        "Reset the card; it is refused while a program uses it.",
         ("nvidia-smi", "--gpu-reset"),
         Safety.DISRUPTIVE,
         needs_root=True,
+        undo="none needed",
         touches="every program on the card ends",
         verify=("nvidia-smi",),
     ),

@@ -122,6 +122,7 @@ STEPS = (
         needs_root=True,
         touches="/etc/modprobe.d, /lib/modprobe.d, the display configuration",
         undo="prime-select intel",
+        verify=("prime-select", "query"),
     ),
     Step("Remove bbswitch and bumblebee where they are: the driver saves power by itself today."),
     Step(
@@ -129,6 +130,7 @@ STEPS = (
         ("systemctl", "reboot"),
         Safety.DISRUPTIVE,
         needs_root=True,
+        undo="none needed",
         touches="all running programs end",
         verify=("nvidia-smi",),
     ),

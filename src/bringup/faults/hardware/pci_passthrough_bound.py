@@ -67,6 +67,7 @@ STEPS = (
         ("systemctl", "reboot"),
         Safety.DISRUPTIVE,
         needs_root=True,
+        undo="none needed",
         touches="all running programs end",
         verify=("lspci", "-nnk", "-d", "10de:"),
     ),

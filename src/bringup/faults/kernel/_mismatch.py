@@ -214,7 +214,13 @@ def _reboot_step(scene: Scene, versions: Versions, *, is_prepared: bool) -> Step
     else:
         say = "Restart, so that the module of the libraries' version is loaded."
     return Step(
-        say, REBOOT.command, REBOOT.safety, needs_root=True, touches=REBOOT.touches, verify=REBOOT.verify
+        say,
+        REBOOT.command,
+        REBOOT.safety,
+        needs_root=True,
+        undo=REBOOT.undo,
+        touches=REBOOT.touches,
+        verify=REBOOT.verify,
     )
 
 

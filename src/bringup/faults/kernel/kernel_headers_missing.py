@@ -98,9 +98,8 @@ EXPLAINS = (
 STEPS = (
     Step("See which kernel runs.", ("uname", "-r"), Safety.LOOK),
     Step(
-        "Install the headers of the running kernel (Debian, Ubuntu; Fedora and Red Hat: kernel-devel;"
-        " Arch: "
-        "linux-headers).",
+        "Ubuntu: install the headers of its standard kernel (Debian: linux-headers-amd64; Fedora and Red Hat:"
+        " kernel-devel; Arch: linux-headers).",
         ("apt-get", "install", "linux-headers-generic"),
         Safety.SAFE,
         needs_root=True,

@@ -44,7 +44,13 @@ EXPLAINS = ("uvm-not-loaded", "library-missing", "cuda-kernel-crash", "no-visibl
 
 STEPS = (
     Step(
-        "Stop CUDA programs (ollama, containers, notebooks), then unload the memory module.",
+        "Stop CUDA programs (ollama, containers, notebooks).",
+        safety=Safety.DISRUPTIVE,
+        touches="those programs",
+        undo="start them again",
+    ),
+    Step(
+        "Unload the memory module; it is refused while a program uses it.",
         ("modprobe", "-r", "nvidia_uvm"),
         Safety.DISRUPTIVE,
         needs_root=True,

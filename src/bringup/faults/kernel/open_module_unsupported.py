@@ -64,6 +64,7 @@ STEPS = (
         ("systemctl", "reboot"),
         Safety.DISRUPTIVE,
         needs_root=True,
+        undo="none needed",
         touches="all running programs end",
         verify=("nvidia-smi",),
     ),

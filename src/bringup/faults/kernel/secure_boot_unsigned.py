@@ -99,6 +99,7 @@ STEPS = (
         " linux-modules-nvidia-<branch>-generic) "
         "instead of DKMS.",
         touches="packages",
+        undo="remove the package and install the former one",
         verify=("modinfo", "-F", "signer", "nvidia"),
     ),
     Step(
@@ -108,6 +109,7 @@ STEPS = (
         needs_root=True,
         touches="the firmware's list of trusted keys",
         undo="mokutil --delete of the same file",
+        asks=True,
         verify=("mokutil", "--list-enrolled"),
     ),
     Step(

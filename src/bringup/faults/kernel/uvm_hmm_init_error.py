@@ -82,7 +82,7 @@ STEPS = (
         undo="delete that file",
     ),
     Step(
-        "Stop CUDA programs and unload the memory module.",
+        "Unload the memory module; it is refused while a CUDA program runs, so stop those first.",
         ("modprobe", "-r", "nvidia_uvm"),
         Safety.DISRUPTIVE,
         needs_root=True,

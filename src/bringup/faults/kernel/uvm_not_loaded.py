@@ -103,7 +103,7 @@ STEPS = (
         verify=("ls", "-l", "/dev/nvidia-uvm"),
     ),
     Step(
-        "Loaded and still 999: stop what uses it, unload it and load it again.",
+        "Loaded and still 999: unload it; it is refused while a program uses it, so stop those first.",
         ("modprobe", "-r", "nvidia_uvm"),
         Safety.DISRUPTIVE,
         needs_root=True,

@@ -70,8 +70,8 @@ STEPS = (
         verify=("ss", "-ltn"),
     ),
     Step(
-        "Stop the other one where it is not wanted: `bringup stop`, or its service, which would start"
-        " it again if only its process were killed.",
+        "Where it is ollama's service and not wanted, stop that: it would start again if only its process"
+        " were killed. (An engine of ours: `bringup stop`.)",
         ("systemctl", "stop", "ollama.service"),
         safety=Safety.DISRUPTIVE,
         needs_root=True,

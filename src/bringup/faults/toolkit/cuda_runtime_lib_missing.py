@@ -61,13 +61,17 @@ STEPS = (
         undo="put the folder back",
     ),
     Step(
-        "The library is there and not found: write its folder to a file in /etc/ld.so.conf.d and run "
-        "ldconfig.",
+        "The library is there and not found: write its folder to a file in /etc/ld.so.conf.d.",
+        touches="one file in /etc/ld.so.conf.d",
+        undo="delete that file",
+    ),
+    Step(
+        "Then make the loader's list anew.",
         ("ldconfig",),
         Safety.SAFE,
         needs_root=True,
         touches="the loader's cache",
-        undo="delete the file and run ldconfig again",
+        undo="run it again once the file is deleted",
         verify=("ldconfig", "-p"),
     ),
     Step(

@@ -58,13 +58,17 @@ STEPS = (
     Step("See the driver and the newest CUDA that it runs.", ("nvidia-smi",), Safety.LOOK),
     Step(
         "Take the compat folder out of LD_LIBRARY_PATH and /etc/ld.so.conf.d, or remove the package "
-        "cuda-compat, "
-        "on the host or in the image.",
+        "cuda-compat, on the host or in the image.",
+        touches="the environment of the program, one file or one package",
+        undo="put the folder back",
+    ),
+    Step(
+        "Then make the loader's list anew.",
         ("ldconfig",),
         Safety.SAFE,
         needs_root=True,
         touches="the loader's list",
-        undo="put the folder back and run ldconfig",
+        undo="run it again once the folder is back",
         verify=("nvidia-smi",),
     ),
     Step(

@@ -60,13 +60,17 @@ EXPLAINS = ("no-visible-device", "running-on-cpu", "driver-too-old-for-cuda", "l
 STEPS = (
     Step("See which libcuda the loader picks.", ("ldconfig", "-p"), Safety.LOOK),
     Step(
-        "Take the stubs folder out of LD_LIBRARY_PATH and out of /etc/ld.so.conf.d, then make the loader's "
-        "list anew.",
+        "Take the stubs folder out of LD_LIBRARY_PATH and out of /etc/ld.so.conf.d.",
+        touches="the environment of the program, or one file",
+        undo="put the folder back",
+    ),
+    Step(
+        "Then make the loader's list anew.",
         ("ldconfig",),
         Safety.SAFE,
         needs_root=True,
         touches="the loader's cache",
-        undo="put the folder back and run ldconfig",
+        undo="run it again once the folder is back",
         verify=("ldconfig", "-p"),
     ),
 )

@@ -61,12 +61,17 @@ STEPS = (
         needs_root=True,
         touches="all files that the runfile put there; no driver until the next step",
         undo="run the same runfile again",
+        asks=True,
         verify=("nvidia-smi",),
     ),
     Step(
-        "Remove the stray copy (a profile's driver package, an old file that no package owns), then make "
-        "the loader's "
-        "list anew.",
+        "Remove the stray copy (a profile's driver package, an old file that no package owns).",
+        safety=Safety.RISKY,
+        touches="files of one driver version",
+        undo="move the files aside instead of deleting them, and move them back",
+    ),
+    Step(
+        "Then make the loader's list anew.",
         ("ldconfig",),
         Safety.SAFE,
         needs_root=True,

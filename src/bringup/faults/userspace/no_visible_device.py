@@ -53,7 +53,10 @@ EXPLAINS = ("running-on-cpu",)
 
 STEPS = (
     Step("See the cards that the driver has.", ("nvidia-smi", "-L"), Safety.LOOK),
-    Step("See the variable.", ("printenv", "CUDA_VISIBLE_DEVICES"), Safety.LOOK),
+    Step(
+        "See the variable in the shell or unit that starts the program: `printenv CUDA_VISIBLE_DEVICES`.",
+        safety=Safety.LOOK,
+    ),
     Step(
         "Unset CUDA_VISIBLE_DEVICES, or give it indexes that nvidia-smi -L lists; in a service look at its "
         "unit's "
