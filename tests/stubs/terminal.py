@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -95,6 +96,13 @@ class Terminal:
             assert time.monotonic() < until, f"waited for {pattern!r} in {self.text[self._seen :]!r}"
             if not self._read(0.1) and self.process.poll() is not None:
                 raise AssertionError(f"it ended before {pattern!r} in {self.text[self._seen :]!r}")
+
+    def wait_until(self, is_so: Callable[[], bool], timeout_s: float = 30) -> None:
+        """Wait until something is so that the terminal does not show."""
+        until = time.monotonic() + timeout_s
+        while not is_so():
+            assert time.monotonic() < until, "waited in vain"
+            self._read(0.02)
 
     def wait_end(self, timeout_s: float = 15) -> int:
         """Its exit code."""

@@ -22,6 +22,7 @@ from bringup.machine.process import ProcessIdentity, identity_of, is_alive, own_
 
 SCHEMA: Final = 1
 _FILE: Final = "fixes.jsonl"
+_LAST_MOMENT_S: Final = 253_402_300_800.0
 _LIMIT_BYTES: Final = 64 * 1024**2
 
 
@@ -180,7 +181,7 @@ def _take(line: bytes, found: dict[str, Attempt]) -> bool:
             found[key] = _started(key, row)
         elif key in found:
             found[key] = _changed(found[key], row)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return False
     return True
 
@@ -193,7 +194,7 @@ def _started(key: str, row: dict[str, Any]) -> Attempt:
         command=str(row["command"]),
         looks=tuple(map(str, row["looks"])),
         restarts=bool(row["restarts"]),
-        began_s=float(row["at_s"]),
+        began_s=_moment(row["at_s"]),
         owner=_read_identity(row["owner"]),
     )
 
@@ -204,10 +205,21 @@ def _changed(attempt: Attempt, row: dict[str, Any]) -> Attempt:
     if event == "running":
         return replace(attempt, process=_read_identity(row["process"]))
     if event == "ended":
-        return replace(attempt, ended_s=float(row["at_s"]), exit_code=int(row["exit_code"]))
+        return replace(attempt, ended_s=_moment(row["at_s"]), exit_code=int(row["exit_code"]))
     if event == "judged":
         return replace(attempt, fault_gone=row["fault_gone"])
     return replace(attempt, is_settled=True) if event == "settled" else attempt
+
+
+def _moment(value: object) -> float:
+    """Unix time within a calendar's reach.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, (int, float)) or not 0 <= value < _LAST_MOMENT_S:
+        raise ValueError("no moment")
+    return float(value)
 
 
 def _read_identity(row: dict[str, Any] | None) -> ProcessIdentity | None:

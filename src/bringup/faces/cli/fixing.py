@@ -28,6 +28,7 @@ from bringup.faces.render.fix import (
     question,
     render_end,
     render_failure,
+    render_judged,
     render_look,
     render_plan,
     render_planned,
@@ -201,6 +202,6 @@ def _show(console: Console, event: Event) -> None:
         for line in render_look(event):
             console.answer(*line)
     elif isinstance(event, Judged):
-        console.answer(*render_verdict(fault_gone=event.fault_gone))
+        console.answer(*render_judged(fault_gone=event.fault_gone))
     elif isinstance(event, NotNoted):
         console.line("could not note it: ", event.why)

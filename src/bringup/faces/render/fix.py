@@ -117,10 +117,16 @@ def render_look(looked: Looked) -> list[Line]:
     return [*shown, (f"  {word}: exit code {code}" + ("" if code == 0 else ", which says no"),)]
 
 
+def render_judged(*, fault_gone: bool | None) -> Line:
+    """What the doctor says after a step."""
+    word = {True: "the fault is gone", False: "the fault is still there", None: "it cannot tell"}[fault_gone]
+    return (f"  the doctor: {word}",)
+
+
 def render_verdict(*, fault_gone: bool | None) -> Line:
-    """What the doctor says now."""
+    """What is true at the end of the walk."""
     if fault_gone is None:
-        return (Styled("  cannot tell", Style.YELLOW), " whether the fault is gone: bringup doctor says why")
+        return (Styled("Cannot tell", Style.YELLOW), " whether the fault is gone: bringup doctor says why.")
     if fault_gone:
-        return (Styled("  The fault is gone.", Style.GREEN),)
-    return (Styled("  The fault is still there.", Style.YELLOW),)
+        return (Styled("The fault is gone.", Style.GREEN),)
+    return (Styled("The fault is still there.", Style.YELLOW),)
