@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,22 @@ def test_faults(own_home: Path) -> None:
     assert [fault["id"] for fault in value["faults"]] == [fault.id for fault in load_catalogue()]
     code, value = answered(own_home, "faults", "nouveau-in-use", "--json")
     assert (code, problems(value, load_schema("fault"))) == (0, [])
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_fix_that_is_only_shown(own_home: Path, name: str) -> None:
+    wanted = ("fix", name.split("/")[0], "--dry-run", "--json", "--from", str(CASES / name))
+    done = run_cli(Home(own_home), *wanted)
+    if done.returncode:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "[fault-not-found]" in done.stderr
+        return
+    value = json.loads(done.stdout)
+    assert problems(value, load_schema("fix")) == []
+    assert (value["schema"], value["id"], value["unfinished"]) == (1, name.split("/")[0], [])
+    for step in value["steps"]:
+        assert step["way"] == ("elsewhere" if step["command"] else "by-hand")
+        assert shlex.join(step["argv"]) == step["command"]
 
 
 def test_each_fault_is_valid_json() -> None:
