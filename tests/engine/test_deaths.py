@@ -6,11 +6,14 @@ The embedded engine is used unless the case needs a program of its own.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +26,7 @@ from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings, FlashAttention
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
 from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.watch import find_cause
 
 MakeEnvironment = Callable[..., dict[str, str]]
 EndOf = Callable[..., ExitReason]
@@ -175,6 +179,30 @@ def test_a_missing_library(end_of: EndOf, fake: EngineBuild, tmp_path: Path) -> 
     reason = end_of(build=replace(fake, path=str(program)))
     assert reason.kind is ExitKind.CANNOT_RUN and reason.reference == "engine-library-missing"
     assert "libc.so.9" in reason.cause
+
+
+@pytest.mark.parametrize("name", ["libgomp.so.9", "libm.so.9"])
+def test_a_missing_library_of_the_embedded_engine(name: str, tmp_path: Path) -> None:
+    """The real wheel, with one library renamed inside it: a bare system has no libgomp."""
+    real = importlib.util.find_spec("xllamacpp")
+    assert real is not None and real.origin is not None
+    copy = shutil.copytree(Path(real.origin).parent, tmp_path / "xllamacpp")
+    (program,) = copy.glob("*.so")
+    old = name.replace(".9", ".1" if "gomp" in name else ".6").encode()
+    program.write_bytes(program.read_bytes().replace(old + b"\0", name.encode() + b"\0"))
+    done = subprocess.run(
+        [sys.executable, "-m", "bringup.engine.embedded"],
+        input="{}",
+        env={"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    cause = find_cause(done.stderr.splitlines())
+    assert cause is not None and cause.sign.reference == "engine-library-missing"
+    assert name in cause.sentence
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,24 @@ def test_the_package_is_that_of_the_distribution(
     assert (cut_down or "venv and ensurepip").format("{}.{}".format(*sys.version_info)) in done.stderr
 
 
+def test_a_system_without_the_threads_library_is_told_before_anything_is_fetched(
+    folder: Path, tmp_path: Path
+) -> None:
+    tree = copy_of_scripts(tmp_path / "tree")
+    put(folder, "python3", '#!/bin/sh\ncase "$2" in *libgomp*) exit 1 ;; esac\nexec "{real}" "$@"\n')
+    done = subprocess.run(
+        [str(folder / "sh"), str(tree / "scripts/setup"), ".venv", "run"],
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "apt install libgomp1" in done.stderr
+    assert not (tree / ".venv").exists()
+
+
 def test_make_run_ends_with_those_words_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     tree = copy_of_scripts(tmp_path / "tree")
     put(folder, "python3", OLD)

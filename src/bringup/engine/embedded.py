@@ -70,13 +70,13 @@ def main() -> int:
     """Start the server and wait until a signal ends the process."""
     values = json.load(sys.stdin)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    library = importlib.import_module("xllamacpp")
-    wanted = library.CommonParams()
     try:
+        library = importlib.import_module("xllamacpp")
+        wanted = library.CommonParams()
         set_parameters(library, wanted, values)
         # Blocks until the model is loaded; its own log line has the reason of a failure.
         server = library.Server(wanted)
-    except (RuntimeError, ValueError, FileTrouble) as problem:
+    except (ImportError, RuntimeError, ValueError, FileTrouble) as problem:
         print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
         # llama.cpp's log is written by a thread; an exit now would lose the very lines that say why.
         process.wait_for_own_threads(_LAST_WORDS_S)

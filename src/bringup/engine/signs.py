@@ -508,6 +508,22 @@ PROGRAM_SIGNS: Final = (
     _sign(
         "engine-library-missing",
         _RUN,
+        ("embedded engine: libgomp.so",),
+        r"embedded engine: (?P<name>libgomp\.so[.\d]*): cannot open shared object file",
+        "the library {name}, which the engine's threads need, is missing",
+        "Install it: libgomp1 (Debian, Ubuntu), libgomp (Fedora), gcc-libs (Arch), libgomp1 (openSUSE).",
+    ),
+    _sign(
+        "engine-library-missing",
+        _RUN,
+        ("embedded engine: ",),
+        r"embedded engine: (?P<name>lib[^:\s]+): cannot open shared object file",
+        "the library {name} of the engine is missing",
+        "Install the package that has it.",
+    ),
+    _sign(
+        "engine-library-missing",
+        _RUN,
         ("error while loading shared libraries: ",),
         r"error while loading shared libraries: (?P<name>[^:\s]+)",
         "the library {name} of the engine is missing",
