@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TextIO, TypeAlias
 
-from bringup.actions.doctor import Examination, choose_machine, examine
+from bringup.actions.doctor import Examination, choose_machine, examine_and_keep
 from bringup.actions.fix import FixPlan, PlannedStep, Way, find_finding, is_gone, plan_fix
 from bringup.actions.fix_record import Attempt, FixRecord
+from bringup.actions.journal import Note, record
 from bringup.errors import BringupError, Failure
 from bringup.faults._fault import Safety, Slot
 from bringup.machine import folders, paths
@@ -89,9 +90,34 @@ def hold_fixes() -> Iterator[FixRecord]:
 
 
 def look_again() -> Examination:
-    """The doctor's full look at this machine."""
+    """The doctor's full look at this machine, kept in the journal where it differs from the last one."""
     machine, subject = choose_machine(root=None, recording=None)
-    return examine(machine, subject=subject)
+    return examine_and_keep(machine, subject=subject)
+
+
+def keep_fix(attempt: Attempt, *, end: EffectEnd | None, fault_gone: bool | None) -> str:
+    """Tell the journal of a step that was taken; a warning where that failed. No `end`: nobody saw it."""
+    from bringup.journal.entry import Kind
+
+    how = "its end is not known"
+    if end is not None and end.is_known:
+        how = f"signal {end.signal_number}" if end.exit_code is None else f"exit code {end.exit_code}"
+    held = {
+        True: "the fault is gone",
+        False: "the fault is still there",
+        None: "whether it is gone cannot be told",
+    }
+    data = {
+        "attempt": attempt.key,
+        "step": attempt.step,
+        "command": attempt.command,
+        "began_s": attempt.began_s,
+        "exit_code": None if end is None else end.exit_code,
+        "signal": None if end is None else end.signal_number,
+        "fault_gone": fault_gone,
+    }
+    text = f"step {attempt.step} of {attempt.fault_id}: {attempt.command}; {how}; {held[fault_gone]}"
+    return record(Note(Kind.FIX, attempt.fault_id, text, data))
 
 
 class FixRun:
@@ -127,6 +153,9 @@ class FixRun:
         yield Ran(end)
         if end.is_known and not planned.restarts:
             yield from self.verify(planned, attempt, is_success=end.is_success)
+        trouble = keep_fix(attempt, end=end, fault_gone=self.fault_gone)
+        if trouble:
+            yield NotNoted(trouble)
 
     def verify(
         self, planned: PlannedStep, attempt: Attempt | None = None, *, is_success: bool = True

@@ -42,7 +42,7 @@ def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandRe
     The environment is `PATH` (the caller's absolute folders, then the system's, sbin too), `HOME` and
     `LC_ALL=C`; the working folder is `/`. A program that is not installed is absent. A program of
     `OWN_PROGRAMS` is a part of ours, which sees the caller's libraries. As root only folders that are root's
-    own are searched: under `sudo` the caller's may hold anything.
+    own are searched, and only programs that are root's own run: under `sudo` the caller's may hold anything.
     """
     source = source_of(argv)
     search = _search_path()
@@ -54,6 +54,8 @@ def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandRe
     program = find_program(words[0], search) if words else None
     if program is None:
         return Absent(source)
+    if rights.is_root() and words is argv and not rights.is_roots_own(program):
+        return Unreadable(source, f"{program} is not root's own, so root does not run it")
     return run_program(words, program=program, environment=environment, timeout_s=timeout_s, asked=argv)
 
 

@@ -17,6 +17,7 @@ from bringup.actions.fix_run import (
     Printed,
     Ran,
     hold_fixes,
+    keep_fix,
     look_again,
 )
 from bringup.actions.unfinished import UnfinishedFixes, list_unfinished
@@ -149,6 +150,7 @@ def settle(console: Console, record: FixRecord, unfinished: UnfinishedFixes, fau
         )
         if reply is Reply.YES:
             record.settle(fix.attempt)
+            keep_fix(fix.attempt, end=None, fault_gone=None)
 
 
 def _offer(console: Console, run: FixRun, planned: PlannedStep) -> Reply:
