@@ -2,7 +2,8 @@
  *
  * Lines: `FUNCTION CODE` makes a call return a code, `FUNCTION hang` makes it wait for ever,
  * `lost_after N` lets the first N questions to a card pass and answers 15 (GPU is lost) to all later ones,
- * `cards N`, `used_mib N`, `reasons N`, `crash FUNCTION`.
+ * `lost_card N` answers 15 for that card only, `cards N`, `used_mib N`, `reasons N`, `busy PERCENT`,
+ * `process PID`, `process_mib N` (of the one process, which is on card 0), `crash FUNCTION`.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -51,7 +52,10 @@ static int card_call(const char *name) {
 }
 
 #define SYSTEM int code = system_call(__func__); if (code) return code
-#define CARD int code = card_call(__func__); if (code) return code
+#define CARD \
+    int code = card_call(__func__); \
+    if (code) return code; \
+    if ((long)handle == number("lost_card", -2) + 1) return 15
 typedef void *card;
 
 const char *nvmlErrorString(int code) { (void)code; return "words of the stub"; }
@@ -98,13 +102,18 @@ int nvmlDeviceGetCurrPcieLinkWidth(card handle, unsigned *value) { (void)handle;
 int nvmlDeviceGetMaxPcieLinkWidth(card handle, unsigned *value) { (void)handle; CARD; *value = 16; return 0; }
 int nvmlDeviceGetComputeMode(card handle, unsigned *value) { (void)handle; CARD; *value = number("compute_mode", 0); return 0; }
 int nvmlDeviceGetMigMode(card handle, unsigned *now, unsigned *next) { (void)handle; CARD; *now = *next = 0; return 0; }
+struct rates { unsigned gpu, memory; };
+int nvmlDeviceGetUtilizationRates(card handle, struct rates *found) { (void)handle; CARD; found->gpu = number("busy", 0); found->memory = number("memory_busy", 0); return 0; }
+int nvmlDeviceGetFanSpeed(card handle, unsigned *value) { (void)handle; CARD; *value = 30; return 0; }
+int nvmlDeviceGetPcieThroughput(card handle, int counter, unsigned *value) { (void)handle; CARD; *value = counter ? 2048 : 1024; return 0; }
+int nvmlDeviceGetMaxPcieLinkGeneration(card handle, unsigned *value) { (void)handle; CARD; *value = 4; return 0; }
 int nvmlDeviceGetPersistenceMode(card handle, unsigned *value) { (void)handle; CARD; *value = 1; return 0; }
 struct process { unsigned id; unsigned long long used; unsigned instance, compute; };
 int nvmlDeviceGetComputeRunningProcesses_v3(card handle, unsigned *count, struct process *rows) {
     CARD;
     if (handle != (card)1) { *count = 0; return 0; }
     if (!rows || *count < 1) { *count = 1; return 7; }
-    rows[0].id = 1;
+    rows[0].id = (unsigned)number("process", 1);
     rows[0].used = (unsigned long long)number("process_mib", 614) << 20;
     *count = 1;
     return 0;

@@ -171,6 +171,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         api_key_file=_key_file(wishes, around.folders),
         embeddings=wishes.embeddings,
         pooling=_pooling(headers) if wishes.embeddings else None,
+        metrics=True,
         extra=wishes.extra,
     )
     environment = clean_environment(

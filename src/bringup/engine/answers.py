@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from bringup.errors import EngineError
+
+_SLOT_LIMIT: Final = 256
 
 
 class UnexpectedAnswer(EngineError):
@@ -94,11 +96,45 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One slot: its window in tokens and whether a request runs in it."""
+    """One slot of the context window. Counts are `None` where the engine does not tell them.
+
+    Attributes:
+        id: its number.
+        n_ctx: its window in tokens.
+        is_processing: a request runs in it.
+        task_id: number of its request, or of the last one; `None` for none yet.
+        n_tokens: tokens of that request, in newer engines with those that were generated so far.
+        n_reused: of its prompt, tokens that were still in the KV cache.
+        n_read: of its prompt, tokens that were computed so far.
+        n_generated: tokens of the answer so far.
+    """
 
     id: int
     n_ctx: int
     is_processing: bool
+    task_id: int | None = None
+    n_tokens: int | None = None
+    n_reused: int | None = None
+    n_read: int | None = None
+    n_generated: int | None = None
+
+    @property
+    def n_filled(self) -> int | None:
+        """Tokens in its part of the KV cache: of the running request, or kept of the last one for reuse."""
+        if self.is_processing:
+            if self.n_read is None or self.n_reused is None:
+                return None
+            return self.n_reused + self.n_read + (self.n_generated or 0)
+        return 0 if self.task_id is None else self.n_tokens
+
+    @property
+    def n_prompt_left(self) -> int | None:
+        """Tokens of the prompt that are still to be read; 0 once the answer has begun."""
+        if not self.is_processing or self.n_generated:
+            return 0
+        if self.n_tokens is None or self.n_filled is None:
+            return None
+        return max(0, self.n_tokens - self.n_filled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +276,23 @@ def read_info(given: dict[str, Any]) -> EngineInfo:
 
 def read_slots(given: list[Any]) -> tuple[Slot, ...]:
     """`/slots`."""
-    return tuple(
-        Slot(_count(slot, "id") or 0, _count(slot, "n_ctx") or 0, slot.get("is_processing") is True)
-        for slot in given
-        if isinstance(slot, dict)
+    return tuple(_read_slot(slot) for slot in given[:_SLOT_LIMIT] if isinstance(slot, dict))
+
+
+def _read_slot(given: dict[str, Any]) -> Slot:
+    """One slot. Raw: `{"id":1,"n_ctx":1024,"is_processing":true,"id_task":16,"n_prompt_tokens":59,...}`."""
+    following = given.get("next_token")
+    first = following[0] if isinstance(following, list) and following else following
+    task_id = _count(given, "id_task")
+    return Slot(
+        id=_count(given, "id") or 0,
+        n_ctx=_count(given, "n_ctx") or 0,
+        is_processing=given.get("is_processing") is True,
+        task_id=None if task_id == -1 else task_id,
+        n_tokens=_count(given, "n_prompt_tokens"),
+        n_reused=_count(given, "n_prompt_tokens_cache"),
+        n_read=_count(given, "n_prompt_tokens_processed"),
+        n_generated=_count(first, "n_decoded") if isinstance(first, dict) else None,
     )
 
 

@@ -28,6 +28,7 @@ from bringup.engine.answers import (
     read_usage,
 )
 from bringup.engine.event_stream import event_data
+from bringup.engine.totals import EngineTotals, parse_totals
 from bringup.errors import EngineError
 from bringup.machine.http import Endpoint, HttpTrouble, request, stream
 
@@ -75,6 +76,14 @@ class EngineApi:
         if not isinstance(found, list):
             raise UnexpectedAnswer("the engine's /slots is no list")
         return read_slots(found)
+
+    def totals(self) -> EngineTotals:
+        """Its counters; refused by an engine that was started without `--metrics`."""
+        text = self._ask_bytes("GET", "/metrics", None).decode("utf-8", "replace")
+        try:
+            return parse_totals(text)
+        except ValueError as problem:
+            raise UnexpectedAnswer("the engine's /metrics are not llama.cpp's") from problem
 
     def models(self) -> tuple[ServedModel, ...]:
         """Models by the names that clients use."""
@@ -143,13 +152,16 @@ class EngineApi:
         return _need_object(path, self._ask("POST", path, body))
 
     def _ask(self, method: str, path: str, body: object) -> Any:  # noqa: ANN401 - foreign JSON
+        return _json(self._ask_bytes(method, path, body))
+
+    def _ask_bytes(self, method: str, path: str, body: object) -> bytes:
         try:
             answer = request(self._endpoint, method, path, body=body, timeout_s=self._timeout_s)
         except HttpTrouble as problem:
             raise self._gone(problem) from problem
         if answer.status != 200:
             raise _refusal(answer.status, answer.body)
-        return _json(answer.body)
+        return answer.body
 
     def _gone(self, problem: HttpTrouble) -> EngineGone:
         where = f"{self._endpoint.host}:{self._endpoint.port}"

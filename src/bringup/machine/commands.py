@@ -108,6 +108,12 @@ def find_program(name: str, search: str) -> str | None:
     return None
 
 
+def own_command(file: str, arguments: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Words and environment that start one of our own looks, for a process that stays."""
+    environment = {"PATH": _search_path(), "LC_ALL": "C", "HOME": os.path.expanduser("~")}
+    return _own_words(file, arguments), environment | _own_environment()
+
+
 def _own_words(file: str, arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Our Python with one file of ours, without the time that site packages take to start."""
     return (sys.executable, "-P", "-s", "-S", os.path.join(os.path.dirname(__file__), file), *arguments)

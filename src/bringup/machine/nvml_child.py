@@ -52,6 +52,19 @@ class Interview:
 
     def run(self) -> None:
         """Start NVML and ask for everything."""
+        self.open()
+        for index in range(self.count):
+            device: Answer = {"index": index}
+            self.report["devices"].append(device)
+            self._ask_device(index, device)
+
+    @property
+    def count(self) -> int:
+        """Cards to be asked; none before NVML is open."""
+        return min(int(self.report.get("count", {}).get("value", 0)), _DEVICE_LIMIT)
+
+    def open(self) -> None:
+        """Start NVML and ask what is not about one card."""
         import pynvml
 
         self.report["init"] = self.ask("nvmlInit", pynvml.nvmlInit)
@@ -65,12 +78,7 @@ class Interview:
         self.report["cuda_version"] = self.ask(
             "nvmlSystemGetCudaDriverVersion", pynvml.nvmlSystemGetCudaDriverVersion_v2
         )
-        count = self.ask("nvmlDeviceGetCount", pynvml.nvmlDeviceGetCount)
-        self.report["count"] = count
-        for index in range(min(count.get("value", 0), _DEVICE_LIMIT)):
-            device: Answer = {"index": index}
-            self.report["devices"].append(device)
-            self._ask_device(index, device)
+        self.report["count"] = self.ask("nvmlDeviceGetCount", pynvml.nvmlDeviceGetCount)
 
     def _ask_device(self, index: int, device: Answer) -> None:
         import pynvml

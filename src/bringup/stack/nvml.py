@@ -128,13 +128,25 @@ def probe_nvml(machine: Machine) -> Nvml:
 
     It is asked in a process of its own and with a time limit: a driver that hangs costs this layer only.
     """
+    unseen = find_no_library(machine)
+    if unseen is not None:
+        return Nvml(unseen, unseen, unseen, unseen, unseen)
+    return read_nvml(machine, machine.run(COMMAND, timeout_s=TIMEOUT_S))
+
+
+def find_no_library(machine: Machine) -> Absent | Unreadable | None:
+    """Why there is nothing to ask; `None` where a library of the driver may be found."""
     found = [machine.stat(path) for path in _LIBRARIES]
     variable = machine.environment("LD_LIBRARY_PATH")
     is_elsewhere = isinstance(variable, Known) and variable.value != ""
-    if not is_elsewhere and not any(isinstance(one, Known) for one in found):
-        unseen = next((one for one in found if isinstance(one, Unreadable)), Absent("libnvidia-ml.so.1"))
-        return Nvml(unseen, unseen, unseen, unseen, unseen)
-    answer = convert(machine.run(COMMAND, timeout_s=TIMEOUT_S), parse_answer)
+    if is_elsewhere or any(isinstance(one, Known) for one in found):
+        return None
+    return next((one for one in found if isinstance(one, Unreadable)), Absent("libnvidia-ml.so.1"))
+
+
+def read_nvml(machine: Machine, told: Reading[CommandResult]) -> Nvml:
+    """What our process printed, with the names of the processes that it knows by number."""
+    answer = convert(told, parse_answer)
     if isinstance(answer, Known):
         return _with_names(machine, answer.value)
     return Nvml(answer, answer, answer, answer, answer)
@@ -175,8 +187,8 @@ def _parse_report(report: dict[str, Any]) -> Nvml:
     return Nvml(
         error=Absent("nvmlInit"),
         hangs_in=hanging,
-        driver_version=_read(report, "driver_version", _driver_version),
-        cuda_version=_read(report, "cuda_version", lambda value: (value // 1000, value % 1000 // 10)),
+        driver_version=read_answer(report, "driver_version", _driver_version),
+        cuda_version=read_answer(report, "cuda_version", lambda value: (value // 1000, value % 1000 // 10)),
         cards=Known(tuple(_card(device) for device in devices), "NVML"),
     )
 
@@ -235,26 +247,28 @@ def _card(device: dict[str, Any]) -> Card:
     return Card(
         index=int(device["index"]),
         trouble=_trouble(device),
-        name=_read(device, "name", str),
-        bus_address=_read(device, "bus_address", str),
-        compute_capability=_read(device, "compute_capability", lambda value: (int(value[0]), int(value[1]))),
-        memory=_read(device, "memory", lambda value: GpuMemory(*(int(part) for part in value))),
-        temperature_c=_read(device, "temperature_c", int),
-        power_mw=_read(device, "power_mw", int),
-        power_limit_mw=_read(device, "power_limit_mw", int),
-        power_default_mw=_read(device, "power_default_mw", int),
-        clock_mhz=_read(device, "clock_mhz", int),
-        clock_most_mhz=_read(device, "clock_most_mhz", int),
-        clock_reasons=_read(device, "clock_reasons", lambda value: read_reasons(int(value))),
-        uncorrected_errors=_read(device, "uncorrected_errors", int),
-        uncorrected_errors_ever=_read(device, "uncorrected_errors_ever", int),
-        remapped_rows=_read(device, "remapped_rows", lambda value: tuple(int(part) for part in value)),
-        link_generation=_read(device, "link_generation", int),
-        link_width_lanes=_read(device, "link_width_lanes", int),
-        link_width_most_lanes=_read(device, "link_width_most_lanes", int),
-        compute_mode=_read(device, "compute_mode", int),
-        mig_mode=_read(device, "mig_mode", lambda value: tuple(int(part) for part in value)),
-        persistence_mode=_read(device, "persistence_mode", int),
+        name=read_answer(device, "name", str),
+        bus_address=read_answer(device, "bus_address", str),
+        compute_capability=read_answer(
+            device, "compute_capability", lambda value: (int(value[0]), int(value[1]))
+        ),
+        memory=read_answer(device, "memory", lambda value: GpuMemory(*(int(part) for part in value))),
+        temperature_c=read_answer(device, "temperature_c", int),
+        power_mw=read_answer(device, "power_mw", int),
+        power_limit_mw=read_answer(device, "power_limit_mw", int),
+        power_default_mw=read_answer(device, "power_default_mw", int),
+        clock_mhz=read_answer(device, "clock_mhz", int),
+        clock_most_mhz=read_answer(device, "clock_most_mhz", int),
+        clock_reasons=read_answer(device, "clock_reasons", lambda value: read_reasons(int(value))),
+        uncorrected_errors=read_answer(device, "uncorrected_errors", int),
+        uncorrected_errors_ever=read_answer(device, "uncorrected_errors_ever", int),
+        remapped_rows=read_answer(device, "remapped_rows", lambda value: tuple(int(part) for part in value)),
+        link_generation=read_answer(device, "link_generation", int),
+        link_width_lanes=read_answer(device, "link_width_lanes", int),
+        link_width_most_lanes=read_answer(device, "link_width_most_lanes", int),
+        compute_mode=read_answer(device, "compute_mode", int),
+        mig_mode=read_answer(device, "mig_mode", lambda value: tuple(int(part) for part in value)),
+        persistence_mode=read_answer(device, "persistence_mode", int),
         processes=_processes(device),
     )
 
@@ -272,7 +286,7 @@ def _trouble(device: dict[str, Any]) -> Reading[NvmlError]:
     return Absent("NVML")
 
 
-def _read(answers: dict[str, Any], key: str, parse: Callable[[Any], T]) -> Reading[T]:
+def read_answer(answers: dict[str, Any], key: str, parse: Callable[[Any], T]) -> Reading[T]:
     """One answer: a value, a question that this card does not support (absent), or an error."""
     answer = answers.get(key)
     if not isinstance(answer, dict):
@@ -297,8 +311,8 @@ def _driver_version(text: object) -> DriverVersion:
 
 def _processes(device: dict[str, Any]) -> Reading[tuple[GpuProcess, ...]]:
     """Compute and graphics processes together; one that is both counts as compute."""
-    compute = _read(device, "compute_processes", lambda rows: _rows(rows, is_graphics=False))
-    graphics = _read(device, "graphics_processes", lambda rows: _rows(rows, is_graphics=True))
+    compute = read_answer(device, "compute_processes", lambda rows: _rows(rows, is_graphics=False))
+    graphics = read_answer(device, "graphics_processes", lambda rows: _rows(rows, is_graphics=True))
     if not isinstance(compute, Known):
         return compute
     seen = {process.process_id for process in compute.value}

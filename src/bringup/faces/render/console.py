@@ -36,6 +36,8 @@ class Style(Enum):
     RED = "31"
     GREEN = "32"
     YELLOW = "33"
+    BLUE = "34"
+    MAGENTA = "35"
     CYAN = "36"
 
 

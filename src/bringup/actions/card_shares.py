@@ -1,0 +1,95 @@
+"""A card's memory by what it is used for, from the driver's figures and the engines' buffers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from bringup.actions.live import EngineMemory, LiveEngine, Share, Use
+from bringup.reading import Known
+from bringup.stack.engine_buffers import Buffer, BufferUse
+from bringup.stack.nvml import Card, GpuMemory
+
+_USES: Final = {
+    BufferUse.WEIGHTS: Use.WEIGHTS,
+    BufferUse.COMPUTE: Use.COMPUTE,
+    BufferUse.OUTPUT: Use.COMPUTE,
+    BufferUse.STATE: Use.KV_FILLED,
+}
+
+
+def share_memory(card: Card, engines: Sequence[LiveEngine], *, card_count: int) -> tuple[Share, ...]:
+    """Shares that add up to the card's memory; empty where the driver does not tell that.
+
+    Engines come first, then other programs by size, then what nobody claims, then what is free. An engine is
+    only divided where its parts are not larger than what the driver says that it holds on this card.
+    """
+    if not isinstance(card.memory, Known):
+        return ()
+    memory = card.memory.value
+    by_process = {engine.process_id: engine for engine in engines}
+    known: list[Share] = []
+    others: list[Share] = []
+    for process in card.processes.value if isinstance(card.processes, Known) else ():
+        if not isinstance(process.used_bytes, Known):
+            continue
+        engine = by_process.get(process.process_id)
+        if engine is not None:
+            known += _divide(engine, process.used_bytes.value, card.index, card_count=card_count)
+        else:
+            name = process.name or "another container's program"
+            others.append(Share(Use.OTHER, process.used_bytes.value, name, process.process_id))
+    others.sort(key=lambda share: -share.size_bytes)
+    return (*known, *others, *_rest(memory, [*known, *others]))
+
+
+def _rest(memory: GpuMemory, claimed: list[Share]) -> tuple[Share, ...]:
+    taken = memory.total_bytes - memory.free_bytes
+    unseen = max(0, taken - sum(share.size_bytes for share in claimed))
+    shares = [Share(Use.UNSEEN, unseen)] if unseen else []
+    return (*shares, Share(Use.FREE, memory.free_bytes))
+
+
+def _divide(engine: LiveEngine, used_bytes: int, index: int, *, card_count: int) -> tuple[Share, ...]:
+    name = engine.name or engine.program
+    whole = (Share(Use.ENGINE, used_bytes, name, engine.process_id),)
+    if not isinstance(engine.memory, Known):
+        return whole
+    buffers = _on_card(engine.memory.value, index, card_count=card_count)
+    inside = sum(buffer.size_bytes for buffer in buffers)
+    if not buffers or inside > used_bytes:
+        return whole
+    sizes: dict[Use, int] = {}
+    filled = engine.filled_share
+    for buffer in buffers:
+        if buffer.use is BufferUse.KV_CACHE:
+            held = round(buffer.size_bytes * filled) if filled is not None else 0
+            sizes[Use.KV_FILLED] = sizes.get(Use.KV_FILLED, 0) + held
+            sizes[Use.KV_RESERVED] = sizes.get(Use.KV_RESERVED, 0) + buffer.size_bytes - held
+        else:
+            use = _USES[buffer.use]
+            sizes[use] = sizes.get(use, 0) + buffer.size_bytes
+    sizes[Use.OVERHEAD] = used_bytes - inside
+    is_estimate = engine.memory.value.is_estimate
+    return tuple(
+        Share(use, sizes[use], name, engine.process_id, is_estimate) for use in Use if sizes.get(use)
+    )
+
+
+def _on_card(memory: EngineMemory, index: int, *, card_count: int) -> tuple[Buffer, ...]:
+    """The buffers on one card. An estimate knows no card: it is taken whole where there is only one.
+
+    CUDA may count the cards otherwise than NVML does, so with several cards an engine on more than one of
+    them is told by its own numbers, and `_divide` drops what cannot be.
+    """
+    if memory.is_estimate:
+        return memory.buffers if card_count == 1 else ()
+    on_cards = tuple(buffer for buffer in memory.buffers if buffer.is_on_card)
+    if len({buffer.device for buffer in on_cards}) <= 1:
+        return on_cards
+    return tuple(buffer for buffer in on_cards if _number(buffer) == index)
+
+
+def _number(buffer: Buffer) -> int:
+    """The card's number in `CUDA1`."""
+    return int("".join(letter for letter in buffer.device if letter.isdigit()))

@@ -1,0 +1,87 @@
+"""The root faults that a live view shows at its top: the doctor's verdict, taken anew now and then."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.actions.doctor import Examination, Verdict, examine
+from bringup.machine.protocol import Machine
+
+_AGAIN_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class RootFault:
+    """One root fault in short: id (also that of its page), title, and whether the evidence is sure."""
+
+    id: str
+    title: str
+    is_sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the doctor said: verdict and root faults."""
+
+    verdict: Verdict
+    roots: tuple[RootFault, ...]
+
+
+def health_of(examination: Examination) -> Health:
+    """An examination in short."""
+    roots = tuple(
+        RootFault(root.fault.id, root.fault.title, root.evidence.certainty.name == "SURE")
+        for root in examination.diagnosis.roots
+    )
+    return Health(examination.verdict, roots)
+
+
+class FaultWatch:
+    """Examines the machine in a thread of its own: at the start, each five minutes, and when asked to."""
+
+    def __init__(self, machine: Machine, *, subject: str, look: Callable[..., Examination] = examine) -> None:
+        """Starts nothing; `look` examines a machine."""
+        self._machine = machine
+        self._subject = subject
+        self._look = look
+        self._wake = threading.Event()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run, name="doctor", daemon=True)
+        self._examination: Examination | None = None
+
+    @property
+    def examination(self) -> Examination | None:
+        """The newest examination; `None` before the first."""
+        return self._examination
+
+    @property
+    def health(self) -> Health | None:
+        """The same in short."""
+        return health_of(self._examination) if self._examination is not None else None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def again(self) -> None:
+        """Examine soon: something has changed."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End; a look that is under way ends by itself."""
+        self._is_over = True
+        self._wake.set()
+
+    def look_now(self) -> Examination:
+        """Examine once, here."""
+        self._examination = self._look(self._machine, subject=self._subject)
+        return self._examination
+
+    def _run(self) -> None:
+        while not self._is_over:
+            self._wake.clear()
+            self.look_now()
+            self._wake.wait(_AGAIN_S)

@@ -1,0 +1,84 @@
+"""What a live view watches: the sampler and the doctor over one machine, opened and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from bringup.actions.doctor import choose_machine
+from bringup.actions.live import Sample
+from bringup.actions.live_faults import FaultWatch, Health
+from bringup.actions.sampler import Sampler
+from bringup.machine import clock, folders
+from bringup.machine.live import LiveMachine
+
+_FIRST_ANSWER_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """One machine that is watched."""
+
+    sampler: Sampler
+    faults: FaultWatch
+    is_live: bool
+
+
+def open_view(recording: str | None, *, interval_s: float) -> LiveView:
+    """Nothing is looked at yet.
+
+    Raises:
+        WrongUse: there is no such recording.
+    """
+    machine, subject = choose_machine(root=None, recording=recording)
+    is_live = isinstance(machine, LiveMachine)
+    ours = folders.our_folders() if is_live else None
+    sampler = Sampler(machine, subject=subject, folders=ours, interval_s=interval_s)
+    return LiveView(sampler, FaultWatch(machine, subject=subject), is_live)
+
+
+@contextmanager
+def watching(recording: str | None, *, interval_s: float) -> Iterator[LiveView]:
+    """A view that looks in threads of its own until the block ends."""
+    view = open_view(recording, interval_s=interval_s)
+    view.sampler.start()
+    view.faults.start()
+    try:
+        yield view
+    finally:
+        view.faults.close()
+        view.sampler.close()
+
+
+def look_once(recording: str | None, *, apart_s: float) -> tuple[Sample, Health | None]:
+    """One look as a person wants it: rates need two looks, engines need a moment to answer.
+
+    Args:
+        recording: a recorded machine; `None` for this one.
+        apart_s: between the two looks; a recorded machine needs one only.
+
+    Raises:
+        WrongUse: there is no such recording.
+    """
+    view = open_view(recording, interval_s=apart_s)
+    try:
+        sample = view.sampler.look()
+        view.faults.look_now()
+        if not view.is_live:
+            return sample, view.faults.health
+        until_s = clock.monotonic_s() + _FIRST_ANSWER_S
+        clock.sleep_s(apart_s)
+        sample = view.sampler.look()
+        while _is_waiting(sample) and clock.monotonic_s() < until_s:
+            clock.sleep_s(0.1)
+            sample = view.sampler.look()
+        return sample, view.faults.health
+    finally:
+        view.sampler.close()
+
+
+def _is_waiting(sample: Sample) -> bool:
+    """Whether an engine was asked and has neither answered nor failed to."""
+    return any(engine.trouble == "not asked yet" for engine in sample.engines)

@@ -1,0 +1,34 @@
+"""`bringup top`: cards, memory, engines and processes, live."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="top", short_help="Watch cards, memory and engines live.")
+@click.option("--once", is_flag=True, help="Print one look as text and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one look as JSON and end.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0.2, 3600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks.",
+)
+@click.option("--from", "recording", metavar="FILE", help="Show a snapshot or a recorded machine.")
+@click.pass_context
+def command(
+    context: click.Context, *, once: bool, as_json: bool, interval_s: float, recording: str | None
+) -> int:
+    """Show who holds the memory of each card, how full the context windows are, how fast tokens come.
+
+    Keys: arrows or j k choose, s sorts, f filters, t is a tree, e explains what is chosen, k ends a process
+    after a question, space pauses, ? helps, q leaves. Without a terminal it prints one look, as --once does.
+    """
+    from bringup.faces.cli.live import show_live, show_once
+
+    if once or as_json or not context.obj.is_interactive:
+        return show_once(context.obj, recording, interval_s=interval_s, as_json=as_json)
+    return show_live(context.obj, recording, interval_s=interval_s)

@@ -1,0 +1,135 @@
+"""One card as lines: load, heat, clocks, link, and its memory as one bar by holder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from bringup.actions.live import LiveCard, Share, Use
+from bringup.faces.render.bars import Segment, stacked_bar
+from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.format import format_bytes, format_rate
+from bringup.reading import Absent, Known, Reading
+from bringup.stack.nvml import Card, Nvml
+
+Line = tuple[str | Styled, ...]
+T = TypeVar("T")
+
+LOOKS: Final = {
+    Use.WEIGHTS: ("█", Style.GREEN),
+    Use.KV_FILLED: ("▓", Style.CYAN),
+    Use.KV_RESERVED: ("▒", Style.CYAN),
+    Use.COMPUTE: ("▚", Style.YELLOW),
+    Use.OVERHEAD: ("▖", Style.MAGENTA),
+    Use.ENGINE: ("█", Style.GREEN),
+    Use.OTHER: ("▞", Style.RED),
+    Use.UNSEEN: ("░", Style.MAGENTA),
+    Use.FREE: ("·", Style.DIM),
+}
+"""Character and colour of each use; the characters alone tell the uses apart."""
+
+_QUIET: Final = frozenset({"idle"})
+
+
+def driver_lines(driver: Nvml) -> list[Line]:
+    """Why no card is shown."""
+    error = driver.error
+    if isinstance(error, Known):
+        return [(Styled("The NVIDIA driver does not answer: ", Style.YELLOW), error.value.words)]
+    if isinstance(driver.hangs_in, Known):
+        return [(Styled("The NVIDIA driver hangs", Style.RED), f" in {driver.hangs_in.value}.")]
+    if isinstance(error, Absent):
+        return [(f"No NVIDIA driver library on this machine ({error.source}): no card to show.",)]
+    return [(Styled("The NVIDIA driver could not be asked: ", Style.YELLOW), error.why)]
+
+
+def card_lines(live: LiveCard, *, width_columns: int) -> list[Line]:
+    """Head, figures, the bar and its legend."""
+    card = live.card
+    name = card.name.value if isinstance(card.name, Known) else "a card that does not tell its name"
+    head: Line = (Styled(f"card {card.index}  ", Style.BOLD), name)
+    if isinstance(card.trouble, Known):
+        return [(*head, "  ", Styled(card.trouble.value.words, Style.RED))]
+    lines = [head, *_wrapped(_figures(live), width_columns)]
+    if isinstance(card.memory, Known):
+        total = card.memory.value.total_bytes
+        told = f"  {format_bytes(total - card.memory.value.free_bytes)} of {format_bytes(total)}"
+        lines.append(("  ", *memory_bar(live.shares, total, max(10, width_columns - 2 - len(told))), told))
+        lines += _legend(live.shares, width_columns)
+    return lines
+
+
+def memory_bar(shares: Sequence[Share], total_bytes: int, width_columns: int) -> tuple[Styled, ...]:
+    """A card's memory to scale."""
+    segments = [Segment(share.size_bytes, *LOOKS[share.use]) for share in shares if share.use is not Use.FREE]
+    return stacked_bar(segments, total_bytes, width_columns)
+
+
+def share_text(share: Share) -> str:
+    """A share in words: `weights 6.1 GiB`, `Xorg 210 MiB`; `~` marks an estimate."""
+    name = share.holder if share.use in (Use.OTHER, Use.ENGINE) else share.use.value
+    return f"{name} {'~' if share.is_estimate else ''}{format_bytes(share.size_bytes)}"
+
+
+def _legend(shares: Sequence[Share], width_columns: int) -> list[Line]:
+    lines: list[list[str | Styled]] = [["  "]]
+    taken = 2
+    for share in shares:
+        character, style = LOOKS[share.use]
+        text = f" {share_text(share)}   "
+        if taken + 1 + len(text) > width_columns and taken > 2:
+            lines.append(["  "])
+            taken = 2
+        lines[-1] += [Styled(character, style), text]
+        taken += 1 + len(text)
+    return [tuple(line) for line in lines if len(line) > 1]
+
+
+def _figures(live: LiveCard) -> list[str | Styled]:
+    card, load = live.card, live.load
+    words: list[str | Styled] = [f"busy {_told(load.busy_pct, '{} %')}"]
+    words += (
+        [f"memory busy {load.memory_busy_pct.value} %"] if isinstance(load.memory_busy_pct, Known) else []
+    )
+    words.append(_told(card.temperature_c, "{} °C"))
+    words.append(_power(card))
+    words += [f"fan {load.fan_pct.value} %"] if isinstance(load.fan_pct, Known) else []
+    words.append(f"{_told(card.clock_mhz, '{:,} MHz')}")
+    reasons = card.clock_reasons.value if isinstance(card.clock_reasons, Known) else ()
+    held = [reason for reason in reasons if reason not in _QUIET]
+    words += [Styled(f"held down by {', '.join(held)}", Style.YELLOW)] if held else []
+    words.append(_link(live))
+    if isinstance(load.traffic_in_bytes_per_s, Known) and isinstance(load.traffic_out_bytes_per_s, Known):
+        inward, outward = load.traffic_in_bytes_per_s.value, load.traffic_out_bytes_per_s.value
+        words.append(f"in {format_rate(inward)}, out {format_rate(outward)}")
+    return words
+
+
+def _power(card: Card) -> str:
+    limit = f" of {card.power_limit_mw.value / 1000:.0f}" if isinstance(card.power_limit_mw, Known) else ""
+    return f"{card.power_mw.value / 1000:.0f}{limit} W" if isinstance(card.power_mw, Known) else "? W"
+
+
+def _link(live: LiveCard) -> str:
+    card = live.card
+    now = f"PCIe {_told(card.link_generation, '{}')} x{_told(card.link_width_lanes, '{}')}"
+    if isinstance(live.load.link_generation_most, Known) and isinstance(card.link_width_most_lanes, Known):
+        return f"{now} (at most {live.load.link_generation_most.value} x{card.link_width_most_lanes.value})"
+    return now
+
+
+def _told(reading: Reading[T], form: str) -> str:
+    return form.format(reading.value) if isinstance(reading, Known) else form.format("?").replace(":,", "")
+
+
+def _wrapped(words: list[str | Styled], width_columns: int) -> list[Line]:
+    lines: list[list[str | Styled]] = [["  "]]
+    taken = 2
+    for word in words:
+        size = len(word.text if isinstance(word, Styled) else word) + 3
+        if taken + size - 3 > width_columns and taken > 2:
+            lines.append(["  "])
+            taken = 2
+        lines[-1] += [word, "   "]
+        taken += size
+    return [tuple(line[:-1]) for line in lines]

@@ -1,0 +1,133 @@
+"""Stays, and asks the driver again for each line that it reads; `machine.nvml_watch` starts it and reads it.
+
+Starting a Python a second would cost a tenth of a core, so this one keeps NVML open. What does not change
+(names, limits) is asked once a card; each answer holds it again. It ends at the end of its input, after a
+start that failed, and when a call has not returned in time: whoever reads it then starts another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from bringup.machine.nvml_child import Answer, Interview, Untyped, questions
+
+PATIENCE_S: Final = 3.0
+_CHANGING: Final = frozenset(
+    {
+        *("memory", "temperature_c", "power_mw", "power_limit_mw", "clock_mhz", "clock_reasons"),
+        *("link_generation", "link_width_lanes", "uncorrected_errors"),
+        *("compute_processes", "graphics_processes"),
+    }
+)
+"""What of the doctor's questions is asked again each time."""
+
+
+def live_questions() -> dict[str, Callable[[Untyped, Untyped], Untyped]]:
+    """What only a live view wants to know of a card, by the name in the answer."""
+    return {
+        "utilisation": _utilisation,
+        "clock_memory_mhz": lambda nvml, card: int(nvml.nvmlDeviceGetClockInfo(card, nvml.NVML_CLOCK_MEM)),
+        "fan_pct": lambda nvml, card: int(nvml.nvmlDeviceGetFanSpeed(card)),
+        "traffic_out_kib": lambda nvml, card: _traffic(nvml, card, nvml.NVML_PCIE_UTIL_TX_BYTES),
+        "traffic_in_kib": lambda nvml, card: _traffic(nvml, card, nvml.NVML_PCIE_UTIL_RX_BYTES),
+        "link_generation_most": lambda nvml, card: int(nvml.nvmlDeviceGetMaxPcieLinkGeneration(card)),
+    }
+
+
+def _utilisation(nvml: Untyped, card: Untyped) -> list[int]:
+    """Percent of the last moment in which a kernel ran, and in which the memory was read or written."""
+    found = nvml.nvmlDeviceGetUtilizationRates(card)
+    return [int(found.gpu), int(found.memory)]
+
+
+def _traffic(nvml: Untyped, card: Untyped, direction: int) -> int:
+    """KiB/s over the link, measured by the driver over 20 ms; out is what the card sends."""
+    return int(nvml.nvmlDeviceGetPcieThroughput(card, direction))
+
+
+class Watch:
+    """NVML kept open, with a handle and the unchanging answers of each card."""
+
+    def __init__(self) -> None:
+        """Nothing is asked yet."""
+        self._known: dict[int, Answer] = {}
+        self._handles: dict[int, Untyped] = {}
+        self._started: Answer = {}
+        self.interview = Interview()
+
+    @property
+    def has_started(self) -> bool:
+        """Whether NVML is open."""
+        return "code" not in self._started.get("init", {"code": 0})
+
+    def look(self) -> None:
+        """Ask everything once; the answers stand in `interview.report`."""
+        self.interview = Interview()
+        if not self._started:
+            self.interview.open()
+            self._started = {key: value for key, value in self.interview.report.items() if key != "devices"}
+            for index in range(self.interview.count if self.has_started else 0):
+                self._known[index] = {"index": index}
+        self.interview.report.update(self._started)
+        for index in sorted(self._known):
+            device = dict(self._known[index])
+            self.interview.report["devices"].append(device)
+            self._ask(index, device)
+
+    def _ask(self, index: int, device: Answer) -> None:
+        import pynvml
+
+        def take() -> int:
+            self._handles[index] = pynvml.nvmlDeviceGetHandleByIndex(index)
+            return index
+
+        wanted = {name: call for name, call in questions().items() if name in _CHANGING}
+        if index not in self._handles:
+            device["handle"] = self.interview.ask("nvmlDeviceGetHandleByIndex", take)
+            if index not in self._handles:
+                return
+            wanted = questions()
+        for name, call in (wanted | live_questions()).items():
+            asked = f"{name} of card {index}"
+            device[name] = self.interview.ask(asked, partial(call, pynvml, self._handles[index]))
+        if wanted.keys() - _CHANGING:
+            self._known[index] = dict(device)
+
+
+def main() -> None:
+    """Answer each line of the input with one line."""
+    patience_s = float(sys.argv[1]) if len(sys.argv) > 1 else PATIENCE_S
+    watch = Watch()
+    for _ in sys.stdin:
+        problem: list[str] = []
+
+        def work(problem: list[str] = problem) -> None:
+            try:
+                watch.look()
+            except Exception as trouble:  # noqa: BLE001 - a broken library or binding is an answer too
+                problem.append(f"{type(trouble).__name__}: {trouble}")
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        worker.join(patience_s)
+        report = dict(watch.interview.report)
+        if worker.is_alive():
+            report["hangs_in"] = watch.interview.asking or "NVML"
+        if problem:
+            report["problem"] = problem[0]
+        report["ends"] = worker.is_alive() or bool(problem) or not watch.has_started
+        sys.stdout.write(json.dumps(report) + "\n")
+        sys.stdout.flush()
+        if report["ends"]:
+            break
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

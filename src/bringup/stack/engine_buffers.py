@@ -1,0 +1,74 @@
+"""The buffers that an engine says it took: weights, KV cache, compute, by device, from its own log.
+
+llama.cpp prints a line for each buffer while it loads, newer builds only from verbosity 4 on. Only a whole
+line that begins as such a line does counts, and none that a string of the model could have put there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from bringup.units import MIB
+
+
+class BufferUse(Enum):
+    """What a buffer is for; the value is llama.cpp's word."""
+
+    WEIGHTS = "model"
+    KV_CACHE = "KV"
+    STATE = "RS"
+    OUTPUT = "output"
+    COMPUTE = "compute"
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One use on one device (`CUDA0`, `CPU`, `CPU_Mapped`, `CUDA_Host`), all its buffers together."""
+
+    use: BufferUse
+    device: str
+    size_bytes: int
+
+    @property
+    def is_on_card(self) -> bool:
+        """Whether it lies in a card's own memory."""
+        return re.fullmatch(r"(?:CUDA|ROCm|Vulkan|SYCL|MUSA|MTL)\d+", self.device) is not None
+
+
+_LINE: Final = re.compile(
+    r"(?:[\d.]+ [IWED] )?[a-z_:]{4,60}: +(?P<device>[A-Za-z_]{2,20}\d{0,3}) +"
+    r"(?P<use>model|KV|RS|output|compute) buffer size = +(?P<mib>\d{1,9}\.\d\d) MiB"
+)
+
+
+def read_buffers(lines: Iterable[str], *, foreign: frozenset[str] = frozenset()) -> tuple[Buffer, ...]:
+    """The buffers of the last load that the lines show; empty where none says so.
+
+    Raw line: `load_tensors:   CPU_Mapped model buffer size =    92.10 MiB`.
+
+    Args:
+        lines: the log, oldest first.
+        foreign: lines that strings of the model could have made; they are passed over.
+    """
+    sizes: dict[tuple[BufferUse, str], int] = {}
+    is_past_weights = False
+    for line in lines:
+        if "buffer size" not in line or line.strip() in foreign:
+            continue
+        found = _LINE.fullmatch(line.strip())
+        if found is None:
+            continue
+        use = BufferUse(found["use"])
+        if use is BufferUse.WEIGHTS and is_past_weights:
+            sizes.clear()
+        is_past_weights = use is not BufferUse.WEIGHTS
+        key = use, found["device"]
+        size = round(float(found["mib"]) * MIB)
+        # A cache with and one without a sliding window are two; a compute buffer is told again when it grows.
+        is_sum = use in (BufferUse.WEIGHTS, BufferUse.KV_CACHE, BufferUse.STATE)
+        sizes[key] = sizes.get(key, 0) + size if is_sum else size
+    return tuple(Buffer(use, device, size) for (use, device), size in sizes.items())
