@@ -1,0 +1,126 @@
+"""The sampler and `bringup top` beside a real engine: what is shown agrees with what the engine says."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.doctor.schema import load_schema, problems
+from tests.serve.conftest import Served, serve_in_front
+from tests.stubs.command_line import Home, run_cli
+
+from bringup.machine.sockets import free_port
+
+
+@pytest.fixture(scope="module")
+def served(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = Home(tmp_path_factory.mktemp("watched"))
+    arguments = (str(small_model), "--port", str(free_port()), "--alias", "small", "--ctx-size", "1024")
+    with serve_in_front(home, *arguments, "--parallel", "2") as running:
+        yield running
+
+
+def ask(served: Served, path: str, body: dict[str, Any] | None = None) -> Any:
+    headers = {"Authorization": f"Bearer {served.home.key}", "Content-Type": "application/json"}
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(served.base_url + path, data, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def look(served: Served) -> dict[str, Any]:
+    done = run_cli(served.home, "top", "--json", "--interval", "0.3")
+    assert (done.returncode, done.stderr) == (0, "")
+    value = json.loads(done.stdout)
+    assert problems(value, load_schema("top")) == []
+    engines = [one for one in value["engines"] if one["port"] == served.port]
+    assert len(engines) == 1, value["engines"]
+    engine: dict[str, Any] = engines[0]
+    return engine
+
+
+def chat(served: Served, max_tokens: int) -> Any:
+    message = {"role": "user", "content": "Count from one to one hundred."}
+    return ask(
+        served, "/v1/chat/completions", {"messages": [message], "max_tokens": max_tokens, "ignore_eos": True}
+    )
+
+
+def test_the_shown_totals_are_the_engines(served: Served) -> None:
+    before = look(served)
+    assert before["state"] == "ready"
+    assert before["is_ours"]
+    assert before["has_cuda"] is False
+    assert before["window_tokens"] == 512
+    usage = chat(served, 12)["usage"]
+    after = look(served)
+    assert after["generated_tokens_total"] - before["generated_tokens_total"] == usage["completion_tokens"]
+    read = after["prompt_tokens_total"] + after["reused_tokens_total"]
+    assert read - before["prompt_tokens_total"] - before["reused_tokens_total"] == usage["prompt_tokens"]
+    kept = {
+        slot["id"]: slot["n_prompt_tokens"] for slot in ask(served, "/slots") if "n_prompt_tokens" in slot
+    }
+    assert {slot["id"]: slot["filled_tokens"] for slot in after["slots"] if slot["filled_tokens"]} == kept
+
+
+def test_the_shown_slot_moves_while_it_answers(served: Served) -> None:
+    answer = threading.Thread(target=chat, args=(served, 300))
+    answer.start()
+    seen = []
+    while answer.is_alive() and len(seen) < 3:
+        engine = look(served)
+        working = [slot for slot in engine["slots"] or [] if slot["is_processing"]]
+        if working and working[0]["generated_tokens"]:
+            seen.append((working[0]["generated_tokens"], working[0]["filled_tokens"], engine))
+    answer.join()
+    assert len(seen) >= 2
+    (earlier, _, _), (later, filled, engine) = seen[:2]
+    assert later > earlier
+    assert filled > later
+    assert engine["generated_tokens_per_s"] > 0
+
+
+def test_the_arithmetic_and_the_models_file_agree(served: Served, small_model: Path) -> None:
+    engine = look(served)
+    sizes: dict[str, int] = {}
+    for buffer in engine["buffers"]:
+        sizes[buffer["use"]] = sizes.get(buffer["use"], 0) + buffer["size_bytes"]
+    # 30 layers, 3 heads of 64 for keys and for values, two bytes each, 1,024 tokens.
+    assert sizes["KV"] == 30 * 2 * 3 * 64 * 2 * 1024
+    assert 0.95 < sizes["model"] / small_model.stat().st_size <= 1
+    assert engine["buffers_source"]
+
+
+def test_an_engine_that_is_stopped_in_its_tracks_is_said_not_to_answer(
+    small_model: Path, tmp_path: Path
+) -> None:
+    import os
+    import signal
+
+    home = Home(tmp_path)
+    with serve_in_front(home, str(small_model), "--port", str(free_port())) as served:
+        pid = look(served)["process_id"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            started_s = time.monotonic()
+            engine = look(served)
+            assert time.monotonic() - started_s < 10
+            assert engine["state"] != "ready" or engine["trouble"] == "not asked yet"
+            assert engine["slots"] is None
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_the_text_names_the_engine_and_its_slots(served: Served) -> None:
+    done = run_cli(served.home, "top", "--once", "--interval", "0.3", COLUMNS="100")
+    assert done.returncode == 0
+    assert f"engine {served.port}  small  ready" in done.stdout
+    assert "slot 0" in done.stdout
+    assert "on the CPU" in done.stdout
+    assert all(len(line) <= 100 for line in done.stdout.splitlines())
