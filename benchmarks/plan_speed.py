@@ -3,8 +3,7 @@
 Rows that calibrate and rows that judge are kept apart by series (source, card, number of cards, model,
 quantisation): a series whose SHA-256 begins with a byte that four divides judges, all others calibrate
 (`speed_rows.Case.is_calibration`). `--folds` goes further: five fits, each judged on the fifth that it did
-not
-see. `--fit FILE` writes `plan/speed_calibration.py` from the calibration rows alone (needs numpy).
+not see. `--fit FILE` writes `plan/speed_calibration.py` from the calibration rows alone (needs numpy).
 
 Run: `python benchmarks/plan_speed.py SPEED.jsonl [--fit FILE | --folds | --worst N]`
 """
@@ -27,49 +26,95 @@ from speed_rows import Case, case_of, why_left_out
 
 from bringup.plan import speed
 from bringup.plan.cards import Family
-from bringup.plan.work import Backend, Kind
+from bringup.plan.work import Age, Backend, Kind
 
 if TYPE_CHECKING:
     import numpy as np
 
 Prior = tuple[float, float]
+FIXED = 0.001
+MATRIX_UNITS = frozenset((Family.VOLTA, Family.TURING, Family.AMPERE, Family.ADA, Family.BLACKWELL))
+"""Families whose kernels for prompts are the same."""
+SINGLE: dict[str, Prior] = {
+    "token": (100e-6, 0.7),
+    "hop": (50e-6, 0.7),
+    "recurrent/chunked": (8.0, 1.0),
+    "recurrent/scanned": (3.0, 1.0),
+    "cache/no_flash": (0.8, 0.3),
+    "attention/no_flash": (0.4, 0.5),
+    "read/experts": (0.8, 0.3),
+    "prompt/experts": (0.7, 0.4),
+    "batch_half_tokens": (40.0, 0.7),
+    "link": (0.7, 0.3),
+    "prompt/size": (0.15, 0.5),
+    "pipelining": (0.7, 0.4),
+    "read/mxfp4/before_ampere": (0.8, 0.3),
+    "read/desktop": (1.0, FIXED),
+    "read/laptop": (1.0, 0.1),
+    "read/workstation": (1.0, 0.1),
+    "prompt/desktop": (1.0, FIXED),
+    "prompt/laptop": (1.0, 0.3),
+    "prompt/workstation": (0.8, 0.3),
+}
+OF_CARD: dict[str, Prior] = {"read/card": (1.0, 0.1), "prompt/card": (1.0, 0.15)}
+OF_FAMILY: dict[str, Prior] = {
+    "read": (0.7, 0.25),
+    "prompt": (0.5, 0.8),
+    "prompt/experts": (1.0, 0.2),
+    "prompt/f16": (1.0, 0.2),
+    "attention/family": (1.0, 0.4),
+    "cache/family": (1.0, 0.3),
+}
+OF_BACKEND: dict[str, Prior] = {
+    "layer": (15e-6, 0.7),
+    "layer_experts": (15e-6, 0.7),
+    "prompt_layer": (20e-6, 0.7),
+    "edges": (0.4, 0.5),
+    "heads": (0.05, 0.7),
+    "cache": (0.7, 0.3),
+    "attention": (0.5, 0.5),
+    "read/experts": (1.0, 0.2),
+    "read/mxfp4": (1.0, 0.2),
+    "read/backend": (1.0, 0.1),
+    "prompt/backend": (1.0, 0.3),
+}
+OF_KIND: dict[str, Prior] = {
+    "read/kind": (1.0, 0.15),
+    "prompt/kind": (1.0, 0.25),
+    "read/cpu": (0.8, 0.4),
+    "prompt/cpu": (0.5, 0.6),
+}
+OF_AGE: dict[str, tuple[Prior, Prior, Prior, Prior]] = {
+    "prompt/{}": ((1.0, FIXED), (0.95, 0.1), (0.9, 0.15), (0.6, 0.3)),
+    "prompt/{}/experts": ((1.0, FIXED), (0.95, 0.1), (0.9, 0.15), (0.6, 0.3)),
+    "prompt/{}/f16": ((1.0, FIXED), (0.95, 0.1), (0.9, 0.15), (0.9, 0.3)),
+    "layer/{}": ((1.0, FIXED), (1.1, 0.2), (1.2, 0.3), (1.5, 0.3)),
+    "layer_experts/{}": ((1.0, FIXED), (1.1, 0.2), (1.2, 0.3), (1.5, 0.3)),
+}
+"""For new, late, mid and old engines."""
 
 
 def priors() -> dict[str, Prior]:
     """Name -> what physics lets expect, and how far (in logarithms) a measurement may move it."""
-    found: dict[str, Prior] = {}
+    found = dict(SINGLE)
     for family in Family:
-        found[f"read/{family.value}"] = (0.7, 0.25)
-        found[f"prompt/{family.value}"] = (0.5, 0.8)
-        found[f"prompt/experts/{family.value}"] = (1.0, 0.25)
-        found[f"prompt/f16/{family.value}"] = (1.0, 0.2)
-        found[f"attention/family/{family.value}"] = (1.0, 0.3)
-    found["prompt/gtx16"] = (1.33, 0.3)  # no matrix units, but integer dot products as Pascal has
-    for kind in Kind:
-        is_reference = kind is Kind.Q4
-        found[f"read/kind/{kind.value}"] = (1.0, 0.001 if is_reference else 0.15)
-        found[f"prompt/kind/{kind.value}"] = (1.0, 0.001 if is_reference else 0.25)
-        found[f"read/cpu/{kind.value}"] = (1.0, 0.001) if is_reference else (0.8, 0.4)
-        found[f"prompt/cpu/{kind.value}"] = (1.0, 0.001) if is_reference else (0.5, 0.6)
+        found |= {f"{name}/{family.value}": prior for name, prior in OF_FAMILY.items()}
+        if family in MATRIX_UNITS:
+            found[f"prompt/{family.value}"] = (0.5, 0.3)
+    found["prompt/gtx16"] = (0.4, 0.4)  # usual builds take kernels for matrix units, which these cards lack
     for backend in Backend:
-        name, is_own = backend.value, backend in (Backend.ROCM, Backend.VULKAN, Backend.SYCL)
-        found |= {f"layer/{name}": (15e-6, 0.7), f"layer_experts/{name}": (15e-6, 0.7)}
-        found |= {f"cache/{name}": (0.5, 0.4), f"prompt_layer/{name}": (20e-6, 0.7)}
-        found |= {f"attention/{name}": (0.5, 0.5), f"read/experts/{name}": (1.0, 0.2)}
-        found |= {f"read/mxfp4/{name}": (1.0, 0.2), f"read/backend/{name}": (1.0, 0.1 if is_own else 0.001)}
-        found[f"prompt/backend/{name}"] = (1.0, 0.3 if is_own else 0.001)
-    for phase, narrow in (("read", 0.1), ("prompt", 0.3)):
-        found |= {f"{phase}/desktop": (1.0, 0.001), f"{phase}/laptop": (1.0, narrow)}
-        found[f"{phase}/workstation"] = (1.0 if phase == "read" else 0.8, narrow)
-    for group in ("", "/experts", "/f16"):
-        found |= {f"prompt/new{group}": (1.0, 0.001), f"prompt/mid{group}": (0.9, 0.15)}
-        found[f"prompt/old{group}"] = (0.75, 0.3)
-    for group in ("layer", "layer_experts"):
-        found |= {f"{group}/new": (1.0, 0.001), f"{group}/mid": (1.2, 0.3), f"{group}/old": (1.5, 0.3)}
-    found |= {"token": (100e-6, 0.7), "hop": (50e-6, 0.7), "recurrent/prompt": (1.0, 0.7)}
-    found |= {"cache/no_flash": (0.8, 0.3), "attention/no_flash": (0.4, 0.5), "read/experts": (0.8, 0.3)}
-    found |= {"batch_half_tokens": (40.0, 0.7), "prompt/experts": (0.7, 0.4), "link": (0.7, 0.3)}
-    found |= {"pipelining": (0.7, 0.4), "read/mxfp4/before_ampere": (0.8, 0.3)}
+        found |= {f"{name}/{backend.value}": prior for name, prior in OF_BACKEND.items()}
+        if backend not in (
+            Backend.ROCM,
+            Backend.VULKAN,
+            Backend.SYCL,
+        ):  # the others have families of their own
+            found |= {f"{name}/backend/{backend.value}": (1.0, FIXED) for name in ("read", "prompt")}
+    for kind in Kind:
+        found |= {f"{name}/{kind.value}": prior for name, prior in OF_KIND.items()}
+    found |= {f"{name}/{Kind.Q4.value}": (1.0, FIXED) for name in OF_KIND}  # all others are told beside it
+    for name, of_ages in OF_AGE.items():
+        found |= {name.format(age.value): prior for age, prior in zip(Age, of_ages, strict=True)}
     return found
 
 
@@ -91,6 +136,8 @@ def fit(cases: Sequence[Case], *, rounds: int = 12, noise: float = 0.1) -> dict[
     import numpy as np
 
     prior = priors()
+    for card in {work.device.card for case in cases for work in case.works if work.device.card}:
+        prior |= {f"{name}/{card}": usual for name, usual in OF_CARD.items()}
     names = list(prior)
     start = np.log([prior[name][0] for name in names])
     spread = np.array([prior[name][1] for name in names])
@@ -109,7 +156,7 @@ def fit(cases: Sequence[Case], *, rounds: int = 12, noise: float = 0.1) -> dict[
         matrix = weighted.T @ weighted + np.diag(spread**-2)
         step = np.linalg.solve(matrix, -weighted.T @ (miss * weight) - (here - start) / spread**2)
         here = here + np.clip(step, -0.5, 0.5)
-        if np.abs(step).max() < 1e-3:
+        if np.abs(step).max() < 5e-3:
             break
     return dict(zip(names, np.exp(here).tolist(), strict=True))
 
@@ -124,6 +171,10 @@ class _Noting(dict[str, float]):
     def __getitem__(self, name: str) -> float:
         self.asked.add(name)
         return super().__getitem__(name)
+
+    def get(self, name: str, default: float = 1.0) -> float:  # type: ignore[override]
+        self.asked.add(name)
+        return super().get(name, default)
 
 
 def names_used(case: Case, prior: Mapping[str, Prior], names: Sequence[str]) -> list[int]:

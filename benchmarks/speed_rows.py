@@ -220,6 +220,8 @@ def why_left_out(row: dict[str, Any]) -> str:
         return "weak row: rounded, end to end, or another program's figure"
     if "few threads" in (row.get("note") or ""):
         return "fewer threads than cores"
+    if "without tensor-core kernels" in (row.get("note") or ""):
+        return "a build made for cards without matrix units"
     if "paging" in (row.get("note") or ""):
         return "the model did not fit main memory"
     if row["backend"] not in BACKENDS:
@@ -268,11 +270,12 @@ def _build(row: dict[str, Any]) -> int:
     text = row["build"] or ""
     if text.startswith("b") and text[1:].isdigit():
         return int(text[1:])
-    return 2800 if (row["date"] or "2026") < "2025" else 8000
+    date = row["date"] or "2026"
+    return 2800 if date < "2024-07" else 6000 if date < "2025-11" else 7100 if date < "2026" else 8000
 
 
 def _age(build: int) -> Age:
-    return Age.OLD if build < 4500 else Age.MID if build < 7000 else Age.NEW
+    return Age.OLD if build < 3200 else Age.MID if build < 7000 else Age.LATE if build < 7600 else Age.NEW
 
 
 def _is_flash(row: dict[str, Any]) -> bool:
@@ -332,6 +335,7 @@ def _mixed(kind: Kind, parameters: float, bits: float) -> tuple[tuple[Kind, floa
 def works_of(row: dict[str, Any], shape: Shape, *, cpu_experts: int, cpu_full: int) -> tuple[DeviceWork, ...]:
     """The work of each device: cards share the layers evenly, the output matrix goes with the cards."""
     weights = weights_of(row, shape)
+    edges = edges_of(weights, shape)
     layers_x = shape.experts[0]
     devices = devices_of(row)
     cards = [device for device in devices if device.family is not Family.CPU]
@@ -342,7 +346,24 @@ def works_of(row: dict[str, Any], shape: Shape, *, cpu_experts: int, cpu_full: i
     if off > 0 or off_experts > 0:
         host = next(device for device in devices if device.family is Family.CPU)
         held.append((host, Held(off, off_experts, 0.0 if cards else 1.0)))
-    return tuple(_work(row, shape, weights, device, part) for device, part in held)
+    return tuple(_work(row, shape, (weights, edges), device, part) for device, part in held)
+
+
+def edges_of(weights: Weights, shape: Shape) -> tuple[float, float, float]:
+    """Widths of all matrices, in and out: of the layers, the output, the experts.
+
+    What is not attention, nor experts, is taken for a gated feed-forward part.
+    """
+    e = shape.n_embd
+    attention = shape.n_attn * (4 * e + 2 * shape.q + shape.kv)
+    parameters = sum(part for _, part, _ in weights.layers)
+    rest = max(parameters - shape.n_attn * e * (2 * shape.q + shape.kv), 0.0)
+    layers_x, every, _, width, matrices = shape.experts
+    return (
+        attention + 3 * shape.n_layer * e + rest / e,
+        e + shape.n_vocab,
+        layers_x * every * matrices * (e + width),
+    )
 
 
 @dataclass(frozen=True)
@@ -354,19 +375,29 @@ class Held:
     output: float
 
 
-def _work(row: dict[str, Any], shape: Shape, weights: Weights, device: SpeedDevice, held: Held) -> DeviceWork:
+def _work(
+    row: dict[str, Any],
+    shape: Shape,
+    stored: tuple[Weights, tuple[float, float, float]],
+    device: SpeedDevice,
+    held: Held,
+) -> DeviceWork:
     _, every, used, _, _ = shape.experts
     share = used / every if every else 1.0
-    parts = [
-        Matrices(kind, False, size * part, size * part, parameters * part)
-        for part, stored in ((held.layers, weights.layers), (held.output, weights.output))
-        for kind, parameters, size in stored
-    ]
-    parts += [
-        Matrices(kind, True, size * part, size * part * share, parameters * part * share, share)
-        for part in (held.experts,)
-        for kind, parameters, size in weights.experts
-    ]
+    weights, edges = stored
+    parts = []
+    for place, (part, matrices) in enumerate(
+        ((held.layers, weights.layers), (held.output, weights.output), (held.experts, weights.experts))
+    ):
+        whole = sum(parameters for _, parameters, _ in matrices) or 1.0
+        for kind, parameters, size in matrices:
+            used = share if place == 2 else 1.0
+            edge = edges[place] * part * parameters / whole * used
+            parts.append(
+                Matrices(
+                    kind, place == 2, size * part, size * part * used, parameters * part * used, used, edge
+                )
+            )
     return DeviceWork(
         device,
         tuple(part for part in parts if part.total_bytes),
@@ -374,6 +405,7 @@ def _work(row: dict[str, Any], shape: Shape, weights: Weights, device: SpeedDevi
         held.layers * shape.n_layer + held.output,
         held.experts * shape.experts[0],
         held.layers * shape.state[0] * shape.state[1] * 4,
+        is_scanned="emotron" in row["model"],
     )
 
 
@@ -402,6 +434,7 @@ def devices_of(row: dict[str, Any]) -> tuple[SpeedDevice, ...]:
         card.flops,
         min(card.link_bytes_per_s, _slot_rate(row)),
         card.body,
+        card=card.name,
     )
     return (*([one] * row["n_gpu"]), host)
 

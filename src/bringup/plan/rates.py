@@ -89,6 +89,7 @@ def card_rates(
         link_bytes_per_s=link if slot_bytes_per_s is None or not link else min(link, slot_bytes_per_s),
         body=card.body,
         source=f"{card.name}: {card.bandwidth_bytes_per_s / 1e9:,.0f} GB/s, data sheet",
+        card=card.name,
     )
 
 

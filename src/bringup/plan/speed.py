@@ -16,13 +16,20 @@ from enum import Enum
 from typing import Final
 
 from bringup.plan.cards import Family
-from bringup.plan.work import DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
+from bringup.plan.work import Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
 
 Shares = Mapping[str, float]
 """The measured figures by name, see `speed_calibration`."""
 
 _BEFORE_AMPERE: Final = frozenset({Family.PASCAL, Family.VOLTA, Family.GTX16, Family.TURING, Family.GCN})
 """Families whose integer units lag behind their memory when they unpack MXFP4."""
+
+_USUAL_FLOPS: Final = 1e14
+_GROWTH: Final = 0.5
+"""Larger cards want more rows at once: the half-way point grows with the root of their rate."""
+
+_EDGE_BYTES: Final = 4
+"""Activations are f32."""
 
 OFFLOAD_TOKENS: Final = 32
 """From this many tokens on weights in main memory are copied to the card for a batch
@@ -83,7 +90,7 @@ def _weights_s(work: DeviceWork, shares: Shares) -> float:
     device = work.device
     family, backend = device.family.value, device.backend.value
     reached = device.bandwidth_bytes_per_s * shares[f"read/{family}"] * shares[f"read/backend/{backend}"]
-    reached *= shares[f"read/{device.body.value}"]
+    reached *= shares[f"read/{device.body.value}"] * shares.get(f"read/card/{device.card}", 1.0)
     seconds = 2 * work.state_bytes / reached
     for part in work.matrices:
         share = shares[f"read/{'cpu' if device.family is Family.CPU else 'kind'}/{part.kind.value}"]
@@ -97,10 +104,15 @@ def _weights_s(work: DeviceWork, shares: Shares) -> float:
 
 
 def _cache_s(work: DeviceWork, depth_tokens: float, run: RunTraits, shares: Shares) -> float:
+    """Each cached key and value is read once, and taken by several heads of the query."""
     device = work.device
-    share = shares[f"cache/{device.backend.value}"] * (1.0 if run.is_flash else shares["cache/no_flash"])
+    backend, family = device.backend.value, device.family.value
+    is_flash = 1.0 if run.is_flash else shares["cache/no_flash"]
     read = sum(part.cache_bytes_per_token * part.depth(depth_tokens) for part in work.attention)
-    return read / (device.bandwidth_bytes_per_s * share)
+    flops = sum(part.flops_per_token * part.depth(depth_tokens) for part in work.attention)
+    share = is_flash * shares[f"cache/family/{family}"]
+    read_s = read / (device.bandwidth_bytes_per_s * shares[f"cache/{backend}"] * share)
+    return read_s + flops / (device.flops * shares[f"heads/{backend}"] * share)
 
 
 def prompt_s(
@@ -161,29 +173,39 @@ def _read_once(part: Matrices, batch: int) -> float:
 def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
     """Operations a second that matrix products reach on a device."""
     rate = device.flops * shares[f"prompt/{device.family.value}"]
+    rate *= shares.get(f"prompt/card/{device.card}", 1.0)
+    rate *= math.pow(_USUAL_FLOPS / device.flops, shares["prompt/size"])
     return rate * shares[f"prompt/{device.body.value}"] * shares[f"prompt/backend/{device.backend.value}"]
 
 
 def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits, shares: Shares) -> float:
     rate = _prompt_rate(device, shares)
     is_cpu = device.family is Family.CPU
-    seconds = 2 * work.state_bytes * batch / (device.bandwidth_bytes_per_s * shares["recurrent/prompt"])
+    passing = shares[f"recurrent/{'scanned' if work.is_scanned else 'chunked'}"]
+    seconds = 2 * work.state_bytes * batch / (device.bandwidth_bytes_per_s * passing)
+    edges = sum(part.edge_elements for part in work.matrices)
+    seconds += (
+        _EDGE_BYTES * edges * batch / (device.bandwidth_bytes_per_s * shares[f"edges/{device.backend.value}"])
+    )
     for part in work.matrices:
         share = shares[f"prompt/{'cpu' if is_cpu else 'kind'}/{part.kind.value}"]
         if part.kind is Kind.F16:
             share *= shares[f"prompt/f16/{device.family.value}"]
         if part.is_expert:
             share *= shares["prompt/experts"] * shares[f"prompt/experts/{device.family.value}"]
-        share *= shares[f"prompt/{run.age.value}{_age_group(part)}"]
+        share *= shares[f"prompt/{run.age.value}{_age_group(part, device)}"]
         if not is_cpu:
             rows = batch * part.used_share
-            share *= rows / (rows + shares["batch_half_tokens"])
+            half = shares["batch_half_tokens"] * (device.flops / _USUAL_FLOPS) ** _GROWTH
+            share *= rows / (rows + half)
         seconds += 2 * part.active_parameters * batch / (rate * share)
     return seconds
 
 
-def _age_group(part: Matrices) -> str:
-    return "/experts" if part.is_expert else "/f16" if part.kind is Kind.F16 else ""
+def _age_group(part: Matrices, device: SpeedDevice) -> str:
+    if part.is_expert:
+        return "/experts"
+    return "/f16" if part.kind is Kind.F16 or device.backend is not Backend.CUDA else ""
 
 
 def _attention_s(work: DeviceWork, middle_tokens: float, run: RunTraits, shares: Shares) -> float:

@@ -27,10 +27,12 @@ class Age(Enum):
     """How old an engine is; the figures of older ones only serve to read older measurements."""
 
     NEW = "new"
+    LATE = "late"
+    """Of December 2025 and before, back to November."""
     MID = "mid"
     """Of 2025 up to November: experts were not yet fused, nor MXFP4 tuned."""
     OLD = "old"
-    """Of before 2025."""
+    """Of before July 2024: matrix products of quantised weights did not use the matrix units for integers."""
 
 
 class Backend(Enum):
@@ -57,6 +59,7 @@ class SpeedDevice:
         link_bytes_per_s: to main memory, one way; 0 where they share one memory.
         body: what its power allows, see `cards.Body`.
         source: where the rates come from, for people.
+        card: name in the list of cards, for figures of its own where it was measured; empty for main memory.
     """
 
     name: str
@@ -67,6 +70,7 @@ class SpeedDevice:
     link_bytes_per_s: float = 0.0
     body: Body = Body.DESKTOP
     source: str = ""
+    card: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Matrices:
         read_bytes: what one token reads.
         active_parameters: weights that one token is multiplied with.
         used_share: experts used of all, 1 for what every token uses.
+        edge_elements: numbers that one token brings into these matrices and gets out of them.
     """
 
     kind: Kind
@@ -88,6 +93,7 @@ class Matrices:
     read_bytes: float
     active_parameters: float
     used_share: float = 1.0
+    edge_elements: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,8 @@ class DeviceWork:
         attention: layers with a KV cache.
         n_layer: layers that run here; the output layer counts as one.
         n_layer_experts: of them, those whose routed experts run here.
-        state_bytes: recurrent state of one sequence, read and written for each token.
+        state_bytes: recurrent state of one sequence, read and written for each generated token.
+        is_scanned: a prompt's tokens pass the state one after the other (Mamba), not in chunks (delta nets).
     """
 
     device: SpeedDevice
@@ -128,6 +135,7 @@ class DeviceWork:
     n_layer: float
     n_layer_experts: float = 0.0
     state_bytes: float = 0.0
+    is_scanned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

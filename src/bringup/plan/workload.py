@@ -44,12 +44,19 @@ _KINDS: Final = {
 """Types that have been measured; all others are packed by tables or by fewer bits, and count as `Kind.IQ`."""
 
 
+_CHUNKED: Final = frozenset(
+    ("qwen3next", "qwen35", "qwen35moe", "qwen4exp", "kimi-linear", "kimi-k3", "minimax-01")
+)
+"""Architectures whose recurrent layers read a prompt in chunks of tokens; all others scan it."""
+
+
 @dataclass(slots=True)
 class _Sums:
     """What is gathered for one device."""
 
     total_bytes: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
     elements: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
+    edges: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
     cache_bytes: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
     flops: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
     n_layer: int = 0
@@ -75,8 +82,7 @@ def works_of(
             hint="Memory is planned all the same; `bringup bench` measures the speed.",
             reference="speed-unknown",
         )
-    used_share = _used_share(anatomy.architecture)
-    return tuple(_work(known[name], sums[name], used_share) for name in names)
+    return tuple(_work(anatomy.architecture, known[name], sums[name]) for name in names)
 
 
 def _gather(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, _Sums]:
@@ -85,6 +91,9 @@ def _gather(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, _Sums
         key = _kind(tensor), _is_expert(tensor)
         sums[device].total_bytes[key] += tensor.size_bytes
         sums[device].elements[key] += tensor.n_elements
+        sums[device].edges[key] += (tensor.shape[0] + tensor.shape[1]) * (
+            tensor.n_elements // (tensor.shape[0] * tensor.shape[1])
+        )
     figures = anatomy.architecture
     recurrent = figures.recurrent
     for index, device in enumerate(placement.layers[: figures.n_layer]):
@@ -150,16 +159,13 @@ def _attention_flops(figures: Architecture, cache: CacheLayer) -> float:
     return 2 * n_head / n_kept * (cache.n_embd_k + (cache.n_embd_v or cache.n_embd_k))
 
 
-def _used_share(figures: Architecture) -> float:
-    return figures.n_expert_used / figures.n_expert if figures.n_expert else 1.0
-
-
-def _work(device: SpeedDevice, sums: _Sums, used_share: float) -> DeviceWork:
+def _work(figures: Architecture, device: SpeedDevice, sums: _Sums) -> DeviceWork:
+    used_share = figures.n_expert_used / figures.n_expert if figures.n_expert else 1.0
     matrices = []
     for (kind, is_expert), size in sums.total_bytes.items():
         share = used_share if is_expert else 1.0
-        elements = sums.elements[kind, is_expert]
-        matrices.append(Matrices(kind, is_expert, size, size * share, elements * share, share))
+        elements, edges = sums.elements[kind, is_expert], sums.edges[kind, is_expert]
+        matrices.append(Matrices(kind, is_expert, size, size * share, elements * share, share, edges * share))
     attention = tuple(
         Attention(size, sums.flops[window], window) for window, size in sums.cache_bytes.items()
     )
@@ -170,4 +176,5 @@ def _work(device: SpeedDevice, sums: _Sums, used_share: float) -> DeviceWork:
         n_layer=sums.n_layer,
         n_layer_experts=sums.n_layer_experts,
         state_bytes=sums.state_bytes,
+        is_scanned=figures.name not in _CHUNKED,
     )
