@@ -51,6 +51,17 @@ def test_thinking_is_dim_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[1mYes\x1b[0m" in shown
 
 
+def test_folded_thinking_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    painter = AnswerPainter(Console(stdin=None, stdout=screen, stderr=None), shows_thinking=False)
+    for piece in ("Let me ", "think."):
+        painter.reasoning(piece)
+    painter.content("Yes.")
+    painter.finish()
+    assert OURS.sub("", screen.getvalue()) == "(thought: 2 pieces; /thinking shows it)\n\nYes.\n"
+
+
 def test_no_color_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert painted(monkeypatch, reasoning=["hm"], content=["# T\n`x`"], colour=False) == (
         "thinking: hm\n\nT\nx\n"

@@ -130,6 +130,22 @@ def test_answers_follow_each_other_and_reasoning_is_not_fed_back(stage: Stage) -
     assert stage.engine.requests[0]["seed"] == 7
 
 
+def test_thinking_can_be_folded_and_shown(stage: Stage) -> None:
+    stage.engine.replies = [Reply(("One.",), reasoning=("hm", " hm")), Reply(("Two.",), reasoning=("ah",))]
+    stage.play("/thinking hide", "first", "/thinking", "/thinking show", "second", "/thinking maybe")
+    folded = "(thought: 2 pieces; /thinking shows it)\n\nOne.\n"
+    assert stage.out.getvalue() == folded + "thinking: ah\n\nTwo.\n"
+    said = stage.err.getvalue()
+    assert "Thinking is folded from now on.\n" in said and "\nhm hm\n" in said
+    assert "/thinking takes show or hide" in said
+
+
+def test_control_tokens_in_an_answer_are_named(stage: Stage) -> None:
+    stage.engine.replies = [Reply(("Paris.<|im_end|>",)), Reply(("Rome.",))]
+    stage.play("capital of France?", "and of Italy?")
+    assert stage.err.getvalue().count("control tokens as text (<|im_end|>), those of ChatML") == 1
+
+
 def test_the_window_is_announced_at_75_and_90_once(stage: Stage) -> None:
     stage.engine.n_ctx = 100
     stage.engine.replies = [

@@ -55,6 +55,7 @@ SETTINGS = {
         web_page=True,
         metrics=True,
         verbosity=5,
+        reasoning_effort="high",
         temperature=0.25,
         top_p=0.5,
         extra=("--jinja", "--temp", "0.2"),
@@ -82,7 +83,7 @@ def test_every_setting_is_in_the_table() -> None:
         "cache_type_k": "q4_0", "cache_type_v": "q4_0", "flash_attention": FlashAttention.OFF,
         "embeddings": True, "pooling": "mean",
         "cache_ram_mib": 9, "reasoning_format": ReasoningFormat.NONE, "web_page": True, "metrics": True,
-        "verbosity": 1, "temperature": 0.1, "top_p": 0.1,
+        "verbosity": 1, "reasoning_effort": "low", "temperature": 0.1, "top_p": 0.1,
     }  # fmt: skip
     assert changed.keys() == {field.name for field in fields(EngineSettings)} - {"extra"}
     for name, value in changed.items():
@@ -102,6 +103,7 @@ def test_xllamacpp_takes_every_parameter(tmp_path: Path) -> None:
     assert target.model_alias == {"qwen3"}
     assert target.cors_origins == "localhost"
     assert target.api_keys == ["secret"]
+    assert target.default_template_kwargs == {"reasoning_effort": '"high"'}
     assert target.cache_type_v == library.ggml_type.GGML_TYPE_Q8_0
     assert target.flash_attn_type == library.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
 

@@ -20,6 +20,7 @@ from bringup.engine.answers import (
     Usage,
 )
 from bringup.engine.api import EngineApi
+from bringup.engine.control_tokens import RawControl, find_raw_control
 from bringup.errors import BringupError
 
 _LENGTH: Final = "length"
@@ -48,12 +49,14 @@ class Answer:
         usage: tokens of prompt and answer; `None` where the end was never reached.
         timings: from the engine's clock; `None` likewise.
         problem: what cut it short, `None` when nothing did.
+        raw_control: control tokens that stand in the text, `None` when none do.
     """
 
     turn: Turn
     usage: Usage | None = None
     timings: Timings | None = None
     problem: BringupError | None = None
+    raw_control: RawControl | None = None
 
     @property
     def n_used_tokens(self) -> int | None:
@@ -69,6 +72,7 @@ class AnswerStream:
         messages = [{"role": role.value, "content": text} for role, text in conversation.messages()]
         self._events = api.chat(messages, **options.fields())
         self._options = options
+        self._asked = tuple(text for _, text in conversation.messages())
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._end: Finished | None = None
@@ -104,9 +108,11 @@ class AnswerStream:
     @property
     def answer(self) -> Answer:
         """What came so far and how it ended; meant for after the last event."""
-        turn = Turn(Role.ASSISTANT, "".join(self._text), "".join(self._reasoning), self._ending)
+        text = "".join(self._text)
+        turn = Turn(Role.ASSISTANT, text, "".join(self._reasoning), self._ending)
         end = self._end
-        return Answer(turn, end.usage if end else None, end.timings if end else None, self._problem)
+        raw = find_raw_control(text, asked=self._asked)
+        return Answer(turn, end.usage if end else None, end.timings if end else None, self._problem, raw)
 
     @property
     def _has_begun(self) -> bool:

@@ -17,7 +17,7 @@ from bringup.engine.key import read_or_create_key
 from bringup.engine.ports import PortChoice, choose_port, describe_holder
 from bringup.engine.registry import claimed_ports
 from bringup.engine.threads import choose_threads
-from bringup.errors import FileTrouble, ModelFileError
+from bringup.errors import FileTrouble, ModelFileError, WrongUse
 from bringup.machine import files, folders, paths
 from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
@@ -26,6 +26,7 @@ from bringup.model.architecture import Architecture
 from bringup.model.preflight import check_model
 from bringup.model.problem import Gravity
 from bringup.model.shards import Model
+from bringup.model.tokenizer import CHAT_TEMPLATE
 from bringup.plan.needs import needs_of
 from bringup.plan.plan import Plan
 from bringup.plan.simple import PlanRequest, plan_run
@@ -66,6 +67,7 @@ class EngineWishes:
         may_move_port: whether a port that is taken may be replaced by the next free one.
         alias: the model's name in the API.
         embeddings: serve embeddings instead of chat.
+        reasoning: how much the model is to think, `low`, `medium` or `high`, where its template knows that.
         key_file: a file with the key to use instead of the user's own.
         no_key: the user chose to have no key.
         keep_engine_environment: honour inherited `LLAMA_*` and `GGML_*` variables.
@@ -81,6 +83,7 @@ class EngineWishes:
     may_move_port: bool = True
     alias: str | None = None
     embeddings: bool = False
+    reasoning: str | None = None
     key_file: str | None = None
     no_key: bool = False
     keep_engine_environment: bool = False
@@ -148,6 +151,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
     """
     headers = load_model(model.paths, folders=around.folders)
     refuse_killers(headers)
+    _check_reasoning(headers, wishes.reasoning)
     build = find_build(wishes.engine, around)
     plan = _plan(headers, build, wishes, around)
     host = wishes.host or around.configuration.server.host or _LOOPBACK
@@ -170,6 +174,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         host=host,
         api_key_file=_key_file(wishes, around.folders),
         embeddings=wishes.embeddings,
+        reasoning_effort=wishes.reasoning,
         pooling=_pooling(headers) if wishes.embeddings else None,
         metrics=True,
         extra=wishes.extra,
@@ -219,6 +224,18 @@ def refuse_killers(model: Model) -> None:
             hint="Fetch the file again, or take another build of this model.",
             reference=fatal[0].reference,
         )
+
+
+def _check_reasoning(model: Model, wanted: str | None) -> None:
+    """Refuse an effort that the model's template would swallow without a word."""
+    template = model.metadata.get(CHAT_TEMPLATE)
+    if wanted is None or (isinstance(template, str) and "reasoning_effort" in template):
+        return
+    raise WrongUse(
+        f"--reasoning {wanted}: the chat template of {paths.basename(model.name)} knows no reasoning effort",
+        hint="Leave the option out. gpt-oss is a model that knows it.",
+        reference="no-reasoning-effort",
+    )
 
 
 def _plan(model: Model, build: EngineBuild, wishes: EngineWishes, around: Surroundings) -> Plan:

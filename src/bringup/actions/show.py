@@ -95,12 +95,17 @@ def show_model(text: str, folders: Folders | None = None) -> ModelReport:
         FileTrouble: no rights.
     """
     folders = folders or our_folders()
-    paths, origin = _find(text, folders)
+    paths, origin = find_on_disk(text, folders)
     model = load_model(paths, folders=folders, allow_cut_short=True)
     return report_on(model, paths=tuple(header.name for header in model.headers), origin=origin)
 
 
-def _find(text: str, folders: Folders) -> tuple[tuple[str, ...], str]:
+def find_on_disk(text: str, folders: Folders) -> tuple[tuple[str, ...], str]:
+    """Files of the model that a typed name means, and which tool put them there. No network.
+
+    Raises:
+        WrongUse: no such name, or not on this disk.
+    """
     name = parse_name(text)
     if isinstance(name, LocalPath):
         if not files.exists(name.path):

@@ -185,6 +185,14 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPiece:
+    """One token of a text: its id and the bytes that it stands for (part of a letter, perhaps)."""
+
+    id: int
+    piece: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ContentDelta:
     """More of the answer."""
 
@@ -308,6 +316,31 @@ def read_models(given: dict[str, Any]) -> tuple[ServedModel, ...]:
     return tuple(found)
 
 
+def read_pieces(given: dict[str, Any]) -> tuple[TokenPiece, ...]:
+    """`/tokenize` with pieces. Raw: `{"tokens":[{"id":653,"piece":"Hi"},{"id":12,"piece":[226,152]}]}`.
+
+    Raises:
+        UnexpectedAnswer: another form.
+    """
+    rows = given.get("tokens")
+    if not isinstance(rows, list):
+        raise UnexpectedAnswer("the engine's /tokenize gave no list of tokens")
+    found = []
+    for row in rows:
+        number = _count(row, "id") if isinstance(row, dict) else None
+        piece = row.get("piece") if isinstance(row, dict) else None
+        if isinstance(piece, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in piece):
+            raw = bytes(piece)
+        elif isinstance(piece, str):
+            raw = piece.encode("utf-8", "surrogatepass")
+        else:
+            raise UnexpectedAnswer("the engine's /tokenize gave a token without its piece")
+        if number is None:
+            raise UnexpectedAnswer("the engine's /tokenize gave a token without its id")
+        found.append(TokenPiece(number, raw))
+    return tuple(found)
+
+
 def read_usage(given: dict[str, Any]) -> Usage | None:
     """The `usage` of an answer; `None` without one."""
     usage = _object(given, "usage")
@@ -386,6 +419,14 @@ def read_error(status: int, given: object) -> EngineError:
         return Unauthorized("the engine refused the key", context=(words,) if words else ())
     if status == 503:
         return StillLoading("the engine is still loading its model")
+    if "does not match the expected" in words or "Failed to parse input" in words:
+        return RequestRefused(
+            "the model's answer is not in its own chat format, so the engine could not take it apart",
+            context=(words,),
+            hint="Ask again. If it happens often: the engine is too old for this model, or its template is "
+            "damaged (bringup faults raw-control-tokens).",
+            reference="raw-control-tokens",
+        )
     return RequestRefused(
         f"the engine refused the request (HTTP {status})" if status else "the engine broke off the request",
         context=(words,) if words else (),

@@ -15,6 +15,7 @@ from bringup.engine.answers import (
     ServedModel,
     Slot,
     StreamCutOff,
+    TokenPiece,
     UnexpectedAnswer,
     Usage,
     read_delta,
@@ -22,6 +23,7 @@ from bringup.engine.answers import (
     read_finish_reason,
     read_info,
     read_models,
+    read_pieces,
     read_progress,
     read_slots,
     read_timings,
@@ -97,9 +99,19 @@ class EngineApi:
             raise UnexpectedAnswer("the engine's /tokenize gave no list of ids")
         return tuple(tokens)
 
-    def apply_template(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """The prompt that the engine makes of a conversation."""
-        prompt = self._post_object("/apply-template", {"messages": list(messages)}).get("prompt")
+    def pieces(self, text: str) -> tuple[TokenPiece, ...]:
+        """Tokens of a prompt as the engine reads it for a chat, with the bytes that each stands for."""
+        body = {"content": text, "add_special": True, "parse_special": True, "with_pieces": True}
+        return read_pieces(self._post_object("/tokenize", body))
+
+    def apply_template(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        **options: Any,  # noqa: ANN401 - the API's own request fields
+    ) -> str:
+        """The prompt that the engine makes of a conversation; `tools` and the like as in a chat."""
+        body = {"messages": list(messages), **options}
+        prompt = self._post_object("/apply-template", body).get("prompt")
         if not isinstance(prompt, str):
             raise UnexpectedAnswer("the engine's /apply-template gave no prompt")
         return prompt

@@ -10,6 +10,7 @@ The key is never an argument: the engine reads it from a file of mode 0600.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -69,6 +70,8 @@ class EngineSettings:
             model's file. A chat model's file says nothing, and the OpenAI-style route then refuses to answer.
         cache_ram_mib: RAM in MiB for prompts of earlier conversations; 0 for none.
         reasoning_format: see `ReasoningFormat`.
+        reasoning_effort: `low`, `medium` or `high` for templates that know it (gpt-oss); `None` for their own
+            default. Requests may name another.
         temperature: of sampling, for requests that name none; `None` for the engine's own default (0.8).
         top_p: share of probability that sampling keeps, likewise (0.95).
         web_page: serve llama.cpp's own page, which needs no key to open.
@@ -95,6 +98,7 @@ class EngineSettings:
     pooling: str | None = None
     cache_ram_mib: int = DEFAULT_CACHE_RAM_MIB
     reasoning_format: ReasoningFormat = ReasoningFormat.APART
+    reasoning_effort: str | None = None
     temperature: float | None = None
     top_p: float | None = None
     web_page: bool = False
@@ -142,6 +146,7 @@ TABLE: Final[tuple[Option, ...]] = (
     Option("--pooling", "pooling_type", lambda s: s.pooling),
     Option("--cache-ram", "cache_ram_mib", lambda s: s.cache_ram_mib, needed=False),
     Option("--reasoning-format", "reasoning_format", lambda s: s.reasoning_format.value, needed=False),
+    Option("--chat-template-kwargs", "default_template_kwargs", lambda s: _effort(s.reasoning_effort)),
     Option("--temp", "sampling.temp", lambda s: s.temperature),
     Option("--top-p", "sampling.top_p", lambda s: s.top_p),
     Option("--metrics", "endpoint_metrics", lambda s: s.metrics or None, switch=True),
@@ -170,6 +175,11 @@ def settings_from_plan(plan: Plan, *, model_path: str, alias: str, port: int) ->
         cache_type_v=plan.cache_types.v,
         cache_ram_mib=plan.cache_ram_bytes // MIB,
     )
+
+
+def _effort(effort: str | None) -> str | None:
+    """Words for the chat template, as JSON."""
+    return None if effort is None else json.dumps({"reasoning_effort": effort})
 
 
 def _unless(value: str, default: str) -> str | None:

@@ -27,6 +27,7 @@ _ENUMS: Final[dict[str, str]] = {
 _FLASH: Final = {"on": "LLAMA_FLASH_ATTN_TYPE_ENABLED", "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED"}
 _LAST_WORDS_S: Final = 5.0
 _SETS: Final = frozenset({"model_alias"})
+_JSON_MAPS: Final = frozenset({"default_template_kwargs"})
 
 
 def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  # noqa: ANN401 - foreign, untyped
@@ -51,6 +52,9 @@ def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  
         getattr(owner, last)
         if name in _ENUMS:
             value = _enum(library, name, str(value))
+        elif name in _JSON_MAPS:
+            # The binding wants each value as JSON text of its own.
+            value = {word: json.dumps(inner) for word, inner in json.loads(str(value)).items()}
         setattr(owner, last, set(value) if name in _SETS else value)
 
 

@@ -17,7 +17,7 @@ from bringup.errors import BringupError
 from bringup.faces.cli.chat_input import ChatInput
 from bringup.faces.cli.chat_trouble import Choice, ask_about_death, ask_about_window
 from bringup.faces.render.answer import AnswerPainter, usage_line
-from bringup.faces.render.chat import window_notice
+from bringup.faces.render.chat import raw_control_line, window_notice
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.errors import render_error
 from bringup.faces.render.format import format_count
@@ -52,6 +52,7 @@ class Talk:
         self._options = options
         self._watch = WindowWatch()
         self._larger_n_ctx: int | None = None
+        self.shows_thinking = True
 
     def ask(self, text: str) -> None:
         """Ask a question and bring it to an end: an answer, or a choice of the user."""
@@ -84,7 +85,7 @@ class Talk:
     def _answer_once(self) -> Choice | None:
         """One try at the last question; what the user chose where it did not end in an answer."""
         stream = AnswerStream(self.session.api, self.conversation, self._options)
-        painter = AnswerPainter(self.console)
+        painter = AnswerPainter(self.console, shows_thinking=self.shows_thinking)
         try:
             with self.console.hidden_typing():
                 self._paint(stream, painter)
@@ -125,6 +126,8 @@ class Talk:
             answer = replace(answer, turn=replace(answer.turn, ending=Ending.ENGINE_DIED))
         if said := _ENDINGS.get(answer.turn.ending):
             self.console.line(Styled(said, Style.YELLOW))
+        if answer.raw_control is not None:
+            self.console.line(Styled(raw_control_line(answer.raw_control), Style.YELLOW))
         if answer.turn.text or answer.turn.ending is Ending.WHOLE:
             self.conversation = self.conversation.answered(answer.turn)
         if answer.turn.ending is Ending.ENGINE_DIED:

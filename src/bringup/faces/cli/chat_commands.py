@@ -19,6 +19,7 @@ class ChatCommand(Enum):
     SAVE = "save"
     LOAD = "load"
     MODEL = "model"
+    THINKING = "thinking"
     QUIT = "quit"
 
 
@@ -30,6 +31,7 @@ HELP: Final = (
     ("/save [NAME or PATH]", "save the conversation"),
     ("/load [NAME or PATH]", "load a saved one; without a name: list them"),
     ("/model [MODEL]", "show the model, or change it and keep the conversation"),
+    ("/thinking [show | hide]", "the last answer's thinking; show or fold it from now on"),
     ("/quit", "leave (also Ctrl-D)"),
     ("", ""),
     ("Enter", "send"),

@@ -126,6 +126,18 @@ def _model(talk: Talk, argument: str, folders: Folders) -> None:  # noqa: ARG001
     talk.console.line(f"model: {talk.session.alias} ({talk.session.model.paths[0]})")
 
 
+def _thinking(talk: Talk, argument: str, folders: Folders) -> None:  # noqa: ARG001
+    wanted = argument.lower()
+    if wanted in ("show", "hide"):
+        talk.shows_thinking = wanted == "show"
+        talk.console.line(f"Thinking is {'shown' if talk.shows_thinking else 'folded'} from now on.")
+    elif argument:
+        raise WrongUse(f"/thinking takes show or hide, not {argument!r}", hint="Alone it shows the last one.")
+    else:
+        last = next((turn.reasoning for turn in reversed(talk.conversation.turns) if turn.reasoning), "")
+        talk.console.line(Styled(last or "The last answers hold no thinking.", Style.DIM))
+
+
 def _quit(talk: Talk, argument: str, folders: Folders) -> None:  # noqa: ARG001
     raise WrongUse("/quit takes no argument", hint="To send it as a message put a space in front.")
 
@@ -138,5 +150,6 @@ _DOINGS = {
     ChatCommand.SAVE: _save,
     ChatCommand.LOAD: _load,
     ChatCommand.MODEL: _model,
+    ChatCommand.THINKING: _thinking,
     ChatCommand.QUIT: _quit,
 }

@@ -51,6 +51,9 @@ COMMANDS: Final = (
     CommandEntry("models", "bringup.faces.cli.commands.models:command", "List the models on this machine."),
     CommandEntry("show", "bringup.faces.cli.commands.show:command", "Show what is in a model file."),
     CommandEntry(
+        "prompt", "bringup.faces.cli.commands.prompt:command", "Show what a model is really sent for a text."
+    ),
+    CommandEntry(
         "doctor",
         "bringup.faces.cli.commands.doctor:command",
         "Find the one root cause, its reason and its cure.",

@@ -12,7 +12,8 @@ from bringup.actions.conversation import Conversation, Ending
 from bringup.actions.session import EngineSession
 from bringup.engine.answers import ContentDelta, ReasoningDelta
 from bringup.errors import BringupError, EngineError, WrongUse
-from bringup.faces.render.console import Console
+from bringup.faces.render.chat import raw_control_line
+from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_count
 from bringup.faces.render.run_json import answer_json
 
@@ -78,6 +79,8 @@ def answer_one(
         console.answer_json(answer_json(answer, session))
     elif not answer.turn.text.endswith("\n"):
         console.answer_piece("\n")
+    if answer.raw_control is not None:
+        console.line(Styled(raw_control_line(answer.raw_control), Style.YELLOW))
     problem = _shortcoming(answer, session)
     if problem is not None:
         raise problem

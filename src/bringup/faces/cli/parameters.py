@@ -32,6 +32,11 @@ _ENGINE_OPTIONS = (
         "--ctx-size", type=TokenCount(), help="Context window in tokens (8192, 8k); 0: the trained one."
     ),
     click.option("--engine", help="embedded, external, or the path of a llama-server."),
+    click.option(
+        "--reasoning",
+        type=click.Choice(["low", "medium", "high"]),
+        help="How much the model thinks, where its template knows it (gpt-oss).",
+    ),
     click.option("--threads", type=click.IntRange(1, 4096), help="Threads of the engine."),
     click.option("--port", type=click.IntRange(1, 65535), help="Port of the engine."),
     click.option(

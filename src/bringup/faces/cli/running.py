@@ -34,6 +34,7 @@ class RunOptions:
     verbose: bool
     ctx_size: int | None
     engine: str | None
+    reasoning: str | None
     threads: int | None
     port: int | None
     keep_engine_environment: bool
@@ -46,6 +47,7 @@ class RunOptions:
         return EngineWishes(
             engine=self.engine,
             n_ctx=self.ctx_size,
+            reasoning=self.reasoning,
             n_threads=self.threads,
             port=self.port,
             keep_engine_environment=self.keep_engine_environment,

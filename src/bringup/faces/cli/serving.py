@@ -30,6 +30,7 @@ class ServeOptions:
     engine_arguments: tuple[str, ...]
     ctx_size: int | None
     engine: str | None
+    reasoning: str | None
     threads: int | None
     port: int | None
     keep_engine_environment: bool
@@ -48,6 +49,7 @@ class ServeOptions:
             engine=self.engine,
             n_ctx=self.ctx_size,
             n_parallel=self.parallel,
+            reasoning=self.reasoning,
             n_threads=self.threads,
             host=self.host,
             port=self.port,
@@ -65,6 +67,7 @@ class ServeOptions:
         values = (
             ("--ctx-size", self.ctx_size),
             ("--engine", self.engine),
+            ("--reasoning", self.reasoning),
             ("--threads", self.threads),
             ("--port", self.port),
             ("--host", self.host),

@@ -20,8 +20,13 @@ READABLE_WIDTH_COLUMNS: Final = 100
 class AnswerPainter:
     """Paints the deltas of one answer: reasoning dimmed and plain, the answer itself as Markdown."""
 
-    def __init__(self, console: Console) -> None:
-        """The width is taken now; lines already written are not laid again when the window changes."""
+    def __init__(self, console: Console, *, shows_thinking: bool = True) -> None:
+        """The width is taken now; lines already written are not laid again when the window changes.
+
+        Where thinking is not shown, one line says how much of it there was.
+        """
+        self._shows_thinking = shows_thinking
+        self._n_thinking_pieces = 0
         width = min(console.answer_terminal.width_columns, READABLE_WIDTH_COLUMNS)
         self._console = console
         self._reasoning = Wrapper(width)
@@ -32,6 +37,11 @@ class AnswerPainter:
 
     def reasoning(self, text: str) -> None:
         """A further piece of the model's thinking."""
+        self._n_thinking_pieces += 1
+        if not self._shows_thinking:
+            self._is_thinking = True
+            self._console.status(f"thinking, {format_count(self._n_thinking_pieces)} pieces")
+            return
         if not self._is_thinking:
             self._is_thinking = True
             self._reasoning.start_line("thinking: ", "", TextStyle.DIM)
@@ -54,6 +64,10 @@ class AnswerPainter:
     def _end_thinking(self) -> None:
         if self._is_thinking:
             self._is_thinking = False
+            if not self._shows_thinking:
+                folded = f"(thought: {format_count(self._n_thinking_pieces)} pieces; /thinking shows it)\n\n"
+                self._write([Piece(folded, TextStyle.DIM)])
+                return
             self._reasoning.end_line()
             self._write([*self._reasoning.take(), Piece("\n")])
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill, wrap
 
+from bringup.engine.control_tokens import RawControl
 from bringup.faces.cli.chat_commands import HELP
 from bringup.faces.render.format import format_count, format_percent, pad
 
@@ -42,6 +43,15 @@ def context_lines(shares: Sequence[WindowShare], *, n_ctx: int) -> tuple[str, ..
             f"  {pad(row.name, name_width)}  {pad(format_count(row.n_tokens), count_width, right=True)}"
             for row in rows
         ),
+    )
+
+
+def raw_control_line(raw: RawControl) -> str:
+    """Said below an answer that holds words meant for the engine."""
+    shown = ", ".join(raw.tokens[:4])
+    return (
+        f"The answer holds control tokens as text ({shown}), those of {raw.format_name}: the engine "
+        "did not take it apart. bringup faults raw-control-tokens says why and what helps."
     )
 
 

@@ -18,6 +18,7 @@ def answer_json(answer: Answer, session: EngineSession) -> dict[str, Any]:
         "schema": SCHEMA,
         "text": answer.turn.text,
         "reasoning": answer.turn.reasoning,
+        "raw_control_tokens": list(answer.raw_control.tokens) if answer.raw_control else [],
         "ending": answer.turn.ending.value,
         "usage": None
         if usage is None
