@@ -44,7 +44,8 @@ class Rules:
 
     Attributes:
         imports: package -> packages of ours that it may import.
-        libraries: foreign library -> packages that may import it, and whether only inside functions.
+        libraries: foreign library -> packages (also within one) that may import it, and whether only inside
+            functions.
         banned: standard modules that only machine/ may import.
         exceptions: module -> (banned modules that it may import, reason).
     """
@@ -237,11 +238,16 @@ def check_libraries(sources: tuple[Source, ...], rules: Rules) -> list[str]:
                     wrong.append(f"{source.module}:{found.line}: import {found.module} inside a function")
                 continue
             packages, lazy = rules.libraries.get(root, (frozenset(), True))
-            if source.package not in packages:
+            if not any(_is_within(source.module, package) for package in packages):
                 wrong.append(f"{source.module}:{found.line}: {root} is not for {source.package}/")
             elif lazy and found.at_top:
                 wrong.append(f"{source.module}:{found.line}: import {root} inside a function")
     return wrong
+
+
+def _is_within(module: str, package: str) -> bool:
+    """Whether a module lies in a package that is named below `bringup`: `faces`, `faces.web`."""
+    return f"{module}.".startswith(f"bringup.{package}.")
 
 
 def check_dangerous_calls(sources: tuple[Source, ...], rules: Rules) -> list[str]:

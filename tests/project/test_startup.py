@@ -10,6 +10,7 @@ import pytest
 from bringup.faces.cli.main import COMMANDS
 
 HEAVY = {"prompt_toolkit", "httpx", "httpx2", "huggingface_hub", "xllamacpp", "yaml", "tqdm"}
+HEAVY |= {"textual", "rich", "starlette", "uvicorn", "prometheus_client"}
 HEAVY_STANDARD = {"asyncio", "email", "http.server", "sqlite3", "ssl", "tomllib", "urllib.request", "zipfile"}
 QUICK = ["--version", "--help", *(f"{entry.name} --help" for entry in COMMANDS), "completion bash"]
 

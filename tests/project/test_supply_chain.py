@@ -23,6 +23,8 @@ LOCKS = {
     name: lockfile.read_lock(ROOT / f"requirements/{name}.txt") for name in ("run", "build", "test", "lock")
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+WANTED = [*PROJECT["project"]["dependencies"], *(text for extra in EXTRAS.values() for text in extra)]
 # Versions with a hole that we know of; reached only if somebody's dependency brings them in.
 FLOORS = {"jinja2": "3.1.6", "starlette": "0.49.1", "urllib3": "2.5.0", "h11": "0.16.0", "requests": "2.32.4"}
 # In an environment, but not by our locks: it brings pip (and, before Python 3.12, setuptools) itself.
@@ -53,9 +55,8 @@ def test_locks_agree_with_each_other() -> None:
 
 
 def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
-    wanted = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["embedded"]
     pins = {pin.name: pin.version for pin in LOCKS["run"].pins}
-    for requirement in map(Requirement, wanted):
+    for requirement in map(Requirement, WANTED):
         assert requirement.specifier.contains(pins[lockfile.normalise(requirement.name)]), requirement
     build = {pin.name: pin.version for pin in LOCKS["build"].pins}
     for requirement in map(Requirement, PROJECT["build-system"]["requires"]):
@@ -63,10 +64,9 @@ def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
 
 
 def test_the_table_of_libraries_is_the_list_of_direct_dependencies() -> None:
-    wanted = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["embedded"]
     table = PROJECT["tool"]["bringup"]["architecture"]["libraries"]
     packages = {lockfile.normalise(row.get("distribution", name)) for name, row in table.items()}
-    assert packages == {lockfile.normalise(Requirement(text).name) for text in wanted}
+    assert packages == {lockfile.normalise(Requirement(text).name) for text in WANTED}
 
 
 def test_at_most_eight_direct_dependencies() -> None:
@@ -207,8 +207,7 @@ def test_the_bill_of_materials_lists_every_pin_once_and_who_wants_it() -> None:
     direct = {
         reference.split("/")[1].split("@")[0] for reference in edges["pkg:generic/bringup@" + _version()]
     }
-    wanted = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["embedded"]
-    assert {lockfile.normalise(Requirement(text).name) for text in wanted} <= direct
+    assert {lockfile.normalise(Requirement(text).name) for text in WANTED} <= direct
     known = {*references, "pkg:generic/bringup@" + _version()}
     assert {target for targets in edges.values() for target in targets} <= known
     reached: set[str] = set()
