@@ -12,8 +12,17 @@ from dataclasses import dataclass, field
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.feed_forward import add_feed_forward
 from bringup.plan.graph import PIPELINE_COPIES, Graph, Node, measure
+from bringup.plan.inputs import add_inputs
 from bringup.plan.kv_cache import LayerCache
-from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, StateSpace, add_attention
+from bringup.plan.layers import (
+    F32_BYTES,
+    Builder,
+    LayerPlan,
+    StateSpace,
+    add_attention,
+    finish_attention,
+    start_attention,
+)
 from bringup.plan.place import Placement
 from bringup.plan.recurrent import add_recurrent
 from bringup.plan.request import CPU
@@ -21,7 +30,6 @@ from bringup.plan.run import Run
 
 _KEPT_ALIKE = 3
 """Of layers that are alike in a row so many are laid out: the allocator comes to rest with the second."""
-_INDEX_BYTES = 8
 
 
 @dataclass(slots=True)
@@ -71,7 +79,7 @@ def _build(
     anatomy: Anatomy, placement: Placement, run: Run, chosen: list[int], *, offloads_cache: bool
 ) -> Graph:
     graph = Graph()
-    build, hidden = _add_inputs(graph, anatomy, placement, run)
+    build, hidden = add_inputs(graph, anatomy, placement, run)
     last = anatomy.architecture.n_layer - 1
     for index in chosen:
         layer = layer_plan(anatomy, placement, index, offloads_cache=offloads_cache)
@@ -147,71 +155,51 @@ def _sign(anatomy: Anatomy, placement: Placement, index: int) -> Hashable:
     return (placement.layers[index], model.swa_layers[index], index in anatomy.caches, widths, copied)
 
 
-def _add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -> tuple[Builder, Node]:
-    """The leaves that the engine fills, and the embedded tokens."""
-    model = anatomy.architecture
-    row = F32_BYTES * model.n_embd * run.n_ubatch
-    mixed = graph.add_input(row, CPU) if run.has_mixed_batches else None
-    graph.add_input(row, CPU)
-    small = (
-        graph.add_input(F32_BYTES * run.n_ubatch, CPU),  # positions
-        graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU),  # cells of the keys
-        graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU),  # cells of the values
-    )
-    masks = {}
-    kinds = {layer.is_swa for layer in anatomy.caches.values()}
-    for is_swa in sorted(kinds or {False}):
-        cells = run.swa_cells if is_swa else run.cells
-        masks[is_swa] = graph.add_input(run.mask_element_bytes * cells * run.n_ubatch, CPU)
-    for is_swa in (True, False):
-        masks.setdefault(is_swa, next(iter(masks.values())))
-    build = Builder(graph, run, placement.cards, masks, run.n_ubatch, small)
-    embedded = graph.add(row, device=CPU)
-    if mixed is not None:
-        rows = graph.add(row, device=CPU)
-        device = build.computes_on(placement.layers[0] if placement.layers else CPU)
-        copy = graph.add(row, mixed, device=device)
-        slots = graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU)
-        copy.is_output = True  # its only user is a view that nothing reads, so it is never freed
-        graph.add(0, rows, slots, copy, device=device)
-    return build, embedded
-
-
 def _add_layer(build: Builder, layer: LayerPlan, hidden: Node, *, is_last: bool) -> Node:
     """One layer with its residuals."""
     normed = _first_norm(build, layer, hidden)
-    mixed = None
-    if layer.state is not None:
-        mixed = add_recurrent(build, layer, normed)
-    if layer.n_head and (layer.has("attn_output") or layer.has("attn_out")):
+    has_attention = layer.n_head > 0 and (layer.has("attn_output") or layer.has("attn_out"))
+    if has_attention and layer.has("ffn_down") and not _has_second_norm(layer):
+        return _add_parallel(build, layer, hidden, normed, is_last=is_last)
+    mixed = add_recurrent(build, layer, normed) if layer.state is not None else None
+    if has_attention:
         attended = add_attention(build, layer, normed)
         mixed = attended if mixed is None else build.beside(mixed, attended)
-    has_second_norm = layer.has("ffn_norm")
-    if mixed is not None and has_second_norm:
+    has_ffn_norm = layer.has("ffn_norm")
+    if mixed is not None and has_ffn_norm:
         mixed = build.norm(layer, "post_attention_norm", mixed)
     if is_last:
         normed = _only_outputs(build, normed)
         mixed = None if mixed is None else _only_outputs(build, mixed)
         hidden = _only_outputs(build, hidden)
         build.n_tokens = build.run.n_outputs
-    if (
-        mixed is not None
-        and layer.has("ffn_down")
-        and not has_second_norm
-        and not layer.has("post_attention_norm")
-    ):
-        # Attention and feed-forward part beside each other, on the same input (Command R, Falcon).
-        result = add_feed_forward(build, layer, normed)
-        return build.beside(build.beside(result, hidden), mixed)
     residual = hidden if mixed is None else build.beside(mixed, hidden)
     if not (layer.has("ffn_down") or layer.has("ffn_down_exps")):
         return residual
-    source = build.norm(layer, "ffn_norm" if has_second_norm else "post_attention_norm", residual)
-    if mixed is None and not has_second_norm:
+    source = build.norm(layer, "ffn_norm" if has_ffn_norm else "post_attention_norm", residual)
+    if mixed is None and not has_ffn_norm:
         source = normed
     result = add_feed_forward(build, layer, source)
     result = build.norm(layer, "post_ffw_norm", result)
     return build.beside(result, residual)
+
+
+def _has_second_norm(layer: LayerPlan) -> bool:
+    return layer.has("ffn_norm") or layer.has("post_attention_norm")
+
+
+def _add_parallel(build: Builder, layer: LayerPlan, hidden: Node, normed: Node, *, is_last: bool) -> Node:
+    """Attention and feed-forward part beside each other, on the same input (Command R, Falcon).
+
+    The engine's graph reaches the feed-forward part before the output matrix of the attention.
+    """
+    attended, gate = start_attention(build, layer, normed)
+    source = normed
+    if is_last:
+        attended, source, hidden = (_only_outputs(build, node) for node in (attended, normed, hidden))
+        build.n_tokens = build.run.n_outputs
+    result = build.beside(add_feed_forward(build, layer, source), hidden)
+    return build.beside(result, finish_attention(build, layer, normed, attended, gate))
 
 
 def _first_norm(build: Builder, layer: LayerPlan, hidden: Node) -> Node:
@@ -227,7 +215,7 @@ def _first_norm(build: Builder, layer: LayerPlan, hidden: Node) -> Node:
 def _only_outputs(build: Builder, node: Node) -> Node:
     """Rows of the outputs only."""
     size = node.size_bytes * build.run.n_outputs // build.n_tokens
-    return build.beside(node, size=size, in_place=False)
+    return build.beside(node, build.out_rows, size=size, in_place=False)
 
 
 def _add_output(build: Builder, anatomy: Anatomy, placement: Placement, hidden: Node) -> None:

@@ -31,7 +31,8 @@ class Node:
         device: where it is computed.
         sources: tensors that it is computed from, weights left out.
         weight_bytes: size of the weight that it needs, where that lies on another device; else 0.
-        in_place: whether it may take the place of a source of the same size.
+        in_place: whether it may take the place of a source that is as large, or of the part of a larger one
+            that it reads.
         is_input: a leaf that is filled from outside: there from the start.
         is_output: read after the last node: never freed.
         kept: tensors that a fused kernel reads until this node is done.
@@ -214,7 +215,7 @@ class _Layout:
             return False
         for source in step.sources:
             is_free = self.uses[source] == 1 and not source.is_output and source not in self.fixed
-            if is_free and source in self.places and source.size_bytes == step.node.size_bytes:
+            if is_free and source in self.places and source.size_bytes >= step.node.size_bytes:
                 offset, size = self.places.pop(source)
                 kept = _aligned(step.node.size_bytes)
                 if size > kept:

@@ -87,7 +87,11 @@ class Builder:
         cards: names of the cards, in order.
         masks: attention masks, by whether they are those of the sliding layers.
         n_tokens: rows that are computed now; the last layer ends with the rows of the outputs only.
-        small: positions, cells of the keys and of the values: they pin places between the large ones.
+        positions: of the tokens.
+        cells: where keys and values go, by whether they are those of the sliding layers.
+        rotations: matrices that keys and values are rotated with, by whether they are those of the sliding layers.
+        out_rows: which rows are outputs.
+        slots: which recurrent states are read; `None` for a model without.
     """
 
     graph: Graph
@@ -95,7 +99,11 @@ class Builder:
     cards: tuple[str, ...]
     masks: Mapping[bool, Node]
     n_tokens: int
-    small: tuple[Node, Node, Node]
+    positions: Node
+    cells: Mapping[bool, tuple[Node, Node]]
+    rotations: Mapping[bool, tuple[Node, Node]]
+    out_rows: Node
+    slots: Node | None = None
 
     def computes_on(self, device: str, *, n_rows: int | None = None) -> str:
         """Where a node with a weight on `device` is computed."""
@@ -130,7 +138,7 @@ class Builder:
 
     def rope(self, node: Node) -> Node:
         """Rotary positions, in place."""
-        return self.beside(node, self.small[0])
+        return self.beside(node, self.positions)
 
     def norm(self, layer: LayerPlan, name: str, source: Node) -> Node:
         """A norm and its weight, where the file has one; else the source itself."""
@@ -144,21 +152,33 @@ class Builder:
 
 def add_attention(build: Builder, layer: LayerPlan, source: Node) -> Node:
     """From the normed input of a layer to the result of its attention."""
+    return finish_attention(build, layer, source, *start_attention(build, layer, source))
+
+
+def start_attention(build: Builder, layer: LayerPlan, source: Node) -> tuple[Node, Node | None]:
+    """Queries, keys, values and what comes of them; and the matrix that a gate is half of."""
     if layer.has("attn_kv_a_mqa"):
         query, gate, key, value = _latent(build, layer, source)
     else:
         query, gate, key, value = _project(build, layer, source)
     _store(build, layer, key, value)
-    result = _attend(build, layer, query)
+    return _attend(build, layer, query), gate
+
+
+def finish_attention(build: Builder, layer: LayerPlan, source: Node, result: Node, gate: Node | None) -> Node:
+    """Gate and output matrix."""
     if layer.has("attn_v_b"):
         size = F32_BYTES * build.n_tokens * layer.n_head * layer.tensors["attn_v_b.weight"].shape[1]
         if build.run.flash_attention:
             result = build.with_weight(layer, "attn_v_b.weight", size, result)
         result = build.beside(result, size=size, in_place=False)
-    if _is_rotated(build.run.type_v, layer.n_head_v):
-        result = build.beside(result, in_place=False)
-    if gate is not None:
-        result = build.beside(result, build.beside(gate))
+    if is_rotated(build.run.type_v, layer.n_head_v):
+        result = build.beside(result, build.rotations[layer.is_swa][1], in_place=False)
+    if (
+        gate is not None
+    ):  # the half of the joint matrix that is no query; its place is taken, not the result's
+        gate = build.beside(gate, size=gate.size_bytes // 2, in_place=False)
+        result = build.beside(build.beside(gate), result)
     elif layer.has("attn_gate") and layer.state is None:
         result = build.beside(result, build.beside(build.multiply(layer, "attn_gate", source)))
     result = build.norm(layer, "attn_sub_norm", result)
@@ -168,7 +188,7 @@ def add_attention(build: Builder, layer: LayerPlan, source: Node) -> Node:
 def _project(
     build: Builder, layer: LayerPlan, source: Node
 ) -> tuple[Node, Node | None, Node | None, Node | None]:
-    """Query, its gate, key and value."""
+    """Query, the matrix that its gate is half of, key and value."""
     width = F32_BYTES * build.n_tokens
     n_query = layer.n_head * layer.n_head_k
     if layer.has("attn_qkv"):
@@ -184,28 +204,36 @@ def _project(
         query = build.rope(query)
         value = build.multiply(layer, "attn_v", source)
         key = build.rope(build.norm(layer, "attn_k_norm", build.multiply(layer, "attn_k", source)))
-        gate = build.beside(joint, size=width * n_query, in_place=False)
-        return _rotate(build, layer, query), gate, _rotate(build, layer, key), value
+        return _rotate(build, layer, query), joint, _rotate(build, layer, key), value
     query = build.rope(build.norm(layer, "attn_q_norm", query))
     query = _rotate(build, layer, query)
     if layer.cache is None or not layer.has("attn_k"):
         return query, gate, None, None
-    if layer.has("attn_v"):
-        value = build.multiply(layer, "attn_v", source)
-        key = build.multiply(layer, "attn_k", source)
-    else:  # full layers of Gemma 4: the keys before their norm serve as values
+    if not layer.has("attn_v"):  # full layers of Gemma 4: the keys before their norm serve as values
         key = build.multiply(layer, "attn_k", source)
         value = build.beside(key, in_place=False)
-    key = build.rope(build.norm(layer, "attn_k_norm", key))
-    return query, gate, _rotate(build, layer, key), value
+        return query, gate, _finished_key(build, layer, key), value
+    if True in build.masks:  # with two caches the keys come first
+        key = _finished_key(build, layer, build.multiply(layer, "attn_k", source))
+        return query, gate, key, build.multiply(layer, "attn_v", source)
+    value = build.multiply(layer, "attn_v", source)
+    return query, gate, _finished_key(build, layer, build.multiply(layer, "attn_k", source)), value
+
+
+def _finished_key(build: Builder, layer: LayerPlan, key: Node) -> Node:
+    """Norm, rotary positions, rotation."""
+    return _rotate(build, layer, build.rope(build.norm(layer, "attn_k_norm", key)))
 
 
 def _rotate(build: Builder, layer: LayerPlan, node: Node) -> Node:
     """A quantised cache keeps rotated keys, so that outliers are spread."""
-    return build.beside(node, in_place=False) if _is_rotated(build.run.type_k, layer.n_head_k) else node
+    if not is_rotated(build.run.type_k, layer.n_head_k):
+        return node
+    return build.beside(node, build.rotations[layer.is_swa][0], in_place=False)
 
 
-def _is_rotated(cache_type: str, n_head_size: int) -> bool:
+def is_rotated(cache_type: str, n_head_size: int) -> bool:
+    """Whether keys or values of such a head are rotated before they are kept."""
     return is_quantised(cache_type) and n_head_size % 64 == 0
 
 
@@ -246,10 +274,11 @@ def _latent(
 def _store(build: Builder, layer: LayerPlan, key: Node | None, value: Node | None) -> None:
     if key is None or value is None:
         return
-    if _is_rotated(build.run.type_v, layer.n_head_v):
-        value = build.beside(value, in_place=False)
-    build.graph.add(0, key, build.small[1], device=layer.cache_device)
-    build.graph.add(0, value, build.small[2], device=layer.cache_device)
+    if is_rotated(build.run.type_v, layer.n_head_v):
+        value = build.beside(value, build.rotations[layer.is_swa][1], in_place=False)
+    keys, values = build.cells[layer.is_swa]
+    build.graph.add(0, key, keys, device=layer.cache_device)
+    build.graph.add(0, value, values, device=layer.cache_device)
 
 
 def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:

@@ -26,7 +26,8 @@ def add_recurrent(build: Builder, layer: LayerPlan, source: Node) -> Node:
 
 def _gather(build: Builder, source: Node, n_state: int) -> Node:
     """States of the slots, read out of the cache."""
-    return build.graph.add(F32_BYTES * n_state * build.run.n_seq, device=source.device)
+    size = F32_BYTES * n_state * build.run.n_seq
+    return build.graph.add(size, *(() if build.slots is None else (build.slots,)), device=source.device)
 
 
 def _short_convolution(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
@@ -78,25 +79,29 @@ def _mamba(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) ->
 def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
     """Gated delta net of Qwen3-Next and later, with its fused kernel."""
     rows = F32_BYTES * build.n_tokens
-    n_convolved = state.n_convolved
-    n_keys = (n_convolved - state.n_inner) // 2
-    states = F32_BYTES * state.n_embd_s * build.run.n_seq
-    joint = build.multiply(layer, "attn_qkv", source) if layer.has("attn_qkv") else source
-    gate = build.multiply(layer, "attn_gate", source) if layer.has("attn_gate") else source
+    n_keys = (state.n_convolved - state.n_inner) // 2
+    tail = F32_BYTES * state.n_embd_r * build.run.n_seq
     gathered = _gather(build, source, state.n_embd_r)
-    longer = build.beside(
-        gathered,
-        joint,
-        size=rows * n_convolved + F32_BYTES * state.n_embd_r * build.run.n_seq,
-        in_place=False,
-    )
+    joint = build.multiply(layer, "attn_qkv", source) if layer.has("attn_qkv") else source
+    longer = build.beside(gathered, joint, size=rows * state.n_convolved + tail, in_place=False)
     kept = _gather(build, source, state.n_embd_s)
-    convolved = build.beside(longer, size=rows * n_convolved, in_place=False)
+    convolved = build.beside(longer, size=rows * state.n_convolved, in_place=False)
     convolved = build.beside(convolved)
-    query = build.beside(convolved, size=rows * n_keys, in_place=False)
-    key = build.beside(convolved, size=rows * n_keys, in_place=False)
-    result = build.beside(query, key, convolved, kept, size=rows * state.n_inner + states, in_place=False)
-    normed = build.beside(result, size=rows * state.n_inner, in_place=False)
+    heads = [build.beside(convolved, size=rows * n_keys, in_place=False)]
+    if layer.has("ssm_ba"):  # Qwen3-Next repeats the heads of queries and keys
+        heads = [build.beside(heads[0], size=rows * state.n_inner, in_place=False)]
+    heads.append(build.beside(convolved, size=rows * n_keys, in_place=False))
+    if layer.has("ssm_ba"):
+        heads[1] = build.beside(heads[1], size=rows * state.n_inner, in_place=False)
+        both = build.multiply(layer, "ssm_ba", source)
+        half = both.size_bytes // 2
+        gates = [build.beside(both, size=half, in_place=False), build.beside(both, size=half, in_place=False)]
+    else:
+        gates = [build.multiply(layer, name, source) for name in ("ssm_alpha", "ssm_beta") if layer.has(name)]
+    states = F32_BYTES * state.n_embd_s * build.run.n_seq
+    size = rows * state.n_inner + states
+    result = build.beside(*heads, convolved, *gates, kept, size=size, in_place=False)
+    normed = build.beside(result, size=rows * state.n_inner)
     normed = build.beside(normed)
-    result = build.beside(normed, build.beside(gate))
-    return build.multiply(layer, "ssm_out", result)
+    gate = build.multiply(layer, "attn_gate", source) if layer.has("attn_gate") else source
+    return build.multiply(layer, "ssm_out", build.beside(normed, build.beside(gate)))

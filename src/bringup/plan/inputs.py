@@ -1,0 +1,97 @@
+"""The leaves of a graph that the engine fills before it computes, and the embedded tokens.
+
+Their order decides which holes lie where once they are freed, so it is that in which the engine's graph first
+meets them. Source: llama.cpp b11434, `build_inp_embd`, `build_inp_pos`, `build_attn_inp_kv` in
+`src/llama-graph.cpp`, `build_input_v_idxs` in `src/llama-kv-cache.cpp`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.graph import Graph, Node
+from bringup.plan.layers import F32_BYTES, Builder, is_rotated
+from bringup.plan.place import Placement
+from bringup.plan.request import CPU
+from bringup.plan.run import Run
+
+_INDEX_BYTES: Final = 8
+_TOKEN_BYTES: Final = 4
+
+_VALUE_ROTATION: Final = 64
+"""Width of the matrix for values; that for keys is the largest power of two in their head."""
+
+_FOUR_POSITIONS: Final = frozenset({"qwen2vl", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "paddleocr"})
+"""Families whose rotary positions are four numbers a token."""
+
+_NEVER_MIXED: Final = frozenset(
+    {"cogvlm", "deepseek4", "graniteswitch", "eagle3", "dflash", "gemma4-assistant"}
+)
+"""`llm_arch_supports_mixed_batch` in `src/llama-arch.cpp`."""
+
+
+def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -> tuple[Builder, Node]:
+    """The leaves, and the hidden state that the first layer starts from."""
+    figures = anatomy.architecture
+    has_mixed = run.has_mixed_batches and figures.name not in _NEVER_MIXED
+    row, n_tokens = F32_BYTES * figures.n_embd * run.n_ubatch, run.n_ubatch
+    tokens = graph.add_input(_TOKEN_BYTES * n_tokens, CPU)
+    graph.add_input(row, CPU)  # for batches that are embeddings: nothing in this graph reads it
+    mixed: tuple[Node, ...] = ()
+    if has_mixed:
+        sizes = (_TOKEN_BYTES * n_tokens, _INDEX_BYTES * n_tokens, row)
+        mixed = tuple(graph.add_input(size, CPU) for size in sizes)
+    slots = graph.add_input(_TOKEN_BYTES * run.n_seq, CPU) if figures.recurrent else None
+    n_positions = 4 if figures.name in _FOUR_POSITIONS else 1
+    positions = graph.add_input(_TOKEN_BYTES * n_positions * n_tokens, CPU)
+    cells, rotations, masks = _add_cache_inputs(graph, anatomy, run)
+    out_rows = graph.add_input(_TOKEN_BYTES * run.n_outputs, CPU)
+    build = Builder(
+        graph, run, placement.cards, masks, n_tokens, positions, cells, rotations, out_rows, slots
+    )
+    embedded = graph.add(row, tokens, device=CPU)
+    if mixed:
+        _add_mixed(build, placement, row, mixed)
+    return build, embedded
+
+
+_Pairs: TypeAlias = dict[bool, tuple[Node, Node]]
+
+
+def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs, _Pairs, dict[bool, Node]]:
+    """Cells, rotations and masks, for full and for sliding layers in order of appearance."""
+    figures = anatomy.architecture
+    cells: _Pairs = {}
+    rotations: _Pairs = {}
+    masks: dict[bool, Node] = {}
+    widest = max((layer.n_embd_v for layer in anatomy.caches.values()), default=1)
+    for layer in anatomy.caches.values():
+        if layer.is_swa in masks:
+            continue
+        n_head_k = figures.n_embd_head_k_swa if layer.is_swa else figures.n_embd_head_k
+        n_head_v = figures.n_embd_head_v_swa if layer.is_swa else figures.n_embd_head_v
+        turn_k = n_head_k & -n_head_k if is_rotated(run.type_k, n_head_k) else 0
+        turn_v = _VALUE_ROTATION if layer.n_embd_v and is_rotated(run.type_v, n_head_v) else 0
+        rotation_k, rotation_v = (graph.add_input(F32_BYTES * turn * turn, CPU) for turn in (turn_k, turn_v))
+        rotations[layer.is_swa] = (rotation_k, rotation_v)
+        keys = graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU)
+        # Without the fused kernels values are kept turned, and each of their elements has a cell of its own.
+        values = keys
+        if layer.n_embd_v:
+            width = 1 if run.flash_attention else widest
+            values = graph.add_input(_INDEX_BYTES * run.n_ubatch * width, CPU)
+        cells[layer.is_swa] = (keys, values)
+        n_cells = run.swa_cells if layer.is_swa else run.cells
+        masks[layer.is_swa] = graph.add_input(run.mask_element_bytes * n_cells * run.n_ubatch, CPU)
+    return cells, rotations, masks
+
+
+def _add_mixed(build: Builder, placement: Placement, row: int, mixed: tuple[Node, ...]) -> None:
+    """The branch for batches of tokens and embeddings, which is there though nothing reads it."""
+    tokens, slots, embeddings = mixed
+    device = build.computes_on(placement.layers[0] if placement.layers else CPU)
+    rows = build.graph.add(row, tokens, device=CPU)
+    copy = build.graph.add(row, embeddings, device=device)
+    copy.is_output = True  # its only user is a view that nothing reads, so it is never freed
+    build.graph.add(0, rows, slots, copy, device=device)
