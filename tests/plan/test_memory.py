@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.plan.full_size import anatomy
+from tests.plan.models import anatomy
 
 from bringup.errors import WrongUse
 from bringup.plan.memory import plan_memory

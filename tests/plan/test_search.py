@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.plan.full_size import anatomy
+from tests.plan.models import anatomy
 
 from bringup.plan.card_split import is_all_on_cards
 from bringup.plan.request import Device, DeviceKind, Request

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import Final
 
 from bringup.plan.anatomy import Anatomy
-from bringup.plan.kv_cache import LayerCache, layer_bytes
+from bringup.plan.kv_cache import layer_bytes
 from bringup.plan.memory import MemoryPlan
+from bringup.plan.parts import kept_layers
 from bringup.plan.request import CPU
 from bringup.plan.weights import size_on_card
 
@@ -63,18 +64,21 @@ def _layer_sizes(anatomy: Anatomy, plan: MemoryPlan) -> list[int]:
     """Bytes of each layer that is on a card, the output layer last."""
     placement, run = plan.placement, plan.run
     sizes = []
+    caches = kept_layers(anatomy, run)
     for index, layer in enumerate(anatomy.layers):
         if placement.layers[index] == CPU:
+            continue
+        if index >= anatomy.architecture.n_layer:  # drafting layers have a place but are not loaded
+            sizes.append(0)
             continue
         size = sum(
             size_on_card(tensor)
             for suffix, tensor in layer.items()
             if placement.device_in_layer(index, suffix) != CPU
         )
-        cache = anatomy.caches.get(index)
-        if cache is not None and plan.request.offloads_cache:
-            kept = LayerCache(cache.n_embd_k, cache.n_embd_v, cache.is_swa)
-            cells = (run.swa_cells if cache.is_swa else run.cells) * run.n_stream
+        kept = caches.get(index)
+        if kept is not None and plan.request.offloads_cache:
+            cells = (run.swa_cells if kept.is_swa else run.cells) * run.n_stream
             size += layer_bytes(kept, cells=cells, type_k=run.type_k, type_v=run.type_v)
         state = anatomy.architecture.recurrent
         if state is not None and anatomy.architecture.recurrent_layers[index]:

@@ -89,7 +89,7 @@ class Builder:
         n_tokens: rows that are computed now; the last layer ends with the rows of the outputs only.
         positions: of the tokens.
         cells: where keys and values go, by whether they are those of the sliding layers.
-        rotations: matrices that keys and values are rotated with, by whether they are those of the sliding layers.
+        rotations: matrices that keys and values are rotated with, likewise.
         out_rows: which rows are outputs.
         slots: which recurrent states are read; `None` for a model without.
     """

@@ -65,10 +65,9 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
     figures = anatomy.architecture
     sizes: dict[tuple[str, str], int] = defaultdict(int)
     counts: dict[tuple[str, str], int] = defaultdict(int)
-    for index, layer in anatomy.caches.items():
-        cells = run.swa_cells if layer.is_swa else run.cells
-        key = "kv_cache_swa" if layer.is_swa else "kv_cache", _cache_device(placement, index, offloads)
-        cache = LayerCache(layer.n_embd_k, layer.n_embd_v, layer.is_swa)
+    for index, cache in kept_layers(anatomy, run).items():
+        cells = run.swa_cells if cache.is_swa else run.cells
+        key = "kv_cache_swa" if cache.is_swa else "kv_cache", _cache_device(placement, index, offloads)
         sizes[key] += layer_bytes(cache, cells=cells * run.n_stream, type_k=run.type_k, type_v=run.type_v)
         counts[key] += 1
     for (name, device), size in sizes.items():
@@ -89,6 +88,16 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
         )
         formula = f"{n_layer} layers x {run.n_seq} slots x ({state.n_embd_r:,} + {state.n_embd_s:,}) x 4"
         yield Part("recurrent_state", size, device, formula, f"{TAG}, src/llama-memory-recurrent.cpp")
+
+
+def kept_layers(anatomy: Anatomy, run: Run) -> dict[int, LayerCache]:
+    """Widths of the layers with a cache; without the fused kernels all values are as wide as the widest."""
+    layers = anatomy.caches
+    widest = max((layer.n_embd_v for layer in layers.values()), default=0)
+    return {
+        index: LayerCache(layer.n_embd_k, layer.n_embd_v if run.flash_attention else widest, layer.is_swa)
+        for index, layer in layers.items()
+    }
 
 
 def _cache_device(placement: Placement, index: int, offloads: bool) -> str:

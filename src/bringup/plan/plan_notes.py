@@ -82,9 +82,7 @@ def _drafting(anatomy: Anatomy) -> str | None:
     count = anatomy.architecture.n_layer_nextn
     if not count:
         return None
-    return (
-        f"The file has {count} drafting layer(s): their weights are counted, a context for drafting is not."
-    )
+    return f"The file has {count} drafting layer(s), which the engine loads only to draft: not counted here."
 
 
 def _quantised_values(request: Request, plan: MemoryPlan) -> str | None:

@@ -31,10 +31,13 @@ def weights_by_device(anatomy: Anatomy, placement: Placement) -> dict[str, int]:
 
 
 def tensors_with_devices(anatomy: Anatomy, placement: Placement) -> Iterator[tuple[Tensor, str]]:
-    """Every tensor that is loaded and where; a tied output matrix on a card comes twice."""
+    """Every tensor that is loaded and where; a tied output matrix on a card comes twice.
+
+    Drafting layers stay in the file unless drafting is asked for, which is not planned here.
+    """
     for name, tensor in anatomy.whole.items():
         yield tensor, placement.device_of_whole(name)
-    for index, layer in enumerate(anatomy.layers):
+    for index, layer in enumerate(anatomy.layers[: anatomy.architecture.n_layer]):
         for suffix, tensor in layer.items():
             yield tensor, placement.device_in_layer(index, suffix)
     if anatomy.is_tied and placement.output != CPU:
