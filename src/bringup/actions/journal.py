@@ -158,7 +158,7 @@ def _put_aside(place: Folders, drafts: Sequence[Draft], trouble: BringupError) -
 
 
 def _write_aside(place: Folders, drafts: Sequence[Draft]) -> None:
-    for draft in drafts:
+    for number, draft in enumerate(drafts):
         value = {
             "kind": draft.kind.value,
             "subject": draft.subject,
@@ -167,7 +167,7 @@ def _write_aside(place: Folders, drafts: Sequence[Draft]) -> None:
             "moment": [draft.moment.at_s, draft.moment.boot, draft.moment.uptime_s],
             "nonce": draft.nonce.hex(),
         }
-        name = f"{int(draft.moment.at_s * 1000):015d}-{draft.nonce.hex()}.json"
+        name = f"{int(draft.moment.at_s * 1000):015d}-{number:03d}-{draft.nonce.hex()}.json"
         files.write_atomic(paths.join(place.journal_waiting, name), json.dumps(value).encode())
 
 

@@ -35,14 +35,14 @@ def keep_state(
 
     This is one of the guards that catch every exception: the journal never makes a command fail.
     """
-    from bringup.actions.journal import is_kept, now, store
+    from bringup.actions.journal import is_kept, now
+    from bringup.actions.journal import store as store_drafts
 
     try:
         ours = place or folders.our_folders()
         if not is_kept(ours):
             return ""
-        draft = _draft(machine, examination, recording, ours, moment or now())
-        return "" if draft is None else store(ours, [draft])
+        return store_drafts(ours, _drafts(machine, examination, recording, ours, moment or now()))
     except Exception as problem:  # noqa: BLE001 - the guard around the record
         words = (
             problem.message if isinstance(problem, BringupError) else f"{type(problem).__name__}: {problem}"
@@ -74,9 +74,9 @@ def verdict_data(examination: Examination) -> dict[str, Any]:
     }
 
 
-def _draft(
+def _drafts(
     machine: Machine, examination: Examination, recording: Recording, place: Folders, moment: Moment
-) -> Draft | None:
+) -> list[Draft]:
     from bringup.actions.facts import list_facts
     from bringup.actions.machine_state import Look, fingerprint, newest
     from bringup.journal.store import read_journal
@@ -87,11 +87,11 @@ def _draft(
     look = Look(list_facts(examination.stack), recording, roots, verdict)
     mark = fingerprint(look)
 
-    def compare(journal: Journal) -> Draft | None:
+    def compare(journal: Journal) -> list[Draft]:
         last = newest(journal)
-        if last is not None and last.subject == mark:
-            return None
-        return _difference_draft(machine, look, mark, place, moment, journal)
+        if last is not None and last.subject.partition(" ")[0] == mark:
+            return []
+        return _difference_drafts(machine, look, mark, place, moment, journal)
 
     if files.size_bytes(place.journal_file):
         try:
@@ -101,17 +101,20 @@ def _draft(
             if len(files.list_names(place.journal_waiting)) > _WAITING_STATES:
                 raise
     # Nothing to compare with: a whole state needs nothing before it.
-    return _difference_draft(machine, look, mark, place, moment, None)
+    return _difference_drafts(machine, look, mark, place, moment, None)
 
 
-def _difference_draft(
+def _difference_drafts(
     machine: Machine, look: Look, mark: str, place: Folders, moment: Moment, journal: Journal | None
-) -> Draft:
+) -> list[Draft]:
+    """The state, and what the rules made of it: read together, stored together."""
     from bringup.actions.journal import redacted_data
     from bringup.actions.machine_state import WHOLE_EVERY, difference_to, newest, salt, snapshot_at
     from bringup.journal import state
     from bringup.journal.entry import Draft, Kind
     from bringup.machine import process
+
+    own_id = process.random_bytes(6).hex()
 
     last = newest(journal) if journal is not None else None
     before = snapshot_at(journal, last.seq) if journal is not None and last is not None else None
@@ -123,10 +126,42 @@ def _difference_draft(
         "depth": 0 if difference.is_whole else depth + 1,
         "rules": rules_mark(),
         "difference": state.to_data(difference),
-        "verdict": redacted_data(look.verdict, redactor.redact),
+        "layers": _layers(before, difference),
     }
+    verdict = redacted_data(look.verdict, redactor.redact)
     text = _summary(before, difference)
-    return Draft(Kind.STATE, mark, text, data, moment, process.random_bytes(16))
+    return [
+        Draft(Kind.STATE, f"{mark} {own_id}", text, data, moment, process.random_bytes(16)),
+        judged_draft(own_id, verdict, moment),
+    ]
+
+
+def judged_draft(state_id: str, verdict: Mapping[str, Any], moment: Moment) -> Draft:
+    """What the rules of now make of a state."""
+    from bringup.journal.entry import Draft, Kind
+    from bringup.machine import process
+
+    text = " ".join(fault["id"] for fault in verdict["faults"]) or str(verdict["verdict"])
+    data = {"rules": rules_mark(), **verdict}
+    return Draft(Kind.JUDGED, state_id, text, data, moment, process.random_bytes(16))
+
+
+def _layers(before: Any, difference: Any) -> list[str]:  # noqa: ANN401 - Snapshot and Difference, imported late
+    from bringup.actions.machine_state import facts_of
+    from bringup.journal import state
+
+    old = {} if before is None else facts_of(before)
+    changes = state_changes(old, facts_of(state.apply(before, difference)))
+    return sorted({layer_of_fact(name) for name, _, _ in changes})
+
+
+_FACT_LAYERS: Final = {"nvml": "userspace", "cuda": "userspace"}
+
+
+def layer_of_fact(name: str) -> str:
+    """The layer of the stack that a fact `layer name` belongs to, as the faults call it."""
+    layer = name.partition(" ")[0]
+    return _FACT_LAYERS.get(layer, layer)
 
 
 def _depth(journal: Journal, seq: int) -> int:

@@ -208,3 +208,8 @@ def run_bounded(
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if done.returncode else done.stdout[:limit_bytes].decode("utf-8", "replace")
+
+
+def package_folders() -> tuple[str, ...]:
+    """Folders of the Python packages that this program runs with."""
+    return tuple(dict.fromkeys(site.getsitepackages()))
