@@ -37,6 +37,12 @@ def command_reference() -> str:
         command = cli.get_command(top, entry.name)
         assert command is not None, f"{entry.name} is listed and cannot be loaded"
         parts += [f"## {PROGRAM} {entry.name}\n", helped(command, entry.name, top)]
+        if isinstance(command, click.Group):
+            context = command.make_context(entry.name, [], parent=top, resilient_parsing=True)
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None, f"{entry.name} {name} is listed and cannot be loaded"
+                parts += [f"### {PROGRAM} {entry.name} {name}\n", helped(below, name, context)]
     return "\n".join(parts)
 
 

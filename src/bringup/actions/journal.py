@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.errors import BringupError
-from bringup.machine import clock, files, folders, paths, process
+from bringup.machine import clock, files, folders, paths, process, rights
 from bringup.machine.folders import Folders
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def is_kept(place: Folders) -> bool:
     """Whether a journal is kept: not when it is switched off, and not as root in another user's home."""
     if folders.variable(OFF_VARIABLE) in ("off", "0", "no"):
         return False
-    return process.own_user_id() != 0 or files.owner_of(place.state) in (0, None)
+    return not rights.is_root() or files.owner_of(place.state) in (0, None)
 
 
 def now() -> Moment:

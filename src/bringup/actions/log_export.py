@@ -12,6 +12,7 @@ from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Kind
 from bringup.machine import clock
 from bringup.machine.folders import Folders
+from bringup.machine.protocol import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,11 +128,24 @@ def _json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def import_markdown(place: Folders, text: str, *, name: str) -> tuple[list[OwnEntry], int, str]:
-    """Keep the entries of a document, each matched to a known fault; what is there already is left out.
+def export_redacted(place: Folders, machine: Machine) -> tuple[str, str]:
+    """The document of this machine's log, with what the system wrote redacted, too; and a warning.
 
-    Returns:
-        The entries that were kept, how many were there already, and a warning where storing failed.
+    Raises:
+        CannotTell: there is no journal yet.
+        JournalTrouble: it cannot be read.
+    """
+    from bringup.actions.journal import our_redactor
+    from bringup.actions.log import read_log
+    from bringup.actions.timeline import outside_items
+
+    outside, _ = outside_items(machine)
+    text, warning = read_log(place, lambda journal: export_markdown(journal, outside=outside))
+    return str(our_redactor()(text)), warning
+
+
+def preview_import(place: Folders, text: str) -> tuple[list[OwnEntry], int]:
+    """What `import_markdown` would keep, and how many entries are there already.
 
     Raises:
         JournalTrouble: the journal cannot be read.
@@ -144,8 +158,21 @@ def import_markdown(place: Folders, text: str, *, name: str) -> tuple[list[OwnEn
     known = {_content(entry) for entry in there or []}
     read = [own_entry(redacted_data(entry.data(), redact)) for entry in read_document(text)]
     fresh = [matched(entry, find_known_fault(entry)) for entry in read if _content(entry) not in known]
+    return fresh, len(read) - len(fresh)
+
+
+def import_markdown(place: Folders, text: str, *, name: str) -> tuple[list[OwnEntry], int, str]:
+    """Keep the entries of a document, each matched to a known fault; what is there already is left out.
+
+    Returns:
+        The entries that were kept, how many were there already, and a warning where storing failed.
+
+    Raises:
+        JournalTrouble: the journal cannot be read.
+    """
+    fresh, n_known = preview_import(place, text)
     warning = store_entries(place, fresh, source=name) if fresh else ""
-    return fresh, len(read) - len(fresh), warning
+    return fresh, n_known, warning
 
 
 def _content(entry: OwnEntry) -> tuple[str, ...]:

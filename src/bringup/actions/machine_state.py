@@ -42,11 +42,14 @@ _PASSING: Final = re.compile(
     r"memory (?:floors|pressure|oom_kills|kills)"
     r"|hardware disks\["
     r"|hardware pci_devices\[\d+\]\.(?:link_now|power_state)"
-    r"|kernel (?:modules|holders|log_text|log|own_groups)"
+    r"|kernel (?:modules|holders|log_text|log|own_groups|changes)"
     r"|nvml cards\[\d+\]\.(?:memory|temperature_c|power_mw|clock_mhz|clock_reasons|processes|link_generation)"
     r"|runtime engines|userspace loader\.cache"
 )
-"""Facts that change from look to look on a machine that nobody touched, as `layer name`."""
+"""Facts that change from look to look on a machine that nobody touched, as `layer name`.
+
+Package changes are among them: they are told by themselves, and what they did is seen in other facts.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bringup.actions.journal import Note, now, our_redactor, record, store
 from bringup.errors import WrongUse
 from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Draft, Kind
-from bringup.machine import clock, process
+from bringup.machine import clock, process, rights
 from bringup.machine.folders import Folders
 
 if TYPE_CHECKING:
@@ -96,6 +96,27 @@ def add(entry: OwnEntry, *, state_seq: int = 0) -> str:
     subject = entry.fault or entry.section
     data = entry.data() | {"state": state_seq}
     return record(Note(Kind.NOTE, subject, entry.text(), data))
+
+
+def add_with_state(place: Folders, entry: OwnEntry) -> str:
+    """Keep a note beside the machine's facts of this moment; a warning where something could not be kept.
+
+    Raises:
+        WrongUse: as `add`.
+    """
+    from bringup.actions.doctor import examine_and_keep
+    from bringup.actions.journal_mending import with_journal
+    from bringup.actions.machine_state import newest
+    from bringup.machine.live import LiveMachine
+
+    trouble = examine_and_keep(LiveMachine(), subject="this machine").journal_trouble
+    last, _ = with_journal(place, newest)
+    return add(entry, state_seq=0 if last is None else last.seq) or trouble
+
+
+def may_open_editor() -> bool:
+    """Whether a person's editor may be opened: never as root, where it could do anything."""
+    return not rights.is_root()
 
 
 def today() -> str:

@@ -33,16 +33,18 @@ class RunRecord:
         self._fastest = 0.0
         self._prompt_rate = 0.0
 
-    def failed(self, model: LocalModel, problem: BringupError) -> None:
+    def failed(self, model: LocalModel, problem: BringupError, *, n_ctx: int | None = None) -> None:
         """An engine that could not be prepared or did not come up."""
         name = name_of(model)
-        data = {
+        data: dict[str, Any] = {
             "phase": "failed",
             "model": name,
             "reference": problem.reference,
             "how": problem.message,
             "context": list(problem.context),
         }
+        if n_ctx is not None:
+            data["n_ctx"] = n_ctx
         self._write(name, f"{name} could not be run: {problem.message}", data)
 
     def started(self, preparation: Preparation, info: EngineInfo) -> None:

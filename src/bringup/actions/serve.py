@@ -108,7 +108,7 @@ def serve_detached(
         if not isinstance(problem, BringupError):
             stop_running(around.folders, record)
         elif isinstance(problem, BringupError):
-            RunRecord().failed(model, problem)
+            RunRecord().failed(model, problem, n_ctx=wishes.n_ctx)
         raise
     record_detached(preparation, wishes)
     return served_engine(preparation)

@@ -188,7 +188,7 @@ class EngineSession:
         try:
             return self._started(model, wishes)
         except BringupError as problem:
-            self._journal.failed(model, problem)
+            self._journal.failed(model, problem, n_ctx=wishes.n_ctx)
             self._tell_trouble()
             raise
 

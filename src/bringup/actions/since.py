@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.standing import Standing, StoodFault, episodes, standings
 from bringup.actions.state_record import change_words, layer_of_fact, state_changes
-from bringup.actions.timeline import LAYERS, Item, journal_items, merge, outside_items
+from bringup.actions.timeline import LAYERS, Item, item_of, merge, outside_items
 from bringup.errors import CannotTell, WrongUse
 from bringup.journal.entry import Entry, Kind
+from bringup.machine import clock
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 
@@ -75,13 +76,17 @@ class Comparison:
 class _Baseline:
     then: Standing
     worked: str
-    until_s: float
     runs: tuple[tuple[str, str, str], ...] = ()
     layers: tuple[str, ...] = ()
 
 
 def since_it_worked(
-    journal: Journal, what: str | None, *, outside: Sequence[Item], unseen: tuple[tuple[str, str], ...] = ()
+    journal: Journal,
+    what: str | None,
+    *,
+    outside: Sequence[Item],
+    unseen: tuple[tuple[str, str], ...] = (),
+    until_s: float | None = None,
 ) -> Comparison:
     """The difference between the last healthy state, or the last good run of a model, and now.
 
@@ -90,6 +95,7 @@ def since_it_worked(
         what: a model, a fault or a layer; `None` for what is broken now.
         outside: what the system wrote down itself.
         unseen: logs that could not be looked at.
+        until_s: Unix time of now; `None` for that of the last state.
 
     Raises:
         CannotTell: nothing was kept of a time when it worked.
@@ -106,12 +112,8 @@ def since_it_worked(
     base = _baseline(journal, stood, what)
     layers = base.layers or tuple(fault.layer for fault in now.roots)
     changes = _fact_changes(journal, base.then, now)
-    own = journal_items(journal, last=100_000)
-    between = [
-        item
-        for item in merge(own, outside)
-        if item.kind in _EVENT_KINDS and base.then.moment.at_s <= item.at_s <= now.moment.at_s + 1
-    ]
+    end_s = now.moment.at_s + 1 if until_s is None else until_s
+    between = _events(journal, outside, base.then.moment.at_s, end_s)
     suspects = rank(between, changes, now.roots, layers, first_seen_s=_first_seen_s(stood, now))
     words = tuple((name, change_words(name, old, new)) for name, old, new in changes)
     return Comparison(base.then, now, base.worked, now.roots, suspects, words, base.runs, unseen)
@@ -137,16 +139,37 @@ def compare_moments(journal: Journal, first: int, second: int, *, outside: Seque
 
     then, now = sorted((at(first), at(second)), key=lambda one: one.seq)
     changes = _fact_changes(journal, then, now)
-    own = journal_items(journal, last=100_000)
-    between = [
-        item
-        for item in merge(own, outside)
-        if item.kind in _EVENT_KINDS and then.moment.at_s <= item.at_s <= now.moment.at_s + 1
-    ]
+    between = _events(journal, outside, then.moment.at_s, now.moment.at_s + 1)
     layers = tuple(fault.layer for fault in now.roots)
     suspects = rank(between, changes, now.roots, layers, first_seen_s=None)
     words = tuple((name, change_words(name, old, new)) for name, old, new in changes)
     return Comparison(then, now, "", now.roots, suspects, words)
+
+
+def compare_named(journal: Journal, first: str, second: str, *, outside: Sequence[Item]) -> Comparison:
+    """Two kept states by the words that a person types for them.
+
+    Raises:
+        WrongUse: such a word is none, or nothing was kept up to then.
+        JournalTrouble: the journal cannot be read.
+    """
+    return compare_moments(journal, _typed(journal, first), _typed(journal, second), outside=outside)
+
+
+def _events(journal: Journal, outside: Sequence[Item], from_s: float, until_s: float) -> list[Item]:
+    """What was done to the machine between two moments, ours and the system's, each once."""
+    kept = [item_of(entry) for entry in journal.entries(kinds=(Kind.CHANGE, Kind.BOOT))]
+    return [
+        item for item in merge(kept, outside) if item.kind in _EVENT_KINDS and from_s <= item.at_s <= until_s
+    ]
+
+
+def _typed(journal: Journal, text: str) -> int:
+    from bringup.actions.timeline import parse_since
+
+    if text.isdigit() or text in ("first", "now", "last"):
+        return find_moment(journal, text, at_s=None)
+    return find_moment(journal, text, at_s=parse_since(text, now_s=clock.wall_s()))
 
 
 def find_moment(journal: Journal, text: str, *, at_s: float | None) -> int:
@@ -206,7 +229,7 @@ def _without(
         )
     then = good[-1]
     told = words or ("no fault was found" if not then.faults else "the fault of now was not there")
-    return _Baseline(then, told, now.moment.at_s, layers=layers)
+    return _Baseline(then, told, layers=layers)
 
 
 def _last_good_run(journal: Journal, stood: tuple[Standing, ...], what: str) -> _Baseline:
@@ -232,7 +255,6 @@ def _last_good_run(journal: Journal, stood: tuple[Standing, ...], what: str) -> 
     return _Baseline(
         before[-1],
         f"{good.text} (entry {good.seq})",
-        newest.moment.at_s,
         run_differences(good, newest),
         ("runtime", "build", "memory"),
     )
@@ -252,16 +274,16 @@ def run_differences(good: Entry, newest: Entry) -> tuple[tuple[str, str, str], .
     found = []
     for name in _RUN_FIGURES:
         old, new = good.data.get(name), newest.data.get(name)
-        if old != new and (old or new):
+        if old != new and name in newest.data and (old or new):
             found.append((name, str(old), str(new)))
     told: tuple[Mapping[str, Any], ...] = (good.data.get("settings") or {}, newest.data.get("settings") or {})
     for name in sorted(told[0].keys() | told[1].keys()):
         old, new = told[0].get(name), told[1].get(name)
-        if old != new and name not in ("port", "model_path", "n_ctx"):
+        if old != new and told[1] and name not in ("port", "model_path", "n_ctx"):
             found.append((name, str(old), str(new)))
     for name in ("predicted_tokens_per_s", "prompt_tokens_per_s", "how"):
         old, new = good.data.get(name), newest.data.get(name)
-        if old != new:
+        if old != new and name in newest.data:
             found.append((name, str(old), str(new)))
     return tuple(found)
 
@@ -380,11 +402,12 @@ def look_and_compare(
     from bringup.actions.doctor import examine_and_keep
     from bringup.actions.journal_mending import with_journal
 
+    now_s = clock.wall_s()
     if is_looking:
         examine_and_keep(machine, subject="this machine")
     outside, unseen = outside_items(machine)
     found, warning = with_journal(
-        place, lambda journal: since_it_worked(journal, what, outside=outside, unseen=unseen)
+        place, lambda journal: since_it_worked(journal, what, outside=outside, unseen=unseen, until_s=now_s)
     )
     if found is None:
         raise CannotTell(

@@ -37,6 +37,7 @@ class Standing:
         verdict: `healthy`, `faults` or `cannot-tell`; empty where nobody judged it.
         faults: roots first.
         rules: what judged it.
+        unseen: layers of which something that would decide could not be seen.
     """
 
     seq: int
@@ -44,6 +45,7 @@ class Standing:
     verdict: str
     faults: tuple[StoodFault, ...]
     rules: str
+    unseen: tuple[str, ...] = ()
 
     @property
     def ids(self) -> frozenset[str]:
@@ -96,18 +98,28 @@ def _standing(state: Entry, judged: Entry | None) -> Standing:
         )
         for fault in data.get("faults", ())
     )
-    return Standing(state.seq, state.moment, str(data.get("verdict", "")), faults, str(data.get("rules", "")))
+    return Standing(
+        state.seq,
+        state.moment,
+        str(data.get("verdict", "")),
+        faults,
+        str(data.get("rules", "")),
+        tuple(map(str, data.get("unseen", ()))),
+    )
 
 
 def episodes(stood: tuple[Standing, ...]) -> tuple[Episode, ...]:
-    """Each time that a fault was there, in the order in which they began."""
+    """Each time that a fault was there, in the order in which they began.
+
+    Where its layer could not be seen, a fault that was there is neither seen again nor gone.
+    """
     found: list[Episode] = []
     is_open: dict[str, int] = {}
     for number, standing in enumerate(stood):
-        if standing.verdict == "cannot-tell" and not standing.faults:
-            continue  # nobody could see: nothing is opened and nothing is closed by that
         before = stood[number - 1] if number else None
         for key in [key for key in is_open if key not in standing.ids]:
+            if found[is_open[key]].fault.layer in standing.unseen:
+                continue
             at = is_open.pop(key)
             found[at] = Episode(found[at].fault, found[at].opened, standing, found[at].before)
         for fault in standing.faults:

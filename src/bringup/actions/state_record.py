@@ -59,8 +59,11 @@ def rules_mark() -> str:
 
 def verdict_data(examination: Examination) -> dict[str, Any]:
     """What the rules made of a look, as plain JSON."""
+    unseen = {layer_of_fact(look.layer) for look in examination.could_not_tell}
+    unseen |= {layer_of_fact(one.layer) for one in examination.unseen}
     return {
         "verdict": examination.verdict.name.lower().replace("_", "-"),
+        "unseen": sorted(unseen),
         "faults": [
             {
                 "id": finding.fault.id,

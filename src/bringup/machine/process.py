@@ -35,11 +35,6 @@ def own_pid() -> int:
     return os.getpid()
 
 
-def own_user_id() -> int:
-    """User id that we act as."""
-    return os.geteuid()
-
-
 def random_bytes(count: int) -> bytes:
     """Bytes that nobody can foresee."""
     return os.urandom(count)

@@ -77,6 +77,11 @@ COMMANDS: Final = (
         "Write what the doctor read, redacted, to one file.",
     ),
     CommandEntry(
+        "log",
+        "bringup.faces.cli.commands.log:command",
+        "Show what happened on this machine, and what changed since it worked.",
+    ),
+    CommandEntry(
         "completion", "bringup.faces.cli.commands.completion:command", "Print a shell completion script."
     ),
 )

@@ -1,0 +1,1 @@
+"""The commands below `bringup log`, one module each."""

@@ -1,0 +1,26 @@
+"""`bringup log add`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command(name="add", short_help="Write down what was learned, or a fault.")
+@click.option("--learned", metavar="TEXT", help="Something learned; it goes under Learning.")
+@click.option("--title", metavar="TEXT", help="One line: what happened.")
+@click.option("--symptom", metavar="TEXT", help="What was seen.")
+@click.option("--output", metavar="TEXT", help="What a program printed.")
+@click.option("--reason", metavar="TEXT", help="Why.")
+@click.option("--solution", metavar="TEXT", help="What cured it.")
+@click.option("--fault", metavar="ID", help="The known fault that it is about; its page is the start.")
+@click.pass_context
+def command(context: click.Context, /, **said: Any) -> None:  # noqa: ANN401 - one text or None each
+    """Keep an entry of your own, with the machine's present facts beside it.
+
+    Without any text, your editor opens ($VISUAL, $EDITOR) with the parts to fill in; as root it does not.
+    """
+    from bringup.faces.cli.log_adding import add
+
+    add(context.obj, said)
