@@ -18,6 +18,7 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -217,25 +218,54 @@ def read_cases(path: str) -> tuple[list[Case], collections.Counter[str]]:
     return cases, left_out
 
 
-def table(pairs: Iterable[tuple[Case, float]]) -> list[str]:
-    """Errors by group: prediction over measurement."""
-    groups: dict[str, list[float]] = collections.defaultdict(list)
-    inside: dict[str, list[bool]] = collections.defaultdict(list)
+@dataclass(frozen=True)
+class Errors:
+    """How far predictions of one group are from the measurements, and how many of these lie in the band."""
+
+    n_rows: int
+    median: float
+    within_30_pct: float
+    ninth: float
+    in_band: float
+
+
+def summary(pairs: Iterable[tuple[Case, float]]) -> dict[str, Errors]:
+    """Errors by group; a pair is a row and its prediction over its measurement."""
+    groups: dict[str, list[tuple[float, bool]]] = collections.defaultdict(list)
     for case, ratio in pairs:
         low, high = band_of(case)
         for name in (case.group, "all"):
-            groups[name].append(abs(ratio - 1))
-            inside[name].append(low <= 1 / ratio <= high)
-    lines = [f"{'':28}{'rows':>6}{'median':>9}{'<= 30 %':>9}{'90th':>8}{'in band':>9}"]
+            groups[name].append((abs(ratio - 1), low <= 1 / ratio <= high))
+    found = {}
     for name in sorted(groups, key=lambda name: (name == "all", name)):
-        errors = sorted(groups[name])
-        within = sum(error <= 0.3 for error in errors) / len(errors)
-        ninth = errors[min(len(errors) - 1, int(0.9 * len(errors)))]
-        covered = sum(inside[name]) / len(errors)
+        errors = sorted(error for error, _ in groups[name])
+        count = len(errors)
+        found[name] = Errors(
+            n_rows=count,
+            median=statistics.median(errors),
+            within_30_pct=sum(error <= 0.3 for error in errors) / count,
+            ninth=errors[min(count - 1, int(0.9 * count))],
+            in_band=sum(inside for _, inside in groups[name]) / count,
+        )
+    return found
+
+
+def table(pairs: Iterable[tuple[Case, float]]) -> list[str]:
+    """The same as lines."""
+    lines = [f"{'':28}{'rows':>6}{'median':>9}{'<= 30 %':>9}{'90th':>8}{'in band':>9}"]
+    for name, errors in summary(pairs).items():
         lines.append(
-            f"{name:28}{len(errors):6}{statistics.median(errors):9.1%}{within:9.0%}{ninth:8.0%}{covered:9.0%}"
+            f"{name:28}{errors.n_rows:6}{errors.median:9.1%}{errors.within_30_pct:9.0%}"
+            f"{errors.ninth:8.0%}{errors.in_band:9.0%}"
         )
     return lines
+
+
+def judged(cases: Sequence[Case]) -> list[tuple[Case, float]]:
+    """The rows that judge, with prediction over measurement by the product's own figures."""
+    from bringup.plan.speed_calibration import SHARES
+
+    return [(case, predict(case, SHARES) / case.measured) for case in cases if not case.is_calibration]
 
 
 def band_of(case: Case) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bringup.plan.card_names import find_card
 from bringup.plan.cards import Family
+from bringup.plan.rates import MEASURED_SHARE
 from bringup.plan.work import Age, Attention, Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
 
 GIB = 2**30
@@ -455,7 +456,7 @@ def _ram_bandwidth(row: dict[str, Any]) -> float:
     text = row.get("ram") or ""
     measured = re.search(r"\(([\d.]+) GB/s measured", text)
     if measured:
-        return float(measured[1]) * 1e9 * 1.25
+        return float(measured[1]) * 1e9 / MEASURED_SHARE
     speed = re.search(r"DDR\d-(\d{4})", text)
     if speed:
         return int(speed[1]) * 16e6

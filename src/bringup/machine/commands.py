@@ -27,7 +27,11 @@ _GRACE_S: Final = 0.5
 """How long what a command left behind may go on printing into its pipe once the command has ended."""
 
 
-OWN_PROGRAMS: Final = {"bringup-nvml": "nvml_child.py", "bringup-cuda": "cuda_child.py"}
+OWN_PROGRAMS: Final = {
+    "bringup-nvml": "nvml_child.py",
+    "bringup-cuda": "cuda_child.py",
+    "bringup-memory": "memory_child.py",
+}
 """Looks that run in a process of their own: name, as recordings keep it, and the file beside this one."""
 
 

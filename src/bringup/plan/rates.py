@@ -11,6 +11,7 @@ from bringup.plan.card_names import find_card
 from bringup.plan.cards import Card, Family
 from bringup.plan.request import CPU, Device, DeviceKind
 from bringup.plan.work import Backend, SpeedDevice
+from bringup.reading import NOT_LOOKED, Known, Reading
 
 ASSUMED_RAM_BYTES_PER_S: Final = 50e9
 """Two channels of DDR4-3200, the slower of the usual desktops: for a machine of which nothing is known."""
@@ -18,6 +19,10 @@ ASSUMED_CORES: Final = 8
 _CLOCK_HZ: Final = 4.0e9
 _FLOPS_PER_CLOCK: Final = 32
 """Two fused multiply-adds of eight f32 each, as AVX2 and NEON processors do in a clock."""
+
+USABLE_SHARE: Final = 0.963
+"""Of the memory on a card's sheet, what an engine sees of it: public logs show 7,895 of 8,192 MiB and
+11.7 of 12 GiB; the lower share is taken."""
 
 _BACKENDS: Final = {
     DeviceKind.CUDA: Backend.CUDA,
@@ -34,6 +39,10 @@ class Origin(Enum):
     MODULES = "from the memory modules' data"
     GIVEN = "as given"
     ASSUMED = "assumed: two channels of DDR4-3200; measure it for a better figure"
+
+
+MEASURED_SHARE: Final = 0.8
+"""What a program can read of what the modules' sheet says: a measurement is divided by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,51 @@ class HostRates:
     def flops(self) -> float:
         """Operations a second of the vector units: `cores x clock x operations per clock`."""
         return self.n_cores * _CLOCK_HZ * _FLOPS_PER_CLOCK
+
+
+def host_rates(
+    *,
+    measured: Reading[float] = NOT_LOOKED,
+    modules: Reading[float] = NOT_LOOKED,
+    n_cores: int = ASSUMED_CORES,
+) -> HostRates:
+    """The best that is known of main memory: a measurement, else the modules' data, else an assumption.
+
+    Args:
+        measured: bytes a second, see `stack.memory_rate.measure_memory`.
+        modules: bytes a second, see `stack.memory_rate.probe_modules`.
+        n_cores: physical cores that the engine may use.
+    """
+    if isinstance(measured, Known):
+        return HostRates(measured.value / MEASURED_SHARE, Origin.MEASURED, n_cores)
+    if isinstance(modules, Known):
+        return HostRates(modules.value, Origin.MODULES, n_cores)
+    return HostRates(n_cores=n_cores)
+
+
+def planned_device(card: Card, index: int) -> Device:
+    """A card that is not here, as if it were and nobody else used it.
+
+    The driver keeps some of the memory for itself; see `USABLE_SHARE`.
+    """
+    kind = _kind(card)
+    numbers = [int(part) for part in card.compute_capability.split(".")] if card.compute_capability else []
+    return Device(
+        name=f"{kind.value}{index}",
+        kind=kind,
+        total_bytes=card.memory_bytes,
+        free_bytes=int(card.memory_bytes * USABLE_SHARE),
+        title=card.name,
+        compute_capability=(numbers[0], numbers[1]) if numbers else None,
+    )
+
+
+def _kind(card: Card) -> DeviceKind:
+    if card.compute_capability:
+        return DeviceKind.CUDA
+    if card.family is Family.APPLE:
+        return DeviceKind.METAL
+    return DeviceKind.VULKAN if card.family is Family.INTEL else DeviceKind.ROCM
 
 
 def speed_devices(

@@ -1,0 +1,159 @@
+"""The roofline: what must hold whatever the measured figures are, and some figures as they are now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bringup.plan.card_names import card_named
+from bringup.plan.predict import predict_works
+from bringup.plan.rates import HostRates, Origin, card_rates, host_device, host_rates, planned_device
+from bringup.plan.request import DeviceKind
+from bringup.plan.speed_calibration import BANDS, SHARES
+from bringup.plan.work import Attention, Backend, DeviceWork, Kind, Matrices, RunTraits
+from bringup.reading import Known, Unreadable
+from bringup.units import GIB
+
+CARD = card_rates(card_named("RTX 3060"), "CUDA0", Backend.CUDA)
+HOST = host_device(HostRates())
+TRAITS = RunTraits()
+LAYERS = 32
+LAYER_PARAMETERS = 218_000_000
+
+
+def model(on_card: int, *, experts: float = 1.0) -> tuple[DeviceWork, ...]:
+    """A model like Llama-3 8B as Q4_0; `experts` is the part of its weights that a token uses."""
+
+    def work(device: object, layers: int, output: int) -> DeviceWork:
+        parameters = layers * LAYER_PARAMETERS
+        stored = parameters * 4.5 / 8
+        matrices = Matrices(
+            Kind.Q4_0, experts < 1, stored, stored * experts, parameters * experts, experts, layers * 90_000
+        )
+        return DeviceWork(
+            CARD if device is CARD else HOST,
+            (matrices,),
+            (Attention(layers * 4096, layers * 16384),),
+            n_layer=layers + output,
+        )
+
+    parts = [work(CARD, on_card, 1)] if on_card else []
+    return (*parts, *([work(HOST, LAYERS - on_card, 0 if on_card else 1)] if on_card < LAYERS else []))
+
+
+def speed(works: tuple[DeviceWork, ...], *, n_prompt: int = 512, n_past: int = 0) -> tuple[float, float]:
+    found = predict_works(works, TRAITS, n_prompt=n_prompt, n_past=n_past)
+    return found.prompt_tokens_per_s.value, found.generation_tokens_per_s.value
+
+
+def test_each_layer_on_the_card_makes_it_faster() -> None:
+    speeds = [speed(model(on_card))[1] for on_card in range(0, LAYERS + 1, 4)]
+    assert speeds == sorted(speeds)
+    assert speeds[-1] > 3 * speeds[0]
+
+
+@given(st.integers(0, 60_000), st.integers(1, 60_000))
+def test_a_longer_context_is_never_faster(depth: int, more: int) -> None:
+    for on_card in (0, 16, LAYERS):
+        near, far = speed(model(on_card), n_past=depth), speed(model(on_card), n_past=depth + more)
+        assert far[0] <= near[0]
+        assert far[1] <= near[1]
+
+
+@given(st.floats(1.01, 8))
+def test_more_bandwidth_is_faster(factor: float) -> None:
+    (work,) = model(LAYERS)
+    wider = replace(
+        work, device=replace(work.device, bandwidth_bytes_per_s=work.device.bandwidth_bytes_per_s * factor)
+    )
+    assert speed((wider,))[1] > speed((work,))[1]
+    assert speed((wider,))[1] < factor * speed((work,))[1]
+
+
+@given(st.integers(1, 4096), st.integers(1, 4096))
+def test_a_longer_prompt_takes_longer(first: int, more: int) -> None:
+    for on_card in (0, 16, LAYERS):
+        if on_card == 16:  # from 32 tokens on weights are copied to the card, and the time may jump
+            first = max(first, 32)
+        times = [
+            predict_works(model(on_card), TRAITS, n_prompt=length, n_past=0).time_to_first_token_s.value
+            for length in (first, first + more)
+        ]
+        assert times[0] < times[1]
+
+
+def test_generation_never_beats_the_memory() -> None:
+    """The weights of the card's layers, read once a token, at the data sheet's rate."""
+    (work,) = model(LAYERS)
+    limit = work.device.bandwidth_bytes_per_s / work.matrices[0].read_bytes
+    assert speed((work,))[1] < limit
+
+
+def test_a_token_that_uses_an_eighth_of_the_experts_is_faster_but_not_eight_times() -> None:
+    whole, eighth = speed(model(LAYERS))[1], speed(model(LAYERS, experts=1 / 8))[1]
+    assert 1.5 * whole < eighth < 8 * whole
+
+
+def test_bands_lie_around_their_figures() -> None:
+    assert set(BANDS) == {
+        f"{where}/{phase}"
+        for where in ("cpu", "partial", "dense", "experts")
+        for phase in ("prompt", "generation")
+    }
+    for on_card in (0, 16, LAYERS):
+        found = predict_works(model(on_card), TRAITS, n_prompt=512, n_past=0)
+        for estimate in (
+            found.prompt_tokens_per_s,
+            found.generation_tokens_per_s,
+            found.time_to_first_token_s,
+        ):
+            assert estimate.low < estimate.value < estimate.high
+
+
+def test_it_says_what_it_waits_for_and_where_the_figures_come_from() -> None:
+    found = predict_works(model(16), TRAITS, n_prompt=512, n_past=0)
+    assert "reading the weights from CPU's memory" in found.bottleneck
+    assert found.formula.startswith("one token: ")
+    assert any("360 GB/s, data sheet" in source for source in found.sources)
+    assert any("assumed" in source for source in found.sources)
+
+
+def test_each_measured_share_is_a_possible_one() -> None:
+    for name, value in SHARES.items():
+        assert value > 0, name
+        if name.startswith("read/") and name.count("/") == 1 and name != "read/experts":
+            assert value < 1.15, name
+
+
+def test_a_measured_memory_beats_the_modules_and_these_an_assumption() -> None:
+    measured, modules = Known(40e9, "probe"), Known(51.2e9, "dmidecode")
+    assert host_rates(measured=measured, modules=modules).origin is Origin.MEASURED
+    assert host_rates(modules=modules).bandwidth_bytes_per_s == 51.2e9
+    assert host_rates(modules=Unreadable("dmidecode", "not root")).origin is Origin.ASSUMED
+
+
+def test_a_slow_slot_holds_back_what_is_copied() -> None:
+    slow = card_rates(card_named("RTX 3060"), "CUDA0", Backend.CUDA, slot_bytes_per_s=2e9)
+    works = model(16)
+    card, host = works
+    assert speed((replace(card, device=slow), host))[0] < 0.8 * speed(works)[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "kind", "capability"),
+    [
+        ("RTX 3060", "CUDA1", DeviceKind.CUDA, (8, 6)),
+        ("7900 xtx", "ROCm1", DeviceKind.ROCM, None),
+        ("Intel Arc A770", "Vulkan1", DeviceKind.VULKAN, None),
+    ],
+)
+def test_a_card_that_is_not_here(
+    typed: str, name: str, kind: DeviceKind, capability: tuple[int, int] | None
+) -> None:
+    device = planned_device(card_named(typed), 1)
+    assert (device.name, device.kind, device.compute_capability) == (name, kind, capability)
+    assert device.total_bytes >= 12 * GIB
+    assert 0.9 * device.total_bytes < device.free_bytes < device.total_bytes
