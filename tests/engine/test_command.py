@@ -18,6 +18,7 @@ from bringup.engine.command import (
     ReasoningFormat,
     arguments,
     parameters,
+    plan_arguments,
     settings_from_plan,
 )
 from bringup.engine.embedded import set_parameters
@@ -42,9 +43,20 @@ SETTINGS = {
         n_parallel=2,
         n_threads=6,
         n_threads_batch=8,
+        n_batch=1024,
         n_ubatch=256,
         api_key_file="/state/key",
         n_gpu_layers=20,
+        n_cpu_moe=2,
+        overrides=((r"output\.weight", "CPU"),),
+        tensor_split=(3.0, 1.0),
+        split_mode="layer",
+        main_gpu=0,
+        kv_unified=True,
+        swa_full=True,
+        kv_offload=False,
+        op_offload=False,
+        is_mapped=False,
         cache_type_k="q8_0",
         cache_type_v="q8_0",
         flash_attention=FlashAttention.ON,
@@ -79,7 +91,10 @@ def test_every_setting_is_in_the_table() -> None:
     """Changing a setting must change both spellings, or the setting would be a lie."""
     changed = {
         "model_path": "/other.gguf", "alias": "other", "host": "::1", "port": 1, "n_ctx": 1, "n_parallel": 3,
-        "n_threads": 9, "n_threads_batch": 9, "n_ubatch": 9, "api_key_file": "/other", "n_gpu_layers": 9,
+        "n_threads": 9, "n_threads_batch": 9, "n_batch": 9, "n_ubatch": 9, "n_cpu_moe": 1,
+        "overrides": (("x", "CPU"),), "tensor_split": (1.0, 2.0), "split_mode": "none", "main_gpu": 1,
+        "kv_unified": True, "swa_full": True, "kv_offload": False, "op_offload": False, "is_mapped": False,
+        "api_key_file": "/other", "n_gpu_layers": 9,
         "cache_type_k": "q4_0", "cache_type_v": "q4_0", "flash_attention": FlashAttention.OFF,
         "embeddings": True, "pooling": "mean",
         "cache_ram_mib": 9, "reasoning_format": ReasoningFormat.NONE, "web_page": True, "metrics": True,
@@ -104,6 +119,10 @@ def test_xllamacpp_takes_every_parameter(tmp_path: Path) -> None:
     assert target.cors_origins == "localhost"
     assert target.api_keys == ["secret"]
     assert target.default_template_kwargs == {"reasoning_effort": '"high"'}
+    assert target.tensor_split[:3] == [3.0, 1.0, 0.0]
+    assert target.tensor_buft_overrides.startswith(r"output\.weight=CPU,blk\.0\.ffn_(up|down|gate|gate_up)")
+    assert target.load_mode == library.llama_load_mode.LLAMA_LOAD_MODE_NONE
+    assert target.split_mode == library.llama_split_mode.LLAMA_SPLIT_MODE_LAYER
     assert target.cache_type_v == library.ggml_type.GGML_TYPE_Q8_0
     assert target.flash_attn_type == library.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
 
@@ -126,6 +145,27 @@ def test_an_engine_of_2024_gets_what_it_knows() -> None:
     assert "--flash-attn" in words and words[words.index("--flash-attn") + 1].startswith("--")
     assert "--cors-origins" not in words and "--offline" not in words
     assert "--n-gpu-layers" in words
+
+
+def test_a_file_that_is_not_mapped_is_said_in_the_builds_own_words() -> None:
+    older = parse_help((HELPS / "help-2026-11.txt").read_text().replace("--load-mode MODE", "--no-mmap     "))
+    assert "--no-mmap" in arguments(replace(KEYED, is_mapped=False), older)
+    words = arguments(replace(KEYED, is_mapped=False))
+    assert words[words.index("--load-mode") + 1] == "none"
+
+
+def test_a_named_tensor_is_placed_before_the_experts_rule() -> None:
+    """The engine takes the first rule that matches, as `plan.place` does."""
+    both = replace(KEYED, n_cpu_moe=1, overrides=(("ffn_up", "CUDA0"),))
+    words = arguments(both)
+    assert words.index("--override-tensor") < words.index("--n-cpu-moe")
+    assert str(parameters(both)["tensor_buft_overrides"]).startswith("ffn_up=CUDA0,blk")
+
+
+def test_the_command_of_a_plan_says_nothing_of_our_own_ways() -> None:
+    words = plan_arguments(SETTINGS["all"])
+    assert "--n-cpu-moe" in words and "--ctx-size" in words
+    assert not {"--model", "--port", "--host", "--api-key-file", "--alias", "--offline"} & set(words)
 
 
 def test_flash_attention_off_is_the_default_of_an_old_switch() -> None:

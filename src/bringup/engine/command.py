@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bringup.engine.help_text import HelpText
     from bringup.plan.plan import Plan
 
-ParameterValue = bool | int | float | str | list[str]
+ParameterValue = bool | int | float | str | list[str] | list[float]
 
 DEFAULT_CACHE_RAM_MIB: Final = 512
 """RAM for prompts of earlier conversations; llama.cpp's own 8192 MiB are often more than is free."""
@@ -59,12 +59,23 @@ class EngineSettings:
         n_parallel: slots; each gets `n_ctx / n_parallel` tokens.
         n_threads: threads that generate.
         n_threads_batch: threads that read the prompt; `None` for the same number.
+        n_batch: tokens of a logical batch; `None` for the engine's own 2,048.
         n_ubatch: tokens of a prompt that are computed at once; sizes the compute buffer.
         api_key_file: file that holds the key; `None` only where the user chose to have none.
         n_gpu_layers: layers on the GPU; `None` lets the engine fit them.
+        n_cpu_moe: so many first layers keep their experts in main memory.
+        overrides: `(pattern, device)`: tensors whose names match lie there.
+        tensor_split: shares of the cards; empty splits by free memory.
+        split_mode: `none`, `layer` or `row`; `None` for the engine's own `layer`.
+        main_gpu: the card to use where the model is not split; `None` for the first.
         cache_type_k: type of the K half of the KV cache, such as `f16` or `q8_0`.
         cache_type_v: type of the V half.
         flash_attention: see `FlashAttention`.
+        kv_unified: all slots share one cache.
+        swa_full: sliding-window layers keep the whole window.
+        kv_offload: the cache lies on the card where its layer does.
+        op_offload: the card computes long prompts with weights of main memory.
+        is_mapped: the model's file is mapped into memory, not read.
         embeddings: serve embeddings only (the engine then refuses chat).
         pooling: how the vectors of the tokens become one (`mean`, `cls`, `last`); `None` leaves it to the
             model's file. A chat model's file says nothing, and the OpenAI-style route then refuses to answer.
@@ -88,12 +99,23 @@ class EngineSettings:
     n_parallel: int = 1
     n_threads: int = 1
     n_threads_batch: int | None = None
+    n_batch: int | None = None
     n_ubatch: int = 512
     api_key_file: str | None = None
     n_gpu_layers: int | None = None
+    n_cpu_moe: int | None = None
+    overrides: tuple[tuple[str, str], ...] = ()
+    tensor_split: tuple[float, ...] = ()
+    split_mode: str | None = None
+    main_gpu: int | None = None
     cache_type_k: str = "f16"
     cache_type_v: str = "f16"
     flash_attention: FlashAttention = FlashAttention.AUTO
+    kv_unified: bool = False
+    swa_full: bool = False
+    kv_offload: bool = True
+    op_offload: bool = True
+    is_mapped: bool = True
     embeddings: bool = False
     pooling: str | None = None
     cache_ram_mib: int = DEFAULT_CACHE_RAM_MIB
@@ -118,6 +140,8 @@ class Option:
         switch: the flag stands alone, without a value, and only when the value is true.
         older: spellings of older builds, tried in order.
         needed: a build without this option is refused; otherwise the row is left out.
+        parameter_value: the value in `CommonParams` where it is written otherwise than the flag's.
+        is_planned: the row carries out a plan, so it is in the command that a plan shows.
     """
 
     flag: str
@@ -126,6 +150,8 @@ class Option:
     switch: bool = False
     older: tuple[str, ...] = ()
     needed: bool = True
+    parameter_value: Callable[[EngineSettings], ParameterValue | None] | None = None
+    is_planned: bool = False
 
 
 TABLE: Final[tuple[Option, ...]] = (
@@ -133,18 +159,64 @@ TABLE: Final[tuple[Option, ...]] = (
     Option("--alias", "model_alias", lambda s: [s.alias]),
     Option("--host", "hostnames", lambda s: [s.host]),
     Option("--port", "port", lambda s: s.port),
-    Option("--ctx-size", "n_ctx", lambda s: s.n_ctx),
-    Option("--parallel", "n_parallel", lambda s: s.n_parallel),
-    Option("--threads", "cpuparams.n_threads", lambda s: s.n_threads),
+    Option("--ctx-size", "n_ctx", lambda s: s.n_ctx, is_planned=True),
+    Option("--parallel", "n_parallel", lambda s: s.n_parallel, is_planned=True),
+    Option("--threads", "cpuparams.n_threads", lambda s: s.n_threads, is_planned=True),
     Option("--threads-batch", "cpuparams_batch.n_threads", lambda s: s.n_threads_batch or s.n_threads),
-    Option("--ubatch-size", "n_ubatch", lambda s: s.n_ubatch),
-    Option("--gpu-layers", "n_gpu_layers", lambda s: s.n_gpu_layers, older=("--n-gpu-layers",)),
-    Option("--cache-type-k", "cache_type_k", lambda s: _unless(s.cache_type_k, "f16")),
-    Option("--cache-type-v", "cache_type_v", lambda s: _unless(s.cache_type_v, "f16")),
-    Option("--flash-attn", "flash_attn_type", lambda s: _unless(s.flash_attention.value, "auto")),
+    Option("--batch-size", "n_batch", lambda s: s.n_batch, is_planned=True),
+    Option("--ubatch-size", "n_ubatch", lambda s: s.n_ubatch, is_planned=True),
+    Option(
+        "--gpu-layers", "n_gpu_layers", lambda s: s.n_gpu_layers, older=("--n-gpu-layers",), is_planned=True
+    ),
+    # Before the experts' rule: the engine takes the first rule that matches a tensor's name.
+    Option("--override-tensor", "tensor_buft_overrides", lambda s: _rules(s.overrides), is_planned=True),
+    Option(
+        "--n-cpu-moe",
+        "tensor_buft_overrides",
+        lambda s: s.n_cpu_moe or None,
+        parameter_value=lambda s: _rules(_expert_rules(s.n_cpu_moe or 0)),
+        is_planned=True,
+    ),
+    Option(
+        "--tensor-split",
+        "tensor_split",
+        lambda s: ",".join(f"{share:g}" for share in s.tensor_split) or None,
+        parameter_value=lambda s: list(s.tensor_split) or None,
+        is_planned=True,
+    ),
+    Option("--split-mode", "split_mode", lambda s: s.split_mode, is_planned=True),
+    Option("--main-gpu", "main_gpu", lambda s: s.main_gpu, is_planned=True),
+    Option("--cache-type-k", "cache_type_k", lambda s: _unless(s.cache_type_k, "f16"), is_planned=True),
+    Option("--cache-type-v", "cache_type_v", lambda s: _unless(s.cache_type_v, "f16"), is_planned=True),
+    Option(
+        "--flash-attn", "flash_attn_type", lambda s: _unless(s.flash_attention.value, "auto"), is_planned=True
+    ),
+    Option("--kv-unified", "kv_unified", lambda s: s.kv_unified or None, switch=True, is_planned=True),
+    Option("--swa-full", "swa_full", lambda s: s.swa_full or None, switch=True, is_planned=True),
+    Option(
+        "--no-kv-offload",
+        "no_kv_offload",
+        lambda s: None if s.kv_offload else True,
+        switch=True,
+        is_planned=True,
+    ),
+    Option(
+        "--no-op-offload",
+        "no_op_offload",
+        lambda s: None if s.op_offload else True,
+        switch=True,
+        is_planned=True,
+    ),
+    Option(
+        "--load-mode",
+        "load_mode",
+        lambda s: None if s.is_mapped else "none",
+        older=("--no-mmap",),
+        is_planned=True,
+    ),
     Option("--embeddings", "embedding", lambda s: s.embeddings or None, switch=True, older=("--embedding",)),
     Option("--pooling", "pooling_type", lambda s: s.pooling),
-    Option("--cache-ram", "cache_ram_mib", lambda s: s.cache_ram_mib, needed=False),
+    Option("--cache-ram", "cache_ram_mib", lambda s: s.cache_ram_mib, needed=False, is_planned=True),
     Option("--reasoning-format", "reasoning_format", lambda s: s.reasoning_format.value, needed=False),
     Option("--chat-template-kwargs", "default_template_kwargs", lambda s: _effort(s.reasoning_effort)),
     Option("--temp", "sampling.temp", lambda s: s.temperature),
@@ -182,6 +254,15 @@ def _effort(effort: str | None) -> str | None:
     return None if effort is None else json.dumps({"reasoning_effort": effort})
 
 
+def _rules(rules: tuple[tuple[str, str], ...]) -> str | None:
+    return ",".join(f"{pattern}={device}" for pattern, device in rules) or None
+
+
+def _expert_rules(n_layer: int) -> tuple[tuple[str, str], ...]:
+    """What `--n-cpu-moe` stands for (llama.cpp b11434, `common/common.h`)."""
+    return tuple((rf"blk\.{index}\.ffn_(up|down|gate|gate_up)_(ch|)exps", "CPU") for index in range(n_layer))
+
+
 def _unless(value: str, default: str) -> str | None:
     return None if value == default else value
 
@@ -208,6 +289,16 @@ def arguments(settings: EngineSettings, known: HelpText | None = None) -> tuple[
     return (*words, *settings.extra)
 
 
+def plan_arguments(settings: EngineSettings) -> tuple[str, ...]:
+    """The arguments that carry out a plan, without those of our own ways (port, key, page, log)."""
+    words: list[str] = []
+    for option in TABLE:
+        value = option.value(settings)
+        if option.is_planned and value is not None:
+            words += _spell(option, value, None)
+    return tuple(words)
+
+
 def _spell(option: Option, value: ParameterValue, known: HelpText | None) -> list[str]:
     flag = option.flag
     if known is not None:
@@ -221,12 +312,14 @@ def _spell(option: Option, value: ParameterValue, known: HelpText | None) -> lis
                 )
             return []
         flag = found
+        if flag == "--no-mmap":
+            return [flag]
         # Until August 2025 `-fa` was a switch; given a value, such a build stops at argument parsing.
         if flag == "--flash-attn" and not known.takes_value(flag):
             return [flag] if value == "on" else []
     if option.switch:
         return [flag]
-    return [flag, ",".join(value) if isinstance(value, list) else str(value)]
+    return [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
 
 
 def _judge(settings: EngineSettings, known: HelpText) -> None:
@@ -251,7 +344,21 @@ def _is_number(word: str) -> bool:
 
 
 _OURS: Final = frozenset(
-    {"-m", "-a", "-c", "-np", "-t", "-tb", "-ngl", "--n-gpu-layers", "-fa", "-ctk", "-ctv", "--api-key"}
+    {"-m", "-a", "-c", "-np", "-t", "-tb", "-b", "-ub", "-ngl", "--n-gpu-layers", "-fa", "-ctk", "-ctv"}
+    | {
+        "--api-key",
+        "-ncmoe",
+        "--cpu-moe",
+        "-cmoe",
+        "-ot",
+        "-ts",
+        "-sm",
+        "-mg",
+        "-kvu",
+        "-nkvo",
+        "-lm",
+        "-cram",
+    }
     | {"--reuse-port", "--cors-credentials"}
     | {flag for option in TABLE for flag in (option.flag, *option.older)}
 ) - {"--temp", "--top-p"}  # only defaults for requests: the user's, passed last, win
@@ -293,5 +400,11 @@ def parameters(settings: EngineSettings) -> dict[str, ParameterValue]:
             context=(f"given: {' '.join(settings.extra)}",),
             hint="Use an external llama-server for these (--engine PATH).",
         )
-    found = {option.parameter: option.value(settings) for option in TABLE}
-    return {name: value for name, value in found.items() if value is not None}
+    found: dict[str, ParameterValue] = {}
+    for option in TABLE:
+        value = (option.parameter_value or option.value)(settings)
+        if value is not None and option.parameter == "tensor_buft_overrides" and option.parameter in found:
+            value = f"{found[option.parameter]},{value}"  # two flags, one list of rules
+        if value is not None:
+            found[option.parameter] = value
+    return found

@@ -22,6 +22,8 @@ _ENUMS: Final[dict[str, str]] = {
     "cache_type_v": "ggml_type.GGML_TYPE_{}",
     "flash_attn_type": "llama_flash_attn_type.{}",
     "pooling_type": "llama_pooling_type.LLAMA_POOLING_TYPE_{}",
+    "split_mode": "llama_split_mode.LLAMA_SPLIT_MODE_{}",
+    "load_mode": "llama_load_mode.LLAMA_LOAD_MODE_{}",
     "reasoning_format": "common_reasoning_format.COMMON_REASONING_FORMAT_{}",
 }
 _FLASH: Final = {"on": "LLAMA_FLASH_ATTN_TYPE_ENABLED", "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED"}
@@ -55,6 +57,8 @@ def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  
         elif name in _JSON_MAPS:
             # The binding wants each value as JSON text of its own.
             value = {word: json.dumps(inner) for word, inner in json.loads(str(value)).items()}
+        elif name == "tensor_split":  # a field of fixed length; what is not said has no share
+            value = [*value, *(0.0,) * (len(target.tensor_split) - len(value))]
         setattr(owner, last, set(value) if name in _SETS else value)
 
 
