@@ -13,7 +13,7 @@ from bringup.errors import DownloadError
 from bringup.machine.folders import Folders
 from bringup.store.header import load_model
 from bringup.store.names import HubName
-from bringup.store.prepare import prepare
+from bringup.store.prepare import VariantSize, prepare
 from bringup.store.remote import RangeSource, load_remote_model
 from bringup.store.transfer import Remote
 from bringup.store.web import Web, site_of
@@ -23,22 +23,39 @@ MIB = 1024 * 1024
 
 def test_the_real_header_is_the_same_from_afar(hub: StubHub, small_model: Path, folders: Folders) -> None:
     hub.repos[REPO][FILE] = StubFile(small_model.read_bytes())
-    far = load_remote_model(prepare(HubName(REPO), folders=folders, timing=QUICK), timing=QUICK)
+    looked = load_remote_model(prepare(HubName(REPO), folders=folders, timing=QUICK), timing=QUICK)
+    far = looked.model
     near = load_model(str(small_model), folders=folders)
     assert [tensor.name for tensor in far.tensors] == [tensor.name for tensor in near.tensors]
     assert dict(far.metadata).keys() == dict(near.metadata).keys()
     assert hub.sent_bytes() < 8 * MIB
     assert len(hub.file_requests()) <= 6
+    assert looked.n_requests == len(hub.file_requests())
+    assert 0 < looked.fetched_bytes <= hub.sent_bytes()
 
 
 def test_a_header_of_gpt_oss_costs_little_more_than_itself(hub: StubHub, folders: Folders) -> None:
     header = bytes(gpt_oss_20b().data)
     # Made: the weights are 48 MiB of nothing instead of 12 GB; the reader must not ask for them.
     hub.repos[REPO][FILE] = StubFile(header + bytes(48 * MIB))
-    model = load_remote_model(prepare(HubName(REPO), folders=folders, timing=QUICK), timing=QUICK)
+    model = load_remote_model(prepare(HubName(REPO), folders=folders, timing=QUICK), timing=QUICK).model
     assert len(model.tensors) == 459
     assert hub.sent_bytes() <= len(header) + 2 * MIB
     assert len(hub.file_requests()) <= 10
+
+
+def test_a_plan_lists_what_else_the_repository_has(hub: StubHub, folders: Folders) -> None:
+    hub.repos[REPO] = {
+        "m-Q4_K_M.gguf": StubFile(gguf_bytes(4000)),
+        "m-Q8_0-00001-of-00002.gguf": StubFile(gguf_bytes(5000)),
+        "m-Q8_0-00002-of-00002.gguf": StubFile(gguf_bytes(6000)),
+        "m-F16-00001-of-00002.gguf": StubFile(gguf_bytes(7000)),
+        "mmproj-m.gguf": StubFile(gguf_bytes(800)),
+    }
+    plan = prepare(HubName(REPO), folders=folders, timing=QUICK)
+    assert plan.variants == (VariantSize("Q4_K_M", 4000), VariantSize("Q8_0", 11000)), (
+        "a projector and a model with a missing part are none"
+    )
 
 
 def test_ranges_are_joined_and_kept(hub: StubHub) -> None:

@@ -32,10 +32,19 @@ DEFAULT_TIMING: Final = Timing()
 
 
 @dataclass(frozen=True, slots=True)
+class VariantSize:
+    """One model of a repository: what is typed after the colon to get it, and the bytes of its files."""
+
+    label: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PullPlan:
     """What a pull would fetch, found out without fetching it.
 
     `host` is where from (a host's name, or "pip"). `note` says what a person should know first.
+    `variants` are all whole models of the repository, the wanted one too; empty where nobody listed any.
     """
 
     name: str
@@ -43,6 +52,7 @@ class PullPlan:
     files: tuple[tuple[Wanted, Remote], ...]
     typed_sites: frozenset[str]
     note: str = ""
+    variants: tuple[VariantSize, ...] = ()
 
     @property
     def total_bytes(self) -> int:
@@ -123,6 +133,11 @@ def _prepare_hub(
         host=urlsplit(hub.endpoint()).hostname or "",
         files=tuple(files),
         typed_sites=frozenset({site_of(hub.endpoint())}),
+        variants=tuple(
+            VariantSize(one.label, sum(by_name[file].size_bytes for file in one.files))
+            for one in quants.variants_of(by_name)
+            if not one.missing
+        ),
     )
 
 

@@ -6,6 +6,7 @@ Reads go through windows of growing size that are kept, so a header of 16 MB cos
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import DownloadError
@@ -40,6 +41,7 @@ class RangeSource:
         self._windows: list[tuple[int, bytes]] = []
         self._next_bytes = _FIRST_BYTES
         self.fetched_bytes = 0
+        self.n_requests = 0
 
     @property
     def size_bytes(self) -> int:
@@ -93,6 +95,7 @@ class RangeSource:
 
     def _fetch_once(self, offset: int, length: int) -> bytes:
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        self.n_requests += 1
         with self._web.get(self._remote.url, headers) as response:
             if response.status_code >= 500 or response.status_code in (408, 429):
                 raise Interrupted(f"it answered {response.status_code}")
@@ -113,7 +116,18 @@ class RangeSource:
         raise Interrupted("the connection ended early")
 
 
-def load_remote_model(plan: PullPlan, *, token: str | None = None, timing: Timing = DEFAULT_TIMING) -> Model:
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    """A model that was looked into from afar, and what the look cost."""
+
+    model: Model
+    fetched_bytes: int
+    n_requests: int
+
+
+def load_remote_model(
+    plan: PullPlan, *, token: str | None = None, timing: Timing = DEFAULT_TIMING
+) -> RemoteModel:
     """The headers of a model that is not here, without fetching its weights.
 
     Raises:
@@ -122,9 +136,15 @@ def load_remote_model(plan: PullPlan, *, token: str | None = None, timing: Timin
     """
     if plan.is_by_pip:
         raise DownloadError(
-            f"{plan.name} comes as a package and cannot be looked into", reference="no-ranges"
+            f"{plan.name} cannot be looked into before it is here",
+            context=(plan.note,) if plan.note else (),
+            hint=f"Fetch it first: bringup pull {plan.name}",
+            reference="no-ranges",
         )
     secret = Token(site_of(hub.endpoint()), token) if token is not None else None
     with Web(timing=timing, typed_sites=plan.typed_sites, token=secret) as web:
         sources = [RangeSource(remote, web, size_bytes=one.size_bytes) for one, remote in plan.files]
-        return assemble(tuple(map(read_header, sources)))
+        model = assemble(tuple(map(read_header, sources)))
+    return RemoteModel(
+        model, sum(one.fetched_bytes for one in sources), sum(one.n_requests for one in sources)
+    )
