@@ -47,6 +47,11 @@ COMMANDS: Final = (
     CommandEntry("stop", "bringup.faces.cli.commands.stop:command", "Stop a running engine."),
     CommandEntry("logs", "bringup.faces.cli.commands.logs:command", "Show what an engine wrote to its log."),
     CommandEntry("top", "bringup.faces.cli.commands.top:command", "Watch cards, memory and engines live."),
+    CommandEntry(
+        "plan",
+        "bringup.faces.cli.commands.plan:command",
+        "Say what fits, what it costs and how fast it will be.",
+    ),
     CommandEntry("pull", "bringup.faces.cli.commands.pull:command", "Fetch a model and verify it."),
     CommandEntry("models", "bringup.faces.cli.commands.models:command", "List the models on this machine."),
     CommandEntry("show", "bringup.faces.cli.commands.show:command", "Show what is in a model file."),

@@ -103,6 +103,14 @@ class Console:
         """Whether a question would be seen and could be answered: stdin and stderr are terminals."""
         return terminal.is_a_terminal(self.stdin) and self.note_terminal.is_terminal
 
+    def can_show(self, characters: str) -> bool:
+        """Whether stdout's encoding has these characters."""
+        try:
+            characters.encode(getattr(self.stdout, "encoding", None) or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
     # The answer, to stdout.
 
     def answer(self, *pieces: str | Styled) -> None:

@@ -1,0 +1,259 @@
+"""Plan a model: what fits where, which window, how fast, and what else could be done. Starts nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bringup.actions.plan_command import choices_of, command_of
+from bringup.actions.plan_devices import Described, Place, check_described, look_for_place
+from bringup.actions.plan_ladder import gives_way, ladder_of
+from bringup.actions.plan_report import DeviceUse, PlanReport
+from bringup.actions.plan_source import ModelSource, find_source
+from bringup.actions.plan_speed import SpeedTeller, speed_teller
+from bringup.actions.plan_ways import ways_of
+from bringup.errors import BringupError, CannotTell, WrongUse
+from bringup.machine.folders import our_folders
+from bringup.machine.live import LiveMachine
+from bringup.machine.protocol import Machine
+from bringup.plan.anatomy import take_apart
+from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.request import CPU, Request, check_request
+from bringup.plan.search import choose
+from bringup.units import GIB, MIB
+
+_SCARCE_BYTES: Final = 512 * MIB
+"""Less than this free on a card is no room for a context of CUDA and one layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWishes:
+    """What the user said beside the model's name.
+
+    Attributes:
+        request: llama-server's options; `None` in it is ours to choose.
+        described: the machine, where it is another one.
+        n_threads: threads of the engine; `None` for our choice.
+        split_mode: `layer` or `none`; `None` for the engine's own.
+        main_gpu: the card for `none`.
+        n_prompt: tokens of the prompt that the time to the first token is told for.
+        ram_bytes_per_s: bandwidth of main memory, where known.
+    """
+
+    request: Request = field(default_factory=Request)
+    described: Described = field(default_factory=Described)
+    n_threads: int | None = None
+    split_mode: str | None = None
+    main_gpu: int | None = None
+    n_prompt: int = 2048
+    ram_bytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """A model on a place with what was asked for: all that plans of it are made from.
+
+    Attributes:
+        source: the model.
+        place: the devices.
+        planner: makes plans of it there.
+        request: what was asked for.
+        teller: tells the speed of plans.
+        has_threads: the user said how many threads.
+    """
+
+    source: ModelSource
+    place: Place
+    planner: Planner
+    request: Request
+    teller: SpeedTeller
+    has_threads: bool = False
+
+    def choose(self, request: Request | None = None, *, planner: Planner | None = None) -> MemoryPlan:
+        """The best plan for a request, the asked one unless another is given."""
+        used = planner or self.planner
+        wanted = request or self.request
+        try:
+            return choose(used, wanted, used.devices, self.teller.judge)
+        except CannotTell:  # of a card's speed nothing is known; its memory still is
+            return choose(used, wanted, used.devices)
+
+    def uses(self, plan: MemoryPlan) -> tuple[DeviceUse, ...]:
+        """The devices of a plan with what lies there."""
+        return tuple(
+            DeviceUse(
+                device,
+                tuple(part for part in plan.parts if part.device == device.name),
+                tuple(holder for holder in self.place.holders if holder.device == device.name),
+            )
+            for device in plan.devices
+        )
+
+
+def plan_model(
+    typed: str,
+    wishes: PlanWishes,
+    *,
+    may_send_token: Callable[[BringupError], bool],
+    machine: Machine | None = None,
+) -> PlanReport:
+    """The plan of one model.
+
+    Raises:
+        WrongUse: options that cannot be, an unknown card or model.
+        ModelFileError: what is there is no sound model.
+        DownloadError: the model is not here and cannot be looked into.
+        CannotTell: this machine does not say how much memory is free.
+    """
+    check_request(wishes.request)
+    check_described(wishes.described)
+    look = _Look(machine or LiveMachine(), wishes.described)
+    source = find_source(typed, our_folders(), may_send_token=may_send_token)
+    return plan_source(source, wishes, look.result())
+
+
+class _Look:
+    """The look at the machine, beside the reading of the model's header."""
+
+    def __init__(self, machine: Machine, described: Described) -> None:
+        self._found: Place | BaseException | None = None
+        self._thread = threading.Thread(target=self._look, args=(machine, described), daemon=True)
+        self._thread.start()
+
+    def _look(self, machine: Machine, described: Described) -> None:
+        try:
+            self._found = look_for_place(machine, described)
+        except BaseException as problem:  # noqa: BLE001 - raised again where it is waited for
+            self._found = problem
+
+    def result(self) -> Place:
+        """The place, or what went wrong with the look."""
+        self._thread.join()
+        if isinstance(self._found, Place):
+            return self._found
+        assert self._found is not None
+        raise self._found
+
+
+def plan_source(source: ModelSource, wishes: PlanWishes, place: Place) -> PlanReport:
+    """The plan of a model that was looked into, on a place that was looked at.
+
+    Raises:
+        WrongUse: options that cannot be.
+        GgufError: a figure of the architecture is missing or cannot be.
+    """
+    planning = start_planning(source, wishes, place)
+    plan = planning.choose()
+    ladder = ladder_of(planning, plan)
+    settings = command_of(planning, plan, wishes.split_mode)
+    speed = planning.teller.tell(plan) if plan.fits else None
+    return PlanReport(
+        source=source,
+        architecture=planning.planner.anatomy.architecture,
+        place=place,
+        n_ctx=plan.run.n_ctx,
+        n_parallel=plan.run.n_seq,
+        fits=plan.fits,
+        verdict=_verdict(planning, plan),
+        missing=_missing(plan),
+        uses=planning.uses(plan),
+        speed=speed,
+        no_speed="" if speed else planning.teller.why_not if plan.fits else "it does not fit",
+        ladder=ladder,
+        choices=choices_of(planning, settings),
+        reasons=plan.reasons,
+        alternatives=ways_of(planning, plan, ladder),
+        command=("llama-server", *source.argument, *settings),
+        warnings=(*_warnings(source, place), *plan.notes),
+        assumptions=place.assumptions,
+    )
+
+
+def start_planning(source: ModelSource, wishes: PlanWishes, place: Place) -> Planning:
+    """Put together what plans are made from.
+
+    Raises:
+        WrongUse: a card that is not there.
+        GgufError: a figure of the architecture is missing or cannot be.
+    """
+    anatomy = take_apart(source.model)
+    threads = wishes.n_threads or place.n_threads
+    n_cpu_moe = wishes.request.n_cpu_moe
+    if n_cpu_moe is not None:
+        n_cpu_moe = min(n_cpu_moe, len(anatomy.layers))
+    request = replace(wishes.request, n_threads=threads, cards=_cards(wishes, place), n_cpu_moe=n_cpu_moe)
+    if len(request.tensor_split) > len(place.cards):
+        raise WrongUse(
+            f"--tensor-split has {len(request.tensor_split)} shares for {len(place.cards)} cards",
+            hint="Give one share for each card.",
+        )
+    teller = speed_teller(anatomy, place, n_prompt=wishes.n_prompt, ram_bytes_per_s=wishes.ram_bytes_per_s)
+    return Planning(source, place, Planner(anatomy, place.devices), request, teller, bool(wishes.n_threads))
+
+
+def _cards(wishes: PlanWishes, place: Place) -> tuple[str, ...] | None:
+    """The cards to use; `None` for all."""
+    if wishes.split_mode != "none":
+        return None
+    number = wishes.main_gpu or 0
+    if number >= len(place.cards):
+        raise WrongUse(
+            f"there is no card {number}",
+            context=tuple(f"{card.name}: {card.title}" for card in place.cards),
+            hint="--main-gpu counts from 0.",
+        )
+    return (place.cards[number].name,)
+
+
+def _verdict(planning: Planning, plan: MemoryPlan) -> str:
+    window = f"{plan.run.n_ctx:,} tokens of context"
+    if plan.run.n_seq > 1:
+        window += f" in {plan.run.n_seq} slots"
+    if not plan.fits:
+        least = planning.request.n_ctx is None
+        return f"It does not fit{', not even' if least else ''} with {window}."
+    where = "on the card" if len(plan.placement.cards) == 1 else "on the cards"
+    way = gives_way(planning, plan)
+    if not planning.place.cards or not plan.n_gpu_layers:
+        return f"It fits in main memory with {window}{_spare(plan, CPU)}."
+    if way:
+        return f"It fits with {window} and {way}."
+    spare = _spare(plan, plan.placement.cards[0]) if len(plan.placement.cards) == 1 else ""
+    return f"It fits {where} with {window}{spare}."
+
+
+def _spare(plan: MemoryPlan, name: str) -> str:
+    device = next(one for one in plan.devices if one.name == name)
+    spare = device.free_bytes - plan.needed_bytes(name)
+    return f"; {spare / GIB:.1f} GiB stay free" if spare > 0 else ""
+
+
+def _missing(plan: MemoryPlan) -> tuple[str, ...]:
+    titles = {device.name: device.title for device in plan.devices}
+    return tuple(
+        f"{name} ({titles[name]}) has {size / GIB:.2f} GiB too little: "
+        f"{plan.needed_bytes(name) / GIB:.2f} GiB are needed, "
+        f"{(plan.needed_bytes(name) - size) / GIB:.2f} GiB are free."
+        for name, size in plan.missing.items()
+    )
+
+
+def _warnings(source: ModelSource, place: Place) -> tuple[str, ...]:
+    found = list(place.warnings)
+    if source.model.missing_bytes:
+        share = (
+            source.model.missing_bytes / source.model.file_size_bytes if source.model.file_size_bytes else 1
+        )
+        found.append(
+            f"The file is not whole: {source.model.missing_bytes:,} bytes of weights are missing"
+            f"{' (still being fetched?)' if share < 1 else ''}; no engine can load it yet."
+        )
+    for card in place.cards:
+        if card.free_bytes < _SCARCE_BYTES:
+            found.append(
+                f"{card.name} ({card.title}) has only {card.free_bytes / MIB:,.0f} of "
+                f"{card.total_bytes / MIB:,.0f} MiB free: other programs hold the rest."
+            )
+    return tuple(found)

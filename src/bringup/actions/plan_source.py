@@ -1,0 +1,162 @@
+"""Which model a plan is for: a file of this machine, read where it lies, or the header of one from afar.
+
+What is on this disk is never asked about on the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bringup.errors import BringupError, WrongUse
+from bringup.machine import files, paths
+from bringup.machine.folders import Folders
+from bringup.model.shards import Model
+from bringup.store.header import load_model
+from bringup.store.names import LocalPath, Name, OllamaName, parse_name
+
+if TYPE_CHECKING:
+    from bringup.store.local import LocalModel
+    from bringup.store.prepare import PullPlan, VariantSize
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model that was looked into.
+
+    Attributes:
+        typed: its name as typed.
+        title: a short name for tables: the file's without its ending, or the repository's and quantisation.
+        model: the headers of its files.
+        origin: where the headers are from, in words.
+        argument: how llama-server is told of it: `("--model", path)` or `("--hf-repo", "user/repo:QUANT")`.
+        is_local: it is on this disk.
+        repository: `user/repo` where known.
+        variants: all models of the repository with their sizes; empty where nobody asked.
+        fetched_bytes: what was fetched to look into it.
+        n_requests: in so many requests for parts of files.
+    """
+
+    typed: str
+    title: str
+    model: Model
+    origin: str
+    argument: tuple[str, ...]
+    is_local: bool
+    repository: str | None = None
+    variants: tuple[VariantSize, ...] = ()
+    fetched_bytes: int = 0
+    n_requests: int = 0
+
+
+def find_source(
+    typed: str, folders: Folders, *, may_send_token: Callable[[BringupError], bool]
+) -> ModelSource:
+    """Look into the model that a typed name means.
+
+    Args:
+        typed: path, repository, address, short name.
+        folders: ours.
+        may_send_token: asked once, after the hub refused, where the user has a token.
+
+    Raises:
+        WrongUse: no such name, or a file that is not there.
+        ModelFileError: what is there is no sound model.
+        DownloadError: it is not here and cannot be looked into from afar.
+    """
+    name = parse_name(typed)
+    if isinstance(name, LocalPath):
+        if not files.exists(name.path):
+            raise WrongUse(
+                f"{typed}: no such file",
+                hint="`bringup models` lists what is on this disk; a repository of the hub is user/repo.",
+                reference="not-on-this-disk",
+            )
+        return _local(typed, (name.path,), folders)
+    # What follows costs imports that a plan for a file need not pay.
+    from bringup.store import resolve
+
+    local = resolve.find_local(name, folders)
+    if local is not None:
+        return of_local(typed, local, folders)
+    return _from_afar(typed, name, folders, may_send_token=may_send_token)
+
+
+def _from_afar(
+    typed: str, name: Name, folders: Folders, *, may_send_token: Callable[[BringupError], bool]
+) -> ModelSource:
+    from bringup.store import hub, prepare, token
+
+    if isinstance(name, OllamaName):
+        prepare.prepare(name, folders=folders)  # says that Ollama has none
+    try:
+        return _remote(typed, name, folders, None)
+    except hub.TokenNeeded as refused:
+        secret = token.find_user_token()
+        if secret is None or not may_send_token(refused):
+            raise
+        return _remote(typed, name, folders, secret)
+
+
+def of_local(typed: str, local: LocalModel, folders: Folders) -> ModelSource:
+    """Look into a model that was found on this disk.
+
+    Raises:
+        ModelFileError: it is no sound model.
+    """
+    return _local(typed, local.paths, folders, repository=local.repository)
+
+
+def _local(
+    typed: str, model_paths: tuple[str, ...], folders: Folders, *, repository: str | None = None
+) -> ModelSource:
+    # A file that is still being fetched can be planned for: its header is there.
+    model = load_model(model_paths, folders=folders, allow_cut_short=True)
+    path = model.headers[0].name
+    return ModelSource(
+        typed=typed,
+        title=_stem(path),
+        model=model,
+        origin="on this disk",
+        argument=("--model", path),
+        is_local=True,
+        repository=repository,
+    )
+
+
+def _remote(typed: str, name: Name, folders: Folders, secret: str | None) -> ModelSource:
+    from bringup.store import prepare
+    from bringup.store.remote import load_remote_model
+
+    plan = prepare.prepare(name, folders=folders, token=secret)
+    looked = load_remote_model(plan, token=secret)
+    repository = plan.name.partition(":")[0] if plan.variants else None
+    return ModelSource(
+        typed=typed,
+        title=_stem(plan.files[0][0].name),
+        model=looked.model,
+        origin=f"header alone, from {plan.host}",
+        argument=_argument(plan, repository),
+        is_local=False,
+        repository=repository,
+        variants=plan.variants,
+        fetched_bytes=looked.fetched_bytes,
+        n_requests=looked.n_requests,
+    )
+
+
+def _argument(plan: PullPlan, repository: str | None) -> tuple[str, ...]:
+    """How llama-server fetches it by itself; it takes a quantisation or a file, and the main branch only."""
+    address = plan.files[0][0].address
+    if repository is None or "@" in repository:
+        return ("--model-url", address)
+    label = plan.name.partition(":")[2]
+    if label.lower().endswith(".gguf"):
+        return ("--hf-repo", repository, "--hf-file", label)
+    return ("--hf-repo", plan.name)
+
+
+def _stem(path: str) -> str:
+    name = paths.basename(path)
+    return name[: -len(".gguf")] if name.lower().endswith(".gguf") else name

@@ -1,0 +1,87 @@
+"""The speed of plans on one place: told where something is known of every device that is used."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from bringup.actions.plan_devices import Place
+from bringup.actions.plan_report import Speed
+from bringup.errors import CannotTell
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.memory import MemoryPlan
+from bringup.plan.place import Placement
+from bringup.plan.predict import Prediction, predict_works
+from bringup.plan.rates import HostRates, Origin, speed_devices
+from bringup.plan.run import Run
+from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
+from bringup.plan.workload import works_of
+
+
+@dataclass(slots=True)
+class SpeedTeller:
+    """Speeds of one model on one place.
+
+    Attributes:
+        anatomy: the model.
+        devices: rates of the devices of which something is known.
+        n_prompt: tokens of the prompt that the time to the first token is told for.
+    """
+
+    anatomy: Anatomy
+    devices: tuple[SpeedDevice, ...]
+    n_prompt: int
+    why_not: str = field(default="", init=False)
+    _works: dict[Hashable, tuple[DeviceWork, ...]] = field(default_factory=dict, init=False)
+
+    def judge(self, placement: Placement, run: Run) -> float:
+        """Tokens a second of an answer in the middle of the window: what placements are chosen by.
+
+        Raises:
+            CannotTell: nothing is known of a device that is used.
+        """
+        told = self._predict(placement, run, 1, max(0, run.n_ctx_seq // 2))
+        return told.generation_tokens_per_s.value
+
+    def tell(self, plan: MemoryPlan) -> Speed | None:
+        """The speeds of a plan; `None` where they cannot be told, `why_not` says why then."""
+        placement, run, window = plan.placement, plan.run, plan.run.n_ctx_seq
+        n_prompt = max(1, min(self.n_prompt, window - 1))
+        batch = max(1, min(512, window - 1))
+        try:
+            empty = self._predict(placement, run, n_prompt, 0)
+            first = self._predict(placement, run, 1, 0)
+            full = self._predict(placement, run, batch, window - batch)
+        except CannotTell as problem:
+            self.why_not = problem.message
+            return None
+        return Speed(
+            generation_empty=first.generation_tokens_per_s,
+            generation_full=full.generation_tokens_per_s,
+            prompt_empty=empty.prompt_tokens_per_s,
+            prompt_full=full.prompt_tokens_per_s,
+            first_token_s=empty.time_to_first_token_s,
+            n_prompt=n_prompt,
+            bottleneck=first.bottleneck,
+            formulas=(first.formula, empty.prompt_formula),
+            sources=empty.sources,
+        )
+
+    def _predict(self, placement: Placement, run: Run, n_prompt: int, n_past: int) -> Prediction:
+        # What a token reads on each device does not depend on the window's length.
+        key = (placement, run.type_k, run.type_v, run.flash_attention, run.offloads_ops)
+        works = self._works.get(key)
+        if works is None:
+            works = self._works[key] = works_of(self.anatomy, placement, run, self.devices)
+        traits = RunTraits(n_ubatch=run.n_ubatch, is_flash=run.flash_attention)
+        return predict_works(works, traits, n_prompt=n_prompt, n_past=n_past)
+
+
+def speed_teller(
+    anatomy: Anatomy, place: Place, *, n_prompt: int, ram_bytes_per_s: float | None
+) -> SpeedTeller:
+    """A teller for a place, with the bandwidth of main memory where somebody gave it."""
+    host = HostRates(n_cores=place.n_threads)
+    if ram_bytes_per_s is not None:
+        host = HostRates(ram_bytes_per_s, Origin.GIVEN, place.n_threads)
+    return SpeedTeller(anatomy, speed_devices(place.devices, host), n_prompt)

@@ -1,0 +1,247 @@
+"""Other ways: what makes a model fit that does not, or more of it where it does; the cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from bringup.actions.plan_devices import Holder
+from bringup.actions.plan_ladder import gives_way, layers_text
+from bringup.actions.plan_report import Alternative, Group, Rung, group_of
+from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.place import ALL_LAYERS
+from bringup.plan.request import Request
+from bringup.units import GIB, MIB
+
+if TYPE_CHECKING:
+    from bringup.actions.plan import Planning
+
+_WORTH_CLOSING_BYTES: Final = 64 * MIB
+_VARIANTS: Final = 3
+_SLACK: Final = 1.03
+"""A smaller file saves a little less where it has to: not all of its tensors are of the smaller type."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What the ways are measured by: the request, how it stands now, and how many tokens it has."""
+
+    request: Request
+    now: MemoryPlan
+
+    @property
+    def is_wanting(self) -> bool:
+        return not self.now.fits
+
+
+def ways_of(planning: Planning, plan: MemoryPlan, ladder: tuple[Rung, ...]) -> tuple[Alternative, ...]:
+    """Other ways. For a plan that fits as it is, ways to the next window that does not."""
+    goal = _goal(planning, plan, ladder)
+    if goal is None:
+        return ()
+    found = [
+        *_close_programs(planning, goal),
+        *_smaller_window(planning, goal, ladder),
+        *_smaller_cache(planning, goal),
+        *_experts(planning, goal),
+        *_fewer_layers(planning, goal),
+        *_smaller_files(planning, goal),
+    ]
+    return tuple(sorted(found, key=lambda one: not one.fits))
+
+
+def _goal(planning: Planning, plan: MemoryPlan, ladder: tuple[Rung, ...]) -> _Goal | None:
+    if not plan.fits or gives_way(planning, plan):
+        return _Goal(planning.request, plan)
+    for rung in ladder:
+        if rung.n_ctx > plan.run.n_ctx and (rung.gives_way or not rung.fits):
+            request = replace(planning.request, n_ctx=rung.n_ctx)
+            return _Goal(request, planning.choose(request))
+    return None
+
+
+def _effect(planning: Planning, goal: _Goal, plan: MemoryPlan) -> str:
+    """What a changed plan gives: that it fits, or what is still missing; and the speed."""
+    window = f"{plan.run.n_ctx:,} tokens"
+    if not plan.fits:
+        return f"{window} still do not fit: {gives_way(planning, plan)}"
+    way = gives_way(planning, plan)
+    speed = planning.teller.tell(plan)
+    words = f"{window} {'fit' if goal.is_wanting else 'then'}" + (f" with {way}" if way else "")
+    if not goal.is_wanting and not way:
+        words = f"{window} with all of it on the card" if planning.place.cards else f"{window} fit"
+    if speed is not None:
+        rate = speed.generation_empty
+        words += f", {rate.value:,.0f} ({rate.low:,.0f} to {rate.high:,.0f}) tokens/s"
+    return words
+
+
+def _is_better(goal: _Goal, plan: MemoryPlan) -> bool:
+    """Whether a changed plan is worth a line: it fits where the goal does not, or more is on the cards."""
+    if goal.is_wanting:
+        return plan.fits or sum(plan.missing.values()) < sum(goal.now.missing.values())
+    return plan.fits and (plan.n_gpu_layers, -plan.n_cpu_moe) > (goal.now.n_gpu_layers, -goal.now.n_cpu_moe)
+
+
+def _close_programs(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    holders = [one for one in planning.place.holders if (one.used_bytes or 0) >= _WORTH_CLOSING_BYTES]
+    if not holders:
+        return
+    freed: dict[str, int] = {}
+    for holder in holders:
+        freed[holder.device] = freed.get(holder.device, 0) + (holder.used_bytes or 0)
+    devices = tuple(
+        replace(device, free_bytes=min(device.total_bytes, device.free_bytes + freed.get(device.name, 0)))
+        for device in planning.planner.devices
+    )
+    plan = planning.choose(goal.request, planner=Planner(planning.planner.anatomy, devices))
+    if _is_better(goal, plan):
+        yield Alternative(
+            what=f"Close {', '.join(_name(holder) for holder in holders[:4])}",
+            options=(),
+            effect=_effect(planning, goal, plan),
+            fits=plan.fits,
+            cost="costs nothing but the programs",
+        )
+
+
+def _name(holder: Holder) -> str:
+    name = holder.name or "a program"
+    kind = (
+        " (it draws the desktop)"
+        if holder.is_graphics and name in ("Xorg", "gnome-shell", "kwin_wayland")
+        else ""
+    )
+    return f"{name} ({holder.process_id}, {(holder.used_bytes or 0) / MIB:,.0f} MiB){kind}"
+
+
+def _smaller_window(planning: Planning, goal: _Goal, ladder: tuple[Rung, ...]) -> Iterator[Alternative]:
+    if not goal.is_wanting:
+        return
+    fitting = [rung for rung in ladder if rung.fits and rung.n_ctx < goal.now.run.n_ctx]
+    if not fitting:
+        return
+    request = replace(goal.request, n_ctx=_largest(planning, fitting[-1].n_ctx, goal.now.run.n_ctx))
+    plan = planning.choose(request)
+    yield Alternative(
+        what="Ask for a smaller window",
+        options=("--ctx-size", str(plan.run.n_ctx)),
+        effect=_effect(planning, goal, plan),
+        fits=True,
+        cost="costs memory of the talk",
+    )
+
+
+def _largest(planning: Planning, fits: int, does_not: int) -> int:
+    """The largest window that fits, found by halving, to a block of 1,024 tokens."""
+    while does_not - fits > 1024:
+        middle = (fits + does_not) // 2 // 1024 * 1024
+        if middle <= fits:
+            break
+        if planning.choose(replace(planning.request, n_ctx=middle)).fits:
+            fits = middle
+        else:
+            does_not = middle
+    return fits
+
+
+def _smaller_cache(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    if "f16" not in (goal.now.cache_types.k, goal.now.cache_types.v):
+        return
+    if goal.request.flash_attention is False:
+        return
+    plan = planning.choose(replace(goal.request, cache_type_k="q8_0", cache_type_v="q8_0"))
+    saved = _cache_bytes(goal.now) - _cache_bytes(plan)
+    if saved > 0 and _is_better(goal, plan):
+        yield Alternative(
+            what="Keep the KV cache as q8_0",
+            options=("--cache-type-k", "q8_0", "--cache-type-v", "q8_0"),
+            effect=f"{_effect(planning, goal, plan)}; the cache is {saved / MIB:,.0f} MiB smaller",
+            fits=plan.fits,
+            cost="costs a little quality and speed",
+        )
+
+
+def _cache_bytes(plan: MemoryPlan) -> int:
+    return sum(part.bytes for part in plan.parts if group_of(part) is Group.CACHE)
+
+
+def _experts(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """Experts in main memory, where the user had fixed it otherwise or the search went another way."""
+    figures = planning.planner.anatomy.architecture
+    if not figures.n_expert or not planning.place.cards or goal.now.n_cpu_moe:
+        return
+    for count in range(1, figures.n_layer + 1):
+        request = replace(goal.request, n_cpu_moe=count, n_gpu_layers=ALL_LAYERS)
+        plan = planning.planner.plan(request)
+        if plan.fits:
+            yield Alternative(
+                what=f"Keep the experts of {layers_text(count)} in main memory",
+                options=("--n-gpu-layers", "all", "--n-cpu-moe", str(count)),
+                effect=_effect(planning, goal, plan),
+                fits=True,
+                cost="costs speed",
+            )
+            return
+
+
+def _fewer_layers(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """Our own choice of layers, where the user had fixed it and it does not fit."""
+    if not goal.is_wanting or goal.request.n_gpu_layers is None:
+        return
+    plan = planning.choose(replace(goal.request, n_gpu_layers=None))
+    if plan.fits:
+        yield Alternative(
+            what="Leave the number of layers to bringup",
+            options=("--n-gpu-layers", "auto"),
+            effect=_effect(planning, goal, plan),
+            fits=True,
+            cost="costs speed",
+        )
+
+
+def _smaller_files(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """Smaller quantisations of the same repository; where nobody listed them, the size that would do."""
+    size, most = planning.source.model.file_size_bytes, _most_bytes(planning, goal)
+    if not 0 < most < size:
+        return
+    smaller = sorted(planning.source.variants, key=lambda one: -one.size_bytes)
+    effect = (
+        f"{goal.now.run.n_ctx:,} tokens should fit{'' if goal.is_wanting else ' on the card'}, by its size"
+    )
+    for one in [one for one in smaller if one.size_bytes <= most][:_VARIANTS]:
+        yield Alternative(
+            what=f"Take {one.label} of the same repository, {one.size_bytes / GIB:.1f} GiB",
+            options=("bringup", "plan", f"{planning.source.repository}:{one.label}"),
+            effect=effect,
+            fits=True,
+            cost="costs quality",
+        )
+    if not planning.source.variants:
+        where = planning.source.repository
+        yield Alternative(
+            what=f"Take a smaller quantisation, of at most {most / GIB:.1f} GiB",
+            options=("bringup", "plan", where) if where else (),
+            effect=effect,
+            fits=True,
+            cost="costs quality",
+        )
+
+
+def _most_bytes(planning: Planning, goal: _Goal) -> int:
+    """The largest file of the same model that would do; its own size where nothing is missing.
+
+    What is missing has to be saved: anywhere where the model does not fit at all, since layers can move; on
+    the cards where it does and they shall hold all of it.
+    """
+    plan = goal.now
+    if not goal.is_wanting:
+        plan = planning.planner.plan(
+            replace(goal.request, n_gpu_layers=ALL_LAYERS, n_cpu_moe=goal.request.n_cpu_moe or 0)
+        )
+    weights = sum(part.bytes for part in plan.parts if part.name == "weights")
+    missing = sum(plan.missing.values())
+    if not weights or missing >= weights:
+        return 0
+    return int(planning.source.model.file_size_bytes * (weights - missing * _SLACK) / weights)
