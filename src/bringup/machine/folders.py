@@ -36,6 +36,11 @@ class Folders:
         return os.path.join(self.cache, "headers")
 
     @property
+    def dry_runs(self) -> str:
+        """What engines said of plans, by file and build."""
+        return os.path.join(self.cache, "dry-runs")
+
+    @property
     def logs(self) -> str:
         """Engine logs."""
         return os.path.join(self.state, "logs")
