@@ -31,8 +31,8 @@ class Node:
         device: where it is computed.
         sources: tensors that it is computed from, weights left out.
         weight_bytes: size of the weight that it needs, where that lies on another device; else 0.
-        in_place: whether it may take the place of a source that is as large, or of the part of a larger one
-            that it reads.
+        in_place: whether it may take the place of a source of the same size.
+        is_viewed: its users see it through a view, in another shape; the place of a view is never taken.
         is_input: a leaf that is filled from outside: there from the start.
         is_output: read after the last node: never freed.
         kept: tensors that a fused kernel reads until this node is done.
@@ -47,6 +47,7 @@ class Node:
     is_output: bool = False
     kept: tuple[Node, ...] = ()
     extra_bytes: int = 0
+    is_viewed: bool = False
 
 
 @dataclass(slots=True)
@@ -183,17 +184,17 @@ class _Layout:
         self.fixed: set[Node] = set()
 
     def run(self, inputs: list[Node], steps: list[_Step], copies: list[Node]) -> dict[str, int]:
+        for step in steps:
+            for source in step.sources:
+                self.uses[source] = self.uses.get(source, 0) + 1
         if self.n_copies > 1:
-            for node in (*inputs, *copies):
+            for node in (*(one for one in inputs if one in self.uses), *copies):
                 for _ in range(self.n_copies - 1):
                     self._buffer(node.device).take(_aligned(node.size_bytes))
                 self._place(node)
                 self.fixed.add(node)
         for node in inputs:
             self._place(node)
-        for step in steps:
-            for source in step.sources:
-                self.uses[source] = self.uses.get(source, 0) + 1
         for step in steps:
             self._step(step)
         return {device: buffer.peak_bytes for device, buffer in self.buffers.items()}
@@ -215,7 +216,8 @@ class _Layout:
             return False
         for source in step.sources:
             is_free = self.uses[source] == 1 and not source.is_output and source not in self.fixed
-            if is_free and source in self.places and source.size_bytes >= step.node.size_bytes:
+            is_free = is_free and source in self.places and not source.is_viewed
+            if is_free and source.size_bytes == step.node.size_bytes:
                 offset, size = self.places.pop(source)
                 kept = _aligned(step.node.size_bytes)
                 if size > kept:

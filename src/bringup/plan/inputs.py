@@ -25,6 +25,15 @@ _VALUE_ROTATION: Final = 64
 _FOUR_POSITIONS: Final = frozenset({"qwen2vl", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "paddleocr"})
 """Families whose rotary positions are four numbers a token."""
 
+_WITHOUT_ROPE: Final = frozenset(
+    {
+        *("gpt2", "gptj", "mpt", "refact", "bloom", "mamba", "mamba2", "jamba", "jina-bert-v2", "jais"),
+        *("t5", "t5encoder", "wavtokenizer-dec", "nemotron_h", "nemotron_h_moe", "kimi-linear", "kimi-k3"),
+        "glm5-next",
+    }
+)
+"""Families without rotary positions (`llama_model_rope_type` in `src/llama-model.cpp`)."""
+
 _NEVER_MIXED: Final = frozenset(
     {"cogvlm", "deepseek4", "graniteswitch", "eagle3", "dflash", "gemma4-assistant"}
 )
@@ -47,8 +56,9 @@ def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -
     positions = graph.add_input(_TOKEN_BYTES * n_positions * n_tokens, CPU)
     cells, rotations, masks = _add_cache_inputs(graph, anatomy, run)
     out_rows = graph.add_input(_TOKEN_BYTES * run.n_outputs, CPU)
+    has_rope = figures.name not in _WITHOUT_ROPE
     build = Builder(
-        graph, run, placement.cards, masks, n_tokens, positions, cells, rotations, out_rows, slots
+        graph, run, placement.cards, masks, n_tokens, positions, cells, rotations, out_rows, slots, has_rope
     )
     embedded = graph.add(row, tokens, device=CPU)
     if mixed:

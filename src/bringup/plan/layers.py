@@ -92,6 +92,7 @@ class Builder:
         rotations: matrices that keys and values are rotated with, likewise.
         out_rows: which rows are outputs.
         slots: which recurrent states are read; `None` for a model without.
+        has_rope: heads are turned by their position.
     """
 
     graph: Graph
@@ -104,6 +105,7 @@ class Builder:
     rotations: Mapping[bool, tuple[Node, Node]]
     out_rows: Node
     slots: Node | None = None
+    has_rope: bool = True
 
     def computes_on(self, device: str, *, n_rows: int | None = None) -> str:
         """Where a node with a weight on `device` is computed."""
@@ -137,8 +139,8 @@ class Builder:
         )
 
     def rope(self, node: Node) -> Node:
-        """Rotary positions, in place."""
-        return self.beside(node, self.positions)
+        """Rotary positions, where the family has them."""
+        return self.beside(node, self.positions) if self.has_rope else node
 
     def norm(self, layer: LayerPlan, name: str, source: Node) -> Node:
         """A norm and its weight, where the file has one; else the source itself."""
@@ -196,14 +198,15 @@ def _project(
         query = build.beside(fused, size=width * n_query, in_place=False)
         key = build.beside(fused, size=width * layer.n_head_kv * layer.n_head_k, in_place=False)
         return _rotate(build, layer, query), None, _rotate(build, layer, key), fused
-    query = build.multiply(layer, "attn_q", source)
+    query = _in_heads(build.multiply(layer, "attn_q", source))
     gate = None
     if layer.tensors["attn_q.weight"].shape[1] == 2 * n_query:
         joint = query
         query = build.norm(layer, "attn_q_norm", build.beside(joint, size=width * n_query, in_place=False))
         query = build.rope(query)
         value = build.multiply(layer, "attn_v", source)
-        key = build.rope(build.norm(layer, "attn_k_norm", build.multiply(layer, "attn_k", source)))
+        key = _in_heads(build.multiply(layer, "attn_k", source))
+        key = build.rope(build.norm(layer, "attn_k_norm", key))
         return _rotate(build, layer, query), joint, _rotate(build, layer, key), value
     query = build.rope(build.norm(layer, "attn_q_norm", query))
     query = _rotate(build, layer, query)
@@ -222,7 +225,13 @@ def _project(
 
 def _finished_key(build: Builder, layer: LayerPlan, key: Node) -> Node:
     """Norm, rotary positions, rotation."""
-    return _rotate(build, layer, build.rope(build.norm(layer, "attn_k_norm", key)))
+    return _rotate(build, layer, build.rope(build.norm(layer, "attn_k_norm", _in_heads(key))))
+
+
+def _in_heads(node: Node) -> Node:
+    """The same, seen as heads from here on."""
+    node.is_viewed = True
+    return node
 
 
 def _rotate(build: Builder, layer: LayerPlan, node: Node) -> Node:
@@ -296,6 +305,7 @@ def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
     size = F32_BYTES * layer.n_head * layer.n_head_v * build.n_tokens
     if run.flash_attention:
         result = build.graph.add(size, *inputs, device=device)
+        result.is_viewed = True
         if device != CPU:
             result.extra_bytes = _f16_copies(layer, run, kept, n_key, n_value)
         return result

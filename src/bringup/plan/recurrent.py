@@ -73,7 +73,7 @@ def _mamba(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) ->
     gate = build.beside(joint, size=rows * state.n_inner, in_place=False)
     result = build.beside(gate, summed, in_place=False)
     result = build.norm(layer, "ssm_norm", result)
-    return build.multiply(layer, "ssm_out", result)
+    return _flat(build.multiply(layer, "ssm_out", result))
 
 
 def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
@@ -101,7 +101,13 @@ def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node
     states = F32_BYTES * state.n_embd_s * build.run.n_seq
     size = rows * state.n_inner + states
     result = build.beside(*heads, convolved, *gates, kept, size=size, in_place=False)
-    normed = build.beside(result, size=rows * state.n_inner)
-    normed = build.beside(normed)
+    normed = build.beside(build.beside(result, size=rows * state.n_inner, in_place=False))
     gate = build.multiply(layer, "attn_gate", source) if layer.has("attn_gate") else source
-    return build.multiply(layer, "ssm_out", build.beside(normed, build.beside(gate)))
+    gate = build.beside(gate, in_place=False)
+    return _flat(build.multiply(layer, "ssm_out", build.beside(normed, gate)))
+
+
+def _flat(node: Node) -> Node:
+    """The same, its sequences in one row from here on."""
+    node.is_viewed = True
+    return node
