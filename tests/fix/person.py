@@ -16,7 +16,7 @@ from typing import Self
 
 from bringup.faces.render.console import Console
 
-PROMPT = re.compile(rb"(?:leave it out|to go on|told again): $")
+PROMPT = re.compile(rb"\n(?:\x1b\[\?2004h)?(?:Step|Done by you)[^\n]*(?:leave it out|to go on|told again): $")
 RESIZE = b"<resize>"
 """Not typed: the window changes its size instead, and then Enter is pressed."""
 
