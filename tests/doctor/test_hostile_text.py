@@ -44,6 +44,7 @@ from bringup.stack.probe import Look
 from bringup.stack.stack import Stack
 
 FUZZED = 100_000 if os.environ.get("BRINGUP_SOAK") else 2_000
+pytestmark = pytest.mark.timeout(900 if os.environ.get("BRINGUP_SOAK") else 120)
 TOGETHER = 20
 """Strings in one run of a face."""
 

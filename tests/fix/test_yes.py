@@ -24,7 +24,7 @@ from bringup.faces.cli.main import run
 from bringup.faces.render.console import Console
 from bringup.faults._fault import Slot
 
-TRIALS = 10_000 if os.environ.get("BRINGUP_SOAK") else 1_000
+TRIALS = 5_000 if os.environ.get("BRINGUP_SOAK") else 1_000
 STARTED: list[tuple[str, ...]] = []
 """Every program that this process started, by its argv."""
 
@@ -257,3 +257,32 @@ def test_ctrl_c_goes_to_the_command_and_its_end_is_noted(tmp_path: Path) -> None
         assert terminal.wait_end() == 1
     assert "ended by signal 2" in terminal.text
     assert '"event": "ended"' in record.read_text()
+
+
+ASKER = """#!/usr/bin/python3 -S
+import sys, time
+print("Working", flush=True)
+time.sleep(0.4)
+print("Do you want to continue? [Y/n] ", end="", flush=True)
+answer = sys.stdin.readline()
+print(f"Step 1 of 1, answered {answer!r}, a terminal: {sys.stdin.isatty()}")
+"""
+
+
+@pytest.mark.parametrize(("typed", "heard"), [("y\r", "'y\\n'"), ("\r", "'\\n'"), ("\x04", "''")])
+def test_what_a_command_asks_is_answered_by_the_person(tmp_path: Path, typed: str, heard: str) -> None:
+    asker = tmp_path / "asker"
+    asker.write_text(ASKER)
+    asker.chmod(0o755)
+    argv = [sys.executable, str(CHILD), str(tmp_path), str(asker), "--", "fix", MADE_ID]
+    with Terminal(argv, Home(tmp_path / "home").environment()) as terminal:
+        terminal.wait_for("leave it out: ")
+        terminal.send("yes\r")
+        terminal.wait_for("Working\n")
+        terminal.send("typed while nothing is asked\r")
+        terminal.wait_for("\\[Y/n\\] ")
+        terminal.send(typed)
+        assert terminal.wait_end() == 1
+    (line,) = [line for line in terminal.text.split("\n") if "Step 1 of 1, answered" in line]
+    assert line.startswith("  | ")
+    assert line.endswith(f"Step 1 of 1, answered {heard}, a terminal: False")

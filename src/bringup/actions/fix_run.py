@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, TextIO, TypeAlias
 
@@ -15,7 +15,7 @@ from bringup.actions.journal import Note, record
 from bringup.errors import BringupError, Failure
 from bringup.faults._fault import Safety, Slot
 from bringup.machine import folders, paths
-from bringup.machine.effects import Effect, EffectEnd, look_by_command
+from bringup.machine.effects import Answered, Effect, EffectEnd, look_by_command
 from bringup.machine.live import LiveMachine
 from bringup.machine.locks import Holder, try_lease
 from bringup.machine.protocol import CommandResult
@@ -66,7 +66,7 @@ class NotNoted:
     why: str
 
 
-Event: TypeAlias = Printed | Ran | Looked | Judged | NotNoted
+Event: TypeAlias = Printed | Answered | Ran | Looked | Judged | NotNoted
 
 
 @contextmanager
@@ -172,15 +172,19 @@ class FixRun:
         self, planned: PlannedStep, attempt: Attempt, stdin: TextIO | None
     ) -> Generator[Event, None, EffectEnd]:
 
-        try:
-            effect = Effect(planned.argv, stdin=stdin)
-        except OSError as problem:
-            yield from self._noted(lambda: self._record.note_end(attempt, _NOT_STARTED))
-            raise Failure(f"{planned.argv[0]} cannot be started: {problem.strerror or problem}") from problem
-        yield from self._noted(lambda: self._record.note_process(attempt, effect.identity))
-        for text in effect.output():
-            if text:
-                yield Printed(text)
+        with ExitStack() as stack:
+            try:
+                effect = stack.enter_context(Effect(planned.argv, stdin=stdin))
+            except OSError as problem:
+                yield from self._noted(lambda: self._record.note_end(attempt, _NOT_STARTED))
+                reason = problem.strerror or str(problem)
+                raise Failure(f"{planned.argv[0]} cannot be started: {reason}") from problem
+            yield from self._noted(lambda: self._record.note_process(attempt, effect.identity))
+            for piece in effect.output():
+                if isinstance(piece, Answered):
+                    yield piece
+                elif piece:
+                    yield Printed(piece)
         end = effect.end
         if end.is_known:
             code = end.exit_code if end.exit_code is not None else -(end.signal_number or 0)

@@ -37,6 +37,7 @@ from bringup.faces.render.fix import (
 )
 from bringup.faces.render.fix_json import plan_json
 from bringup.faces.render.unfinished import render_unfinished
+from bringup.machine.effects import Answered
 
 _EXIT = {True: 0, False: 1, None: 3}
 
@@ -181,6 +182,9 @@ def _take(console: Console, run: FixRun, planned: PlannedStep) -> Reply:
         for event in run.take(planned, stdin=console.stdin):
             if isinstance(event, Printed):
                 console.answer_piece(quotation.feed(event.text))
+                continue
+            if isinstance(event, Answered):
+                quotation.answered()
                 continue
             console.answer_piece(quotation.end())
             _show(console, event)

@@ -36,6 +36,10 @@ class Quotation:
             self._is_at_start = line.endswith("\n")
         return "".join(shown)
 
+    def answered(self) -> None:
+        """A person ended the line by typing to the command."""
+        self._is_at_start = True
+
     def end(self) -> str:
         """What is lacking to the end of the last line."""
         return "" if self._is_at_start else "\n"
