@@ -22,6 +22,11 @@ settings.load_profile("steady")
 SMALL_MODEL_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files change by this option and a look at the difference, not by hand."""
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh HOME with its XDG folders; nothing of the developer's own settings reaches a test."""

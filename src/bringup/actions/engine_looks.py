@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -11,8 +12,8 @@ from bringup.engine.registry import EngineRecord, EngineState, list_running
 from bringup.machine import clock, paths, process
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
-from bringup.reading import Known
-from bringup.stack.engines import EngineProcess, probe_engines
+from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.stack.engines import EngineProcess, probe_cached_bytes, probe_engines
 
 _SEARCH_S: Final = 15.0
 """How often all processes are searched for engines, and the page cache for their models."""
@@ -24,6 +25,8 @@ _ASKED: Final = frozenset({"llama-server", "llama"})
 class EngineLooks:
     """Finds engines and keeps a watcher for each that can be asked; for one thread.
 
+    `trouble` says why engines of others could not be looked for; it is empty where they could.
+
     Args:
         machine: where to look.
         folders: ours; `None` for a machine that is not this one, whose engines are only seen in /proc.
@@ -31,11 +34,13 @@ class EngineLooks:
     """
 
     def __init__(self, machine: Machine, folders: Folders | None, *, interval_s: float) -> None:
+        self.trouble = ""
         self._machine = machine
         self._folders = folders
         self._interval_s = interval_s
         self._seen: dict[int, EngineProcess] = {}
         self._searched_s = float("-inf")
+        self._cached: dict[str, Reading[int]] = {}
         self._watches: dict[EngineTarget, EngineWatch] = {}
 
     def look(self) -> tuple[LiveEngine, ...]:
@@ -44,7 +49,7 @@ class EngineLooks:
         ours = {record.engine.pid for record in records if record.engine is not None}
         now_s = clock.monotonic_s()
         if now_s - self._searched_s >= _SEARCH_S or ours - self._seen.keys():
-            self._search()
+            self._search(records)
             self._searched_s = now_s
         targets: dict[EngineTarget, None] = {}
         found = [self._of_record(record, targets) for record in records]
@@ -62,10 +67,13 @@ class EngineLooks:
             watch.stop()
         self._watches.clear()
 
-    def _search(self) -> None:
+    def _search(self, records: Iterable[EngineRecord]) -> None:
         engines = probe_engines(self._machine)
         found = engines.value if isinstance(engines, Known) else ()
+        self.trouble = getattr(engines, "why", "/proc is not there") if not isinstance(engines, Known) else ""
         self._seen = {engine.process_id: engine for engine in found}
+        paths_of_ours = {record.model_path for record in records}
+        self._cached = {path: probe_cached_bytes(self._machine, path) for path in sorted(paths_of_ours)}
 
     def _of_record(self, record: EngineRecord, targets: dict[EngineTarget, None]) -> LiveEngine:
         identity = record.engine
@@ -83,6 +91,7 @@ class EngineLooks:
         )
         if seen is not None:
             engine = _with_process(engine, seen)
+        engine = replace(engine, model_cached_bytes=self._cached.get(record.model_path, NOT_LOOKED))
         if identity is None or record.state is not EngineState.READY:
             return engine
         command = seen.command if seen is not None else ()

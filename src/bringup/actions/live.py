@@ -194,6 +194,7 @@ class Sample:
         cpu_share: share of all processors at work since the look before.
         cpus: how many processors.
         engines: running engines, ours first.
+        engines_trouble: why engines could not be looked for; empty where they could.
         processes: see `LiveProcess`, the largest first.
         took_s: how long the look took.
     """
@@ -209,3 +210,4 @@ class Sample:
     engines: tuple[LiveEngine, ...]
     processes: tuple[LiveProcess, ...]
     took_s: float = 0.0
+    engines_trouble: str = ""

@@ -13,6 +13,7 @@ from bringup.reading import Known
 from bringup.stack.processes import ProcessStat, list_process_ids, probe_command, probe_stat
 
 _LARGEST: Final = 12
+_GENERATIONS: Final = 5
 _SEARCH_S: Final = 15.0
 """Every process is looked at only so often: on a machine with a thousand of them that takes 50 ms."""
 
@@ -43,7 +44,7 @@ class ProcessLook:
     def look(
         self, engines: Iterable[int], on_cards: Mapping[int, tuple[tuple[int, int | None], ...]]
     ) -> tuple[LiveProcess, ...]:
-        """The processes that matter now, with their ancestors up to the first that is shown anyway.
+        """The processes that matter now; engines and programs on cards with four generations above them.
 
         Args:
             engines: process numbers of engines.
@@ -55,16 +56,31 @@ class ProcessLook:
             self._largest = self._search()
             self._searched_s = now_s
         wanted = dict.fromkeys((*sorted(engine_ids), *on_cards, *self._largest))
-        found: list[LiveProcess] = []
-        for process_id in wanted:
-            stat = probe_stat(self._machine, process_id)
-            if isinstance(stat, Known):
-                cards = on_cards.get(process_id, ())
-                is_engine = process_id in engine_ids
-                found.append(self._process(stat.value, now_s, cards=cards, is_engine=is_engine))
+        stats = self._stats(wanted, engine_ids | on_cards.keys())
+        found = [
+            self._process(
+                stat, now_s, cards=on_cards.get(stat.process_id, ()), is_engine=stat.process_id in engine_ids
+            )
+            for stat in stats
+        ]
         shown = {process.process_id for process in found}
         self._seen = {number: seen for number, seen in self._seen.items() if number in shown}
         return tuple(sorted(found, key=lambda process: (-process.card_bytes, -process.resident_bytes)))
+
+    def _stats(self, wanted: Iterable[int], with_ancestors: frozenset[int]) -> tuple[ProcessStat, ...]:
+        """The wanted processes that live, and the ancestors of some: who keeps an engine, who started it."""
+        found: dict[int, ProcessStat] = {}
+        for number in wanted:
+            is_whole_line = number in with_ancestors
+            for _ in range(_GENERATIONS if is_whole_line else 1):
+                if number <= 1 and is_whole_line:
+                    break
+                stat = probe_stat(self._machine, number) if number not in found else Known(found[number], "")
+                if not isinstance(stat, Known):
+                    break
+                found[number] = stat.value
+                number = stat.value.parent_id
+        return tuple(found.values())
 
     def _search(self) -> tuple[int, ...]:
         """Numbers of the processes that hold most main memory."""

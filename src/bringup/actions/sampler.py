@@ -35,6 +35,8 @@ class Sampler:
 
     Attributes:
         history: what the charts show.
+        interval_s: between two looks; may be changed at any time.
+        problem: what ended the thread, which is a mistake of ours; `None` while it goes on.
     """
 
     def __init__(
@@ -51,10 +53,10 @@ class Sampler:
         self.history = History()
         self._machine = machine
         self._subject = subject
-        self._interval_s = max(SHORTEST_S, interval_s)
+        self.interval_s = max(SHORTEST_S, interval_s)
         self._is_live = isinstance(machine, LiveMachine)
         self._driver = _Driver(machine)
-        self._engines = EngineLooks(machine, folders, interval_s=self._interval_s)
+        self._engines = EngineLooks(machine, folders, interval_s=self.interval_s)
         self._processes = ProcessLook(machine)
         self._times: CpuTimes | None = None
         self._number = 0
@@ -62,7 +64,7 @@ class Sampler:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._problem: Exception | None = None
+        self.problem: Exception | None = None
 
     def start(self) -> None:
         """Look again and again in a thread of its own."""
@@ -90,12 +92,12 @@ class Sampler:
         with self._changed:
             self._changed.wait_for(
                 lambda: (
-                    self._problem is not None or (self._latest is not None and self._latest.number > number)
+                    self.problem is not None or (self._latest is not None and self._latest.number > number)
                 ),
                 timeout_s,
             )
-            if self._problem is not None:
-                raise self._problem
+            if self.problem is not None:
+                raise self.problem
             newest = self._latest
         return newest if newest is not None and newest.number > number else None
 
@@ -124,6 +126,7 @@ class Sampler:
             ),
             engines=engines,
             processes=processes,
+            engines_trouble=self._engines.trouble,
             took_s=clock.monotonic_s() - started_s,
         )
         self.history.add(point_of(sample))
@@ -147,12 +150,12 @@ class Sampler:
             except Exception as problem:  # noqa: BLE001 - the guard of this loop: viewers are told
                 self._publish(self._latest, problem)
                 return
-            due_s = max(due_s + self._interval_s, clock.monotonic_s())
+            due_s = max(due_s + self.interval_s, clock.monotonic_s())
             self._stop.wait(max(0.0, due_s - clock.monotonic_s()))
 
     def _publish(self, sample: Sample | None, problem: Exception | None) -> None:
         with self._changed:
-            self._latest, self._problem = sample, problem
+            self._latest, self.problem = sample, problem
             self._changed.notify_all()
 
 

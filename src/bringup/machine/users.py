@@ -14,11 +14,6 @@ def user_name(user_id: int) -> str:
         return str(user_id)
 
 
-def own_user_id() -> int:
-    """Whose rights we have."""
-    return os.geteuid()
-
-
 def page_bytes() -> int:
     """Size of a page of memory, as /proc counts them."""
     return os.sysconf("SC_PAGE_SIZE")

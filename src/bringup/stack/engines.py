@@ -146,7 +146,7 @@ def _probe_one(machine: Machine, number: int) -> EngineProcess | None:
             machine.read_text(f"/proc/{number}/status", limit_bytes=64 * KIB), parse_resident
         ),
         has_cuda=_has_cuda(machine, number),
-        model_cached_bytes=_cached(machine, model) if model.startswith("/") else NOT_LOOKED,
+        model_cached_bytes=probe_cached_bytes(machine, model) if model.startswith("/") else NOT_LOOKED,
     )
 
 
@@ -173,7 +173,7 @@ def _has_cuda(machine: Machine, number: int) -> Reading[bool]:
     return Known(re.search(r"/libcuda\.so|/libggml-cuda", maps.value) is not None, path)
 
 
-def _cached(machine: Machine, path: str) -> Reading[int]:
+def probe_cached_bytes(machine: Machine, path: str) -> Reading[int]:
     """Bytes of a file in the page cache, asked of util-linux's fincore.
 
     Raw output: `4920733696`.

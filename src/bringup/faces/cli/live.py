@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bringup.errors import Failure
 from bringup.faces.render.console import Console
 
 
@@ -22,5 +23,25 @@ def show_once(console: Console, recording: str | None, *, interval_s: float, as_
 
 
 def show_live(console: Console, recording: str | None, *, interval_s: float) -> int:
-    """Run the screen until a person leaves it."""
-    return show_once(console, recording, interval_s=interval_s, as_json=False)
+    """Run the screen until a person leaves it.
+
+    Raises:
+        Failure: what draws the screen is not installed.
+    """
+    try:
+        from bringup.faces.tui.top import run_top
+    except ModuleNotFoundError as problem:
+        if (problem.name or "").partition(".")[0] != "textual":
+            raise
+        raise Failure(
+            "the screen of top needs a package that is not installed",
+            context=(str(problem),),
+            hint="Install bringup[top], or take one look: bringup top --once",
+            reference="extra-missing",
+        ) from problem
+    from bringup.actions.live_view import watching
+
+    console.end_status()
+    with watching(recording, interval_s=interval_s) as view:
+        run_top(view)
+    return 0

@@ -9,6 +9,7 @@ from typing import Final
 from bringup.faces.render.console import Style, Styled
 
 _EMPTY: Final = "·"
+_BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,16 @@ def _widths(amounts: Sequence[float], total: float, width_columns: int) -> list[
 def plain_bar(share: float, width_columns: int, style: Style) -> tuple[Styled, ...]:
     """One measure from 0 to 1."""
     return stacked_bar((Segment(min(1.0, max(0.0, share)), "█", style),), 1.0, width_columns)
+
+
+def sparkline(values: Sequence[float], most: float, width_columns: int) -> str:
+    """The last values as a line of blocks, the newest at the right; `most` is the height of a full block."""
+    shown = list(values)[-width_columns:] if width_columns > 0 else []
+    steps = len(_BLOCKS) - 1
+    line = "".join(
+        _BLOCKS[min(steps, max(0, round(value / most * steps))) if most > 0 else 0] for value in shown
+    )
+    return line.rjust(max(0, width_columns))
 
 
 def level_style(share: float, *, warn: float = 0.75, alarm: float = 0.9) -> Style:

@@ -113,6 +113,17 @@ def pad(text: str, width_columns: int, *, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
+def flow(words: Iterable[str], width_columns: int) -> list[str]:
+    """Short texts side by side, three blanks between two, in as many lines as they need."""
+    lines: list[str] = []
+    for word in words:
+        if lines and display_width(lines[-1]) + 3 + display_width(word) <= width_columns:
+            lines[-1] += f"   {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table. Figures go `right`; the `elastic` column is cut where the line is too long."""

@@ -8,7 +8,7 @@ from bringup.actions.live import LiveProcess, Sample
 from bringup.actions.live_faults import Health
 from bringup.faces.render.bars import Segment, stacked_bar
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.format import Column, format_bytes, format_percent, format_table
+from bringup.faces.render.format import Column, flow, format_bytes, format_percent, format_table
 from bringup.faces.render.live_cards import card_lines, driver_lines
 from bringup.faces.render.live_engines import engine_lines
 from bringup.machine import clock
@@ -75,7 +75,7 @@ def _memory_lines(sample: Sample, width_columns: int) -> list[Line]:
     used = f"  {format_bytes(floors.available_bytes)} available of {format_bytes(floors.total_bytes)}"
     bar_columns = max(_BAR_LEAST_COLUMNS, width_columns - len(used) - 5)
     bar = stacked_bar([segment for _, segment in segments], floors.total_bytes, bar_columns)
-    return [("RAM  ", *bar, used), *wrapped(told, indent=5, width_columns=width_columns)]
+    return [("RAM  ", *bar, used), *((" " * 5, line) for line in flow(told, width_columns - 5))]
 
 
 def health_lines(health: Health | None) -> list[Line]:
@@ -103,6 +103,8 @@ def cards_lines(sample: Sample, *, width_columns: int) -> list[Line]:
 
 def engines_lines(sample: Sample, *, width_columns: int) -> list[Line]:
     """All engines."""
+    if not sample.engines and sample.engines_trouble:
+        return [("Engines could not be looked for: ", sample.engines_trouble)]
     if not sample.engines:
         return [("No engine is running. ", Styled("bringup serve MODEL", Style.CYAN), " starts one.")]
     cards = sample.cards.value if isinstance(sample.cards, Known) else ()
@@ -125,17 +127,6 @@ def process_row(process: LiveProcess) -> tuple[str, ...]:
         format_percent(process.cpu_share),
         " ".join(process.command) or process.name,
     )
-
-
-def wrapped(words: list[str], *, indent: int, width_columns: int) -> list[Line]:
-    """Short texts side by side, in as many lines as they need."""
-    lines: list[str] = []
-    for word in words:
-        if lines and len(lines[-1]) + 3 + len(word) <= width_columns - indent:
-            lines[-1] += f"   {word}"
-        else:
-            lines.append(word)
-    return [(" " * indent, line) for line in lines]
 
 
 def why_unseen(reading: object) -> str:

@@ -9,7 +9,7 @@ from bringup.actions.live import LiveCard, LiveEngine, Speed
 from bringup.engine.answers import Slot
 from bringup.faces.render.bars import Segment, level_style, stacked_bar
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.format import format_bytes, format_count, format_duration, format_token_rate
+from bringup.faces.render.format import flow, format_bytes, format_count, format_duration, format_token_rate
 from bringup.reading import Known
 
 Line = tuple[str | Styled, ...]
@@ -28,7 +28,7 @@ def engine_lines(engine: LiveEngine, cards: Sequence[LiveCard], *, width_columns
     lines: list[Line] = [tuple(head)]
     if engine.trouble and engine.state not in ("ready", "not asked"):
         lines.append(("  ", Styled(engine.trouble, Style.YELLOW)))
-    lines += _facts(engine)
+    lines += _facts(engine, width_columns)
     slots = engine.slots.value if isinstance(engine.slots, Known) else ()
     lines += [_slot_line(slot, width_columns) for slot in slots[:_SLOTS_SHOWN]]
     if len(slots) > _SLOTS_SHOWN:
@@ -51,32 +51,29 @@ def runs_on(engine: LiveEngine, cards: Sequence[LiveCard]) -> str:
     return "device unknown"
 
 
-def _facts(engine: LiveEngine) -> list[Line]:
+def _facts(engine: LiveEngine, width_columns: int) -> list[Line]:
     words: list[str] = []
     if engine.state == "ready":
-        words.append(speed_text(engine.speed))
+        words += speed_words(engine.speed)
     if isinstance(engine.totals, Known) and engine.totals.value.requests_waiting is not None:
         words.append(f"{engine.totals.value.requests_waiting} waiting")
     if isinstance(engine.resident_bytes, Known):
         words.append(f"RAM {format_bytes(engine.resident_bytes.value)}")
     if engine.age_s > _STALE_S:
         words.append(f"as of {format_duration(engine.age_s)} ago")
-    return [("  ", "   ".join(words))] if words else []
+    return [("  ", line) for line in flow(words, width_columns - 2)]
 
 
-def speed_text(speed: Speed) -> str:
+def speed_words(speed: Speed) -> list[str]:
     """Now and lately; `?` where nothing tells."""
 
     def told(value: float | None) -> str:
         return "? tokens/s" if value is None else format_token_rate(value)
 
-    now = f"generates {told(speed.generated_now)}, reads {told(speed.read_now)}"
-    if speed.generated_lately is None:
-        return now
-    lately = f"generated {told(speed.generated_lately)}"
-    if speed.read_lately is not None:
-        lately += f", read {told(speed.read_lately)}"
-    return f"{now}   last {format_duration(speed.lately_s)}: {lately}"
+    words = [f"generates {told(speed.generated_now)}", f"reads {told(speed.read_now)}"]
+    lately = [("generated", speed.generated_lately), ("read", speed.read_lately)]
+    told_lately = ", ".join(f"{name} {told(value)}" for name, value in lately if value is not None)
+    return [*words, f"last {format_duration(speed.lately_s)}: {told_lately}"] if told_lately else words
 
 
 def _slot_line(slot: Slot, width_columns: int) -> Line:

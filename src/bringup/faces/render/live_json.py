@@ -25,6 +25,7 @@ def sample_json(sample: Sample, health: Health | None) -> dict[str, Any]:
         "driver": _driver(sample),
         "cards": [card_json(card) for card in cards] if cards is not None else None,
         "engines": [engine_json(engine) for engine in sample.engines],
+        "engines_trouble": sample.engines_trouble or None,
         "processes": [_process(process) for process in sample.processes],
         "faults": [
             {"id": root.id, "title": root.title, "is_sure": root.is_sure}

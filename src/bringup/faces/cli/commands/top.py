@@ -29,6 +29,8 @@ def command(
     """
     from bringup.faces.cli.live import show_live, show_once
 
-    if once or as_json or not context.obj.is_interactive:
+    # The screen is drawn on stderr, as prompts are, so all three streams have to be the terminal.
+    is_screen = context.obj.is_interactive and context.obj.note_terminal.can_redraw
+    if once or as_json or not is_screen:
         return show_once(context.obj, recording, interval_s=interval_s, as_json=as_json)
     return show_live(context.obj, recording, interval_s=interval_s)
