@@ -111,9 +111,8 @@ def match_signs(signs: tuple[Sign, ...], scene: Scene) -> Evidence | None:
             continue
         if not all(scene.lines.has(anchor) for anchor in sign.needs):
             continue
-        hit = scene.lines.search(sign.pattern, anchor=sign.anchor)
-        if hit is not None:
-            line, _ = hit
+        line = scene.lines.first_like(sign.pattern, anchor=sign.anchor)
+        if line is not None:
             saw = re.sub(r"\s+", " ", line.text).strip()[:300]
             where = f"{line.source}, line {line.number}"
             best = Evidence(saw=saw, expected="no such line", sources=(where,), certainty=sign.certainty)

@@ -7,6 +7,7 @@ text and live machines alike.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from bringup.stack import build, container, hardware, kernel, memory, nvml, runtime, toolkit, userspace
@@ -19,8 +20,12 @@ LINE_LIMIT_CHARACTERS: Final = 4_000
 THIN_ABOVE_CHARACTERS: Final = 1_000_000
 """A longer text is thinned before its lines are read."""
 
+_RAW_CHARACTERS: Final = 4 * LINE_LIMIT_CHARACTERS
+"""Enough of a raw line, with its escapes and all that it wrote over."""
+
 _KEPT_OF_A_SHAPE: Final = 8
 _SHAPE_CHARACTERS: Final = 400
+_LINES_AT_A_TIME: Final = 20_000
 _DIGITS: Final = str.maketrans("0123456789abcdef", "0" * 16)
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|.)?")
@@ -41,12 +46,14 @@ def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines
 
 def split_lines(text: str, *, source: str) -> Lines:
     """Lines without terminal escapes and log prefixes; a line is cut at 4,000 characters."""
+    if len(text) > THIN_ABOVE_CHARACTERS:
+        text = "\n".join(map(_shortened, text.split("\n")))
     if "\x1b" in text:
         text = _ESCAPE.sub("", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     raws = text.split("\n")
-    kept = thin_lines(text) if len(text) > THIN_ABOVE_CHARACTERS else range(len(raws))
+    kept = thin_lines(raws) if len(text) > THIN_ABOVE_CHARACTERS else range(len(raws))
     result = []
     for index in kept:
         line = strip_prefix(raws[index][:LINE_LIMIT_CHARACTERS])
@@ -55,15 +62,22 @@ def split_lines(text: str, *, source: str) -> Lines:
     return Lines(tuple(result))
 
 
-def thin_lines(text: str) -> list[int]:
+def _shortened(raw: str) -> str:
+    """A line without what is cut anyway; of one written over and over, beginning and end."""
+    if len(raw) <= _RAW_CHARACTERS:
+        return raw
+    half = _RAW_CHARACTERS // 2
+    return raw[:half] + (raw[-half:] if "\r" in raw else "")
+
+
+def thin_lines(raws: list[str]) -> list[int]:
     """Of lines that differ in numbers and hexadecimal digits only, the indices of the first and last eight.
 
     A log of a day says the same few hundred things over and over; no rule counts them, and what stands for
     the first or the last time is kept with its number.
     """
     shapes: dict[str, list[int]] = {}
-    for index, whole_shape in enumerate(text.translate(_DIGITS).split("\n")):
-        shape = whole_shape[:_SHAPE_CHARACTERS]
+    for index, shape in enumerate(_shapes(raws)):
         kept = shapes.get(shape)
         if kept is None:
             shapes[shape] = [index]
@@ -73,6 +87,13 @@ def thin_lines(text: str) -> list[int]:
             del kept[_KEPT_OF_A_SHAPE]
             kept.append(index)
     return sorted(index for kept in shapes.values() for index in kept)
+
+
+def _shapes(raws: list[str]) -> Iterator[str]:
+    """The shape of each line, worked out for many at a time: calls would cost more."""
+    for start in range(0, len(raws), _LINES_AT_A_TIME):
+        cut = (raw[:_SHAPE_CHARACTERS] for raw in raws[start : start + _LINES_AT_A_TIME])
+        yield from "\n".join(cut).translate(_DIGITS).split("\n")
 
 
 def strip_prefix(line: str) -> str:

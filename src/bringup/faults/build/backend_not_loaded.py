@@ -35,14 +35,14 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"failed to load \S*(?:lib)?ggml-(?:cuda|vulkan|hip|cpu|sycl)\S*",
+        r"failed to load \S{0,80}(?:lib)?ggml-(?:cuda|vulkan|hip|cpu|sycl)\S{0,80}",
         anchor="failed to load",
         example="ggml_backend_load_best: failed to load /opt/llama/libggml-cuda.so: libnvrtc.so.12:"
         " cannot open shared object file",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"ggml-backend.*GGML_ASSERT\((?:device|backend|dev|reg)\) failed",
+        r"ggml-backend.{0,120}GGML_ASSERT\((?:device|backend|dev|reg)\) failed",
         anchor="ggml_assert(",
         example="ggml-backend.cpp:1800: GGML_ASSERT(device) failed",
         certainty=Certainty.LIKELY,

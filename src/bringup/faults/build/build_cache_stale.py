@@ -14,13 +14,13 @@ from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 SIGNS = (
     Sign(
-        r"CMakeCache\.txt directory .* is different than",
+        r"CMakeCache\.txt directory .{0,120} is different than",
         anchor="cmakecache.txt",
         example="CMake Error: The current CMakeCache.txt directory /a/build/CMakeCache.txt is"
         " different than the directory /b/build where CMakeCache.txt was created.",
     ),
     Sign(
-        r"does not match the source .* used to generate cache",
+        r"does not match the source .{0,120} used to generate cache",
         anchor="used to generate cache",
         example='CMake Error: The source "/b/CMakeLists.txt" does not match the source'
         ' "/a/CMakeLists.txt" used to'
@@ -43,19 +43,19 @@ SIGNS = (
         example="ggml.cpp:22: GGML_ASSERT(prev != ggml_uncaught_exception) failed",
     ),
     Sign(
-        r"ninja: error: '.+', needed by '.+', missing and no known rule",
+        r"ninja: error: '[^']{1,120}', needed by '[^']{1,120}', missing and no known rule",
         anchor="missing and no known rule",
         example="ninja: error: '/usr/local/cuda-12.1/lib64/libcudart.so', needed by"
         " 'bin/libggml-cuda.so', missing and no known rule to make it",
     ),
     Sign(
-        r"undefined reference to [`'](?:ggml|llama|gguf|common)_\w+",
+        r"undefined reference to [`'](?:ggml|llama|gguf|common)_\w{1,40}",
         anchor="undefined reference to ",
         example="ld: build/bin/libggml.so: undefined reference to `ggml_backend_cuda_reg'",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"No rule to make target '.+', needed by '.+'",
+        r"No rule to make target '[^']{1,120}', needed by '[^']{1,120}'",
         anchor="no rule to make target",
         example="make[2]: *** No rule to make target '/usr/lib/libcublas.so', needed by"
         " 'bin/libggml-cuda.so'.  Stop.",

@@ -25,7 +25,7 @@ SIGNS = (
         example="c++: fatal error: Killed signal terminated program cc1plus",
     ),
     Sign(
-        r"make(?:\[\d+\])?: \*\*\* \[.*\] (?:Error 137|Killed)",
+        r"make(?:\[\d{1,10}\])?: \*\*\* \[.{0,120}\] (?:Error 137|Killed)",
         anchor="make",
         example="gmake[2]: *** [CMakeFiles/ggml-cuda.dir/build.make:76: fattn.cu.o] Error 137",
     ),

@@ -28,7 +28,7 @@ SIGNS = (
         example="Command 'cmake' not found, but can be installed with:",
     ),
     Sign(
-        rf"(?:make|error|env|sh|line \d+): (?:.*: )?{_TOOLS}: No such file or directory",
+        rf"\b(?:make|error|env|sh|line \d{{1,6}}): (?:.{{0,60}}: )?{_TOOLS}: No such file or directory",
         anchor=": no such file or directory",
         example="make: g++: No such file or directory",
     ),
@@ -94,7 +94,7 @@ SIGNS = (
         example="g++: error: unrecognized command line option '-std=c++17'",
     ),
     Sign(
-        r"missing: .*\bglslc\b",
+        r"missing: .{0,120}\bglslc\b",
         anchor="glslc",
         example='-- Could NOT find Vulkan (missing: glslc) (found version "1.3.204")',
         certainty=Certainty.LIKELY,

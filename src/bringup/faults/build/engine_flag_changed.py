@@ -40,7 +40,7 @@ SIGNS = (
     ),
     Sign(
         r"(?:LLAMA|WHISPER)_(?:CUBLAS|CUDA|METAL|NATIVE|RPC|VULKAN|HIPBLAS|CLBLAST|SYCL|"
-        r"OPENBLAS)\w* is deprecated",
+        r"OPENBLAS)\w{0,40} is deprecated",
         anchor="is deprecated",
         example="  LLAMA_CUBLAS is deprecated and will be removed in the future.",
     ),

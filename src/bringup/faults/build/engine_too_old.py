@@ -34,7 +34,7 @@ SIGNS = (
         example="Error: pull model manifest: 412:",
     ),
     Sign(
-        r"this GGUF file (?:is )?version \d+ but this software only supports up to",
+        r"this GGUF file (?:is )?version \d{1,10} but this software only supports up to",
         anchor="only supports up to",
         example="gguf_init_from_file_impl: this GGUF file is version 4 but this software only supports"
         " up to version 3",

@@ -26,7 +26,7 @@ SIGNS = (
         example="ERROR: CUDA kernel mul_mat_q has no device code compatible with CUDA arch 520.",
     ),
     Sign(
-        r"sm_\d+ is not compatible with the current PyTorch",
+        r"sm_\d{1,10} is not compatible with the current PyTorch",
         anchor="compatible with the current pytorch",
         example="NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the"
         " current PyTorch installation.",
@@ -37,12 +37,12 @@ SIGNS = (
         example='"hipErrorNoBinaryForGpu: Unable to find code object for all current devices!"',
     ),
     Sign(
-        r"(?:CUDA|ROCm|HIP|hip) error.*: invalid device function",
+        r"(?:CUDA|ROCm|HIP|hip) error.{0,120}: invalid device function",
         anchor="invalid device function",
         example="ROCm error: invalid device function",
     ),
     Sign(
-        r"rocBLAS error: Cannot read .*TensileLibrary",
+        r"rocBLAS error: Cannot read .{0,120}TensileLibrary",
         anchor="rocblas error",
         example="rocBLAS error: Cannot read /opt/rocm/lib/rocblas/library/TensileLibrary.dat: Illegal"
         " seek for GPU arch : gfx1032",

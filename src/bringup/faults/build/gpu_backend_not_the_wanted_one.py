@@ -19,14 +19,14 @@ _INTEGRATED = ("intel", "radeon graphics", "iris", "uhd", "llvmpipe", "raphael")
 
 SIGNS = (
     Sign(
-        r"selecting (?:single )?GPU.*library=Vulkan.*description=\"?(?:Intel|"
+        r"selecting (?:single )?GPU.{0,120}library=Vulkan.{0,120}description=\"?(?:Intel|"
         r"AMD Radeon(?:\(TM\))? Graphics|llvmpipe)",
         anchor="library=vulkan",
         example='msg="selecting single GPU for llama-server model" library=Vulkan name=Vulkan0'
         ' description="Intel(R) UHD Graphics"',
     ),
     Sign(
-        r"dropping integrated GPU.*description=\"?NVIDIA",
+        r"dropping integrated GPU.{0,120}description=\"?NVIDIA",
         anchor="dropping integrated gpu",
         example='msg="dropping integrated GPU; to enable, set OLLAMA_IGPU_ENABLE=1" id=1 library=Vulkan'
         ' name=Vulkan1 description="NVIDIA GeForce RTX 4070"',
@@ -34,7 +34,7 @@ SIGNS = (
         unless=("library=cuda",),
     ),
     Sign(
-        r"ggml_vulkan: \d+ = llvmpipe",
+        r"ggml_vulkan: \d{1,10} = llvmpipe",
         anchor="llvmpipe",
         example="ggml_vulkan: 0 = llvmpipe (LLVM 15.0.7, 256 bits) (llvmpipe) | uma: 0 | fp16: 1",
     ),

@@ -21,7 +21,7 @@ SIGNS = (
     ),
     Sign(r"\bSIGILL\b", anchor="sigill", example="Program received signal SIGILL, Illegal instruction."),
     Sign(
-        r"trap invalid opcode .* in \S*(?:llama|ggml|python|ollama|kobold)|trap invalid opcode",
+        r"trap invalid opcode",
         anchor="trap invalid opcode",
         example="traps: llama-server[213941] trap invalid opcode ip:7f4aa44a4e94 sp:7ffceec92e60"
         " error:0 in libggml-cpu.so[7f4aa448a000+9f000]",

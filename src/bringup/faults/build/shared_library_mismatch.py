@@ -18,7 +18,7 @@ from bringup.reading import Known
 
 SIGNS = (
     Sign(
-        r"undefined symbol: (?:_Z\w*)?(?:ggml|llama|gguf|mtmd|common|quantize|clip)_?\w*",
+        r"undefined symbol: (?:_Z\w{0,40})?(?:ggml|llama|gguf|mtmd|common|quantize|clip)_?\w{0,40}",
         anchor="undefined symbol: ",
         example="./llama-cli: symbol lookup error: build/src/libllama.so: undefined symbol:"
         " ggml_cpu_has_llamafile",
@@ -30,24 +30,25 @@ SIGNS = (
         " object file: No such file or directory",
     ),
     Sign(
-        r"incompatible API version \(backend: \d+, current: \d+\)",
+        r"incompatible API version \(backend: \d{1,10}, current: \d{1,10}\)",
         anchor="incompatible api version",
         example="load_backend: failed to initialize backend from libggml-cuda.so: incompatible API"
         " version (backend: 1, current: 2)",
     ),
     Sign(
-        r"Failed to load shared library '.*(?:llama|ggml)|[Ss]hared library with base name '(?:llama|"
+        r"Failed to load shared library '.{0,120}(?:llama|ggml)|[Ss]hared library with base name '(?:llama|"
         r"ggml|mtmd)'",
         anchor="shared library",
         example="FileNotFoundError: Shared library with base name 'llama' not found",
     ),
     Sign(
-        r"Library not loaded: \S*lib(?:llama|ggml)",
+        r"Library not loaded: \S{0,80}lib(?:llama|ggml)",
         anchor="library not loaded",
         example="dyld[2133]: Library not loaded: @rpath/libllama.dylib",
     ),
     Sign(
-        r"version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found \(required by .*(?:llama|ggml|ollama|kobold)",
+        r"version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found \(required by .{0,120}(?:llama|ggml|"
+        r"ollama|kobold)",
         anchor="' not found (required by",
         example="./llama-server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found"
         " (required by ./libllama.so)",

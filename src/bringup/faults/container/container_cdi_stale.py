@@ -15,12 +15,12 @@ from bringup.faults._scene import Scene
 from bringup.reading import need
 
 _LIBRARY = r"lib(?:nvidia|cuda|nvcuvid|EGL_nvidia|GLX_nvidia|vdpau_nvidia)\S{0,40}\.so\.\d{3}\.[\d.]+"
-_FILE = rf"/\S{{0,120}}(?:{_LIBRARY}|gsp_\w+\.bin)"
+_FILE = rf"/\S{{0,80}}(?:{_LIBRARY}|gsp_\w{{1,20}}\.bin)"
 
 SIGNS = (
     Sign(
         rf"(?i)(?:statfs|stat|lstat|open|mount\S{{0,40}}|failed to "
-        rf"(?:stat|mount|fulfil))\b.{{0,80}}{_FILE}.{{0,120}}no such file",
+        rf"(?:stat|mount|fulfil))\b.{{0,24}}{_FILE}.{{0,60}}no such file",
         anchor="no such file",
         example="Error: crun: cannot stat `/usr/lib/x86_64-linux-gnu/libcuda.so.570.169`: No such file or "
         "directory: OCI"

@@ -18,7 +18,7 @@ from bringup.stack.nvml_errors import UNKNOWN
 
 SIGNS = (
     Sign(
-        r"open(?:at)?\(.{0,20}\"/dev/nvidia(?:ctl|\d+|-uvm)\".{0,60}EPERM",
+        r"open(?:at)?\(.{0,20}\"/dev/nvidia(?:ctl|\d{1,10}|-uvm)\".{0,60}EPERM",
         anchor="eperm",
         example='open("/dev/nvidiactl", O_RDWR) = -1 EPERM (Operation not permitted)',
     ),

@@ -35,7 +35,7 @@ SIGNS = (
         example="/usr/lib/wsl/lib/libcuda.so.1: cannot open shared object file: No such file or directory",
     ),
     Sign(
-        r"(?i)3\.4\.0\+ .{0,80}microsoft|linux version \d\.\d\.\d-\d+-microsoft",
+        r"(?i)3\.4\.0\+ .{0,80}microsoft|linux version \d\.\d\.\d-\d{1,10}-microsoft",
         anchor="microsoft",
         example="Linux version 4.4.0-17763-Microsoft (Microsoft@Microsoft.com)",
         certainty=Certainty.LIKELY,

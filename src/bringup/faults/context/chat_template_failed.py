@@ -64,7 +64,7 @@ SIGNS = (
         example="Value is not callable: null at row 1, column 72:",
     ),
     Sign(
-        r"While executing \w+ at line \d+, column \d+ in source",
+        r"While executing \w{1,40} at line \d{1,10}, column \d{1,10} in source",
         anchor="while executing",
         example="While executing For at line 1, column 162 in source:",
     ),
@@ -87,7 +87,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"template: :\d+(?::\d+)?: ",
+        r"template: :\d{1,10}(?::\d{1,10})?: ",
         anchor="template: :",
         example='Error: template: :3: function "currentDate" not defined',
     ),

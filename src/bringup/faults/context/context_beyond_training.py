@@ -21,7 +21,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"model was trained on only \d+ context tokens|maximum context size of the model \(\d+\)|"
+        r"model was trained on only \d{1,10} context tokens|maximum context size of the model \(\d{1,10}\)|"
         r"exceeds the training context of the model",
         anchor="context",
         example="warning: model was trained on only 2048 context tokens (4096 specified)",

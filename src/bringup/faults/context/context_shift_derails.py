@@ -19,7 +19,7 @@ SIGNS = (
         example="llama.cpp:17700: Deepseek2 does not support K-shift",
     ),
     Sign(
-        r"context shift\b.{0,12}n_keep|slot is full.*shift|context limit hit - shifting",
+        r"context shift\b.{0,12}n_keep|slot is full.{0,120}shift|context limit hit - shifting",
         anchor="shift",
         example="slot context shift, n_keep = 1, n_left = 3998, n_discard = 1999",
         certainty=Certainty.LIKELY,

@@ -28,7 +28,7 @@ SIGNS = (
         example='level=WARN msg="quantized kv cache requested but flash attention disabled" type=q8_0',
     ),
     Sign(
-        r"[KV] cache type \w+ with block size \d+ does not divide",
+        r"[KV] cache type \w{1,40} with block size \d{1,10} does not divide",
         anchor="cache type",
         example="llama_init_from_model: K cache type q8_0 with block size 32 does not divide"
         " n_embd_head_k=80",

@@ -28,17 +28,17 @@ SIGNS = (
         example="<unk><unk><unk><unk><unk><unk><unk><unk>",
     ),
     Sign(
-        r"(?:<unused\d+>){6,}",
+        r"(?:<unused\d{1,10}>){6,}",
         anchor="<unused",
         example="<unused32><unused32><unused32><unused32><unused32><unused32>",
     ),
     Sign(
-        r"(?:\[PAD\d*\]){6,}",
+        r"(?:\[PAD\d{0,10}\]){6,}",
         anchor="][pad",
         example="[PAD151935][PAD151935][PAD151935][PAD151935][PAD151935][PAD151935]",
     ),
     Sign(
-        r"(?:\[UNK_BYTE\w*\]|\[UNK\d*\]){6,}",
+        r"(?:\[UNK_BYTE\w{0,40}\]|\[UNK\d{0,10}\]){6,}",
         anchor="][unk",
         example="[UNK][UNK][UNK][UNK][UNK][UNK][UNK]",
     ),

@@ -30,14 +30,14 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"failed to truncate tokens with position >= \d+",
+        r"failed to truncate tokens with position >= \d{1,10}",
         anchor="failed to truncate tokens",
         example="slot update_slots: id  0 | task 5 | failed to truncate tokens with position >= 1207 -"
         " clearing the memory",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"prompt state size .* exceeds cache size limit",
+        r"prompt state size .{0,120} exceeds cache size limit",
         anchor="exceeds cache size limit",
         example="srv alloc:  - prompt state size 9120.110 MiB exceeds cache size limit 8192.000 MiB,"
         " skipping",

@@ -30,12 +30,13 @@ SIGNS = (
         " keep=4 new=2048",
     ),
     Sign(
-        r"Requested tokens \(\d+\) exceed context window of \d+",
+        r"Requested tokens \(\d{1,10}\) exceed context window of \d{1,10}",
         anchor="exceed context window of",
         example="ValueError: Requested tokens (2100) exceed context window of 2048",
     ),
     Sign(
-        r"prompt is too long \(\d+ tokens, max \d+\)|prompt is too long for (?:the )?(?:context|model)",
+        r"prompt is too long \(\d{1,10} tokens, max \d{1,10}\)|prompt is too long for (?:the "
+        r")?(?:context|model)",
         anchor="prompt is too long",
         example="main: error: prompt is too long (5120 tokens, max 4092)",
     ),
@@ -45,20 +46,20 @@ SIGNS = (
         example='{"error":"the input length exceeds the context length"}',
     ),
     Sign(
-        r"context_length_exceeded|maximum context length is \d+ tokens|"
+        r"context_length_exceeded|maximum context length is \d{1,10} tokens|"
         r"exceeds? the (?:model's )?maximum context",
         anchor="context",
         example="This model's maximum context length is 4096 tokens. However, you requested 5012 tokens",
     ),
     Sign(
         r"tokens to keep from the initial prompt is greater than the context length|"
-        r"loaded with context length of only \d+ tokens",
+        r"loaded with context length of only \d{1,10} tokens",
         anchor="context length",
         example="Trying to keep the first 9612 tokens when context the overflows. However, the model"
         " is loaded with context length of only 4096 tokens, which is not enough.",
     ),
     Sign(
-        r"input is too (?:large|big) to process|input \(\d+ tokens\) is too large to process|"
+        r"input is too (?:large|big) to process|input \(\d{1,10} tokens\) is too large to process|"
         r"input prompt is too big compared to KV size",
         anchor="input",
         example="input (1024 tokens) is too large to process. increase the physical batch size"
@@ -75,7 +76,7 @@ SIGNS = (
         example="context size exceeded",
     ),
     Sign(
-        r"input truncated, n_ctx = \d+",
+        r"input truncated, n_ctx = \d{1,10}",
         anchor="input truncated",
         example="slot update_slots: id  0 | task 7 | input truncated, n_ctx = 2048, n_keep = 0, n_left"
         " = 2048",
@@ -88,7 +89,7 @@ SIGNS = (
         unless=("all slots are idle",),
     ),
     Sign(
-        r"stop processing: .*truncated = 1",
+        r"stop processing: .{0,120}truncated = 1",
         anchor="truncated = 1",
         example="slot release: id  0 | task 12 | stop processing: n_past = 4095, truncated = 1",
     ),

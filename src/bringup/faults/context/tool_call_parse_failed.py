@@ -27,17 +27,17 @@ SIGNS = (
         example='msg="error parsing tool call" raw="{\\"name\\": \\"read" err="unexpected end of JSON input"',
     ),
     Sign(
-        r"Failed to parse input at pos \d+",
+        r"Failed to parse input at pos \d{1,10}",
         anchor="failed to parse input at pos",
         example="Failed to parse input at pos 41: <|channel|>commentary to=functions.read",
     ),
     Sign(
-        r"unparsed peg-\w+ output",
+        r"unparsed peg-\w{1,40} output",
         anchor="unparsed peg-",
         example="common_chat_peg_parse: unparsed peg-native output: <tool_call>",
     ),
     Sign(
-        r"XML syntax error on line \d+|parse error.*tool_call",
+        r"XML syntax error on line \d{1,10}|parse error.{0,120}tool_call",
         anchor="error",
         example="Error: XML syntax error on line 7: element <function> closed by </parameter>",
         certainty=Certainty.LIKELY,

@@ -26,7 +26,7 @@ SIGNS = (
         " waiting for RPC response from GPU0 GSP!",
     ),
     Sign(
-        r"[Tt]imeout (?:after \d+s of )?waiting for RPC",
+        r"[Tt]imeout (?:after \d{1,10}s of )?waiting for RPC",
         anchor="waiting for rpc",
         example="NVRM: Timeout waiting for RPC from GSP0! Expected function 76 (GSP_RM_CONTROL).",
     ),
@@ -69,23 +69,23 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"task nvidia-smi:\d+ blocked for more than \d+ seconds",
+        r"task nvidia-smi:\d{1,10} blocked for more than \d{1,10} seconds",
         anchor="blocked for more than",
         example="INFO: task nvidia-smi:28931 blocked for more than 120 seconds.",
     ),
     Sign(
-        r"^\|\s*(?:ERR!|\d+%)\s+(?:\d+C|N/A|ERR!)\s+\S+\s+ERR! /",
+        r"^\|\s*(?:ERR!|\d{1,10}%)\s+(?:\d{1,10}C|N/A|ERR!)\s+\S{1,80}\s+ERR! /",
         anchor="err! /",
         example="| ERR!   48C    P2    ERR! / 350W |    210MiB / 24576MiB |     ERR!      Default |",
     ),
     Sign(
-        r"nvidia-modeset: ERROR: GPU:\d+: (?:Idling display engine timed out|The GPU has timed out)",
+        r"nvidia-modeset: ERROR: GPU:\d{1,10}: (?:Idling display engine timed out|The GPU has timed out)",
         anchor="nvidia-modeset: error",
         example="nvidia-modeset: ERROR: GPU:0: Idling display engine timed out: 0x0000c67d:0:0:1136",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"task \S{1,40}:\d+ blocked for more than \d+ seconds",
+        r"task \S{1,40}:\d{1,10} blocked for more than \d{1,10} seconds",
         anchor="blocked for more than",
         example="INFO: task cache_mgr_event:620917 blocked for more than 120 seconds.",
         certainty=Certainty.LIKELY,

@@ -56,7 +56,7 @@ SIGNS = (
         example="    Pending Page Blacklist            : Yes",
     ),
     Sign(
-        r"NVRM:.{0,80}Row Remapper: (?!.*no error)",
+        r"NVRM:.{0,80}Row Remapper: (?!.{0,120}no error)",
         anchor="row remapper:",
         example="NVRM: GPU0 Row Remapper: New row (0x000000003a5d1f00) marked for remapping, reset gpu"
         " to activate.",
@@ -67,7 +67,7 @@ SIGNS = (
         example="            DRAM Uncorrectable            : 12",
     ),
     Sign(
-        r"(?i)NVRM:.{0,80}(?:double[- ]bit|DBE|uncorrectable (?:memory|ecc)).{0,30}error",
+        r"(?i)NVRM:.{0,60}(?:double[- ]bit|DBE|uncorrectable (?:memory|ecc)).{0,30}error",
         anchor="nvrm:",
         example="NVRM: GPU at 0000:3b:00.0 has encountered a Double Bit ECC Error",
         certainty=Certainty.LIKELY,

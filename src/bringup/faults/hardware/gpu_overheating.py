@@ -22,7 +22,7 @@ SIGNS = (
         example="            HW Thermal Slowdown           : Active",
     ),
     Sign(
-        r"(?:GPU|gpu).{0,60}(?:temperature.{0,40}(?:exceed|critical|above)|over-?heat|too hot|thermal"
+        r"(?:GPU|gpu).{0,40}(?:temperature.{0,40}(?:exceed|critical|above)|over-?heat|too hot|thermal"
         r" (?:shutdown|trip))",
         anchor="gpu",
         example="NVRM: GPU 0000:01:00.0: temperature has exceeded the slowdown threshold",

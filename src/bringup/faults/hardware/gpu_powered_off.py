@@ -45,7 +45,7 @@ SIGNS = (
         example="bbswitch: disabling discrete graphics",
     ),
     Sign(
-        r"Discrete card \S+ is off",
+        r"Discrete card \S{1,80} is off",
         anchor="discrete card",
         example="bbswitch: Succesfully loaded. Discrete card 0000:01:00.0 is off",
     ),
@@ -55,7 +55,7 @@ SIGNS = (
         example="nvidia 0000:01:00.0: Unable to change power state from D3cold to D0, device inaccessible",
     ),
     Sign(
-        r"^\s{0,8}alias nvidia(?:[-_]\w+)? off\b",
+        r"^\s{0,8}alias nvidia(?:[-_]\w{1,40})? off\b",
         anchor="alias nvidia",
         example="alias nvidia off",
     ),

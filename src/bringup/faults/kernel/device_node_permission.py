@@ -32,7 +32,7 @@ SIGNS = (
         example='openat(AT_FDCWD, "/dev/nvidiactl", O_RDWR|O_CLOEXEC) = -1 EACCES (Permission denied)',
     ),
     Sign(
-        r"/dev/dri/\w+\W.{0,60}[Pp]ermission denied",
+        r"/dev/dri/\w{1,40}\W.{0,60}[Pp]ermission denied",
         anchor="/dev/dri/",
         example="failed to open /dev/dri/renderD128: Permission denied",
         certainty=Certainty.LIKELY,

@@ -24,19 +24,19 @@ SIGNS = (
         " /proc/devices) 255'' failed with exit code 1.",
     ),
     Sign(
-        r"could not open the device file /dev/nvidia\w* \(No such file or directory\)",
+        r"could not open the device file /dev/nvidia\w{0,40} \(No such file or directory\)",
         anchor="could not open the device file /dev/nvidia",
         example="NVIDIA: could not open the device file /dev/nvidiactl (No such file or directory).",
     ),
     Sign(
-        r"/dev/nvidia(?:ctl|\d+|\*)'?\W.{0,40}[Nn]o such (?:file|device)",
+        r"/dev/nvidia(?:ctl|\d{1,10}|\*)'?\W.{0,40}[Nn]o such (?:file|device)",
         anchor="/dev/nvidia",
         example="ls: cannot access '/dev/nvidia*': No such file or directory",
         certainty=Certainty.LIKELY,
         unless=("nvidia-smi: command not found", "cdi"),
     ),
     Sign(
-        r"/dev/nvidia(?:ctl|\d+)\".{0,60}ENOENT",
+        r"/dev/nvidia(?:ctl|\d{1,10})\".{0,60}ENOENT",
         anchor="enoent",
         example='openat(AT_FDCWD, "/dev/nvidiactl", O_RDWR) = -1 ENOENT (No such file or directory)',
         certainty=Certainty.LIKELY,

@@ -25,7 +25,7 @@ SIGNS = (
         needs=("nvidia",),
     ),
     Sign(
-        r"(?:nvidia|nv-|nv_uvm|uvm_|os-interface|conftest|nvlink)[\w./-]{0,120}\.[ch]:\d+(?::\d+)?:"
+        r"(?:nvidia|nv-|nv_uvm|uvm_|os-interface|conftest|nvlink)[\w./-]{0,120}\.[ch]:\d{1,10}(?::\d{1,10})?:"
         r" (?:fatal )?error:",
         anchor="error:",
         example="/var/lib/dkms/nvidia/375.26/build/common/inc/nv-mm.h:86:20: error: too few arguments"
@@ -97,7 +97,7 @@ SIGNS = (
         needs=("nvidia",),
     ),
     Sign(
-        r"(?:nvidia|nv-|uvm_|os-interface)[\w./-]{0,120}\.c:\d+:\d+: "
+        r"(?:nvidia|nv-|uvm_|os-interface)[\w./-]{0,120}\.c:\d{1,10}:\d{1,10}: "
         r"(?:错误|Fehler|erreur|ошибка|erro|エラー)",
         anchor=".c:",
         example="nvidia-uvm/uvm_pmm_gpu.c:2631:5: 错误：隐式声明函数",  # noqa: RUF001 - as printed

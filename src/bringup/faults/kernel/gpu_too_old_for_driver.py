@@ -31,7 +31,7 @@ SIGNS = (
         example="NVRM:  information.  The 396.26 NVIDIA driver will ignore",
     ),
     Sign(
-        r"card is only supported (?:up to|by) the \S+ legacy drivers?",
+        r"card is only supported (?:up to|by) the \S{1,80} legacy drivers?",
         anchor="card is only supported",
         example="Your card is only supported up to the 390 legacy drivers series.",
     ),

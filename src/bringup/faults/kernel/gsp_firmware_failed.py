@@ -37,7 +37,7 @@ SIGNS = (
         example="NVRM: RmInitAdapter: Cannot initialize GSP firmware RM",
     ),
     Sign(
-        r"(?i)gsp.{0,40}(?:firmware|image).{0,40}(?:version mismatch|does not match|invalid)",
+        r"(?i)gsp.{0,24}(?:firmware|image).{0,40}(?:version mismatch|does not match|invalid)",
         anchor="gsp",
         example="NVRM: kgspInitRm_IMPL: GSP firmware image version mismatch",
     ),

@@ -18,7 +18,7 @@ from bringup.reading import Known
 
 SIGNS = (
     Sign(
-        r"(?i)kernel headers for kernel \S+ (?:cannot|can't|could not) be found",
+        r"(?i)kernel headers for kernel \S{1,80} (?:cannot|can't|could not) be found",
         anchor="kernel headers for kernel",
         example="Error! Your kernel headers for kernel 6.8.0-60-generic cannot be found at"
         " /lib/modules/6.8.0-60-generic/build",
@@ -35,7 +35,7 @@ SIGNS = (
         example="ERROR: Unable to find the kernel source tree for the currently running kernel.",
     ),
     Sign(
-        r"Missing \S+ kernel headers for module nvidia",
+        r"Missing \S{1,80} kernel headers for module nvidia",
         anchor="kernel headers for module nvidia",
         example="==> ERROR: Missing 6.9.3-arch1-1 kernel headers for module nvidia/550.78.",
     ),
@@ -48,7 +48,7 @@ SIGNS = (
         needs=("nvidia",),
     ),
     Sign(
-        r"/lib/modules/\S+/(?:build|source)\S{0,40}: No such file or directory",
+        r"/lib/modules/\S{1,80}/(?:build|source)\S{0,40}: No such file or directory",
         anchor="no such file or directory",
         example="make: *** /lib/modules/6.1.0-18-amd64/build: No such file or directory.  Stop.",
         needs=("nvidia",),
@@ -68,7 +68,7 @@ SIGNS = (
         needs=("nvidia",),
     ),
     Sign(
-        r"Module build for kernel \S+ was skipped since the",
+        r"Module build for kernel \S{1,80} was skipped since the",
         anchor="was skipped since the",
         example="Module build for kernel 6.5.0-1022-azure was skipped since the",
         needs=("nvidia",),

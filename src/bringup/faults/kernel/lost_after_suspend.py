@@ -33,7 +33,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"nv_pmops_(?:suspend|resume)\S{0,20} \[nvidia\] returns -\d+",
+        r"nv_pmops_(?:suspend|resume)\S{0,20} \[nvidia\] returns -\d{1,10}",
         anchor="nv_pmops_",
         example="nvidia 0000:01:00.0: PM: pci_pm_suspend(): nv_pmops_suspend+0x0/0x20 [nvidia] returns -5",
         certainty=Certainty.LIKELY,

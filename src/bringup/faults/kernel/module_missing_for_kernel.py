@@ -51,7 +51,7 @@ SIGNS = (
         example="systemd-modules-load[331]: Failed to find module 'nvidia-uvm'",
     ),
     Sign(
-        r"^nvidia(?:-\w+)?[/,]\s?\d[\w.+-]+(?::| |,)\s?added\s*$",
+        r"^nvidia(?:-\w{1,40})?[/,]\s?\d[\w.+-]+(?::| |,)\s?added\s*$",
         anchor="added",
         example="nvidia-open/570.124.06: added",
     ),
@@ -62,7 +62,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"nvidia(?:-\w+)?\.ko(?:\.\w+)? not found|/nvidia\.ko.{0,20}: No such file",
+        r"nvidia(?:-\w{1,40})?\.ko(?:\.\w{1,40})? not found|/nvidia\.ko.{0,20}: No such file",
         anchor="nvidia",
         example="modinfo: ERROR: Module /usr/lib/modules/5.14.21/kernel/drivers/video/nvidia.ko not found.",
         certainty=Certainty.LIKELY,

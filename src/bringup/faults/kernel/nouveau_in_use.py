@@ -45,7 +45,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"NVIDIA probe routine was not called for \d+ device",
+        r"NVIDIA probe routine was not called for \d{1,10} device",
         anchor="probe routine was not called",
         example="NVRM: The NVIDIA probe routine was not called for 1 device(s).",
         certainty=Certainty.LIKELY,
@@ -67,7 +67,7 @@ SIGNS = (
         unless=_OTHERS,
     ),
     Sign(
-        r"^nouveau\s+\d{5,9}\s+[1-9]\d*",
+        r"^nouveau\s+\d{5,9}\s+[1-9]\d{0,10}",
         anchor="nouveau",
         example="nouveau              2306048  4",
         certainty=Certainty.LIKELY,

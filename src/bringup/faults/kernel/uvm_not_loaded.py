@@ -41,7 +41,7 @@ SIGNS = (
         unless=SLEEP_WORDS,
     ),
     Sign(
-        r"(?i)(?:failed to initialize cuda|cudaGetDeviceCount.{0,40}|cuda init\w*.{0,30}):"
+        r"(?i)(?:failed to initialize cuda|cudaGetDeviceCount.{0,40}|cuda init\w{0,40}.{0,30}):"
         r" ?(?:\(?999\)?:? ?)?unknown error",
         anchor="unknown error",
         example="ggml_cuda_init: failed to initialize CUDA: unknown error",

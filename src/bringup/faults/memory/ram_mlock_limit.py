@@ -21,7 +21,7 @@ SIGNS = (
         " bytes): Cannot allocate memory",
     ),
     Sign(
-        r"increas\w+ RLIMIT_M(?:EM)?LOCK|mlock\(\) failed|failed to VirtualLock",
+        r"increas\w{1,40} RLIMIT_M(?:EM)?LOCK|mlock\(\) failed|failed to VirtualLock",
         anchor="lock",
         example="Try increasing RLIMIT_MEMLOCK ('ulimit -l' as root).",
     ),

@@ -36,7 +36,7 @@ SIGNS = (
         unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus"),
     ),
     Sign(
-        r"^(?:\S{1,40}: line \d+: +\d+ )?Killed\b(?! process)(?!.*(?:cc1|signal term))",
+        r"^(?:\S{1,40}: line \d{1,10}: +\d{1,10} )?Killed\b(?! process)(?!.{0,120}(?:cc1|signal term))",
         anchor="killed",
         example="Killed",
         unless=("cc1plus", "cicc", "nvcc", "dkms"),

@@ -18,14 +18,14 @@ from bringup.faults.memory._holders import by_failed_load, by_log
 
 SIGNS = (
     Sign(
-        r"Process \d+ has (?:[2-9]|\d\d+)\.\d+ GiB memory in use",
+        r"Process \d{1,10} has (?:[2-9]|\d\d{1,10})\.\d{1,10} GiB memory in use",
         anchor="gib memory in use",
         example="GPU 0 has a total capacity of 23.68 GiB of which 1.50 GiB is free. Process 4242 has"
         " 20.12 GiB memory in use.",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"significant amount of GPU VRAM \(.*\) is currently used by another application",
+        r"significant amount of GPU VRAM \(.{0,120}\) is currently used by another application",
         anchor="is currently used by another application",
         example="Note: KoboldCpp has detected that a significant amount of GPU VRAM (5014.0 MB) is"
         " currently used by another application.",

@@ -25,7 +25,7 @@ SIGNS = (
         " code: 404, data: {}",
     ),
     Sign(
-        r"(?:40[134]|429|50\d) (?:Client|Server) Error.*(?:hugging|hf\.co|modelscope)",
+        r"(?:40[134]|429|50\d) (?:Client|Server) Error.{0,120}(?:hugging|hf\.co|modelscope)",
         anchor=" error",
         example="requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url:"
         " https://huggingface.co/a/b/resolve/main/config.json",
@@ -41,7 +41,7 @@ SIGNS = (
         example="huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error.",
     ),
     Sign(
-        r"Access to model .* is restricted",
+        r"Access to model .{0,120} is restricted",
         anchor="is restricted",
         example="Access to model google/gemma-3-4b-it is restricted. You must have access to it and be"
         " authenticated",
@@ -73,7 +73,7 @@ SIGNS = (
         example="error: no GGUF files found in repository a/b",
     ),
     Sign(
-        r"file '.*' not found in repository",
+        r"file '.{0,120}' not found in repository",
         anchor="not found in repository",
         example="common_download: file 'x.gguf' not found in repository",
     ),
@@ -108,13 +108,14 @@ SIGNS = (
         unless=("no space left",),
     ),
     Sign(
-        r"digest mismatch, file must be downloaded again|digest mismatch.*got sha256",
+        r"digest mismatch, file must be downloaded again|digest mismatch.{0,120}got sha256",
         anchor="digest mismatch",
         example="Error: digest mismatch, file must be downloaded again: want sha256:1a, got sha256:e3b0c442",
         unless=("no space left",),
     ),
     Sign(
-        r"download failed(?: after \d+ attempts|: .*\(status: )|model validation failed, unable to download",
+        r"download failed(?: after \d{1,10} attempts|: .{0,120}\(status: )|model validation failed, "
+        r"unable to download",
         anchor="download",
         example="common_download_file_single_online: download failed after 3 attempts",
     ),

@@ -38,7 +38,7 @@ SIGNS = (
         example="cp: error writing 'model.gguf': Disk quota exceeded",
     ),
     Sign(
-        r"^\S+\s+\S+\s+\S+\s+0\s+100% /\S*",
+        r"^\S{1,80}\s+\S{1,80}\s+\S{1,80}\s+0\s+100% /\S{0,80}",
         anchor="100% /",
         example="/dev/nvme0n1p2  468G  444G     0 100% /",
         certainty=Certainty.LIKELY,

@@ -84,7 +84,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?:GGUF|gguf|model).*\b(?:file )?size mismatch",
+        r"(?:GGUF|gguf|model).{0,40}\b(?:file )?size mismatch",
         anchor="size mismatch",
         example="error: gguf file size mismatch: expected 4920734272, got 1073741824",
         certainty=Certainty.LIKELY,

@@ -45,7 +45,7 @@ SIGNS = (
         " model files!)",
     ),
     Sign(
-        r"invalid model file '.*' \(bad magic\)",
+        r"invalid model file '.{0,120}' \(bad magic\)",
         anchor="(bad magic)",
         example="llama_model_load: invalid model file 'models/7B/ggml-model-q4_0.bin' (bad magic)",
         certainty=Certainty.LIKELY,

@@ -20,12 +20,12 @@ SIGNS = (
         " model architecture: 'gpt-oss'",
     ),
     Sign(
-        r"[Mm]odel architecture .{0,60} (?:is )?not (?:yet )?supported|Model \w+ is not supported",
+        r"[Mm]odel architecture .{0,60} (?:is )?not (?:yet )?supported|Model \w{1,40} is not supported",
         anchor="not ",
         example="ERROR:hf-to-gguf:Model Gemma3nForConditionalGeneration is not supported",
     ),
     Sign(
-        r"Architecture '?\"?\w+'?\"? not supported",
+        r"Architecture '?\"?\w{1,40}'?\"? not supported",
         anchor="not supported",
         example="NotImplementedError: Architecture 'Qwen3NextForCausalLM' not supported!",
     ),

@@ -24,7 +24,8 @@ SIGNS = (
         unless=_PART,
     ),
     Sign(
-        r"error loading model: .*failed to open .*: (?:No such file|Permission denied|Is a directory)",
+        r"error loading model: .{0,120}failed to open .{0,120}: (?:No such file|Permission denied|"
+        r"Is a directory)",
         anchor="failed to open",
         example="error loading model: failed to open models/7B/ggml-model-q4_0.bin: No such file or"
         " directory",
@@ -37,7 +38,7 @@ SIGNS = (
     ),
     Sign(
         r"(?:FileNotFoundError|PermissionError|IsADirectoryError|No such file or directory|"
-        r"Permission denied).*\.gguf",
+        r"Permission denied).{0,120}\.gguf",
         anchor=".gguf",
         example="FileNotFoundError: [Errno 2] No such file or directory: '/models/qwen3-4b.gguf'",
         unless=_PART,
@@ -49,12 +50,12 @@ SIGNS = (
         unless=_PART,
     ),
     Sign(
-        r"(?:open|mkdir|stat|lstat) \S*\.?ollama\S*: permission denied",
+        r"(?:open|mkdir|stat|lstat) \S{0,80}\.?ollama\S{0,80}: permission denied",
         anchor="permission denied",
         example="Error: open /usr/share/ollama/.ollama/models/blobs/sha256-1a2b: permission denied",
     ),
     Sign(
-        r"failed to load lora adapter|llama_adapter_lora_init\w*: failed",
+        r"failed to load lora adapter|llama_adapter_lora_init\w{0,40}: failed",
         anchor="lora",
         example="common_init_from_params: failed to load lora adapter 'style.gguf'",
         certainty=Certainty.LIKELY,

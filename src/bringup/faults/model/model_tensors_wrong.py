@@ -23,31 +23,32 @@ SIGNS = (
         " 1",
     ),
     Sign(
-        r"check_tensor_dims: tensor '.*' not found|missing tensor '|tensor '[\w.]+' not found",
+        r"check_tensor_dims: tensor '.{0,120}' not found|missing tensor '|tensor '[\w.]+' not found",
         anchor="tensor '",
         example="error loading model: missing tensor 'token_embd.weight'",
         unless=("mmproj", "lora"),
     ),
     Sign(
-        r"error loading model.*key not found in model|key not found in model: ",
+        r"error loading model.{0,120}key not found in model|key not found in model: ",
         anchor="key not found in model",
         example="error loading model hyperparameters: key not found in model:"
         " gemma3.attention.layer_norm_rms_epsilon",
     ),
     Sign(
-        r"has wrong (?:array length|type) .*expected|wrong array length; expected|"
-        r"invalid n_rot: \d+, expected",
+        r"has wrong (?:array length|type) .{0,120}expected|wrong array length; expected|"
+        r"invalid n_rot: \d{1,10}, expected",
         anchor="expected",
         example="error loading model hyperparameters: key qwen2vl.rope.dimension_sections has wrong"
         " array length; expected 4, got 3",
     ),
     Sign(
-        r"invalid model: tensor '.*' is duplicated|duplicate(?:d)? tensor name",
+        r"invalid model: tensor '.{0,120}' is duplicated|duplicate(?:d)? tensor name",
         anchor="tensor",
         example="error loading model: invalid model: tensor 'rope_freqs.weight' is duplicated",
     ),
     Sign(
-        r"tensor '.*' has invalid data|found tensors with invalid data|quantized data validation failed",
+        r"tensor '.{0,120}' has invalid data|found tensors with invalid data|quantized data "
+        r"validation failed",
         anchor="data",
         example="llama_model_load: tensor 'blk.3.ffn_up.weight' has invalid data",
     ),
@@ -57,12 +58,13 @@ SIGNS = (
         example="error loading model: missing tok_embeddings.weight",
     ),
     Sign(
-        r"tensor '.*' has (?:offset \d+, expected|invalid number of dim|negative|invalid dimension)",
+        r"tensor '.{0,120}' has (?:offset \d{1,10}, expected|invalid number of dim|negative|"
+        r"invalid dimension)",
         anchor="tensor '",
         example="gguf_init_from_file: tensor 'blk.1.ffn_norm.weight' has offset 5242880, expected 5243904",
     ),
     Sign(
-        r"duplicate key '|key '.*' (?:has invalid GGUF type|must be of type)",
+        r"duplicate key '|key '.{0,120}' (?:has invalid GGUF type|must be of type)",
         anchor="key '",
         example="gguf_init_from_file_impl: duplicate key 'general.name' for KV pair 4",
         certainty=Certainty.LIKELY,

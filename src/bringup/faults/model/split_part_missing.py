@@ -20,23 +20,24 @@ SIGNS = (
         example="llama_model_load: error loading model: invalid split file: llama.gguf",
     ),
     Sign(
-        r"failed to load GGUF split from|missing key .* in GGUF split|must be loaded with the first split",
+        r"failed to load GGUF split from|missing key .{0,120} in GGUF split|must be loaded with the "
+        r"first split",
         anchor=" split",
         example="error loading model: llama_model_loader: failed to load GGUF split from"
         " model-00002-of-00003.gguf",
     ),
     Sign(
-        r"(?:failed to open|[Nn]o such file|cannot open|not found).*-(?!00001)\d{5}-of-\d{5}\.gguf",
+        r"(?:failed to open|[Nn]o such file|cannot open|not found).{0,120}-(?!00001)\d{5}-of-\d{5}\.gguf",
         anchor="-of-",
         example="gguf_init_from_file: failed to open 'DeepSeek-R1-Q4_K_M-00003-of-00009.gguf'",
     ),
     Sign(
-        r"-(?!00001)\d{5}-of-\d{5}\.gguf['\"]?:? .*(?:[Nn]o such file|not found)",
+        r"-(?!00001)\d{5}-of-\d{5}\.gguf['\"]?:? .{0,120}(?:[Nn]o such file|not found)",
         anchor="-of-",
         example="ls: cannot access 'a-00002-of-00003.gguf': No such file or directory",
     ),
     Sign(
-        r"corrupted model: \d+ tensors expected but \d+ found",
+        r"corrupted model: \d{1,10} tensors expected but \d{1,10} found",
         anchor="corrupted model: ",
         example="llama_model_load: error loading model: corrupted model: 1086 tensors expected but 395 found",
         certainty=Certainty.LIKELY,

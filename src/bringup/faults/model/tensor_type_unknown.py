@@ -15,13 +15,13 @@ from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 SIGNS = (
     Sign(
-        r"invalid ggml type \d+",
+        r"invalid ggml type \d{1,10}",
         anchor="invalid ggml type",
         example="gguf_init_from_file_impl: tensor 'blk.0.ffn_down_exps.weight' has invalid ggml type"
         " 39 (NONE)",
     ),
     Sign(
-        r"TYPE_\w+ REMOVED",
+        r"TYPE_\w{1,40} REMOVED",
         anchor=" removed",
         example="tensor 'blk.0.ffn_down.weight' of type 36 (TYPE_IQ4_NL_4_4 REMOVED, use IQ4_NL with"
         " runtime repacking) has 6912 elements per row",
@@ -43,7 +43,7 @@ SIGNS = (
         example="GGML_ASSERT: ggml.c:21075: 0 <= info->type && info->type < GGML_TYPE_COUNT",
     ),
     Sign(
-        r"(?:unknown|unsupported) (?:tensor|ggml|quantization|quantized) type:? ?\d*",
+        r"(?:unknown|unsupported) (?:tensor|ggml|quantization|quantized) type:? ?\d{0,10}",
         anchor=" type",
         example="error loading model: unsupported tensor type 36",
         certainty=Certainty.LIKELY,

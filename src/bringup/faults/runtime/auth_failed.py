@@ -25,15 +25,15 @@ SIGNS = (
         example="openai.AuthenticationError: Error code: 401",
     ),
     Sign(
-        r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|/v1/|llama).*\b(?:returned|status|code|HTTP[/1.]*|"
+        r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|/v1/|llama).{0,30}\b(?:returned|status|code|HTTP[/1.]*|"
         r"error)\b\D{0,12}401\b",
         anchor="401",
         example="[llama-cpp] http://localhost:8080/v1/models returned 401",
         unless=_HUB,
     ),
     Sign(
-        r"\b401 Unauthorized\b.*(?:localhost|127\.0\.0\.1|/v1/)|(?:localhost|127\.0\.0\.1|/v1/|"
-        r"HTTP/1\.1).*\b401 Unauthorized\b",
+        r"\b401 Unauthorized\b.{0,30}(?:localhost|127\.0\.0\.1|/v1/)|(?:localhost|127\.0\.0\.1|/v1/|"
+        r"HTTP/1\.1).{0,30}\b401 Unauthorized\b",
         anchor="401 unauthorized",
         example="httpx.HTTPStatusError: Client error '401 Unauthorized' for url"
         " 'http://localhost:8080/v1/models'",

@@ -28,7 +28,7 @@ SIGNS = (
         example="CUDA driver error 700: CUDA_ERROR_ILLEGAL_ADDRESS",
     ),
     Sign(
-        r"(?:CUDA|cuda|ROCm).* error 700\b",
+        r"(?:CUDA|cuda|ROCm).{0,120} error 700\b",
         anchor=" error 700",
         example="CUDA runtime error 700",
     ),
@@ -59,7 +59,7 @@ SIGNS = (
     ),
     Sign(
         r"CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_SUPPORTED|INVALID_VALUE|ARCH_MISMATCH)|"
-        r"cuBLAS error \d+",
+        r"cuBLAS error \d{1,10}",
         anchor="cublas",
         example="CUDA error: CUBLAS_STATUS_EXECUTION_FAILED",
         unless=("cublas_status_alloc_failed", "cublas_status_not_initialized"),
@@ -80,7 +80,7 @@ SIGNS = (
         unless=("nccl", "peer"),
     ),
     Sign(
-        r"ggml-cuda\S*:\d+: GGML_ASSERT\(|ggml-cuda\S*:\d+: fatal error",
+        r"ggml-cuda[\w./-]{0,40}:\d{1,6}: (?:GGML_ASSERT\(|fatal error)",
         anchor="ggml-cuda",
         example="/build/ggml/src/ggml-cuda/fattn.cu:400: GGML_ASSERT(Q->ne[0] == V->ne[0]) failed",
         certainty=Certainty.LIKELY,

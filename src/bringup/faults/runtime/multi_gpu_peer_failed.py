@@ -22,12 +22,12 @@ SIGNS = (
     ),
     Sign(
         r"NCCL WARN (?:Cuda failure|Error|Failed)|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|"
-        r"NCCL error|ncclCommInit\w+\(",
+        r"NCCL error|ncclCommInit\w{1,40}\(",
         anchor="nccl",
         example="NCCL WARN Cuda failure 'invalid argument'",
     ),
     Sign(
-        r"peer mapping resources exhausted|cudaMemcpyPeer(?:Async)?\b.*|cudaDeviceEnablePeerAccess",
+        r"peer mapping resources exhausted|cudaMemcpyPeer(?:Async)?\b.{0,120}|cudaDeviceEnablePeerAccess",
         anchor="peer",
         example="CUDA error: peer mapping resources exhausted",
     ),
@@ -42,19 +42,19 @@ SIGNS = (
         example="llama_init_from_model: SPLIT_MODE_TENSOR requires flash_attn to be enabled",
     ),
     Sign(
-        r"ggml-backend-meta\.cpp:\d+: GGML_ASSERT",
+        r"ggml-backend-meta\.cpp:\d{1,10}: GGML_ASSERT",
         anchor="ggml-backend-meta.cpp",
         example="/src/llama.cpp/ggml/src/ggml-backend-meta.cpp:1047: GGML_ASSERT(split_state.ne[j] =="
         " sum) failed",
     ),
     Sign(
-        r"got \d+ input configs, but system only has \d+ devices",
+        r"got \d{1,10} input configs, but system only has \d{1,10} devices",
         anchor="input configs, but system only has",
         example="error: got 3 input configs, but system only has 2 devices",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"invalid value for main_gpu: \d+",
+        r"invalid value for main_gpu: \d{1,10}",
         anchor="invalid value for main_gpu",
         example="error: invalid value for main_gpu: 1 (available devices: 1)",
         certainty=Certainty.LIKELY,

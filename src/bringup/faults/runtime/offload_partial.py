@@ -20,7 +20,8 @@ SIGNS = (
         example="gemma4:31b    9a8b7c6d5e4f    24 GB    41%/59% CPU/GPU    4096    4 minutes from now",
     ),
     Sign(
-        r"layer +\d+ is assigned to device CPU but .* is assigned to device (?:CUDA|ROCm|Vulkan)\d",
+        r"layer +\d{1,10} is assigned to device CPU but .{0,120} is assigned to device (?:CUDA|ROCm|"
+        r"Vulkan)\d",
         anchor="is assigned to device cpu but",
         example="layer   0 is assigned to device CPU but the fused Gated Delta Net tensor is assigned"
         " to device CUDA0 (usually due to missing support)",

@@ -30,7 +30,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"\"inference compute\" id=(?:0|cpu)? ?.*library=\"?cpu",
+        r"\"inference compute\" id=(?:0|cpu)? ?.{0,120}library=\"?cpu",
         anchor='"inference compute"',
         example='level=INFO msg="inference compute" id=cpu library=cpu compute="" name=cpu description=cpu',
         certainty=Certainty.LIKELY,

@@ -26,12 +26,12 @@ SIGNS = (
         example="unable to start process: health check failed after 15s",
     ),
     Sign(
-        r"503.*[Ll]oading model|\"message\":\s?\"Loading model\"|model is (?:still )?loading\b",
+        r"503.{0,30}[Ll]oading model|\"message\":\s?\"Loading model\"|model is (?:still )?loading\b",
         anchor="loading",
         example='{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}',
     ),
     Sign(
-        r"closed before \S+ finished loading",
+        r"closed before \S{1,80} finished loading",
         anchor="finished loading",
         example="client connection closed before llama-server finished loading, aborting load",
         certainty=Certainty.LIKELY,
@@ -51,15 +51,15 @@ SIGNS = (
     ),
     Sign(
         r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal|"
-        r"\[::1\]).*(?:[Cc]onnection refused|ECONNREFUSED)|"
-        r"(?:[Cc]onnection refused|ECONNREFUSED).*(?:localhost|127\.0\.0\.1|host\.docker\.internal|::1)",
+        r"\[::1\]).{0,30}(?:[Cc]onnection refused|ECONNREFUSED)|"
+        r"(?:[Cc]onnection refused|ECONNREFUSED).{0,30}(?:localhost|127\.0\.0\.1|host\.docker\.internal|::1)",
         anchor="refused",
         example="dial tcp 127.0.0.1:11434: connect: connection refused",
         certainty=Certainty.LIKELY,
         unless=_ELSEWHERE,
     ),
     Sign(
-        r"Failed to connect to (?:localhost|127\.0\.0\.1) port \d+",
+        r"Failed to connect to (?:localhost|127\.0\.0\.1) port \d{1,10}",
         anchor="failed to connect to",
         example="curl: (7) Failed to connect to localhost port 8080 after 0 ms: Connection refused",
         certainty=Certainty.LIKELY,

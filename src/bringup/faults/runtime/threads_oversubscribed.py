@@ -16,7 +16,7 @@ from bringup.stack.engine_log import EngineLog
 
 SIGNS = (
     Sign(
-        r"cplan requested more threads \(\d+\) than available",
+        r"cplan requested more threads \(\d{1,10}\) than available",
         anchor="cplan requested more threads",
         example="cplan requested more threads (32) than available (16)",
     ),

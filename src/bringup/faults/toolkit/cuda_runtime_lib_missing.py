@@ -40,7 +40,7 @@ SIGNS = (
         example="ImportError: libcudart.so.11.0: cannot open shared object file: No such file or directory",
     ),
     Sign(
-        r"(?i)library (?:libcublas|libcudart|cublas64_\d+|cudart64_\d+)\S{0,20} is not found",
+        r"(?i)library (?:libcublas|libcudart|cublas64_\d{1,10}|cudart64_\d{1,10})\S{0,20} is not found",
         anchor="is not found",
         example="RuntimeError: Library libcublas.so.12 is not found or cannot be loaded",
     ),

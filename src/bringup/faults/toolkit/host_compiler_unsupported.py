@@ -46,7 +46,7 @@ SIGNS = (
         "required",
     ),
     Sign(
-        r"/usr/include/(?:c\+\+|x86_64-linux-gnu/c\+\+|aarch64-linux-gnu/c\+\+)/\S{1,60}\(\d+\): error: "
+        r"/usr/include/(?:c\+\+|x86_64-linux-gnu/c\+\+|aarch64-linux-gnu/c\+\+)/\S{1,60}\(\d{1,10}\): error: "
         r".{0,60}"
         r"(?:identifier|parameter packs|undefined|not expanded|expected)",
         anchor="/c++/",
@@ -56,7 +56,7 @@ SIGNS = (
         unless=_GLIBC,
     ),
     Sign(
-        r"/c\+\+/\S{1,60}:\d+:\d+: error: parameter packs not expanded",
+        r"/c\+\+/\S{1,60}:\d{1,10}:\d{1,10}: error: parameter packs not expanded",
         anchor="parameter packs not expanded",
         example="/usr/include/c++/11/bits/std_function.h:435:145: error: parameter packs not expanded with"
         " '...':",

@@ -38,7 +38,7 @@ SIGNS = (
         example="CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
     ),
     Sign(
-        r"(?i)(?:cuInit|cudaGetDeviceCount|cuda init\w*|nvcuda init).{0,40}\b80[34]\b",
+        r"(?i)(?:cuInit|cudaGetDeviceCount|cuda init\w{0,40}|nvcuda init).{0,40}\b80[34]\b",
         anchor="80",
         example="cudaGetDeviceCount returned 804",
     ),

@@ -43,7 +43,8 @@ SIGNS = (
         example="                /usr/local/cuda-11.8/targets/x86_64-linux/lib/stubs/libcuda.so",
     ),
     Sign(
-        r"(?i)(?:cuInit|cudaGetDeviceCount|init).{0,40}\b(?:error|returned|failure:?|code) ?:?\(?34\b",
+        r"(?i)(?:cuInit|cudaGetDeviceCount|cuda[ _]init\w{0,12}).{0,24}\b(?:error|returned|"
+        r"failure:?|code) ?:?\(?34\b",
         anchor="34",
         example="nvcuda init failure: 34",
     ),

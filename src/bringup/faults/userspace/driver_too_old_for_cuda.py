@@ -68,7 +68,7 @@ SIGNS = (
     ),
     Sign(
         r"(?i)requires? (?:an? )?(?:nvidia )?driver (?:version )?(?:>=|of at least|release) ?\d{3}|"
-        r"requires cuda \d+(?:\.\d+)? (?:or newer )?.{0,40}driver",
+        r"requires cuda \d{1,10}(?:\.\d{1,10})? (?:or newer )?.{0,40}driver",
         anchor="driver",
         example="ERROR: This container was built for NVIDIA Driver Release 550.54 or later, requires driver "
         "release 550",

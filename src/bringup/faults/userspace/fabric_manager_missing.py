@@ -20,7 +20,7 @@ from bringup.stack.version import DriverVersion
 
 SIGNS = (
     Sign(
-        r"[Ff]abric manager NVIDIA GPU driver interface version \S+ don't match with driver version",
+        r"[Ff]abric manager NVIDIA GPU driver interface version \S{1,80} don't match with driver version",
         anchor="don't match with driver version",
         example="fabric manager NVIDIA GPU driver interface version 550.127.05 don't match with driver"
         " version 550.120.",
