@@ -42,12 +42,11 @@ class Layouts:
 
     anatomy: Anatomy
     _known: dict[Hashable, dict[str, int]] = field(default_factory=dict)
+    _signs: dict[Hashable, Hashable] = field(default_factory=dict)
 
     def compute_bytes(self, placement: Placement, run: Run, *, offloads_cache: bool = True) -> dict[str, int]:
         """Bytes of the compute buffer of each device; main memory holds the inputs too."""
-        signs = tuple(
-            _sign(self.anatomy, placement, index) for index in range(self.anatomy.architecture.n_layer)
-        )
+        signs = tuple(self._sign(placement, index) for index in range(self.anatomy.architecture.n_layer))
         chosen = _distinct_layers(signs)
         is_pipelined = _is_pipelined(placement, offloads_cache=offloads_cache)
         key = (run, placement.output, is_pipelined, offloads_cache, tuple(signs[index] for index in chosen))
@@ -56,6 +55,15 @@ class Layouts:
             sizes = measure(graph, n_copies=PIPELINE_COPIES if is_pipelined else 1)
             self._known[key] = {device: sizes.get(device, 0) for device in (*placement.cards, CPU)}
         return self._known[key]
+
+    def _sign(self, placement: Placement, index: int) -> Hashable:
+        """What tells a layer from those that are laid out alike; without rules by name, worked out once."""
+        if placement.overrides:
+            return _sign(self.anatomy, placement, index)
+        key = (index, placement.layers[index], index < placement.n_cpu_moe, bool(placement.cards))
+        if key not in self._signs:
+            self._signs[key] = _sign(self.anatomy, placement, index)
+        return self._signs[key]
 
 
 def compute_bytes(

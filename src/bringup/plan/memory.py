@@ -14,6 +14,7 @@ from bringup.plan.plan import CacheTypes, Part, Residence
 from bringup.plan.plan_notes import notes_of
 from bringup.plan.request import CPU, Device, Request, check_request
 from bringup.plan.run import Run, make_run
+from bringup.plan.weights import WeightSums
 
 DEFAULT_CONTEXT_TOKENS: Final = 8192
 """Window of a slot where nobody asks for one: enough for a long talk, cheap on every family."""
@@ -119,9 +120,11 @@ class Planner:
     anatomy: Anatomy
     devices: tuple[Device, ...]
     _layouts: Layouts = field(init=False)
+    _weights: WeightSums = field(init=False)
 
     def __post_init__(self) -> None:
         self._layouts = Layouts(self.anatomy)
+        self._weights = WeightSums(self.anatomy)
 
     @property
     def cards(self) -> tuple[Device, ...]:
@@ -139,15 +142,11 @@ class Planner:
             WrongUse: a number, type or pattern that cannot be.
         """
         check_request(request)
-        settled = self.settle(request)
+        settled, run, placement = self._sizes(request)
         figures = self.anatomy.architecture
-        flash = settled.flash_attention is not False
-        run = make_run(settled, n_ctx=settled.n_ctx or 0, n_swa=figures.n_swa, flash_attention=flash)
-        placement = self._place(settled)
         offloads = settled.offloads_cache
         fixed = [
-            *shares.weights(self.anatomy, placement, is_mapped=settled.is_mapped),
-            *shares.caches(self.anatomy, placement, run, offloads=offloads),
+            *self._kept_parts(settled, run, placement),
             *shares.compute(self._layouts.compute_bytes(placement, run, offloads_cache=offloads), run),
             shares.output(self.anatomy, run),
         ]
@@ -167,6 +166,25 @@ class Planner:
             settled, run, placement, self.devices, tuple(fixed), figures.n_ctx_train, reasons=tuple(reasons)
         )
         return replace(plan, notes=notes_of(self.anatomy, request, plan))
+
+    def kept_bytes(self, request: Request, device: str) -> int:
+        """Weights and caches on a device: told without laying out compute buffers, most of a plan's time."""
+        kept = self._kept_parts(*self._sizes(request))
+        return sum(part.bytes for part in kept if part.device == device)
+
+    def _sizes(self, request: Request) -> tuple[Request, Run, Placement]:
+        settled = self.settle(request)
+        flash = settled.flash_attention is not False
+        n_swa = self.anatomy.architecture.n_swa
+        run = make_run(settled, n_ctx=settled.n_ctx or 0, n_swa=n_swa, flash_attention=flash)
+        return settled, run, self._place(settled)
+
+    def _kept_parts(self, settled: Request, run: Run, placement: Placement) -> list[Part]:
+        """Weights and caches: what stays as long as the engine runs."""
+        return [
+            *shares.weights(self._weights.by_device(placement), is_mapped=settled.is_mapped),
+            *shares.caches(self.anatomy, placement, run, offloads=settled.offloads_cache),
+        ]
 
     def settle(self, request: Request) -> Request:
         """The request with every open choice filled in as llama.cpp would."""

@@ -13,7 +13,7 @@ from bringup.plan.place import Placement
 from bringup.plan.plan import Part, Residence
 from bringup.plan.request import CPU, NEWEST_BUILD, Device, DeviceKind, Request
 from bringup.plan.run import Run
-from bringup.plan.weights import tensors_with_devices, weights_by_device
+from bringup.plan.weights import Sum
 from bringup.units import GIB, MIB
 
 TAG: Final = f"llama.cpp b{NEWEST_BUILD}"
@@ -43,18 +43,15 @@ Q8_1_BYTES_PER_ELEMENT: Final = 36 / 32
 """Activations as CUDA's integer kernels want them (block_q8_1_mmq in `ggml/src/ggml-cuda/mmq.cuh`)."""
 
 
-def weights(anatomy: Anatomy, placement: Placement, *, is_mapped: bool) -> Iterator[Part]:
+def weights(sums: Mapping[str, Sum], *, is_mapped: bool) -> Iterator[Part]:
     """Weights of each device."""
-    counts: dict[str, int] = defaultdict(int)
-    for _, device in tensors_with_devices(anatomy, placement):
-        counts[device] += 1
-    for device, size in sorted(weights_by_device(anatomy, placement).items(), key=_cpu_last):
+    for device, one in sorted(sums.items(), key=_cpu_last):
         is_file = device == CPU and is_mapped
         yield Part(
             "weights",
-            size,
+            one.bytes,
             device,
-            f"sum of {counts[device]:,} tensors" + (", mapped from the file" if is_file else ""),
+            f"sum of {one.n_tensors:,} tensors" + (", mapped from the file" if is_file else ""),
             "the file's tensor table",
             Residence.MAPPED if is_file else Residence.ANONYMOUS,
         )
@@ -65,10 +62,13 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
     figures = anatomy.architecture
     sizes: dict[tuple[str, str], int] = defaultdict(int)
     counts: dict[tuple[str, str], int] = defaultdict(int)
+    known: dict[LayerCache, int] = {}
     for index, cache in kept_layers(anatomy, run).items():
-        cells = run.swa_cells if cache.is_swa else run.cells
+        cells = (run.swa_cells if cache.is_swa else run.cells) * run.n_stream
+        if cache not in known:
+            known[cache] = layer_bytes(cache, cells=cells, type_k=run.type_k, type_v=run.type_v)
         key = "kv_cache_swa" if cache.is_swa else "kv_cache", _cache_device(placement, index, offloads)
-        sizes[key] += layer_bytes(cache, cells=cells * run.n_stream, type_k=run.type_k, type_v=run.type_v)
+        sizes[key] += known[cache]
         counts[key] += 1
     for (name, device), size in sizes.items():
         cells = run.swa_cells if name == "kv_cache_swa" else run.cells
@@ -228,5 +228,5 @@ def margin(device: Device, request: Request) -> Part:
     return Part("margin", size, device.name, formula, "our choice", Residence.RESERVED)
 
 
-def _cpu_last(item: tuple[str, int]) -> tuple[bool, str]:
+def _cpu_last(item: tuple[str, object]) -> tuple[bool, str]:
     return item[0] == CPU, item[0]

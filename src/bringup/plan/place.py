@@ -53,9 +53,10 @@ class Placement:
 
     def device_in_layer(self, index: int, suffix: str) -> str:
         """Device of a tensor of a layer by its name behind `blk.N.`."""
-        given = self._overridden(f"blk.{index}.{suffix}")
-        if given is not None:
-            return given
+        if self.overrides:
+            given = self._overridden(f"blk.{index}.{suffix}")
+            if given is not None:
+                return given
         if index < self.n_cpu_moe and _EXPERTS.match(suffix):
             return CPU
         return self.layers[index]

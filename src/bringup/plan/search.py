@@ -34,6 +34,8 @@ LARGEST_CHOSEN_TOKENS: Final = 32_768
 _SMALL_UBATCH_TOKENS: Final = 256
 _WORTH: Final = 1.10
 """A step that costs something is taken only where generation becomes faster by this factor."""
+_TRIES_BESIDE: Final = 4
+"""So many counts beside a guess are tried before the search halves."""
 _CPU_WEIGHT: Final = 10.0
 """Without a figure for speed: a byte in main memory costs as much time as ten on a card."""
 
@@ -201,14 +203,31 @@ class _Search:
 
     def _narrow(self, low: int, high: int, plan: MemoryPlan, request: Callable[[int], Request]) -> MemoryPlan:
         """The least count between `low` and `high` whose plan fits the cards; `plan` is that of `high`."""
+        guess = self._guess(low, high, plan, request)
+        tries = 0
         while low < high:
             middle = (low + high) // 2
+            if guess is not None and tries < _TRIES_BESIDE:
+                middle = min(max(guess, low), high - 1)
+            tries += 1
             trial = self._balanced(request(middle))
             if lacks_on_cards(trial):
-                low = middle + 1
+                low = guess = middle + 1
             else:
                 high, plan = middle, trial
+                guess = middle - 1
         return plan
+
+    def _guess(self, low: int, high: int, plan: MemoryPlan, request: Callable[[int], Request]) -> int | None:
+        """The count that weights and caches alone would give; `None` for several cards."""
+        if len(plan.placement.cards) != 1 or low >= high:
+            return None
+        name = plan.placement.cards[0]
+        free = next(device.free_bytes for device in plan.devices if device.name == name)
+        grown = self.planner.kept_bytes(request(low), name) - self.planner.kept_bytes(request(high), name)
+        if grown <= 0:
+            return None
+        return high - int((free - plan.needed_bytes(name)) * (high - low) / grown)
 
     def _balanced(self, request: Request) -> MemoryPlan:
         """The plan with the cards' shares by free memory, else with shares by what each layer takes."""

@@ -10,7 +10,8 @@ Source: llama.cpp b11434, `src/llama-model.cpp`, `src/llama-model-loader.cpp`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from bringup.model.gguf import Tensor
@@ -22,12 +23,57 @@ ROW_PADDING_ELEMENTS: Final = 512
 """MATRIX_ROW_PADDING of the CUDA backend."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Tensors on one device: how many, and their bytes there."""
+
+    n_tensors: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class WeightSums:
+    """Weights of one model by device; a layer that was summed once is kept.
+
+    Attributes:
+        anatomy: the model.
+    """
+
+    anatomy: Anatomy
+    _layers: dict[Hashable, dict[str, Sum]] = field(default_factory=dict)
+
+    def by_device(self, placement: Placement) -> dict[str, Sum]:
+        """Sums of each device that has any."""
+        if placement.overrides:
+            return _summed(tensors_with_devices(self.anatomy, placement))
+        found = [_summed(_whole_with_devices(self.anatomy, placement))]
+        for index in range(self.anatomy.architecture.n_layer):
+            # Without rules by name a layer lies by its device and by whether its experts are kept apart.
+            key = (index, placement.layers[index], index < placement.n_cpu_moe)
+            if key not in self._layers:
+                self._layers[key] = _summed(_layer_with_devices(self.anatomy, placement, index))
+            found.append(self._layers[key])
+        counts: dict[str, int] = defaultdict(int)
+        sizes: dict[str, int] = defaultdict(int)
+        for sums in found:
+            for device, one in sums.items():
+                counts[device] += one.n_tensors
+                sizes[device] += one.bytes
+        return {device: Sum(counts[device], sizes[device]) for device in sizes}
+
+
 def weights_by_device(anatomy: Anatomy, placement: Placement) -> dict[str, int]:
     """Bytes of the tensors on each device; devices without any are left out."""
-    totals: dict[str, int] = defaultdict(int)
-    for tensor, device in tensors_with_devices(anatomy, placement):
-        totals[device] += tensor.size_bytes if device == CPU else size_on_card(tensor)
-    return dict(totals)
+    return {device: one.bytes for device, one in WeightSums(anatomy).by_device(placement).items()}
+
+
+def _summed(tensors: Iterable[tuple[Tensor, str]]) -> dict[str, Sum]:
+    counts: dict[str, int] = defaultdict(int)
+    sizes: dict[str, int] = defaultdict(int)
+    for tensor, device in tensors:
+        counts[device] += 1
+        sizes[device] += tensor.size_bytes if device == CPU else size_on_card(tensor)
+    return {device: Sum(counts[device], sizes[device]) for device in sizes}
 
 
 def tensors_with_devices(anatomy: Anatomy, placement: Placement) -> Iterator[tuple[Tensor, str]]:
@@ -35,11 +81,19 @@ def tensors_with_devices(anatomy: Anatomy, placement: Placement) -> Iterator[tup
 
     Drafting layers stay in the file unless drafting is asked for, which is not planned here.
     """
+    yield from _whole_with_devices(anatomy, placement)
+    for index in range(anatomy.architecture.n_layer):
+        yield from _layer_with_devices(anatomy, placement, index)
+
+
+def _layer_with_devices(anatomy: Anatomy, placement: Placement, index: int) -> Iterator[tuple[Tensor, str]]:
+    for suffix, tensor in anatomy.layers[index].items():
+        yield tensor, placement.device_in_layer(index, suffix)
+
+
+def _whole_with_devices(anatomy: Anatomy, placement: Placement) -> Iterator[tuple[Tensor, str]]:
     for name, tensor in anatomy.whole.items():
         yield tensor, placement.device_of_whole(name)
-    for index, layer in enumerate(anatomy.layers[: anatomy.architecture.n_layer]):
-        for suffix, tensor in layer.items():
-            yield tensor, placement.device_in_layer(index, suffix)
     if anatomy.is_tied and placement.output != CPU:
         yield anatomy.whole["token_embd.weight"], placement.output
 
