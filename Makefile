@@ -1,5 +1,5 @@
 # Each target is a script that can be run by hand; `make run` and `make test` are all that a newcomer needs.
-.PHONY: help run test check docs test-soak fuzz lock clean
+.PHONY: help run test check docs test-soak test-referee fuzz lock clean
 
 help:
 	@echo "make run        set everything up in .venv and talk to a small model"
@@ -7,6 +7,7 @@ help:
 	@echo "make check      format, lint, types, architecture, generated docs"
 	@echo "make docs       write the generated documentation anew"
 	@echo "make test-soak  the long runs of the same tests (under 40 minutes)"
+	@echo "make test-referee  plans of all families against the engine's own dry run, with the table"
 	@echo "make fuzz       a minute of coverage-guided fuzzing (needs atheris in .venv-test)"
 	@echo "make lock       pin the newest versions of everything, with hashes"
 	@echo "make clean      remove the environments and caches in this folder"
@@ -26,6 +27,9 @@ docs:
 
 test-soak:
 	@BRINGUP_SOAK=1 scripts/test
+
+test-referee:
+	@BRINGUP_SOAK=1 scripts/test tests/plan/test_referee.py tests/plan/test_against_logs.py -rP
 
 fuzz:
 	@scripts/fuzz
