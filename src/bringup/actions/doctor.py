@@ -18,7 +18,6 @@ from bringup.machine.archive import PACKED_LIMIT_BYTES, unpack_recording
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.machine.recorded import RecordedMachine
-from bringup.machine.recorder import Recorder
 from bringup.machine.rooted import RootedMachine
 from bringup.machine.timed import TimedMachine
 from bringup.machine.unpack import unpack
@@ -114,6 +113,7 @@ def examine_and_keep(machine: Machine, *, subject: str) -> Examination:
     if not isinstance(machine, LiveMachine):
         return examine(machine, subject=subject)
     from bringup.actions.state_record import keep_state
+    from bringup.machine.recorder import Recorder
 
     recorder = Recorder(machine)
     examination = examine(recorder, subject=subject)

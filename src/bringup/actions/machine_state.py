@@ -17,18 +17,16 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.facts import Fact, Seen, list_facts, plain
-from bringup.actions.snapshot import device_ids, essential
 from bringup.journal import state
 from bringup.journal.entry import Kind
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
-from bringup.machine.recorder import redacted
-from bringup.machine.recording import Recording, load_tables, stored_files
-from bringup.machine.redaction import Redactor
 
 if TYPE_CHECKING:
     from bringup.journal.entry import Entry
     from bringup.journal.store import Journal
+    from bringup.machine.recording import Recording
+    from bringup.machine.redaction import Redactor
     from bringup.stack.stack import Stack
 
 WHOLE_EVERY: Final = 32
@@ -157,6 +155,8 @@ def recording_of(snapshot: state.Snapshot) -> Recording:
     Raises:
         FileTrouble: it is damaged.
     """
+    from bringup.machine.recording import load_tables
+
     looks: dict[str, Any] = {"schema": 1, "clock": None, **{section: {} for section in _SECTIONS}}
     commands = []
     for name, value in snapshot.parts.items():
@@ -226,6 +226,9 @@ def _redacted_parts(
     look: Look, changed: set[str], redactor: Redactor
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Redacted parts by redacted name, and for each raw name its redacted one."""
+    from bringup.actions.snapshot import device_ids, essential
+    from bringup.machine.recorder import redacted
+
     parts: dict[str, Any] = {}
     names: dict[str, str] = {}
     for fact in look.facts:
@@ -284,6 +287,8 @@ def _only(recording: Recording, changed: set[str]) -> Recording:
 
 
 def _look_parts(recording: Recording) -> Iterable[tuple[str, Any]]:
+    from bringup.machine.recording import stored_files
+
     tables = stored_files(recording, accept=lambda _: False)
     looks = json.loads(tables["looks.json"])
     for section in _SECTIONS:

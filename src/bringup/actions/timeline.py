@@ -181,6 +181,13 @@ def fault_items(found: Sequence[Episode]) -> list[Item]:
     return items
 
 
+def this_machine() -> Machine:
+    """The machine that we run on."""
+    from bringup.machine.live import LiveMachine
+
+    return LiveMachine()
+
+
 def outside_items(machine: Machine) -> tuple[list[Item], tuple[tuple[str, str], ...]]:
     """What the system wrote down itself, by its time; and what could not be looked at."""
     from bringup.stack.outside import probe_outside

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bringup.machine import look
 from bringup.machine.protocol import READ_LIMIT_BYTES, CommandResult, DiskSpace, FileStat, Machine
 from bringup.machine.recording import Recording, save_recording
-from bringup.machine.redaction import Redactor
 from bringup.reading import Known, Reading, Unreadable
+
+if TYPE_CHECKING:
+    from bringup.machine.redaction import Redactor
 
 T = TypeVar("T")
 

@@ -6,6 +6,7 @@ from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, decode_paste,
 from bringup.actions.facts import list_facts
 from bringup.actions.unfinished import UnfinishedFixes
 from bringup.errors import CannotTell, WrongUse
+from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console
 
 
@@ -65,11 +66,3 @@ def show_examination(
             console.answer(*line)
     say_journal_trouble(console, examination.journal_trouble)
     return examination.verdict.value
-
-
-def say_journal_trouble(console: Console, trouble: str) -> None:
-    """One warning where something could not be written to the journal; nothing else changes."""
-    if trouble:
-        from bringup.faces.render.console import Style, Styled
-
-        console.line(Styled("warning:", Style.YELLOW), f" {trouble}")

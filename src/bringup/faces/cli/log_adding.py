@@ -17,7 +17,7 @@ from bringup.actions.notes import (
     today,
 )
 from bringup.errors import WrongUse
-from bringup.faces.cli.examination import say_journal_trouble
+from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console
 from bringup.machine import folders
 

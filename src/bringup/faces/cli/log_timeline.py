@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bringup.actions.log import bring_up_to_date
-from bringup.actions.timeline import LAYERS, parse_since, read_timeline
+from bringup.actions.timeline import LAYERS, parse_since, read_timeline, this_machine
 from bringup.errors import WrongUse
-from bringup.faces.cli.examination import say_journal_trouble
+from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console
 from bringup.machine import clock
 from bringup.machine.folders import our_folders
@@ -15,7 +15,6 @@ def show_timeline(
     console: Console, *, since: str | None, layer: str | None, last: int, as_json: bool
 ) -> None:
     """Print the timeline."""
-    from bringup.actions.doctor import choose_machine
     from bringup.faces.render.log import render_timeline
     from bringup.faces.render.log_json import timeline_json
 
@@ -24,8 +23,7 @@ def show_timeline(
     since_s = None if since is None else parse_since(since, now_s=clock.wall_s())
     place = our_folders()
     warning = bring_up_to_date(place)
-    machine, _ = choose_machine(root=None, recording=None)
-    timeline = read_timeline(place, machine, since_s=since_s, layer=layer, last=last)
+    timeline = read_timeline(place, this_machine(), since_s=since_s, layer=layer, last=last)
     if as_json:
         console.answer_json(timeline_json(timeline))
     else:

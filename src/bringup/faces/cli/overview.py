@@ -10,7 +10,7 @@ def show_stack(console: Console) -> int:
     from bringup.actions.doctor import choose_machine, examine_and_keep
     from bringup.actions.overview import view_layers
     from bringup.actions.unfinished import list_unfinished
-    from bringup.faces.cli.examination import say_journal_trouble
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.stack import render_stack
     from bringup.faces.render.unfinished import render_unfinished
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Final
 
 from bringup.actions.since import Comparison, Suspect
@@ -10,7 +11,6 @@ from bringup.actions.timeline import Item, Timeline
 from bringup.actions.verification import Checked
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.diagnosis import wrapped
 from bringup.faces.render.format import truncate
 from bringup.journal.entry import Entry
 from bringup.machine.clock import local_time_text
@@ -114,6 +114,11 @@ def render_comparison(found: Comparison) -> list[Line]:
         (Styled(f"could not be looked at: {source}: {why}", Style.YELLOW),) for source, why in found.unseen
     ]
     return lines
+
+
+def wrapped(text: str, width_columns: int) -> list[str]:
+    """A text in lines, one at least; versions and options are not cut at their hyphens."""
+    return textwrap.wrap(text, width_columns, break_on_hyphens=False) or [""]
 
 
 def _verdict(found: Comparison) -> str:

@@ -15,17 +15,15 @@ def command(context: click.Context, first: str, second: str, *, as_json: bool) -
 
     Each is the number of an entry, `first`, `now`, or a moment such as 7d, yesterday or 2026-11-01.
     """
-    from bringup.actions.doctor import choose_machine
     from bringup.actions.log import read_log
     from bringup.actions.since import compare_named
-    from bringup.actions.timeline import outside_items
-    from bringup.faces.cli.examination import say_journal_trouble
+    from bringup.actions.timeline import outside_items, this_machine
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_comparison
     from bringup.faces.render.log_json import comparison_json
     from bringup.machine.folders import our_folders
 
-    machine, _ = choose_machine(root=None, recording=None)
-    outside, _ = outside_items(machine)
+    outside, _ = outside_items(this_machine())
     found, warning = read_log(
         our_folders(), lambda journal: compare_named(journal, first, second, outside=outside)
     )

@@ -15,17 +15,16 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
     Names of people and machines, addresses and secrets were taken out before anything was kept.
     """
-    from bringup.actions.doctor import choose_machine
     from bringup.actions.log import read_log
     from bringup.actions.log_export import export_json, export_redacted
-    from bringup.faces.cli.examination import say_journal_trouble
+    from bringup.actions.timeline import this_machine
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.machine.folders import our_folders
 
     if as_json:
         value, warning = read_log(our_folders(), export_json)
         context.obj.answer_json(value)
     else:
-        machine, _ = choose_machine(root=None, recording=None)
-        text, warning = export_redacted(our_folders(), machine)
+        text, warning = export_redacted(our_folders(), this_machine())
         context.obj.answer_piece(text)
     say_journal_trouble(context.obj, warning)

@@ -17,7 +17,8 @@ def command(context: click.Context, file: str, *, dry_run: bool) -> None:
     faults. What is in the log already is left out.
     """
     from bringup.actions.log_export import import_markdown, preview_import
-    from bringup.faces.cli.examination import read_paste, say_journal_trouble
+    from bringup.faces.cli.examination import read_paste
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.machine.folders import our_folders
 
     text, name = read_paste(context.obj, file)

@@ -17,7 +17,7 @@ def command(context: click.Context, words: tuple[str, ...], last: int, *, as_jso
     """
     from bringup.actions.log import search
     from bringup.actions.timeline import Timeline, item_of
-    from bringup.faces.cli.examination import say_journal_trouble
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_timeline
     from bringup.faces.render.log_json import entries_json
     from bringup.machine.folders import our_folders

@@ -13,7 +13,7 @@ def command(context: click.Context, number: int, *, as_json: bool) -> None:
     """Show everything that is kept of the entry NUMBER."""
     from bringup.actions.log import get_entry
     from bringup.errors import WrongUse
-    from bringup.faces.cli.examination import say_journal_trouble
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_entry
     from bringup.faces.render.log_json import entries_json
     from bringup.machine.folders import our_folders

@@ -16,18 +16,17 @@ def command(context: click.Context, what: str | None, *, as_seen_last: bool, as_
     Without WHAT: with the last look that did not find the faults of now. WHAT is a model (then with its last
     good run), a fault's id or a layer.
     """
-    from bringup.actions.doctor import choose_machine
     from bringup.actions.log import bring_up_to_date
     from bringup.actions.since import look_and_compare
-    from bringup.faces.cli.examination import say_journal_trouble
+    from bringup.actions.timeline import this_machine
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_comparison
     from bringup.faces.render.log_json import comparison_json
     from bringup.machine.folders import our_folders
 
     place = our_folders()
     warning = bring_up_to_date(place)
-    machine, _ = choose_machine(root=None, recording=None)
-    found, later = look_and_compare(place, machine, what, is_looking=not as_seen_last)
+    found, later = look_and_compare(place, this_machine(), what, is_looking=not as_seen_last)
     if as_json:
         context.obj.answer_json(comparison_json(found))
     else:
