@@ -46,6 +46,31 @@ def command_reference() -> str:
     return "\n".join(parts)
 
 
+def term_pages() -> str:
+    """docs/explain.md: every page of `bringup explain` in the order of learning, without figures."""
+    from bringup.actions.terms_reader import LEVELS, load_terms
+
+    terms = load_terms()
+    titles = {term.id: term.title for term in terms}
+    parts = [
+        "# Terms\n",
+        "<!-- Written by scripts/docs from src/bringup/actions/terms; do not edit. -->\n",
+        "`bringup explain TERM` shows each of these with the figures of the machine that it runs on.\n",
+    ]
+    for level in LEVELS:
+        parts.append(f"## {level.capitalize()}\n")
+        for term in [one for one in terms if one.level == level]:
+            see = ", ".join(titles[name] for name in term.see)
+            faults = ", ".join(f"`{name}`" for name in term.faults)
+            parts += [f"### {term.title}\n", f"{term.text}\n", f"**Try it.** {term.try_it}\n"]
+            if term.look:
+                parts.append(f"To see it: `{term.look}`\n")
+            if faults:
+                parts.append(f"What goes wrong with it: {faults}\n")
+            parts.append(f"See also: {see}. Source: <{term.source}>\n")
+    return "\n".join(parts)
+
+
 def import_table(pyproject: str) -> str:
     """The import table of pyproject.toml as Markdown."""
     imports: dict[str, list[str]] = tomllib.loads(pyproject)["tool"]["bringup"]["architecture"]["imports"]
@@ -70,6 +95,7 @@ def generate() -> dict[Path, str]:
     table = import_table((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return {
         ROOT / "docs/cli.md": command_reference(),
+        ROOT / "docs/explain.md": term_pages(),
         contributing: with_table(contributing.read_text(encoding="utf-8"), table),
     }
 

@@ -87,6 +87,12 @@ COMMANDS: Final = (
         "Show what happened on this machine, and what changed since it worked.",
     ),
     CommandEntry(
+        "explain",
+        "bringup.faces.cli.commands.explain:command",
+        "Explain a term with this machine's own figures.",
+    ),
+    CommandEntry("learn", "bringup.faces.cli.commands.learn:command", "Keep notes beside the terms."),
+    CommandEntry(
         "completion", "bringup.faces.cli.commands.completion:command", "Print a shell completion script."
     ),
 )

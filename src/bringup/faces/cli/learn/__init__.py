@@ -1,0 +1,1 @@
+"""The commands below `bringup learn`, one module each."""
