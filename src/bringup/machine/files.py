@@ -263,3 +263,22 @@ def mark_of_tree(folder: str, *, suffix: str) -> str:
                 found = os.stat(os.path.join(here, name))
                 state.update(f"{here[len(folder) :]}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
     return state.hexdigest()
+
+
+def make_link(path: str, target: str) -> None:
+    """Make a symbolic link, unless one that leads there is there already.
+
+    Raises:
+        FileTrouble: something else is there, or no rights.
+    """
+    make_private_folder(os.path.dirname(path))
+    with file_errors("link", path):
+        if os.path.islink(path) and os.readlink(path) == target:
+            return
+        os.symlink(target, path)
+
+
+def remove_empty_folder(path: str) -> None:
+    """Remove a folder in which nothing is; others stay."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)

@@ -87,6 +87,11 @@ COMMANDS: Final = (
         "Show what happened on this machine, and what changed since it worked.",
     ),
     CommandEntry(
+        "watch",
+        "bringup.faces.cli.commands.watch:command",
+        "Keep the log without holes; hooks that tell after an upgrade.",
+    ),
+    CommandEntry(
         "explain",
         "bringup.faces.cli.commands.explain:command",
         "Explain a term with this machine's own figures.",

@@ -1,0 +1,151 @@
+"""`bringup watch`: nothing from outside is lost, the alarm comes when it is true, hooks leave no trace."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.cases._make.machine import Made
+from tests.cases._make.machines import NIGHT, healthy, morning
+from tests.journal.writing import place_in, verified
+from tests.stubs.command_line import Home, run_cli
+
+from bringup.actions import watch
+from bringup.actions.doctor import examine
+from bringup.actions.journal_mending import with_journal
+from bringup.actions.timeline import read_timeline
+from bringup.journal.entry import Kind
+from bringup.machine.recorded import RecordedMachine
+
+
+def machine_of(made: Made, folder: Path) -> RecordedMachine:
+    made.write(folder, origin="made", expected=())
+    return RecordedMachine(str(folder))
+
+
+def test_the_alarm_names_both_versions_and_what_to_do(tmp_path: Path) -> None:
+    found = examine(machine_of(morning(), tmp_path / "m"), subject="m")
+    words = watch.alarm_words(found)
+    assert "570.169" in words
+    assert "570.172.08" in words
+    assert "Restart before the next GPU program" in words
+    assert "running ones go on" in words
+    assert watch.alarm_words(examine(machine_of(healthy(), tmp_path / "h"), subject="h")) == ""
+
+
+def test_what_the_system_wrote_is_kept_once_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bringup.machine.clock.wall_s", lambda: 1_752_600_000.0)
+    place = place_in(tmp_path)
+    made = healthy()
+    made.text("/var/log/apt/history.log", NIGHT)
+    machine = machine_of(made, tmp_path / "m")
+    n_kept, trouble = watch.keep_outside(place, machine)
+    assert (n_kept, trouble) == (3, "")
+    assert watch.keep_outside(place, machine) == (0, "")
+    entries, _ = with_journal(place, lambda journal: journal.entries(kinds=(Kind.CHANGE,)))
+    assert [entry.data["package"] for entry in entries or []][:1] == ["libnvidia-compute-570"]
+    timeline = read_timeline(place, machine, since_s=None, layer=None, last=50)
+    packages = [item for item in timeline.items if item.kind == "package"]
+    assert len(packages) == 3
+    assert all(item.seq and item.who.startswith("unattended") for item in packages)
+    # The log was rotated away: the journal still knows.
+    later = machine_of(healthy(), tmp_path / "later")
+    kept = read_timeline(place, later, since_s=None, layer="userspace", last=50)
+    assert [item.package for item in kept.items] == ["libnvidia-compute-570", "nvidia-utils-570"]
+    assert verified(place).problems == ()
+
+
+def test_one_look_needs_no_gpu_and_keeps_the_exit_code(own_home: Path) -> None:
+    home = Home(own_home)
+    done = run_cli(home, "watch")
+    assert done.returncode == 0
+    assert re.search(r"\d+ new things", done.stderr)
+    assert run_cli(home, "watch", "--after-upgrade").stdout == ""
+
+
+def installed(home: Home) -> dict[str, str]:
+    folder = home.path / ".config/systemd"
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if not path.is_dir()
+    }
+
+
+def test_hooks_are_shown_asked_for_installed_and_removed_without_a_trace(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(watch, "APT_HOOK", str(tmp_path / "apt.conf.d/99bringup-watch"))
+    home = Home(own_home)
+    before = sorted(str(path) for path in own_home.rglob("*"))
+    hooks = watch.plan_hooks(has_apt=True, has_systemd=True)
+    assert sorted(str(path) for path in own_home.rglob("*")) == before
+    kept = [hook for hook in hooks.files if not hook.needs_root]
+    watch.install(watch.Hooks(tuple(kept), hooks.links, ()))
+    there = installed(home)
+    assert set(there) == {
+        *("user/bringup-watch.service", "user/bringup-watch.timer"),
+        *("user/timers.target.wants/bringup-watch.timer", "user/default.target.wants/bringup-watch.service"),
+    }
+    assert there["user/timers.target.wants/bringup-watch.timer"] == "../bringup-watch.timer"
+    assert (own_home / ".config/systemd/user/default.target.wants/bringup-watch.service").is_file()
+    watch.install(watch.Hooks(tuple(kept), hooks.links, ()))
+    left, _ = watch.remove()
+    assert left == ()
+    assert sorted(str(path) for path in own_home.rglob("*") if ".config" in str(path)) in (
+        [],
+        [str(own_home / ".config")],
+    )
+
+
+def test_the_hook_of_apt_runs_as_the_user_and_fails_no_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bringup.machine.rights.is_root", lambda: False)
+    monkeypatch.setattr("bringup.machine.rights.own_name", lambda: "alice")
+    hook = next(one for one in watch.plan_hooks(has_apt=True, has_systemd=False).files if one.needs_root)
+    match = re.search(r'DPkg::Post-Invoke \{ "([^"]+)"; \};\n$', hook.text)
+    assert match is not None
+    assert "runuser -u alice -- " in match[1]
+    # What apt does with it: a shell. A program that fails, or is gone, must not fail the upgrade.
+    assert "env HOME=" in match[1]
+    broken = re.sub(r"runuser -u alice -- env \S+ \S+", "false", match[1])
+    assert subprocess.run(["sh", "-c", broken], check=False).returncode == 0
+    gone = re.sub(r"-x \S+", "-x /nowhere/python", match[1])
+    assert subprocess.run(["sh", "-c", gone], check=False).returncode == 0
+
+
+def test_root_gets_no_hook_that_runs_what_others_can_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bringup.machine.rights.is_root", lambda: True)
+    monkeypatch.setattr("bringup.machine.rights.is_roots_own", lambda _path: False)
+    hooks = watch.plan_hooks(has_apt=True, has_systemd=False)
+    assert hooks.files == ()
+    assert any("others can change" in reason for reason in hooks.left_out)
+
+
+def test_without_a_yes_nothing_is_written(own_home: Path) -> None:
+    home = Home(own_home)
+    done = run_cli(home, "watch", "--install")
+    assert done.returncode == 1
+    assert "Nothing was written" in done.stderr or "no place for a hook" in done.stderr
+    assert not (own_home / ".config/systemd").exists()
+    assert run_cli(home, "watch", "--install", "--remove").returncode == 2
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    for hook in watch.plan_hooks(has_apt=False, has_systemd=True).files:
+        (tmp_path / Path(hook.path).name).write_text(hook.text)
+    units = [str(tmp_path / name) for name in ("bringup-watch.service", "bringup-watch.timer")]
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", *units],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "bringup-watch" not in done.stderr, done.stderr
