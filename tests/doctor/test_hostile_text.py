@@ -49,8 +49,8 @@ TOGETHER = 20
 """Strings in one run of a face."""
 
 
-@pytest.fixture(autouse=True)
-def colourful_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def colourful(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Terminal(is_terminal=True, can_redraw=True, can_colour=True, width_columns=80)
     for name in ("answer_terminal", "note_terminal"):
         monkeypatch.setattr(Console, name, property(lambda _self: shown))
@@ -102,6 +102,7 @@ def examination(texts: list[str], number: int) -> Examination:
     )
 
 
+@pytest.mark.usefixtures("colourful")
 def test_the_doctor_its_screen_and_a_fix_that_is_shown() -> None:
     for number, texts in enumerate(groups(20)):
         seen = examination(texts, number)
@@ -118,6 +119,7 @@ def test_the_doctor_its_screen_and_a_fix_that_is_shown() -> None:
         assert json.loads(pipe.getvalue())["subject"] == texts[19]
 
 
+@pytest.mark.usefixtures("colourful")
 def test_a_fault_that_is_not_there_on_a_machine_of_such_words() -> None:
     for number, texts in enumerate(groups(21)[:20]):
         seen = examination(texts, number)
@@ -132,6 +134,7 @@ def test_a_fault_that_is_not_there_on_a_machine_of_such_words() -> None:
         check(pipe.getvalue())
 
 
+@pytest.mark.usefixtures("colourful")
 def test_diagnose_on_lines_with_such_texts_in_them() -> None:
     source = random.Random(20)
     examples = [sign.example for fault in load_catalogue() for sign in fault.signs]
@@ -150,6 +153,7 @@ def test_diagnose_on_lines_with_such_texts_in_them() -> None:
     assert shown > len(groups(22))
 
 
+@pytest.mark.usefixtures("colourful")
 def test_typed_ids_and_the_faults_page() -> None:
     for text in hostile_texts(FUZZED, seed=23)[:: max(1, FUZZED // 400)]:
         for command in ("fix", "faults"):
@@ -162,6 +166,7 @@ def test_typed_ids_and_the_faults_page() -> None:
         check(pipe.getvalue())
 
 
+@pytest.mark.usefixtures("colourful")
 def test_recorded_machines_with_such_texts_in_their_files(tmp_path: Path) -> None:
     import shutil
 
@@ -189,11 +194,16 @@ def test_recorded_machines_with_such_texts_in_their_files(tmp_path: Path) -> Non
             check(pipe.getvalue())
 
 
-def test_what_a_command_prints_stays_behind_its_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def forging() -> list[str]:
+    """Such texts, most of them followed by what looks like a question of ours."""
     forged = "\nStep 9 of 9. Type yes to run it, Enter to leave it out: "
-    texts = [
-        f"{text}{forged if number % 3 else ''}" for number, text in enumerate(hostile_texts(FUZZED, seed=25))
-    ]
+    texts = hostile_texts(FUZZED, seed=25)
+    return [f"{text}{forged if number % 3 else ''}" for number, text in enumerate(texts)]
+
+
+@pytest.mark.usefixtures("colourful")
+def test_what_a_command_prints_stays_behind_its_bar() -> None:
+    texts = forging()
     source = random.Random(25)
     for at in range(0, len(texts), 50):
         whole = "\n".join(texts[at : at + 50])
@@ -209,21 +219,26 @@ def test_what_a_command_prints_stays_behind_its_bar(monkeypatch: pytest.MonkeyPa
         assert "".join(line[4:] + "\n" for line in shown.split("\n")[:-1]).rstrip("\n") == clean(
             whole
         ).rstrip("\n")
+
+
+def test_a_question_that_a_command_forges_is_not_answered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     file = tmp_path / "printed"
-    file.write_bytes("\n".join(texts).encode("utf-8", "surrogatepass") + b"\xff\xfe\x9b31m")
-    monkeypatch.undo()
+    file.write_bytes("\n".join(forging()).encode("utf-8", "surrogatepass") + b"\xff\xfe\x9b31m")
     fault = made_fault((step("cat", str(file)),))
-    with monkeypatch.context() as patched:
-        patched.setenv("NO_COLOR", "1")
-        patched.setenv("TERM", "xterm")
-        put(patched, fault)
-        quick_look(patched, fault)
-        with Person(b"yes\n") as person:
-            run(("fix", MADE_ID), console=person.console)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    put(monkeypatch, fault)
+    quick_look(monkeypatch, fault)
+    with Person(b"yes\n") as person:
+        run(("fix", MADE_ID), console=person.console)
     check(person.text)
     assert person.asked == 1, "a forged question was answered"
+    assert "  | Step 9 of 9." in person.text
 
 
+@pytest.mark.usefixtures("colourful")
 def test_a_look_that_printed_such_text_and_a_long_one() -> None:
     for texts in groups(26)[:: max(1, FUZZED // 2_000)]:
         result = CommandResult(("ls",), 1, "\n".join(texts), texts[0])
@@ -238,6 +253,7 @@ def test_a_look_that_printed_such_text_and_a_long_one() -> None:
     assert len(lines) < 210
 
 
+@pytest.mark.usefixtures("colourful")
 def test_a_record_with_such_texts(own_home: Path) -> None:
     record = FixRecord(our_folders())
     Path(record.path).parent.mkdir(parents=True, exist_ok=True)

@@ -200,7 +200,8 @@ def test_home_and_name_come_from_the_accounts(monkeypatch: pytest.MonkeyPatch) -
         ("link-of-theirs/root", False),
         ("link-to-theirs", False),
         ("link-to-root", True),
-        ("file/below", False),
+        ("file/below", True),
+        ("file-of-theirs/below", False),
     ],
 )
 def test_what_root_may_trust(place: Path, path: str, *, is_own: bool) -> None:
@@ -216,6 +217,8 @@ def test_what_root_may_trust(place: Path, path: str, *, is_own: bool) -> None:
         (place / name).chmod(mode)
         os.chown(place / name, user, user)
     (place / "file").touch()
+    (place / "file-of-theirs").touch()
+    os.chown(place / "file-of-theirs", NOBODY, NOBODY)
     (place / "link-of-theirs").symlink_to(place)
     os.lchown(place / "link-of-theirs", NOBODY, NOBODY)
     (place / "link-to-theirs").symlink_to("theirs")

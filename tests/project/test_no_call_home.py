@@ -32,6 +32,7 @@ ASKED_FOR_NOTHING: dict[str, tuple[tuple[str, ...], ...]] = {
     "show": (("show", "{model}"),),
     "doctor": (("doctor",), ("doctor", "--from", CASE)),
     "diagnose": (("diagnose", f"{CASE}/case.toml"),),
+    "fix": (("fix", "driver-library-mismatch", "--from", CASE),),
     "faults": (("faults",), ("faults", "driver-library-mismatch")),
     "snapshot": (("snapshot", "{home}/s.tar.zst", "--yes"),),
     "completion": (("completion", "bash"),),

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from bringup.errors import BringupError
-from bringup.machine import files, paths
+from bringup.machine import files
 from bringup.machine.appending import append_line
 from bringup.machine.clock import wall_s
 from bringup.machine.folders import Folders
@@ -21,7 +21,6 @@ from bringup.machine.partial import boot_id
 from bringup.machine.process import ProcessIdentity, identity_of, is_alive, own_pid
 
 SCHEMA: Final = 1
-_FILE: Final = "fixes.jsonl"
 _LAST_MOMENT_S: Final = 253_402_300_800.0
 _LIMIT_BYTES: Final = 64 * 1024**2
 
@@ -99,7 +98,7 @@ class FixRecord:
 
     def __init__(self, folders: Folders) -> None:
         """`folders` are this user's own."""
-        self.path = paths.join(folders.state, _FILE)
+        self.path = folders.fixes_file
 
     def begin(
         self, *, fault_id: str, step: int, command: str, looks: tuple[str, ...], restarts: bool

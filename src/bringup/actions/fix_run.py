@@ -145,8 +145,8 @@ class FixRun:
         attempt = self._record.begin(
             fault_id=self.plan.finding.fault.id,
             step=planned.number,
-            command=shlex.join(_redacted(planned)),
-            looks=(shlex.join(planned.verify),) if planned.verify else (),
+            command=_written(planned, planned.argv),
+            looks=(_written(planned, planned.verify),) if planned.verify else (),
             restarts=planned.restarts,
         )
         end = yield from self._run(planned, attempt, stdin)
@@ -218,10 +218,10 @@ def _look(argv: tuple[str, ...], *, is_verification: bool) -> Looked:
     return Looked(argv, look_by_command(argv, timeout_s=LOOK_LIMIT_S), is_verification)
 
 
-def _redacted(planned: PlannedStep) -> tuple[str, ...]:
-    """The command without names of people and machines, which only some slots can hold."""
-    private = [planned.values[slot] for slot in _PRIVATE_SLOTS if slot in planned.step.command]
-    if not private:
-        return planned.argv
+def _written(planned: PlannedStep, argv: tuple[str, ...]) -> str:
+    """A command as it is written down, without names of people and machines; only some slots hold such."""
+    private = {planned.values[slot] for slot in _PRIVATE_SLOTS if slot in planned.values}
+    if not private.intersection(argv):
+        return shlex.join(argv)
     redactor = redactor_for(LiveMachine())
-    return tuple(redactor.redact(word) if word in private else word for word in planned.argv)
+    return shlex.join(redactor.redact(word) if word in private else word for word in argv)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bringup.actions.fix_record import Attempt, FixRecord, Outcome
+from bringup.machine import files
 from bringup.machine.clock import local_time_text
 from bringup.machine.folders import Folders, our_folders
+
+if TYPE_CHECKING:
+    from bringup.actions.fix_record import Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,12 @@ class UnfinishedFixes:
 
 def list_unfinished(folders: Folders | None = None) -> UnfinishedFixes:
     """Fixes whose end is unknown and that nobody was asked about yet; never raises."""
-    record = FixRecord(folders or our_folders())
+    place = folders or our_folders()
+    if not files.exists(place.fixes_file):
+        return UnfinishedFixes(())
+    from bringup.actions.fix_record import FixRecord
+
+    record = FixRecord(place)
     read = record.read()
     problem = read.problem
     if not problem and read.damaged_lines:
@@ -49,6 +58,8 @@ def list_unfinished(folders: Folders | None = None) -> UnfinishedFixes:
 
 
 def _described(attempt: Attempt) -> Unfinished:
+    from bringup.actions.fix_record import Outcome
+
     process = attempt.process or attempt.owner
     is_running = attempt.outcome is Outcome.RUNNING and process is not None
     return Unfinished(

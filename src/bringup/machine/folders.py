@@ -61,6 +61,11 @@ class Folders:
         return os.path.join(self.state, "key")
 
     @property
+    def fixes_file(self) -> str:
+        """What `bringup fix` did, a line an event."""
+        return os.path.join(self.state, "fixes.jsonl")
+
+    @property
     def configuration_file(self) -> str:
         """User's settings, TOML."""
         return os.path.join(self.configuration, "config.toml")

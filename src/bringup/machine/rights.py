@@ -42,7 +42,7 @@ def _is_held_by_root(place: str) -> bool:
     while True:
         try:
             found = os.lstat(place)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             found = None
         except OSError:
             return False

@@ -62,6 +62,9 @@ def show_examination(
             console.answer(*line)
         for line in render_examination(examination):
             console.answer(*line)
+        if unfinished is not None and examination.diagnosis.roots:
+            first = examination.diagnosis.roots[0].fault.id
+            console.answer(f"bringup fix {first} walks through these steps; it asks before each.")
         for line in [("",), *render_facts(facts, examination.took_s)] if facts else []:
             console.answer(*line)
     say_journal_trouble(console, examination.journal_trouble)

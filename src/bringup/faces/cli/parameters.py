@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bringup.units import parse_tokens
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,6 +28,18 @@ class TokenCount(click.ParamType[int]):
             return parse_tokens(str(value))
         except ValueError as problem:
             self.fail(str(problem), param, ctx)
+
+
+def complete_fault(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Ids of faults that begin so, each with its title."""
+    from click.shell_completion import CompletionItem
+
+    from bringup.actions.faults import list_faults
+
+    wanted = incomplete.lower()
+    return [CompletionItem(one.id, help=one.title) for one in list_faults() if one.id.startswith(wanted)]
 
 
 _ENGINE_OPTIONS = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.parameters import complete_fault
 from bringup.faces.render.console import Console
 
 
 @click.command(name="faults", short_help="List the faults that the doctor knows, or show one.")
-@click.argument("fault", required=False, metavar="[ID]")
+@click.argument("fault", required=False, metavar="[ID]", shell_complete=complete_fault)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def command(context: click.Context, fault: str | None, *, as_json: bool) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from bringup.faces.cli.parameters import complete_fault
+
 
 @click.command(name="fix", short_help="Walk through a fault's steps: show, ask, run, verify.")
-@click.argument("fault", metavar="ID")
+@click.argument("fault", metavar="ID", shell_complete=complete_fault)
 @click.option("--dry-run", is_flag=True, help="Show the steps and run nothing.")
 @click.option("--step", "number", type=click.IntRange(1, 99), metavar="N", help="Only step N.")
 @click.option("--root", metavar="DIR", help="Show the steps for the system mounted at DIR; nothing is run.")
