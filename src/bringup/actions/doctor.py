@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
+from bringup.actions.open_questions import find_open_questions
 from bringup.actions.unseen import Unseen, find_unseen
 from bringup.errors import CannotTell, Failure, WrongUse
 from bringup.faults._catalogue import load_catalogue
@@ -45,6 +46,7 @@ class Examination:
         diagnosis: roots and followers.
         looks: how the look at each layer went; empty for pasted text.
         subject: what was examined, in words.
+        open_questions: of pasted text in which no fault was found, what failed there without a reason.
         took_s: seconds by source (path or command), where they were measured.
         journal_trouble: why what was seen could not be written to the journal; empty where it was.
     """
@@ -54,6 +56,7 @@ class Examination:
     looks: tuple[Look, ...]
     subject: str
     took_s: Mapping[str, float] = field(default_factory=dict)
+    open_questions: tuple[Unseen, ...] = ()
     journal_trouble: str = ""
 
     @property
@@ -63,8 +66,8 @@ class Examination:
 
     @property
     def unseen(self) -> tuple[Unseen, ...]:
-        """Single looks that failed and would have decided; none for pasted text, where nobody looked."""
-        return find_unseen(self.stack) if self.looks else ()
+        """Single looks that failed and would have decided; of pasted text what it leaves open."""
+        return find_unseen(self.stack) if self.looks else self.open_questions
 
     @property
     def verdict(self) -> Verdict:
@@ -123,7 +126,10 @@ def examine_and_keep(machine: Machine, *, subject: str) -> Examination:
 def examine_text(text: str, *, subject: str) -> Examination:
     """Judge what programs printed; facts are recognised in the text."""
     stack, lines = read_pasted(text, source=subject)
-    return Examination(stack, diagnose(Scene(stack, lines), load_catalogue()), (), subject)
+    found = diagnose(Scene(stack, lines), load_catalogue())
+    return Examination(
+        stack, found, (), subject, open_questions=() if found.findings else find_open_questions(lines)
+    )
 
 
 def choose_machine(*, root: str | None, recording: str | None) -> tuple[Machine, str]:

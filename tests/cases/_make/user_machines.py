@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.cases._make.driver_answers import add_nvml, card, refuse_nvml, start_cuda
 from tests.cases._make.engine_machines import add_build
 from tests.cases._make.machine import Made, add_card, add_kernel, add_libraries, hold, load_driver, ubuntu
-from tests.cases._make.machines import CASES, KERNEL, MISMATCH, NEW, OLD, healthy
+from tests.cases._make.machines import CASES, KERNEL, MISMATCH, NEW, OLD, healthy, mounted
 
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 FAR = "575.57.08"
@@ -348,6 +348,7 @@ def held(*, mib: int) -> Made:
 MACHINES: dict[str, tuple[Callable[[], Made], tuple[str, ...], tuple[str, ...]]] = {
     "libraries-mixed/machine-runfile-over-apt": (runfile_over_packages, ("libraries-mixed",), ()),
     "libraries-mixed/machine-old-file-left": (healthy_in_full, (), ()),
+    "libraries-mixed/mounted-disk": (lambda: mounted(runfile_over_packages()), ("libraries-mixed",), ()),
     "library-missing/machine-link-to-nowhere": (link_to_nowhere, ("library-missing",), ()),
     "driver-not-installed/machine-new": (no_driver, ("driver-not-installed",), ()),
     "driver-not-installed/machine-without-card": (driver_without_card, (), ()),

@@ -110,7 +110,11 @@ def _dim(label: str, text: str) -> list[Line]:
 def _looks(examination: Examination) -> list[Line]:
     lines: list[Line] = []
     if examination.verdict is Verdict.HEALTHY:
-        lines.append((Styled(f"No fault found on {examination.subject}.", Style.GREEN),))
+        where = f"on {examination.subject}" if examination.looks else f"in {examination.subject}"
+        lines.append((Styled(f"No fault found {where}.", Style.GREEN),))
+    elif examination.open_questions:
+        told = f"Cannot tell: {examination.subject} says that something failed, and no line of it says why."
+        lines += [(Styled(line, Style.YELLOW),) for line in wrapped(told, _WIDTH)]
     elif not examination.diagnosis.findings:
         lines.append(
             (

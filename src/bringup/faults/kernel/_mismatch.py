@@ -92,12 +92,18 @@ def judge_mismatch(scene: Scene) -> Evidence | None:
 
 
 def has_fitting_library(scene: Scene) -> bool:
-    """Whether a library that fits the loaded module lies on the disk too: then two drivers are mixed."""
+    """Whether a library that fits the module lies on the disk too: then two drivers are mixed.
+
+    The module is the loaded one; of a mounted disk, where nothing is loaded, the one of its next start.
+    """
     libraries = scene.stack.userspace.driver_library_versions
     loaded = scene.stack.kernel.loaded_driver
-    if not isinstance(libraries, Known) or not isinstance(loaded, Known):
+    module = loaded.value.version if isinstance(loaded, Known) else None
+    if isinstance(loaded, Unreadable):
+        module = disk_version(scene.stack.kernel.coming)
+    if not isinstance(libraries, Known) or module is None:
         return False
-    return any(library.version.fits(loaded.value.version) for library in libraries.value)
+    return any(library.version.fits(module) for library in libraries.value)
 
 
 def judge_disk(scene: Scene) -> Evidence | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.faults._scene import Scene
-from bringup.reading import Absent, Known, Reading
+from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.stack.gpu_generations import Generation, find_generation
 from bringup.stack.userspace_libraries import LibraryVersion, PickedLibrary
 from bringup.stack.version import DriverVersion
@@ -29,6 +29,15 @@ def loaded_version(scene: Scene) -> DriverVersion | None:
     """Version of the module in the kernel; `None` where none is known to be loaded."""
     loaded = scene.stack.kernel.loaded_driver
     return loaded.value.version if isinstance(loaded, Known) else None
+
+
+def module_version(scene: Scene) -> DriverVersion | None:
+    """Version of the loaded module; of a mounted disk, where nothing is loaded, that of its next start."""
+    kernel = scene.stack.kernel
+    if not isinstance(kernel.loaded_driver, Unreadable) or kernel.coming is None or not kernel.coming.modules:
+        return loaded_version(scene)
+    info = kernel.coming.modules[0].info
+    return info.value.version if isinstance(info, Known) else None
 
 
 def is_unloaded(scene: Scene) -> bool:

@@ -14,7 +14,7 @@ import re
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.userspace._driver import libraries, loaded_version
+from bringup.faults.userspace._driver import libraries, module_version
 from bringup.reading import Known
 
 SIGNS = (
@@ -99,7 +99,7 @@ def check(scene: Scene) -> Evidence | None:
 
 
 def _by_files(scene: Scene) -> Evidence | None:
-    found, loaded = libraries(scene), loaded_version(scene)
+    found, loaded = libraries(scene), module_version(scene)
     taken = [one for one in found if one.is_picked]
     others = [
         one for one in found if not one.is_picked and not any(one.version.fits(t.version) for t in taken)
