@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -17,6 +17,8 @@ from bringup.reading import Absent, Known, Reading, Unreadable
 
 _LOG_LIMIT_BYTES: Final = 8 * 1024**2
 _CHANGE_LIMIT: Final = 400
+_ONE_RUN_S: Final = 2 * 3600
+"""Longest that one run of a package tool is taken to last."""
 RELEVANT: Final = re.compile(
     r"^(?:lib)?(?:nvidia|cuda-drivers|cuda-compat|xserver-xorg-video-nvidia|akmod-nvidia|kmod-nvidia|linux-(?:image|"
     r"modules|headers|objects)|kernel(?:-core|-devel|-modules)?(?:-\d|$)|linux(?:-lts|-zen|-hardened)?$)"
@@ -105,11 +107,27 @@ def read_changes(
 
 
 def _told_once(changes: list[PackageChange]) -> list[PackageChange]:
-    """Without what dpkg tells a second time: apt's own record stands first and says who did it."""
-    seen: dict[tuple[str, str, str], PackageChange] = {}
+    """Without what dpkg tells a second time: apt's own record stands first and says who did it.
+
+    The same change another day is another change (an upgrade that was taken back and came again).
+    """
+    kept: dict[tuple[str, str, str], list[PackageChange]] = {}
     for change in changes:
-        seen.setdefault((change.package, change.old, change.new), change)
-    return list(seen.values())
+        same = kept.setdefault((change.package, change.old, change.new), [])
+        if not any(_is_near(change.when, other.when) for other in same):
+            same.append(change)
+    return [change for same in kept.values() for change in same]
+
+
+def _is_near(first: str, second: str) -> bool:
+    """Whether two moments of one machine's logs can belong to one run of a package tool."""
+    from datetime import datetime
+
+    try:
+        span = datetime.fromisoformat(first) - datetime.fromisoformat(second)
+    except ValueError:
+        return first == second
+    return abs(span.total_seconds()) < _ONE_RUN_S
 
 
 def parse_apt_history(text: str, wanted: re.Pattern[str] = RELEVANT) -> tuple[PackageChange, ...]:
@@ -150,25 +168,41 @@ def parse_dpkg_log(text: str, wanted: re.Pattern[str] = RELEVANT) -> tuple[Packa
     return tuple(found)
 
 
-def parse_dnf_log(text: str, wanted: re.Pattern[str] = RELEVANT) -> tuple[PackageChange, ...]:
-    """dnf.rpm.log.
+_DNF: Final = re.compile(
+    r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\S*) \w+ "
+    r"(Upgrade|Installed|Erase|Downgrade|Upgraded|Downgraded): "
+    r"([\w.+-]+?)-(?:\d+:)?(\d[\w.~^]*-[\w.~^]+)\.\w+$",
+    re.MULTILINE,
+)
+_DNF_ACTIONS: Final = {
+    "Upgrade": "upgrade",
+    "Installed": "install",
+    "Erase": "remove",
+    "Downgrade": "downgrade",
+}
 
-    Raw line: `2025-07-14T06:12:34+0200 SUBDEBUG Upgrade: nvidia-driver-3:570.172.08-1.fc41.x86_64`.
+
+def parse_dnf_log(text: str, wanted: re.Pattern[str] = RELEVANT) -> tuple[PackageChange, ...]:
+    """dnf.rpm.log; the old version stands in a line of its own, written when it is cleaned up.
+
+    Raw lines: `2025-07-14T06:12:34+0200 SUBDEBUG Upgrade: nvidia-driver-3:570.172.08-1.fc41.x86_64`,
+    `2025-07-14T06:12:40+0200 SUBDEBUG Upgraded: nvidia-driver-3:570.169-1.fc41.x86_64`.
     """
-    found = []
-    pattern = (
-        r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\S*) \w+ (Upgrade|Installed|Erase|Downgrade): "
-        r"([\w.+-]+?)-(?:\d+:)?(\d[\w.~^]*-[\w.~^]+)\.\w+$"
-    )
-    actions = {"Upgrade": "upgrade", "Installed": "install", "Erase": "remove", "Downgrade": "downgrade"}
-    for day, clock, offset, action, name, version in re.findall(
-        pattern, whole_lines(text), flags=re.MULTILINE
-    ):
-        if wanted.match(name):
-            old, new = (version, "") if action == "Erase" else ("", version)
-            found.append(
-                PackageChange(f"{day} {clock}", actions[action], name, old, new, offset=_offset(offset))
-            )
+    found: list[PackageChange] = []
+    waiting: dict[str, int] = {}
+    for day, clock, offset, action, name, version in _DNF.findall(whole_lines(text)):
+        if not wanted.match(name):
+            continue
+        if action in ("Upgraded", "Downgraded"):
+            at = waiting.pop(name, None)
+            if at is not None:
+                found[at] = replace(found[at], old=version)
+            continue
+        old, new = (version, "") if action == "Erase" else ("", version)
+        if action in ("Upgrade", "Downgrade"):
+            waiting[name] = len(found)
+        what = (f"{day} {clock}", _DNF_ACTIONS[action], name, old, new)
+        found.append(PackageChange(*what, offset=_offset(offset)))
     return tuple(found)
 
 
