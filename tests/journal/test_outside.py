@@ -1,7 +1,7 @@
 """What the system wrote down itself, from its own logs.
 
 logs/debian-*.log are of a real upgrade of Debian's NVIDIA packages, 535.261.03 to 535.309.01, by apt and dpkg
-into a private tree (only the tree's path was replaced). The lines of dnf and pacman are in the form that public
+into a private tree (only its path was replaced). The lines of dnf and pacman are in the form that public
 reports show; the machines around them are made.
 """
 
