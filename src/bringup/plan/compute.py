@@ -28,8 +28,9 @@ from bringup.plan.recurrent import add_recurrent
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 
-_KEPT_ALIKE = 3
-"""Of layers that are alike in a row so many are laid out: the allocator comes to rest with the second."""
+_KEPT_ALIKE = 4
+"""Of a pattern of layers that repeats so many rounds are laid out: what comes after changes nothing."""
+_LONGEST_PATTERN = 8
 
 
 @dataclass(slots=True)
@@ -138,14 +139,35 @@ def _state_space(anatomy: Anatomy, index: int) -> StateSpace | None:
 
 
 def _distinct_layers(signs: Sequence[Hashable]) -> list[int]:
-    """Layers to lay out: of layers that are alike the first few, and the last of the model."""
-    chosen: list[int] = []
-    seen: dict[Hashable, int] = {}
-    for index, sign in enumerate(signs):
-        seen[sign] = seen.get(sign, 0) + 1
-        if seen[sign] <= _KEPT_ALIKE or index == len(signs) - 1:
-            chosen.append(index)
-    return chosen
+    """Layers to lay out: of a pattern that repeats the first few rounds, and the last layer of the model.
+
+    Their order stays, since what a layer leaves behind decides where the next one lies.
+    """
+    kept = list(range(len(signs) - 1))
+    for length in range(1, _LONGEST_PATTERN + 1):
+        kept = _without_repeats(kept, signs, length)
+    return [*kept, len(signs) - 1]
+
+
+def _without_repeats(kept: list[int], signs: Sequence[Hashable], length: int) -> list[int]:
+    """Layers without the further rounds of patterns of one length."""
+    result: list[int] = []
+    at = 0
+    while at < len(kept):
+        rounds = 1
+        while _is_repeated(kept, signs, at + (rounds - 1) * length, length):
+            rounds += 1
+        taken = min(rounds, _KEPT_ALIKE) * length if rounds > _KEPT_ALIKE else 1
+        result += kept[at : at + taken]
+        at += rounds * length if rounds > _KEPT_ALIKE else 1
+    return result
+
+
+def _is_repeated(kept: list[int], signs: Sequence[Hashable], at: int, length: int) -> bool:
+    """Whether a pattern of this length comes again right behind itself."""
+    if at + 2 * length > len(kept):
+        return False
+    return all(signs[kept[at + step]] == signs[kept[at + length + step]] for step in range(length))
 
 
 def _sign(anatomy: Anatomy, placement: Placement, index: int) -> Hashable:
