@@ -6,6 +6,7 @@ keeps alive: `ggml_backend_cuda_graph_optimize` in `ggml/src/ggml-cuda/ggml-cuda
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from bringup.plan.graph import Node
@@ -49,27 +50,40 @@ def add_dense(build: Builder, layer: LayerPlan, source: Node, kind: str) -> Node
     return build.multiply(layer, down, joined)
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the router says.
+
+    Attributes:
+        order: experts of each token.
+        weights: of their results.
+        kept: what a fused router of CUDA keeps until the first expert is computed.
+    """
+
+    order: Node
+    weights: Node
+    kept: tuple[Node, ...]
+
+
 def add_experts(build: Builder, layer: LayerPlan, source: Node) -> Node:
     """Router, experts and the weighted sum of their results."""
     n_used = layer.n_expert_used
     down = layer.tensors["ffn_down_exps.weight"]
-    n_inner, n_embd, n_expert = down.shape[0], down.shape[1], down.shape[-1]
+    n_inner, n_embd = down.shape[0], down.shape[1]
     rows = F32_BYTES * build.n_tokens
-    device = build.computes_on(layer.device)
-    logits = build.graph.add(rows * n_expert, source, device=device)
-    probabilities = build.beside(logits)
-    order = build.beside(probabilities, in_place=False)
-    weights = build.beside(probabilities, order, size=rows * n_used, in_place=False)
-    weights = build.beside(weights, build.beside(weights, size=rows, in_place=False))
+    choice = _add_router(build, layer, source, n_expert=down.shape[-1])
+    order, weights = choice.order, choice.weights
     if layer.has("ffn_gate_up_exps"):
-        both = _expert_multiply(build, layer, "ffn_gate_up_exps", source, order)
-        joined = build.beside(both, size=rows * n_inner * n_used, in_place=False)
+        first = _expert_multiply(build, layer, "ffn_gate_up_exps", source, order)
+        joined = build.beside(first, size=rows * n_inner * n_used, in_place=False)
     elif layer.has("ffn_gate_exps"):
-        gate = _expert_multiply(build, layer, "ffn_gate_exps", source, order)
+        first = _expert_multiply(build, layer, "ffn_gate_exps", source, order)
         up = _expert_multiply(build, layer, "ffn_up_exps", source, order)
-        joined = build.beside(gate, up, in_place=False)
+        joined = build.beside(first, up, in_place=False)
     else:
-        joined = build.beside(_expert_multiply(build, layer, "ffn_up_exps", source, order))
+        first = _expert_multiply(build, layer, "ffn_up_exps", source, order)
+        joined = build.beside(first)
+    first.kept = choice.kept
     results = _expert_multiply(build, layer, "ffn_down_exps", joined, order)
     weighted = build.beside(results, weights)
     if n_used < 2:
@@ -80,6 +94,28 @@ def add_experts(build: Builder, layer: LayerPlan, source: Node) -> Node:
     if total.device != CPU and n_used <= FUSED_EXPERTS:
         total.kept = (results, weights)
     return total
+
+
+def _add_router(build: Builder, layer: LayerPlan, source: Node, *, n_expert: int) -> _Choice:
+    rows = F32_BYTES * build.n_tokens
+    weighs_late = layer.has("attn_sinks")  # gpt-oss turns only the chosen logits into weights
+    logits = build.graph.add(rows * n_expert, source, device=build.computes_on(layer.device))
+    probabilities = logits if weighs_late else build.beside(logits)
+    judged = build.beside(probabilities) if "exp_probs_b.bias" in layer.tensors else probabilities
+    order = build.beside(judged, in_place=False)
+    chosen = build.beside(probabilities, order, size=rows * layer.n_expert_used, in_place=False)
+    if weighs_late:
+        return _Choice(order, build.beside(chosen, in_place=False), ())
+    total = build.beside(chosen, size=rows, in_place=False)
+    weights = build.beside(chosen, total, in_place=False)
+    is_fused = logits.device != CPU and _has_fused_router(n_expert)
+    kept = (logits, probabilities, judged, order, chosen, total) if is_fused else ()
+    return _Choice(order, weights, tuple(dict.fromkeys(kept)))
+
+
+def _has_fused_router(n_expert: int) -> bool:
+    """Whether CUDA has a router for so many experts (`ggml_cuda_should_use_topk_moe`)."""
+    return n_expert in (288, 576) or (n_expert <= 512 and n_expert & (n_expert - 1) == 0)
 
 
 def _expert_multiply(build: Builder, layer: LayerPlan, name: str, source: Node, order: Node) -> Node:

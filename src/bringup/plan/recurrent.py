@@ -49,31 +49,36 @@ def _short_convolution(build: Builder, layer: LayerPlan, state: StateSpace, sour
 def _mamba(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
     """Mamba and Mamba 2: one projection, a convolution, a scan with its states behind the result."""
     rows = F32_BYTES * build.n_tokens
-    states = F32_BYTES * state.n_embd_s * build.run.n_seq
-    is_second = state.n_convolved > state.n_inner
-    n_convolved = state.n_convolved
+    tail = F32_BYTES * state.n_embd_r * build.run.n_seq
     gathered = _gather(build, source, state.n_embd_r)
     joint = build.multiply(layer, "ssm_in", source)
-    longer = build.beside(
-        joint,
-        gathered,
-        size=rows * n_convolved + F32_BYTES * state.n_embd_r * build.run.n_seq,
-        in_place=False,
-    )
-    convolved = build.beside(longer, size=rows * n_convolved, in_place=False)
+    longer = build.beside(joint, gathered, size=rows * state.n_convolved + tail, in_place=False)
+    convolved = build.beside(longer, size=rows * state.n_convolved, in_place=False)
     convolved = build.beside(convolved)
-    if is_second:
-        scanned = build.beside(convolved, joint, size=rows * state.n_inner + states, in_place=False)
-        direct = build.beside(convolved, size=rows * state.n_inner, in_place=False)
-    else:
-        steps = build.multiply(layer, "ssm_dt", build.multiply(layer, "ssm_x", convolved))
-        scanned = build.beside(convolved, steps, size=rows * state.n_inner + states, in_place=False)
-        direct = build.beside(convolved, size=rows * state.n_inner)
+    size = rows * state.n_inner + F32_BYTES * state.n_embd_s * build.run.n_seq
+    if state.n_convolved > state.n_inner:
+        return _second_mamba(build, layer, state, joint, convolved, scan_bytes=size)
+    steps = build.multiply(layer, "ssm_dt", build.multiply(layer, "ssm_x", convolved))
+    scanned = build.beside(convolved, steps, size=size, in_place=False)
+    direct = build.beside(convolved, size=rows * state.n_inner)
     summed = build.beside(direct, scanned)
     gate = build.beside(joint, size=rows * state.n_inner, in_place=False)
     result = build.beside(gate, summed, in_place=False)
-    result = build.norm(layer, "ssm_norm", result)
-    return _flat(build.multiply(layer, "ssm_out", result))
+    return _flat(build.multiply(layer, "ssm_out", build.norm(layer, "ssm_norm", result)))
+
+
+def _second_mamba(
+    build: Builder, layer: LayerPlan, state: StateSpace, joint: Node, convolved: Node, *, scan_bytes: int
+) -> Node:
+    """Mamba 2 behind its convolution."""
+    size = F32_BYTES * build.n_tokens * state.n_inner
+    n_heads = layer.tensors["ssm_dt.bias"].n_elements if "ssm_dt.bias" in layer.tensors else 1
+    steps = build.beside(joint, size=F32_BYTES * build.n_tokens * n_heads, in_place=False)
+    scanned = build.beside(convolved, steps, size=scan_bytes, in_place=False)
+    gate = build.beside(joint, size=size, in_place=False)
+    direct = build.beside(convolved, size=size, in_place=False)
+    result = build.beside(gate, build.beside(direct, scanned), in_place=False)
+    return build.multiply(layer, "ssm_out", build.norm(layer, "ssm_norm", _flat(result)))
 
 
 def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
