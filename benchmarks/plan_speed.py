@@ -45,7 +45,6 @@ SINGLE: dict[str, Prior] = {
     "attention/no_flash": (0.4, 0.5),
     "read/experts": (0.8, 0.3),
     "prompt/experts": (0.7, 0.4),
-    "batch_half_tokens": (40.0, 0.7),
     "link": (0.7, 0.3),
     "prompt/size": (0.15, 0.5),
     "pipelining": (0.7, 0.4),
@@ -57,7 +56,7 @@ SINGLE: dict[str, Prior] = {
     "prompt/laptop": (1.0, 0.3),
     "prompt/workstation": (0.8, 0.3),
 }
-OF_CARD: dict[str, Prior] = {"read/card": (1.0, 0.1), "prompt/card": (1.0, 0.15)}
+OF_CARD: dict[str, Prior] = {"read/card": (1.0, 0.12), "prompt/card": (1.0, 0.2)}
 OF_FAMILY: dict[str, Prior] = {
     "read": (0.7, 0.25),
     "prompt": (0.5, 0.8),
@@ -71,6 +70,7 @@ OF_BACKEND: dict[str, Prior] = {
     "layer_experts": (15e-6, 0.7),
     "prompt_layer": (20e-6, 0.7),
     "edges": (0.4, 0.5),
+    "half_tokens": (30.0, 0.7),
     "heads": (0.05, 0.7),
     "cache": (0.7, 0.3),
     "attention": (0.5, 0.5),
@@ -114,6 +114,8 @@ def priors() -> dict[str, Prior]:
     for kind in Kind:
         found |= {f"{name}/{kind.value}": prior for name, prior in OF_KIND.items()}
     found |= {f"{name}/{Kind.Q4.value}": (1.0, FIXED) for name in OF_KIND}  # all others are told beside it
+    # On processors Q4_0 is stored anew for products of integers, several rows at once.
+    found[f"prompt/cpu/{Kind.Q4_0.value}"] = (2.0, 0.6)
     for name, of_ages in OF_AGE.items():
         found |= {name.format(age.value): prior for age, prior in zip(Age, of_ages, strict=True)}
     return found

@@ -50,11 +50,22 @@ SHAPES = {
     "llama-7b": Shape(32, 4096, 32, 4096, 8192, 32000, 6.74),
     "llama-3.2-3b": Shape(28, 3072, 28, 3072, 2048, 128256, 3.21, True),
     "llama-3.2-1b": Shape(16, 2048, 16, 2048, 1024, 128256, 1.24, True),
+    "llama-13b": Shape(40, 5120, 40, 5120, 10240, 32000, 13.02),
+    "llama-4-scout": Shape(48, 5120, 48, 5120, 2048, 202048, 107.77, experts=_x(48, 16, 1, 8192)),
+    "smollm2-135m": Shape(30, 576, 30, 576, 384, 49152, 0.135, True),
+    "mixtral-8x7b": Shape(32, 4096, 32, 4096, 2048, 32000, 46.7, experts=_x(32, 8, 2, 14336)),
     "mistral-7b": Shape(32, 4096, 32, 4096, 2048, 32768, 7.25),
     "mistral-nemo": Shape(40, 5120, 40, 4096, 2048, 131072, 12.25),
     "mistral-small": Shape(40, 5120, 40, 4096, 2048, 131072, 23.57),
     "ministral-14b": Shape(40, 5120, 40, 4096, 2048, 131072, 13.5),
     "ministral-3b": Shape(26, 3072, 26, 4096, 2048, 131072, 3.4, True),
+    "qwen2.5-0.5b": Shape(24, 896, 24, 896, 256, 151936, 0.494, True),
+    "qwen2.5-1.5b": Shape(28, 1536, 28, 1536, 512, 151936, 1.54, True),
+    "qwen2.5-32b": Shape(64, 5120, 64, 5120, 2048, 152064, 32.76),
+    "qwen2.5-72b": Shape(80, 8192, 80, 8192, 2048, 152064, 72.7),
+    "qwen3-0.6b": Shape(28, 1024, 28, 2048, 2048, 151936, 0.6, True),
+    "qwen3-1.7b": Shape(28, 2048, 28, 2048, 2048, 151936, 1.72, True),
+    "qwen3-235b": Shape(94, 4096, 94, 8192, 1024, 151936, 235.09, experts=_x(94, 128, 8, 1536)),
     "qwen2.5-3b": Shape(36, 2048, 36, 2048, 512, 151936, 3.09, True),
     "qwen2.5-7b": Shape(28, 3584, 28, 3584, 1024, 152064, 7.62),
     "qwen2.5-14b": Shape(48, 5120, 48, 5120, 2048, 152064, 14.77),
@@ -77,6 +88,11 @@ SHAPES = {
         48, 3072, 12, 8192, 1024, 248320, 122.1, experts=_x(48, 256, 8, 1024), state=(36, 1048576)
     ),
     "gemma-2-2b": Shape(26, 2304, 26, 2048, 2048, 256000, 2.61, True, swa=(13, 4096, 2048)),
+    "gemma-2-9b": Shape(42, 3584, 42, 4096, 4096, 256000, 9.24, True, swa=(21, 4096, 4096)),
+    "gemma-2-27b": Shape(46, 4608, 46, 4096, 4096, 256000, 27.2, True, swa=(23, 4096, 4096)),
+    "gemma-3-1b": Shape(26, 1152, 26, 1024, 512, 262144, 1.0, True, swa=(22, 512, 512)),
+    "gemma-3-12b": Shape(48, 3840, 48, 4096, 4096, 262208, 11.77, True, swa=(40, 1024, 4096)),
+    "gemma-3-27b": Shape(62, 5376, 62, 4096, 4096, 262208, 27.0, True, swa=(52, 1024, 4096)),
     "gemma-3-4b": Shape(34, 2560, 34, 2048, 2048, 262208, 3.88, True, swa=(29, 1024, 2048)),
     "gemma-4-26b": Shape(
         30, 2816, 30, 4096, 2048, 262144, 25.2, True, swa=(25, 1024, 4096), experts=_x(30, 128, 8, 704)
@@ -89,6 +105,7 @@ SHAPES = {
     "granite-8b": Shape(40, 4096, 40, 4096, 2048, 49155, 8.17, True),
     "deepseek-v3": Shape(61, 7168, 61, 24576, 576, 129280, 671.03, experts=_x(58, 256, 8, 2048)),
     "deepseek-lite": Shape(27, 2048, 27, 3072, 576, 102400, 15.71, experts=_x(26, 64, 6, 1408)),
+    "glm-4.5-air": Shape(46, 4096, 46, 12288, 2048, 151552, 106.85, experts=_x(45, 128, 8, 1408)),
     "glm-4.7-flash": Shape(47, 2048, 47, 11520, 576, 154880, 29.94, experts=_x(46, 64, 4, 1536)),
     "nemotron-4b": Shape(42, 3136, 4, 5120, 2048, 131072, 3.97, state=(21, 983040)),
     "nemotron-30b": Shape(
@@ -106,20 +123,26 @@ SHAPES = {
 NAMES = (
     (r"gpt-oss.?120", "gpt-oss-120b"),
     (r"gpt-oss.?20", "gpt-oss-20b"),
-    (r"R1 14b|Coder-14B|qwen2 14B", "qwen2.5-14b"),
-    (r"R1-0528-Qwen3-8B|Qwen3-8B", "qwen3-8b"),
+    (r"R1 14b|Coder-14B|qwen2 14B|Qwen2.5-14B|R1-Distill-Qwen-14B", "qwen2.5-14b"),
+    (r"(?i)qwen2 32B|Qwen2.5-(Coder-)?32B|R1-Distill-Qwen-32B|QwQ-32B", "qwen2.5-32b"),
+    (r"Qwen2(.5)?-72B|qwen2 72B|qwen2 70B", "qwen2.5-72b"),
+    (r"R1-0528-Qwen3-8B|Qwen3-8B|qwen3 8B", "qwen3-8b"),
+    (r"(?i)SmolLM2-135M", "smollm2-135m"),
     (r"DeepSeek-Coder-V2-Lite", "deepseek-lite"),
     (r"DeepSeek-V3", "deepseek-v3"),
     (r"GLM-4.7-Flash|deepseek2 30B", "glm-4.7-flash"),
     (r"Llama.3.2.3B|llama 3B", "llama-3.2-3b"),
     (r"Llama-3.2-1B", "llama-3.2-1b"),
+    (r"(?i)Mixtral.8x7B", "mixtral-8x7b"),
+    (r"(?i)Llama-?4.*Scout|llama4 17B", "llama-4-scout"),
+    (r"llama 13B|Llama-2-13B", "llama-13b"),
     (r"70B", "llama-3-70b"),
-    (r"Llama-3 8B|Llama-3.1-8B|llama 8B", "llama-3-8b"),
+    (r"(?i)Llama-3 8B|Llama-3.1-8B|llama 8B|Llama-3-8B", "llama-3-8b"),
     (r"llama 7B", "llama-7b"),
     (r"llama \?B", "llama-405b"),
     (r"Mistral-7B", "mistral-7b"),
     (r"Mistral-Nemo", "mistral-nemo"),
-    (r"Mistral-Small-24B", "mistral-small"),
+    (r"(?i)Mistral-Small|Devstral|Magistral", "mistral-small"),
     (r"Ministral-3-14B", "ministral-14b"),
     (r"Ministral-3-3B", "ministral-3b"),
     (r"Nemotron-3-Nano", "nemotron-30b"),
@@ -129,9 +152,16 @@ NAMES = (
     (r"granite", "granite-8b"),
     (r"Qwen2.5-Coder-3B", "qwen2.5-3b"),
     (r"(?i)Qwen2.5-(Coder-)?7B|qwen2 7B", "qwen2.5-7b"),
-    (r"Qwen3-14B", "qwen3-14b"),
-    (r"Qwen3-32B", "qwen3-32b"),
-    (r"Qwen3-4B", "qwen3-4b"),
+    (r"Qwen3-14B|qwen3 14B", "qwen3-14b"),
+    (r"Qwen3-32B|qwen3 32B", "qwen3-32b"),
+    (r"Qwen3-4B|qwen3 4B", "qwen3-4b"),
+    (r"Qwen3-0.6B|qwen3 0.6B", "qwen3-0.6b"),
+    (r"Qwen3-1.7B|qwen3 1.7B", "qwen3-1.7b"),
+    (r"Qwen3-235B|qwen3moe 235B", "qwen3-235b"),
+    (r"(?i)qwen2.5-(coder-)?0.5b", "qwen2.5-0.5b"),
+    (r"(?i)qwen2.5-(coder-)?1.5b", "qwen2.5-1.5b"),
+    (r"(?i)qwen2.5-3b", "qwen2.5-3b"),
+    (r"(?i)GLM-4.5-Air", "glm-4.5-air"),
     (r"(?i)Qwen3-(Coder-)?30B|qwen3moe 30B|qwen3-coder:30b", "qwen3-30b"),
     (r"Qwen3-Next", "qwen3-next"),
     (r"Qwen3.5-122B", "qwen3.5-122b"),
@@ -141,7 +171,12 @@ NAMES = (
     (r"Qwen3.6-27B", "qwen3.6-27b"),
     (r"Qwen3.6.35B", "qwen3.6-35b"),
     (r"gemma-2-2b", "gemma-2-2b"),
-    (r"gemma-3-4b", "gemma-3-4b"),
+    (r"(?i)gemma-?2-9b|gemma2 9B", "gemma-2-9b"),
+    (r"(?i)gemma-?2-27b|gemma2 27B", "gemma-2-27b"),
+    (r"(?i)gemma-?3-1b|gemma3 1B", "gemma-3-1b"),
+    (r"(?i)gemma-?3-4b|gemma3 4B", "gemma-3-4b"),
+    (r"(?i)gemma-?3-12b|gemma3 12B", "gemma-3-12b"),
+    (r"(?i)gemma-?3-27b|gemma3 27B", "gemma-3-27b"),
     (r"gemma-4-26B", "gemma-4-26b"),
     (r"gemma-4-31B", "gemma-4-31b"),
     (r"gemma-4-E4B", "gemma-4-e4b"),
@@ -208,27 +243,38 @@ class Case:
         return hashlib.sha256(self.series.encode()).digest()[0] % count
 
 
+NOTES = {
+    "few threads": "fewer threads than cores",
+    "without tensor-core kernels": "a build made for cards without matrix units",
+    "paging": "the model did not fit main memory",
+}
+
+
 def why_left_out(row: dict[str, Any]) -> str:
     """Why a row can neither calibrate nor judge; empty when it can."""
     quality = row.get("quality") or ""
-    if "not named" in row["model"] or "not named" in row["gpu"]:
-        return "model or processor not named"
-    if row["quant"] is None:
-        return "quantisation not named"
     if quality.startswith("suspect"):
         return "marked suspect by the collection"
     if quality and "llama-server" not in quality:
         return "weak row: rounded, end to end, or another program's figure"
-    if "few threads" in (row.get("note") or ""):
-        return "fewer threads than cores"
-    if "without tensor-core kernels" in (row.get("note") or ""):
-        return "a build made for cards without matrix units"
-    if "paging" in (row.get("note") or ""):
-        return "the model did not fit main memory"
-    if row["backend"] not in BACKENDS:
-        return "backend not stated"
     if "split" in (row.get("split_mode") or "") or row.get("split_mode") in ("row", "tensor", "graph"):
         return "not split by layers"
+    by_note = (why for words, why in NOTES.items() if words in (row.get("note") or ""))
+    return next(by_note, "") or _what_is_unknown(row)
+
+
+def _what_is_unknown(row: dict[str, Any]) -> str:
+    """What the row, or the tables here, do not say."""
+    if "not named" in row["model"] or "not named" in row["gpu"]:
+        return "model or processor not named"
+    if row["quant"] is None:
+        return "quantisation not named"
+    if not any(re.search(pattern, row["quant"]) for pattern, _, _ in QUANTS):
+        return "quantisation not in the table"
+    if row["backend"] not in BACKENDS:
+        return "backend not stated"
+    if row["backend"] != "CPU" and find_card(row["gpu"]) is None:
+        return "card not listed"
     return ""
 
 
@@ -315,11 +361,20 @@ def weights_of(row: dict[str, Any], shape: Shape) -> Weights:
             ((Kind.MXFP4, experts, expert_bytes),),
         )
     bits = 8 * size / total
+    if experts and (row["quant"].startswith("UD") or kind is Kind.IQ):
+        # Mixtures of this sort spend their bits where every token reads them: Q8_0 beside the experts.
+        expert_bits = max(8 * size - (total - experts) * Q8_BITS, 0.5 * bits * experts) / experts
+        return Weights(
+            _mixed(Kind.Q8, dense - output, Q8_BITS),
+            _mixed(Kind.Q6, output, 6.5625),
+            _mixed(kind, experts, expert_bits),
+        )
     return Weights(
         _mixed(kind, dense - output, bits), _mixed(kind, output, bits), _mixed(kind, experts, bits)
     )
 
 
+Q8_BITS = 8.5
 _SOLE_BITS = {Kind.Q4: 4.5, Kind.Q5: 5.5}
 
 

@@ -196,7 +196,7 @@ def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits
         share *= shares[f"prompt/{run.age.value}{_age_group(part, device)}"]
         if not is_cpu:
             rows = batch * part.used_share
-            half = shares["batch_half_tokens"] * (device.flops / _USUAL_FLOPS) ** _GROWTH
+            half = shares[f"half_tokens/{device.backend.value}"] * (device.flops / _USUAL_FLOPS) ** _GROWTH
             share *= rows / (rows + half)
         seconds += 2 * part.active_parameters * batch / (rate * share)
     return seconds
