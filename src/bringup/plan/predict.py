@@ -73,8 +73,13 @@ def predict(
         CannotTell: nothing is known of the speed of a device that is used.
     """
     works = works_of(anatomy, placement, run, devices)
-    traits = RunTraits(n_ubatch=run.n_ubatch, is_flash=run.flash_attention)
+    traits = traits_of(run)
     return predict_works(works, traits, n_prompt=n_prompt, n_past=n_past)
+
+
+def traits_of(run: Run) -> RunTraits:
+    """What of a run changes its speed, for the newest engine."""
+    return RunTraits(n_ubatch=run.n_ubatch, is_flash=run.flash_attention, offloads_ops=run.offloads_ops)
 
 
 def predict_works(

@@ -133,7 +133,8 @@ def prompt_costs(
     gain = _pipelining(len(cards), n_prompt, batch, run, shares)
     costs = []
     for work in works:
-        is_copied = work.device.family is Family.CPU and bool(cards) and batch >= OFFLOAD_TOKENS
+        is_copied = run.offloads_ops and bool(cards) and batch >= OFFLOAD_TOKENS
+        is_copied = is_copied and work.device.family is Family.CPU
         device = cards[0].device if is_copied else work.device
         read_s = _copied_s(work, device, batch, shares) if is_copied else _read_s(work, batch, shares)
         starts_s = work.n_layer * shares[f"prompt_layer/{device.backend.value}"]

@@ -147,9 +147,11 @@ class RunTraits:
         is_flash: fused attention.
         age: see `Age`.
         n_batch: logical batch in tokens, which cards that follow each other work through in turns.
+        offloads_ops: prompts are computed on a card with weights of main memory.
     """
 
     n_ubatch: int = 512
     is_flash: bool = True
     age: Age = Age.NEW
     n_batch: int = 2048
+    offloads_ops: bool = True
