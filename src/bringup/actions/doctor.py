@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bringup.actions.open_questions import find_open_questions
 from bringup.actions.unseen import Unseen, find_unseen
@@ -25,6 +25,9 @@ from bringup.machine.unpack import unpack
 from bringup.stack.pasted import read_pasted
 from bringup.stack.probe import Look, probe_stack
 from bringup.stack.stack import Stack
+
+if TYPE_CHECKING:
+    from bringup.actions.recurrence import Recurrence
 
 PASTE_LIMIT_BYTES: Final = 256 * 1024**2
 
@@ -49,6 +52,7 @@ class Examination:
         open_questions: of pasted text in which no fault was found, what failed there without a reason.
         took_s: seconds by source (path or command), where they were measured.
         journal_trouble: why what was seen could not be written to the journal; empty where it was.
+        histories: by a root fault's id, when it was here before; only of this machine.
     """
 
     stack: Stack
@@ -58,6 +62,7 @@ class Examination:
     took_s: Mapping[str, float] = field(default_factory=dict)
     open_questions: tuple[Unseen, ...] = ()
     journal_trouble: str = ""
+    histories: Mapping[str, Recurrence] = field(default_factory=dict)
 
     @property
     def could_not_tell(self) -> tuple[Look, ...]:
@@ -120,7 +125,18 @@ def examine_and_keep(machine: Machine, *, subject: str) -> Examination:
 
     recorder = Recorder(machine)
     examination = examine(recorder, subject=subject)
-    return replace(examination, journal_trouble=keep_state(machine, examination, recorder.recording))
+    trouble = keep_state(machine, examination, recorder.recording)
+    roots = [finding.fault.id for finding in examination.diagnosis.roots]
+    return replace(examination, journal_trouble=trouble, histories=_histories(roots))
+
+
+def _histories(roots: list[str]) -> Mapping[str, Recurrence]:
+    if not roots:
+        return {}
+    from bringup.actions.recurrence import recall
+    from bringup.machine.folders import our_folders
+
+    return recall(our_folders(), roots)
 
 
 def examine_text(text: str, *, subject: str) -> Examination:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from bringup.actions.plan import PlanWishes, plan_model
 from bringup.actions.plan_devices import Described
+from bringup.actions.plan_record import record_plan
 from bringup.actions.plan_report import PlanReport
 from bringup.errors import BringupError, WrongUse
+from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.plan import PIPE_COLUMNS, plan_lines
 from bringup.faces.render.plan_bar import BLOCKS
@@ -120,6 +122,8 @@ def plan(console: Console, options: PlanOptions) -> int:
             hint="To see them in one table: bringup plan --compare ...",
         )
     report = plan_model(options.names[0], options.wishes(), may_send_token=may_send_token)
+    if not (options.gpu or options.vram or options.ram or options.held or options.cpu_only):
+        say_journal_trouble(console, record_plan(options.names[0], report))
     if options.svg is not None:
         _write_picture(console, report, options.svg)
     if options.as_json:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 
 from bringup.actions.doctor import Examination, Verdict
+from bringup.actions.recurrence import Recurrence
 from bringup.actions.steps import quoted, typed_command, values_of
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_duration
+from bringup.faces.render.recurrence import history_words, next_words
 from bringup.faults._diagnose import Finding, Role
 from bringup.faults._fault import Certainty, Safety, Slot, Step
 
@@ -31,12 +33,13 @@ def render_examination(examination: Examination) -> list[Line]:
             for other in examination.diagnosis.findings
             if other.role is Role.FOLLOWS and finding.fault.id in other.explained_by
         ]
-        lines += [*_finding(finding, followers), ("",)]
+        past = examination.histories.get(finding.fault.id)
+        lines += [*_finding(finding, followers, past), ("",)]
     lines += _looks(examination)
     return lines
 
 
-def _finding(finding: Finding, followers: list[str]) -> list[Line]:
+def _finding(finding: Finding, followers: list[str], past: Recurrence | None) -> list[Line]:
     fault, evidence = finding.fault, finding.evidence
     word = "" if evidence.certainty is Certainty.SURE else "likely: "
     lines = heading(f"{word}{fault.title}", fault.id)
@@ -49,11 +52,19 @@ def _finding(finding: Finding, followers: list[str]) -> list[Line]:
         lines += labelled("decides", evidence.decides)
     if followers:
         lines += labelled("explains", "; ".join(followers))
+    lines += _history(past, len(steps_of(finding)))
     lines.append(("",))
     values = dict(evidence.values)
     for number, step in enumerate(steps_of(finding), start=1):
         lines += render_step(number, step, values)
     return lines
+
+
+def _history(past: Recurrence | None, n_steps: int) -> list[Line]:
+    if past is None:
+        return []
+    told = (("history", history_words(past)), ("next", next_words(past, n_steps)))
+    return [line for label, words in told if words for line in labelled(label, words)]
 
 
 def heading(title: str, fault_id: str) -> list[Line]:

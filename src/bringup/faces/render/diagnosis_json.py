@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.actions.doctor import Examination
+from bringup.actions.recurrence import Recurrence
 from bringup.actions.steps import quoted, values_of
 from bringup.actions.unseen import Unseen
 from bringup.faces.render.diagnosis import steps_of
+from bringup.faces.render.recurrence import history_json
 from bringup.faults._diagnose import Finding
 from bringup.faults._fault import Slot, Step
 
@@ -20,7 +22,10 @@ def examination_json(examination: Examination) -> dict[str, object]:
         "schema": SCHEMA,
         "subject": examination.subject,
         "verdict": examination.verdict.name.lower().replace("_", "-"),
-        "faults": [_finding(finding) for finding in examination.diagnosis.findings],
+        "faults": [
+            _finding(finding) | _history(examination.histories.get(finding.fault.id))
+            for finding in examination.diagnosis.findings
+        ],
         "could_not_tell": [{"layer": look.layer, "why": look.problem} for look in examination.could_not_tell]
         + [_unseen(unseen) for unseen in examination.unseen]
         + [{"rule": crash.fault_id, "why": crash.problem} for crash in examination.diagnosis.crashed],
@@ -58,6 +63,10 @@ def _finding(finding: Finding) -> dict[str, object]:
         "explained_by": list(finding.explained_by),
         "steps": [step_json(step, values) for step in steps_of(finding)],
     }
+
+
+def _history(past: Recurrence | None) -> dict[str, object]:
+    return {} if past is None else {"history": history_json(past)}
 
 
 def step_json(step: Step, values: dict[Slot, str]) -> dict[str, object]:

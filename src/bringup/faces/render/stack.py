@@ -71,7 +71,9 @@ def _next(examination: Examination, width_columns: int) -> list[Line]:
     lines: list[Line] = [(Styled(title, Style.BOLD),)]
     steps = steps_of(root)
     if steps:
-        lines += _first_step(steps[0], dict(root.evidence.values), width_columns)
+        past = examination.histories.get(root.fault.id)
+        tried = 0 if past is None or past.next_step is None else past.next_step - 1
+        lines += _first_step(steps[min(tried, len(steps) - 1)], dict(root.evidence.values), width_columns)
     more = len(examination.diagnosis.roots) - 1
     others = f", and of {more} more fault{'s' if more > 1 else ''}" if more else ""
     lines.append(("Next: ", Styled("bringup doctor", Style.CYAN), f" has reason and cure of it{others}."))
