@@ -19,12 +19,10 @@ from bringup.engine.command import (
     arguments,
     parameters,
     plan_arguments,
-    settings_from_plan,
 )
 from bringup.engine.embedded import set_parameters
 from bringup.engine.help_text import parse_help
 from bringup.errors import EngineError, WrongUse
-from bringup.plan.plan import CacheTypes, Plan
 
 GOLDEN = Path(__file__).with_name("golden")
 HELPS = Path(__file__).with_name("data")
@@ -235,14 +233,3 @@ def test_values_stay_one_word(path: str, extra: str) -> None:
 def test_the_key_is_in_no_argument(tmp_path: Path) -> None:
     assert "--api-key" not in arguments(KEYED)
     assert all(option.flag != "--api-key" for option in TABLE)
-
-
-def test_a_plan_is_carried_out() -> None:
-    plan = Plan(
-        parts=(), n_ctx=2048, n_ctx_train=8192, n_parallel=2, n_ubatch=256, n_threads=3, n_gpu_layers=None,
-        cache_types=CacheTypes("q8_0", "f16"), cache_ram_bytes=64 * 1024**2, memory_limit_bytes=None,
-        available_bytes=0, notes=(),
-    )  # fmt: skip
-    made = settings_from_plan(plan, model_path="/m", alias="a", port=1)
-    assert (made.n_ctx, made.n_parallel, made.n_threads, made.n_ubatch) == (2048, 2, 3, 256)
-    assert (made.cache_type_k, made.cache_type_v, made.cache_ram_mib) == ("q8_0", "f16", 64)

@@ -11,9 +11,10 @@ from bringup.errors import BringupError
 from bringup.machine import files
 from bringup.machine.folders import Folders
 from bringup.model.shards import Model
-from bringup.plan.needs import needs_of
+from bringup.plan.anatomy import take_apart
+from bringup.plan.memory import plan_memory
 from bringup.plan.plan import CacheTypes
-from bringup.plan.simple import PlanRequest, plan_run
+from bringup.plan.request import CPU, Device, DeviceKind, Request
 from bringup.reading import Known, Reading, Unreadable
 from bringup.stack.engine_buffers import Buffer, BufferUse, read_buffers
 from bringup.stack.engines import option
@@ -76,8 +77,14 @@ def _count(model: Model, info: EngineInfo, command: tuple[str, ...]) -> tuple[Bu
     types = CacheTypes(
         option(command, "-ctk", "--cache-type-k") or "f16", option(command, "-ctv", "--cache-type-v") or "f16"
     )
-    request = PlanRequest(n_ctx=info.n_ctx * info.n_slots, n_parallel=info.n_slots, cache_types=types)
-    plan = plan_run(needs_of(model), available_bytes=2**60, request=request)
+    request = Request(
+        n_ctx=info.n_ctx * info.n_slots,
+        n_parallel=info.n_slots,
+        cache_type_k=types.k,
+        cache_type_v=types.v,
+    )
+    main = Device(CPU, DeviceKind.CPU, 2**60, 2**60)
+    plan = plan_memory(take_apart(model), request, (main,))
     return tuple(
         Buffer(_USES[part.name], part.device, part.bytes) for part in plan.parts if part.name in _USES
     )

@@ -145,9 +145,14 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place) -> PlanRe
         GgufError: a figure of the architecture is missing or cannot be.
     """
     planning = start_planning(source, wishes, place)
-    plan = planning.choose()
+    return report_of(planning, planning.choose(), split_mode=wishes.split_mode)
+
+
+def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -> PlanReport:
+    """Everything about a plan that was chosen."""
+    source, place = planning.source, planning.place
     ladder = ladder_of(planning, plan)
-    settings = command_of(planning, plan, wishes.split_mode)
+    settings = command_of(planning, plan, split_mode)
     speed = planning.teller.tell(plan) if plan.fits else None
     return PlanReport(
         source=source,

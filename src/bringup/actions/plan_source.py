@@ -108,11 +108,19 @@ def of_local(typed: str, local: LocalModel, folders: Folders) -> ModelSource:
     return _local(typed, local.paths, folders, repository=local.repository)
 
 
+def of_headers(local: LocalModel, headers: Model) -> ModelSource:
+    """A model on this disk whose headers were read already."""
+    return _read(local.name, headers, repository=local.repository)
+
+
 def _local(
     typed: str, model_paths: tuple[str, ...], folders: Folders, *, repository: str | None = None
 ) -> ModelSource:
     # A file that is still being fetched can be planned for: its header is there.
-    model = load_model(model_paths, folders=folders, allow_cut_short=True)
+    return _read(typed, load_model(model_paths, folders=folders, allow_cut_short=True), repository=repository)
+
+
+def _read(typed: str, model: Model, *, repository: str | None) -> ModelSource:
     path = model.headers[0].name
     return ModelSource(
         typed=typed,

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.configuration import Configuration, read_configuration
+from bringup.actions.engine_plan import EnginePlan, plan_for_engine
+from bringup.actions.plan_command import settings_of
+from bringup.actions.plan_source import of_headers
 from bringup.engine.build import EngineBuild
-from bringup.engine.command import EngineSettings, settings_from_plan
+from bringup.engine.command import EngineSettings
 from bringup.engine.environment import EngineEnvironment, clean_environment
 from bringup.engine.find import choose_engine, find_engines
 from bringup.engine.key import read_or_create_key
 from bringup.engine.ports import PortChoice, choose_port, describe_holder
 from bringup.engine.registry import claimed_ports
-from bringup.engine.threads import choose_threads
 from bringup.errors import FileTrouble, ModelFileError, WrongUse
 from bringup.machine import files, folders, paths
 from bringup.machine.folders import Folders
@@ -27,18 +29,14 @@ from bringup.model.preflight import check_model
 from bringup.model.problem import Gravity
 from bringup.model.shards import Model
 from bringup.model.tokenizer import CHAT_TEMPLATE
-from bringup.plan.needs import needs_of
 from bringup.plan.plan import Plan
-from bringup.plan.simple import PlanRequest, plan_run
-from bringup.reading import Known
-from bringup.stack.host import probe_host
+from bringup.plan.request import Request
 from bringup.store.catalogue import entry_of_file
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel
 
 PORT_VARIABLE: Final = "BRINGUP_PORT"
 _LOOPBACK: Final = "127.0.0.1"
-_CARD_FOLDERS: Final = ("/proc/driver/nvidia/gpus", "/sys/class/kfd/kfd/topology/nodes")
 _EMBEDDING_UBATCH_TOKENS: Final = 2048
 """A text to be embedded must fit into one micro-batch; llama.cpp refuses a longer one."""
 _KEY_FILE_LIMIT_BYTES: Final = 64 * 1024
@@ -98,7 +96,7 @@ class Preparation:
         model: the model's files.
         headers: what they say of themselves.
         build: the engine.
-        plan: the settings and the memory that they cost.
+        chosen: the plan that is followed, with why.
         settings: what the engine is told.
         environment: what it inherits, and what was dropped.
         log_path: where its output goes.
@@ -108,11 +106,16 @@ class Preparation:
     model: LocalModel
     headers: Model
     build: EngineBuild
-    plan: Plan
+    chosen: EnginePlan
     settings: EngineSettings
     environment: EngineEnvironment
     log_path: str
     port: PortChoice
+
+    @property
+    def plan(self) -> Plan:
+        """The settings and the memory that they cost."""
+        return self.chosen.plan
 
     @property
     def port_holder(self) -> str:
@@ -153,7 +156,13 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
     refuse_killers(headers)
     _check_reasoning(headers, wishes.reasoning)
     build = find_build(wishes.engine, around)
-    plan = _plan(headers, build, wishes, around)
+    chosen = plan_for_engine(
+        of_headers(model, headers),
+        build,
+        request=_request(wishes),
+        n_threads=wishes.n_threads,
+        machine=around.machine,
+    )
     host = wishes.host or around.configuration.server.host or _LOOPBACK
     port = choose_port(
         explicit=wishes.port,
@@ -163,8 +172,13 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         claimed=claimed_ports(around.folders),
         may_move=wishes.may_move_port,
     )
-    planned = settings_from_plan(
-        plan, model_path=model.paths[0], alias=wishes.alias or alias_of(model), port=port.port
+    planned = settings_of(
+        chosen.memory,
+        chosen.planning.request,
+        has_card=bool(chosen.planning.place.cards),
+        model_path=model.paths[0],
+        alias=wishes.alias or alias_of(model),
+        port=port.port,
     )
     entry = entry_of_file(paths.basename(model.paths[0]))
     settings = replace(
@@ -185,7 +199,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         keep_engine_variables=wishes.keep_engine_environment or around.configuration.engine.keep_environment,
     )
     log_path = paths.join(around.folders.logs, f"{port.port}.log")
-    return Preparation(model, headers, build, plan, settings, environment, log_path, port)
+    return Preparation(model, headers, build, chosen, settings, environment, log_path, port)
 
 
 def alias_of(model: LocalModel) -> str:
@@ -238,34 +252,18 @@ def _check_reasoning(model: Model, wanted: str | None) -> None:
     )
 
 
-def _plan(model: Model, build: EngineBuild, wishes: EngineWishes, around: Surroundings) -> Plan:
-    host = probe_host(around.machine)
-    threads = wishes.n_threads or choose_threads(
-        physical_cores=host.physical_cores,
-        affinity_cpus=host.affinity_cpus,
-        cgroup_quota_cpus=host.cgroup_quota_cpus,
-        load_1min=host.load_1min,
-    )
-    request = PlanRequest(
+def _request(wishes: EngineWishes) -> Request:
+    return Request(
         n_ctx=wishes.n_ctx,
         n_parallel=wishes.n_parallel,
-        n_threads=threads,
-        n_ubatch=_EMBEDDING_UBATCH_TOKENS if wishes.embeddings else PlanRequest().n_ubatch,
-        engine_places_layers=build.is_external and _has_card(around.machine),
+        n_ubatch=_EMBEDDING_UBATCH_TOKENS if wishes.embeddings else None,
     )
-    return plan_run(needs_of(model), available_bytes=host.free_for_us_bytes, request=request)
 
 
 def _pooling(model: Model) -> str | None:
     """`None` where the file of an embedding model says it; `mean` for a chat model, whose file does not."""
     key = f"{model.architecture.name}.pooling_type"
     return None if key in model.metadata else "mean"
-
-
-def _has_card(machine: Machine) -> bool:
-    """Whether a driver shows a card that an external engine may put layers on."""
-    found = (machine.list_folder(folder) for folder in _CARD_FOLDERS)
-    return any(isinstance(names, Known) and names.value for names in found)
 
 
 def _key_file(wishes: EngineWishes, ours: Folders) -> str | None:

@@ -17,11 +17,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from bringup.errors import EngineError, WrongUse
-from bringup.units import MIB
 
 if TYPE_CHECKING:
     from bringup.engine.help_text import HelpText
-    from bringup.plan.plan import Plan
 
 ParameterValue = bool | int | float | str | list[str] | list[float]
 
@@ -230,23 +228,6 @@ TABLE: Final[tuple[Option, ...]] = (
     # The model is a file of this machine; nothing the engine could fetch is wanted.
     Option("--offline", "offline", lambda _: True, switch=True, needed=False),
 )
-
-
-def settings_from_plan(plan: Plan, *, model_path: str, alias: str, port: int) -> EngineSettings:
-    """Settings that carry out a plan; the caller adds what it does not say (host, key, page)."""
-    return EngineSettings(
-        model_path=model_path,
-        alias=alias,
-        port=port,
-        n_ctx=plan.n_ctx,
-        n_parallel=plan.n_parallel,
-        n_threads=plan.n_threads,
-        n_ubatch=plan.n_ubatch,
-        n_gpu_layers=plan.n_gpu_layers,
-        cache_type_k=plan.cache_types.k,
-        cache_type_v=plan.cache_types.v,
-        cache_ram_mib=plan.cache_ram_bytes // MIB,
-    )
 
 
 def _effort(effort: str | None) -> str | None:

@@ -69,6 +69,11 @@ def probe_build(machine: Machine) -> Build:
     return Build(Unreadable("llama-server", "PATH is not known and the usual places hold none"))
 
 
+def probe_engine(machine: Machine, program: str) -> EngineFiles:
+    """Look at one build by the path of its llama-server; a link is followed one step."""
+    return _look_at(machine, _target(machine, program), "named")
+
+
 def recognise(lines: Lines) -> Build:
     """What pasted lines say of this layer: nothing that the engine's log does not say already."""
     del lines

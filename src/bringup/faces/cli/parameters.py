@@ -54,6 +54,7 @@ _ENGINE_OPTIONS = (
     ),
     click.option("--threads", type=click.IntRange(1, 4096), help="Threads of the engine."),
     click.option("--port", type=click.IntRange(1, 65535), help="Port of the engine."),
+    click.option("--explain", is_flag=True, help="Show the plan that is followed, and why."),
     click.option(
         "--keep-engine-environment", is_flag=True, help="Honour inherited LLAMA_* and GGML_* variables."
     ),

@@ -37,6 +37,7 @@ class RunOptions:
     reasoning: str | None
     threads: int | None
     port: int | None
+    explain: bool
     keep_engine_environment: bool
     temperature: float | None
     seed: int | None
@@ -78,7 +79,12 @@ def _answer(console: Console, options: RunOptions) -> int:
     is_demo = options.demo and options.prompt is None
     sampling = options.demo_options() if is_demo else options.answer_options()
     with open_session(
-        console, name, options.wishes(), surroundings, verbose=options.verbose or is_demo
+        console,
+        name,
+        options.wishes(),
+        surroundings,
+        verbose=options.verbose or is_demo,
+        explains=options.explain,
     ) as session:
         return answer_one(console, session, conversation, sampling, as_json=options.as_json)
 
@@ -110,7 +116,9 @@ def _chat(console: Console, options: RunOptions) -> int:
     surroundings = look_around()
     name = model_to_run(options.model, surroundings.configuration.model.default)
     source = TerminalInput(history_file(surroundings.folders), colour=console.answer_terminal.can_colour)
-    with open_session(console, name, options.wishes(), surroundings, verbose=True) as session:
+    with open_session(
+        console, name, options.wishes(), surroundings, verbose=True, explains=options.explain
+    ) as session:
         talk = Talk(
             console, session, source, options.answer_options(), obtain=lambda wanted: obtain(console, wanted)
         )

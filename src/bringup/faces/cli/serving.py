@@ -33,6 +33,7 @@ class ServeOptions:
     reasoning: str | None
     threads: int | None
     port: int | None
+    explain: bool
     keep_engine_environment: bool
     host: str | None
     parallel: int
@@ -93,7 +94,7 @@ def serve(console: Console, options: ServeOptions) -> int:
     if options.unit:
         return _print_unit(console, options, around)
     model, wishes = obtain_as(console, options.model, options.wishes())
-    watcher = StartWatcher(console, verbose=True, tells_port=True)
+    watcher = StartWatcher(console, verbose=True, tells_port=True, explains=options.explain)
     if not options.detach:
         with _signals_interrupt(), EngineSession(model, wishes, around, watcher) as session:
             return _stand(console, session)

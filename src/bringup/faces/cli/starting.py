@@ -36,8 +36,12 @@ def obtain(console: Console, name: str) -> LocalModel:
 class StartWatcher:
     """Shows the start of an engine on stderr; all of it where `verbose`, else only what surprises."""
 
-    def __init__(self, console: Console, *, verbose: bool, tells_port: bool) -> None:
-        """`verbose` for a person who watches; `tells_port` where it matters which port it is."""
+    def __init__(self, console: Console, *, verbose: bool, tells_port: bool, explains: bool = False) -> None:
+        """`verbose` for a person who watches; `tells_port` where it matters which port it is.
+
+        With `explains` the plan that is followed is shown, once.
+        """
+        self._explains = explains
         self._tells_port = tells_port
         self._console = console
         self._verbose = verbose
@@ -53,9 +57,20 @@ class StartWatcher:
             self._console.line(
                 Styled(moved_line(preparation.port, held=preparation.port_holder), Style.YELLOW)
             )
-        if self._verbose:
+        if self._explains:
+            self._explains = False
+            self._explain(preparation)
+        elif self._verbose:
             for note in preparation.plan.notes:
                 self._console.line(Styled(note, Style.YELLOW))
+
+    def _explain(self, preparation: Preparation) -> None:
+        from bringup.faces.render.plan import plan_lines
+
+        width = self._console.note_terminal.width_columns
+        for line in plan_lines(preparation.chosen.report(), width_columns=width, has_blocks=False):
+            self._console.line(*line)
+        self._console.line("")
 
     def loading(self, progress: LoadProgress) -> None:
         """Say how long it has been loading, and what of the model is in memory."""
@@ -93,7 +108,13 @@ def obtain_as(console: Console, name: str, wishes: EngineWishes) -> tuple[LocalM
 
 
 def open_session(
-    console: Console, name: str, wishes: EngineWishes, surroundings: Surroundings, *, verbose: bool
+    console: Console,
+    name: str,
+    wishes: EngineWishes,
+    surroundings: Surroundings,
+    *,
+    verbose: bool,
+    explains: bool = False,
 ) -> EngineSession:
     """Get the model and start an engine on it.
 
@@ -101,5 +122,5 @@ def open_session(
         BringupError: no model, no engine, or they do not go together.
     """
     model, wishes = obtain_as(console, name, wishes)
-    watcher = StartWatcher(console, verbose=verbose, tells_port=wishes.port is not None)
+    watcher = StartWatcher(console, verbose=verbose, tells_port=wishes.port is not None, explains=explains)
     return EngineSession(model, wishes, surroundings, watcher)
