@@ -28,7 +28,7 @@ from bringup.plan.recurrent import add_recurrent
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 
-_KEPT_ALIKE = 4
+_KEPT_ALIKE = 3
 """Of a pattern of layers that repeats so many rounds are laid out: what comes after changes nothing."""
 _LONGEST_PATTERN = 8
 

@@ -9,6 +9,7 @@ device, weights that stay in main memory one at a time).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,6 +37,9 @@ class Node:
         is_input: a leaf that is filled from outside: there from the start.
         is_output: read after the last node: never freed.
         kept: tensors that a fused kernel reads until this node is done.
+        n_uses: users that are still to come, while it is laid out.
+        offset: where it lies in its buffer.
+        placed_bytes: what it takes there; 0 while it has no place.
     """
 
     size_bytes: int
@@ -48,6 +52,9 @@ class Node:
     kept: tuple[Node, ...] = ()
     extra_bytes: int = 0
     is_viewed: bool = False
+    n_uses: int = 0
+    offset: int = 0
+    placed_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -141,36 +148,48 @@ def _splits(nodes: list[Node]) -> list[list[Node]]:
 class _Blocks:
     """Free blocks of one buffer that may grow without end, as `ggml_dyn_tallocr` keeps them."""
 
+    __slots__ = ("offsets", "peak_bytes", "sizes")
+
     def __init__(self) -> None:
-        self.free: list[list[int]] = [[0, _ENDLESS]]  # offset, size; by offset
+        self.offsets = [0]
+        self.sizes = [_ENDLESS]
         self.peak_bytes = 0
 
     def take(self, size: int) -> int:
         """Offset of a new tensor: the smallest block that holds it, the last one only if no other does."""
-        best, best_size = len(self.free) - 1, _ENDLESS
-        for index in range(len(self.free) - 1):
-            block_size = self.free[index][1]
-            if size <= block_size <= best_size:
-                best, best_size = index, block_size
-        block = self.free[best]
-        offset = block[0]
-        block[0] += size
-        block[1] -= size
-        if not block[1]:
-            del self.free[best]
-        self.peak_bytes = max(self.peak_bytes, offset + size)
+        sizes = self.sizes
+        best = last = len(sizes) - 1
+        best_size = _ENDLESS
+        for index in range(last):
+            if size <= sizes[index] <= best_size:
+                best, best_size = index, sizes[index]
+        offset = self.offsets[best]
+        if best == last:
+            self.peak_bytes = max(self.peak_bytes, offset + size)
+        if sizes[best] == size:
+            del sizes[best], self.offsets[best]
+        else:
+            sizes[best] -= size
+            self.offsets[best] = offset + size
         return offset
 
     def give_back(self, offset: int, size: int) -> None:
         """Free a tensor and join it with the free blocks beside it."""
-        index = 0
-        while index < len(self.free) and self.free[index][0] < offset:
-            index += 1
-        self.free.insert(index, [offset, size])
-        if index + 1 < len(self.free) and offset + size == self.free[index + 1][0]:
-            self.free[index][1] += self.free.pop(index + 1)[1]
-        if index and self.free[index - 1][0] + self.free[index - 1][1] == offset:
-            self.free[index - 1][1] += self.free.pop(index)[1]
+        offsets, sizes = self.offsets, self.sizes
+        index = bisect_left(offsets, offset)
+        joins_before = index > 0 and offsets[index - 1] + sizes[index - 1] == offset
+        joins_behind = index < len(offsets) and offset + size == offsets[index]
+        if joins_before:
+            sizes[index - 1] += size
+            if joins_behind:
+                sizes[index - 1] += sizes[index]
+                del offsets[index], sizes[index]
+        elif joins_behind:
+            offsets[index] = offset
+            sizes[index] += size
+        else:
+            offsets.insert(index, offset)
+            sizes.insert(index, size)
 
 
 class _Layout:
@@ -179,20 +198,17 @@ class _Layout:
     def __init__(self, n_copies: int) -> None:
         self.n_copies = n_copies
         self.buffers: dict[str, _Blocks] = {}
-        self.places: dict[Node, tuple[int, int]] = {}  # offset, size
-        self.uses: dict[Node, int] = {}
-        self.fixed: set[Node] = set()
 
     def run(self, inputs: list[Node], steps: list[_Step], copies: list[Node]) -> dict[str, int]:
         for step in steps:
             for source in step.sources:
-                self.uses[source] = self.uses.get(source, 0) + 1
+                source.n_uses += 1
         if self.n_copies > 1:
-            for node in (*(one for one in inputs if one in self.uses), *copies):
+            for node in (*(one for one in inputs if one.n_uses), *copies):
                 for _ in range(self.n_copies - 1):
                     self._buffer(node.device).take(_aligned(node.size_bytes))
                 self._place(node)
-                self.fixed.add(node)
+                node.is_output = True  # copies that take turns are never freed
         for node in inputs:
             self._place(node)
         for step in steps:
@@ -200,42 +216,38 @@ class _Layout:
         return {device: buffer.peak_bytes for device, buffer in self.buffers.items()}
 
     def _buffer(self, device: str) -> _Blocks:
-        return self.buffers.setdefault(device, _Blocks())
+        buffer = self.buffers.get(device)
+        if buffer is None:
+            buffer = self.buffers[device] = _Blocks()
+        return buffer
 
     def _step(self, step: _Step) -> None:
-        if not step.is_dependency and step.node not in self.places and not self._take_over(step):
-            self._place(step.node)
+        node = step.node
+        if not step.is_dependency and not node.placed_bytes and not (node.in_place and _take_over(step)):
+            self._place(node)
         for source in step.sources:
-            self.uses[source] -= 1
-            if not self.uses[source] and not source.is_output and source not in self.fixed:
-                self._free(source)
-
-    def _take_over(self, step: _Step) -> bool:
-        """Give the node the place of a source that nobody else needs."""
-        if not step.node.in_place:
-            return False
-        for source in step.sources:
-            is_free = self.uses[source] == 1 and not source.is_output and source not in self.fixed
-            is_free = is_free and source in self.places and not source.is_viewed
-            if is_free and source.size_bytes == step.node.size_bytes:
-                offset, size = self.places.pop(source)
-                kept = _aligned(step.node.size_bytes)
-                if size > kept:
-                    self._buffer(source.device).give_back(offset + kept, size - kept)
-                self.places[step.node] = (offset, kept)
-                return True
-        return False
+            source.n_uses -= 1
+            if not source.n_uses and source.placed_bytes and not source.is_output:
+                self.buffers[source.device].give_back(source.offset, source.placed_bytes)
+                source.placed_bytes = 0
 
     def _place(self, node: Node) -> None:
-        if node in self.places or not node.size_bytes:
+        if node.placed_bytes or not node.size_bytes:
             return
-        size = _aligned(node.size_bytes + node.extra_bytes)
-        self.places[node] = (self._buffer(node.device).take(size), size)
+        node.placed_bytes = _aligned(node.size_bytes + node.extra_bytes)
+        node.offset = self._buffer(node.device).take(node.placed_bytes)
 
-    def _free(self, node: Node) -> None:
-        place = self.places.pop(node, None)
-        if place is not None:
-            self._buffer(node.device).give_back(*place)
+
+def _take_over(step: _Step) -> bool:
+    """Give the node the place of a source that nobody else needs."""
+    node = step.node
+    for source in step.sources:
+        is_free = source.n_uses == 1 and source.placed_bytes and not source.is_output
+        if is_free and not source.is_viewed and source.size_bytes == node.size_bytes:
+            node.offset, node.placed_bytes = source.offset, source.placed_bytes
+            source.placed_bytes = 0
+            return True
+    return False
 
 
 def _aligned(size_bytes: int) -> int:
