@@ -8,7 +8,7 @@ a few bytes are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bringup.model.gguf import Tensor
@@ -93,6 +93,7 @@ class Builder:
         out_rows: which rows are outputs.
         slots: which recurrent states are read; `None` for a model without.
         has_rope: heads are turned by their position.
+        cast_masks: masks of older builds after their cast.
     """
 
     graph: Graph
@@ -106,6 +107,7 @@ class Builder:
     out_rows: Node
     slots: Node | None = None
     has_rope: bool = True
+    cast_masks: dict[bool, Node] = field(default_factory=dict)
 
     def computes_on(self, device: str, *, n_rows: int | None = None) -> str:
         """Where a node with a weight on `device` is computed."""
@@ -137,6 +139,15 @@ class Builder:
         return self.graph.add(
             first.size_bytes if size is None else size, *sources, device=first.device, in_place=in_place
         )
+
+    def mask(self, device: str, *, is_swa: bool) -> Node:
+        """The mask as the kernels want it."""
+        if not self.run.casts_mask:
+            return self.masks[is_swa]
+        if is_swa not in self.cast_masks:
+            given = self.masks[is_swa]
+            self.cast_masks[is_swa] = self.graph.add(given.size_bytes // 2, given, device=device)
+        return self.cast_masks[is_swa]
 
     def rope(self, node: Node) -> Node:
         """Rotary positions, where the family has them."""
@@ -293,9 +304,9 @@ def _store(build: Builder, layer: LayerPlan, key: Node | None, value: Node | Non
 def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
     run = build.run
     cells = run.swa_cells if layer.is_swa else run.cells
-    mask = build.masks[layer.is_swa]
-    inputs = [query, mask]
     device = query.device
+    mask = build.mask(device, is_swa=layer.is_swa)
+    inputs = [query, mask]
     kept = cells * run.n_stream
     n_key, n_value = layer.n_head_kv * layer.n_head_k, layer.n_head_kv * layer.n_head_v
     if layer.cache_device != device:
@@ -306,7 +317,7 @@ def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
     if run.flash_attention:
         result = build.graph.add(size, *inputs, device=device)
         result.is_viewed = True
-        if device != CPU:
+        if device != CPU and run.reserves_copies:
             result.extra_bytes = _f16_copies(layer, run, kept, n_key, n_value)
         return result
     scores = build.graph.add(F32_BYTES * cells * layer.n_head * build.n_tokens, *inputs, device=device)

@@ -16,6 +16,11 @@ MIXED_BATCH_BUILD: Final = 11_000
 b11434, not in the logs of b10950."""
 
 
+LIMITED_OUTPUTS_BUILD: Final = 9_500
+"""Builds before about this one reserve logits for every token of a micro-batch and f32 masks, and take f16
+copies of a quantised cache from CUDA's pool: seen in logs of b9010, no longer in those of b9849."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Sizes that follow from a request for one model.
@@ -33,6 +38,8 @@ class Run:
         flash_attention: fused kernels.
         offloads_ops: see `Request`.
         has_mixed_batches: further inputs of newer builds.
+        casts_mask: older builds fill an f32 mask and cast it for the fused kernels.
+        reserves_copies: newer builds reserve f16 copies of a quantised cache behind the result of attention.
     """
 
     n_ctx: int
@@ -47,6 +54,8 @@ class Run:
     flash_attention: bool
     offloads_ops: bool
     has_mixed_batches: bool
+    casts_mask: bool = False
+    reserves_copies: bool = True
 
     @property
     def cells(self) -> int:
@@ -55,8 +64,8 @@ class Run:
 
     @property
     def mask_element_bytes(self) -> int:
-        """The mask is f16 for the fused kernels, f32 for the others."""
-        return 2 if self.flash_attention else 4
+        """The mask is f16 for the fused kernels, f32 for the others, and where it is cast before its use."""
+        return 2 if self.flash_attention and not self.casts_mask else 4
 
 
 def make_run(request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool) -> Run:
@@ -67,6 +76,7 @@ def make_run(request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool)
     total = padded if request.is_unified else n_ctx_seq * n_seq
     n_batch = min(total, request.n_batch)
     n_ubatch = min(n_batch, request.n_ubatch or 512)
+    is_older = request.build < LIMITED_OUTPUTS_BUILD
     n_tokens = -(-n_ubatch // n_seq) * n_seq
     cells = swa_cells(
         n_ctx_seq=n_ctx_seq,
@@ -80,11 +90,13 @@ def make_run(request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool)
         n_seq=n_seq,
         n_stream=1 if request.is_unified else n_seq,
         n_ubatch=n_tokens,
-        n_outputs=min(n_tokens, request.n_outputs or n_seq),
+        n_outputs=min(n_tokens, request.n_outputs or (n_tokens if is_older else n_seq)),
         swa_cells=n_ctx_seq if request.has_full_swa else cells,
         type_k=request.cache_type_k or "f16",
         type_v=request.cache_type_v or "f16",
         flash_attention=flash_attention,
         offloads_ops=request.offloads_ops,
         has_mixed_batches=request.build >= MIXED_BATCH_BUILD,
+        casts_mask=is_older and flash_attention,
+        reserves_copies=not is_older,
     )
