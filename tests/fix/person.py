@@ -11,6 +11,7 @@ import signal
 import struct
 import termios
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,8 @@ from bringup.faces.render.console import Console
 PROMPT = re.compile(rb"\n(?:\x1b\[\?2004h)?(?:Step|Done by you)[^\n]*(?:leave it out|to go on|told again): $")
 RESIZE = b"<resize>"
 """Not typed: the window changes its size instead, and then Enter is pressed."""
+PAUSE = b"<pause>"
+"""The rest of an answer comes a moment later, as a paste does over a slow line."""
 
 
 class Person:
@@ -84,4 +87,8 @@ class Person:
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 7, 31, 0, 0))
             os.kill(os.getpid(), signal.SIGWINCH)
             answer = b"\n"
-        os.write(self._master, answer)
+        first, *rest = answer.split(PAUSE)
+        os.write(self._master, first)
+        for later in rest:
+            time.sleep(0.15)
+            os.write(self._master, later)

@@ -16,7 +16,7 @@ import pytest
 from tests.doctor.shown import shown_by
 from tests.faults.cases import Case, all_cases, diagnosis_of
 from tests.fix.made import MADE_ID, made_fault, put, quick_look, step
-from tests.fix.person import RESIZE, Person
+from tests.fix.person import PAUSE, RESIZE, Person
 from tests.stubs.command_line import Home
 from tests.stubs.terminal import Terminal
 
@@ -77,6 +77,19 @@ def test_a_thousand_walks_without_a_yes_run_nothing(tmp_path: Path, monkeypatch:
     assert STARTED == []
     assert not any(path.exists() for path in files)
     assert asked > TRIALS, "the person was hardly asked anything"
+
+
+def test_a_paste_that_comes_slowly_answers_no_later_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = markers(tmp_path, 3)
+    fault = made_fault(tuple(step("touch", str(path)) for path in files))
+    put(monkeypatch, fault)
+    quick_look(monkeypatch, fault)
+    with Person(b"\x1b[200~some words\n" + PAUSE + b"yes\nyes\n" + PAUSE + b"yes\n\x1b[201~\n") as person:
+        assert run(("fix", MADE_ID), console=person.console) == 1
+    assert person.asked == 2
+    assert STARTED == []
 
 
 @pytest.mark.parametrize("wanted", [(1,), (2,), (3,), (1, 3), (1, 2, 3)])
