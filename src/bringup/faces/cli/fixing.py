@@ -111,6 +111,7 @@ def walk_here(console: Console, fault_id: str, number: int | None) -> int:
     """
     with hold_fixes() as record:
         unfinished = list_unfinished()
+        console.status("looking at the machine")
         examination = look_again()
         settle(console, record, unfinished, fault_id)
         plan = choose_steps(plan_fix(examination, fault_id, is_this_machine=True), number)
