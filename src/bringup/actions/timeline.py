@@ -124,9 +124,26 @@ def journal_items(journal: Journal, *, last: int) -> list[Item]:
     """Our own entries as items, with the faults that opened and closed, by number."""
     entries = journal.entries(last=last)
     first = entries[0].seq if entries else 0
-    items = [item_of(entry) for entry in entries if entry.kind not in _NOT_SHOWN]
+    items = [item_of(entry) for entry in told_once(entries) if entry.kind not in _NOT_SHOWN]
     items += [item for item in fault_items(episodes(standings(journal))) if item.seq >= first]
     return sorted(items, key=lambda item: item.seq)
+
+
+def told_once(entries: Sequence[Entry]) -> list[Entry]:
+    """Without the start of a run whose end tells it all; a start without an end says so."""
+    ended = {
+        entry.data.get("run")
+        for entry in entries
+        if entry.kind is Kind.RUN and entry.data.get("phase") == "ended"
+    }
+    kept = []
+    for entry in entries:
+        run = entry.data.get("run") if entry.kind is Kind.RUN else None
+        if run is None or entry.data.get("phase") != "started":
+            kept.append(entry)
+        elif run not in ended:
+            kept.append(replace(entry, text=f"{entry.text}; no end of it is written down"))
+    return kept
 
 
 def item_of(entry: Entry) -> Item:
