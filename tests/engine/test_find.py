@@ -22,15 +22,15 @@ def test_the_order_is_configuration_builds_path_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured = make_fake(tmp_path / "configured")
-    for name in ("a-old", "b-new"):
-        make_fake(tmp_path / "builds" / name / "bin")
+    for name in ("a-proved", "b-other"):
+        make_fake(tmp_path / "builds" / name)
+    (tmp_path / "builds/current").write_text("a-proved\n")
     on_path = make_fake(tmp_path / "path")
     monkeypatch.setenv("PATH", f"relative:{tmp_path / 'path'}:/usr/bin:/bin")
     found = find_engines(LiveMachine(), configured_path=configured, builds_folder=str(tmp_path / "builds"))
-    assert [(e.path, e.origin) for e in found[:4]] == [
+    assert [(e.path, e.origin) for e in found[:3]] == [
         (configured, "configuration"),
-        (str(tmp_path / "builds/b-new/bin/llama-server"), "our build"),
-        (str(tmp_path / "builds/a-old/bin/llama-server"), "our build"),
+        (str(tmp_path / "builds/a-proved/llama-server"), "our build"),
         (on_path, "PATH"),
     ]
     assert found[-1].kind is EngineKind.EMBEDDED and found[-1].version

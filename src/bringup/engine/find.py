@@ -26,20 +26,20 @@ def find_engines(
 ) -> tuple[EngineBuild, ...]:
     """All engines, the one to be preferred first.
 
-    Order: the one of the configuration, our own builds (newest name first), `llama-server` on PATH, the
-    Python package. A program that the user put on PATH comes before the package: it may well be built for
+    Order: the one of the configuration, our current build, `llama-server` on PATH, the Python package. A
+    program that the user put on PATH comes before the package: it may well be built for
     the card.
 
     Args:
         machine: whose PATH and files are looked at.
         configured_path: a llama-server or the folder that holds it, from the configuration.
-        builds_folder: where our builds lie, one folder each.
+        builds_folder: where our builds lie, one folder each, beside a file that names the current one.
     """
     places: list[tuple[str, str]] = []
     if configured_path:
         places.append((configured_path, "configuration"))
-    names = machine.list_folder(builds_folder)
-    for name in reversed(names.value) if isinstance(names, Known) else ():
+    current = machine.read_text(paths.join(builds_folder, "current"), limit_bytes=4096)
+    if isinstance(current, Known) and (name := current.value.strip()):
         places.append((paths.join_foreign(builds_folder, name), "our build"))
     variable = machine.environment("PATH")
     if isinstance(variable, Known):

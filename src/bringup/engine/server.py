@@ -197,15 +197,21 @@ class RunningEngine:
         reason = self.poll()
         if reason is None:
             self._link.ask_to_stop(timeout_s)
-            reason = self._wait_end(timeout_s + _STOP_GRACE_S)
+            reason = self.wait_end(timeout_s + _STOP_GRACE_S)
         if reason is None:
             self._link.kill()
-            reason = self._wait_end(0)
+            reason = self.wait_end(0)
         self._link.close()
         assert reason is not None, "a killed keeper is the end"
         return reason
 
-    def _wait_end(self, timeout_s: float) -> ExitReason | None:
+    @property
+    def key(self) -> str | None:
+        """The key that requests need; `None` when there is none."""
+        return self._key
+
+    def wait_end(self, timeout_s: float) -> ExitReason | None:
+        """Wait for its end at most so long; its reason, `None` when it still lives."""
         until_s = monotonic_s() + timeout_s
         while (reason := self.poll()) is None and (left_s := until_s - monotonic_s()) > 0:
             self._link.wait_event(min(0.5, left_s))

@@ -25,6 +25,35 @@ _NINJA: Final = re.compile(r"\[(\d{1,6})/(\d{1,6})\]")
 _MAKE: Final = re.compile(r"\[ *(\d{1,3})%\]")
 
 
+WITHOUT_AMX: Final = ("-mno-amx-tile", "-mno-amx-int8", "-mno-amx-bf16")
+"""For compilers whose AMX code does not run (see `AMX_TRIAL`)."""
+
+AMX_TRIAL: Final = """\
+#include <immintrin.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+struct Config { uint8_t palette_id, start_row, reserved[14]; uint16_t colsb[16]; uint8_t rows[16]; };
+int main() {
+    if (syscall(SYS_arch_prctl, 0x1023, 18)) return 0;
+    alignas(64) Config config = {};
+    config.palette_id = 1;
+    config.rows[4] = 16;
+    config.colsb[4] = 64;
+    _tile_loadconfig(&config);
+    _tile_zero(4);
+    _tile_release();
+    return 0;
+}
+"""
+"""A program that ends with SIGILL where AMX code of this compiler would.
+
+gcc 12.2 (Debian 12) tells its optimiser only of the first bytes that the instruction reads, so the rest of
+the configuration is never written, and a llama.cpp that it built for this very machine ends at the first
+prompt (seen on a Xeon with AMX, 2026-11-26).
+It returns 0 where the kernel grants no AMX: llama.cpp then does not use it either."""
+
+
 class Backend(Enum):
     """What the engine computes on."""
 
@@ -49,6 +78,7 @@ class BuildJob:
         host_compiler: the C++ compiler that nvcc is to call; `None` for its default.
         uses_ccache: whether ccache is there and may be used.
         build_number: llama.cpp's number of that source, 0 when it is not known.
+        compiler_flags: further flags for the C and C++ compilers.
     """
 
     source: str
@@ -62,6 +92,7 @@ class BuildJob:
     host_compiler: str | None = None
     uses_ccache: bool = False
     build_number: int = 0
+    compiler_flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +130,9 @@ def configure_argv(job: BuildJob) -> tuple[str, ...]:
         "LLAMA_ALL_WARNINGS": "OFF",
         "GGML_ALL_WARNINGS": "OFF",
     }
+    if job.compiler_flags:
+        flags = " ".join(job.compiler_flags)
+        options |= {"CMAKE_C_FLAGS": flags, "CMAKE_CXX_FLAGS": flags}
     if job.build_number:
         options["LLAMA_BUILD_NUMBER"] = str(job.build_number)
     if job.backend is Backend.CUDA:

@@ -56,6 +56,11 @@ class Folders:
         return os.path.join(self.state, "builds")
 
     @property
+    def build_work(self) -> str:
+        """Where engines are built before they are proved, a folder each."""
+        return os.path.join(self.state, "build-work")
+
+    @property
     def key_file(self) -> str:
         """The API key of this user (0600)."""
         return os.path.join(self.state, "key")

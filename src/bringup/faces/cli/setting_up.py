@@ -1,0 +1,143 @@
+"""What `bringup setup` does: choose and build, or list, use and remove builds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bringup.actions.preparation import look_around
+from bringup.actions.setup import SetupPlan, SetupRequest, plan_setup, run_setup
+from bringup.actions.setup_builds import builds_and_current, remove_build, use_build
+from bringup.actions.setup_choice import Method, SetupWishes
+from bringup.actions.setup_source import SourceWishes
+from bringup.engine.compiling import BuildProgress
+from bringup.engine.source_build import Backend
+from bringup.errors import WrongUse
+from bringup.faces.cli.starting import obtain
+from bringup.faces.render.console import Console, Style, Styled
+from bringup.faces.render.setup import (
+    build_lines,
+    builds_json,
+    command_lines,
+    plan_json,
+    plan_lines,
+    progress_line,
+    proof_lines,
+    result_line,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SetupOptions:
+    """The options of the command, as typed."""
+
+    backend: str | None
+    method: str
+    cuda_arch: tuple[str, ...]
+    version: str | None
+    source: str | None
+    jobs: int | None
+    proof_model: str
+    dry_run: bool
+    lists: bool
+    use: str | None
+    remove: str | None
+    as_json: bool
+
+    def request(self) -> SetupRequest:
+        """What is wanted."""
+        wishes = SetupWishes(
+            backend=Backend(self.backend) if self.backend else None,
+            method=None if self.method == "auto" else Method(self.method),
+            cuda_archs=tuple(_arch(text) for text in self.cuda_arch),
+        )
+        return SetupRequest(wishes, SourceWishes(self.version, self.source), self.jobs)
+
+
+def _arch(text: str) -> str:
+    """`8.6`, `86` and `sm_86` are one."""
+    digits = text.lower().removeprefix("sm_").replace(".", "")
+    if not digits.isascii() or not digits.isdigit() or not 20 <= int(digits) <= 999:
+        raise WrongUse(f"--cuda-arch {text}: no compute capability", hint="For example 8.6 or 12.0.")
+    return digits
+
+
+class _Watcher:
+    """Shows a setup on stderr."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def planned(self, plan: SetupPlan) -> None:
+        """What will be done."""
+        for line in plan_lines(plan):
+            self._console.line(*line)
+
+    def step(self, text: str) -> None:
+        """What is being done now."""
+        self._console.status(text)
+
+    def building(self, progress: BuildProgress) -> None:
+        """A moment of the compilation."""
+        self._console.status(progress_line(progress))
+
+
+def set_up(console: Console, options: SetupOptions) -> int:
+    """Do what was asked; the exit code."""
+    around = look_around()
+    if sum((options.lists, options.use is not None, options.remove is not None, options.dry_run)) > 1:
+        raise WrongUse("--list, --use, --remove and --dry-run exclude each other")
+    if options.lists:
+        builds, current = builds_and_current(around.folders)
+        if options.as_json:
+            console.answer_json(builds_json(builds, current))
+        else:
+            terminal = console.answer_terminal
+            width = terminal.width_columns if terminal.is_terminal else None
+            for line in build_lines(builds, current, width_columns=width):
+                console.answer(line)
+        return 0
+    if options.use is not None:
+        console.line(f"{use_build(around.folders, options.use).name} is the current engine now.")
+        return 0
+    if options.remove is not None:
+        return _remove(console, options.remove)
+    if options.dry_run:
+        return _show_plan(console, options)
+    return _carry_out(console, options)
+
+
+def _remove(console: Console, name: str) -> int:
+    was_current = remove_build(look_around().folders, name)
+    console.line(f"{name} is removed.")
+    if was_current:
+        console.line(Styled("It was the current engine: none of ours is in use now.", Style.YELLOW))
+    return 0
+
+
+def _show_plan(console: Console, options: SetupOptions) -> int:
+    console.status("looking at the machine")
+    plan = plan_setup(options.request(), look_around())
+    if options.as_json:
+        console.answer_json(plan_json(plan))
+    else:
+        for line in plan_lines(plan):
+            console.answer(*line)
+        for command in command_lines(plan):
+            console.answer(command)
+    return 1 if plan.missing else 0
+
+
+def _carry_out(console: Console, options: SetupOptions) -> int:
+    request = options.request()
+    model = obtain(console, options.proof_model)
+    try:
+        result = run_setup(request, look_around(), _Watcher(console), model_path=model.paths[0])
+    except KeyboardInterrupt:
+        console.line("Stopped. What was built stays; bringup setup goes on where it stopped.")
+        raise
+    for text in proof_lines(result.proof):
+        console.line(text)
+    console.line(Styled(result_line(result), Style.GREEN))
+    if options.as_json:
+        console.answer_json(plan_json(result.plan))
+    return 0
