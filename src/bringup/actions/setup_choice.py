@@ -8,9 +8,10 @@ from enum import Enum
 from typing import Final
 
 from bringup.engine.source_build import Backend
-from bringup.errors import EngineError
+from bringup.errors import CannotTell, EngineError
 from bringup.faults._diagnose import Diagnosis
-from bringup.reading import Absent, Known
+from bringup.faults._fault import Fault, Layer
+from bringup.reading import Absent, Known, Unreadable
 from bringup.stack.build import EngineFiles
 from bringup.stack.build_tools import BuildTools
 from bringup.stack.nvml import Card
@@ -19,6 +20,8 @@ from bringup.stack.stack import Stack
 OLDEST_BUILD: Final = 6096
 """The first llama.cpp that loads gpt-oss (pull request 15091 of August 2025); older ones are left alone."""
 
+_ON_CPU: Final = "running-on-cpu"
+_BELOW: Final = frozenset({Layer.HARDWARE, Layer.KERNEL, Layer.USERSPACE, Layer.CONTAINER})
 _REAL: Final = re.compile(r"(\d{2,3})[af]?(?:-real|-virtual)?$")
 
 
@@ -125,15 +128,21 @@ def choose(facts: Facts, wishes: SetupWishes) -> SetupChoice:
 def _backend(facts: Facts, wishes: SetupWishes) -> tuple[Backend, tuple[str, ...], list[Passed]]:
     nvml = facts.stack.nvml
     cards = nvml.cards.value if isinstance(nvml.cards, Known) else ()
-    usable = isinstance(nvml.error, Absent) and bool(cards)
     if wishes.backend is not None:
         return wishes.backend, (f"{wishes.backend.value} was asked for",), []
-    if usable:
+    cause = _what_keeps_cuda_away(facts)
+    if isinstance(nvml.error, Absent) and cards and cause is None:
         names = ", ".join(_name(card) for card in cards)
         return Backend.CUDA, (f"the driver shows {names}",), []
     nvidia = facts.stack.hardware.nvidia_devices
+    if cause is not None:
+        raise _unusable(cause, [one.name or one.address for one in nvidia])
     if nvidia or cards:
-        raise _unusable(facts.diagnosis, [one.name or one.address for one in nvidia])
+        raise CannotTell(
+            "there is a card, and it could not be asked what it is",
+            context=(nvml.error.why,) if isinstance(nvml.error, Unreadable) else (),
+            hint="bringup doctor looks why; --backend says what you want in any case.",
+        )
     others = _other_cards(facts.stack)
     if others and isinstance(facts.tools.vulkan_drivers, Known):
         return Backend.VULKAN, (f"{others[0]} is here and Vulkan has a driver for it",), []
@@ -143,14 +152,29 @@ def _backend(facts: Facts, wishes: SetupWishes) -> tuple[Backend, tuple[str, ...
     return Backend.CPU, ("no graphics card is seen that llama.cpp could use",), passed
 
 
-def _unusable(diagnosis: Diagnosis, names: list[str]) -> EngineError:
-    roots = [finding.fault for finding in diagnosis.roots]
-    cause = (f"the doctor finds: {roots[0].id} ({roots[0].title})",) if roots else ()
+def _what_keeps_cuda_away(facts: Facts) -> Fault | None:
+    """The fault below the engine for which programs run on the CPU; `None` where CUDA was seen to start."""
+    start = facts.stack.cuda.start
+    if isinstance(start, Known) and start.value.code == 0:
+        return None
+    explains = {finding.fault.id: finding.fault.explains for finding in facts.diagnosis.findings}
+    for finding in facts.diagnosis.roots:
+        if finding.fault.layer in _BELOW and _leads_to_cpu(finding.fault.explains, explains):
+            return finding.fault
+    return None
+
+
+def _leads_to_cpu(ids: tuple[str, ...], explains: dict[str, tuple[str, ...]]) -> bool:
+    return _ON_CPU in ids or any(_ON_CPU in explains.get(one, ()) for one in ids)
+
+
+def _unusable(cause: Fault, names: list[str]) -> EngineError:
+    card = f"the card ({', '.join(names)})" if names else "CUDA"
     return EngineError(
-        f"there is a card ({', '.join(names) or 'seen by the driver'}), and it cannot be used now",
-        context=cause,
+        f"{card} cannot be used now",
+        context=(f"the doctor finds: {cause.id} ({cause.title})",),
         hint="Mend that first (bringup doctor), or say that you want to do without it: --backend cpu.",
-        reference=roots[0].id if roots else "card-not-usable",
+        reference=cause.id,
     )
 
 

@@ -54,6 +54,7 @@ _PACKAGES: Final[dict[str, dict[PackageFamily, tuple[str, ...]]]] = {
         PackageFamily.ZYPPER: ("cuda-toolkit",),
         PackageFamily.NIX: ("cudatoolkit",),
     },
+    "cublas": {PackageFamily.NIX: ("cudatoolkit",), PackageFamily.PACMAN: ("cuda",)},
     "vulkan": {
         PackageFamily.APT: ("libvulkan-dev", "glslc"),
         PackageFamily.DNF: ("vulkan-headers", "vulkan-loader-devel", "glslc"),
@@ -207,6 +208,23 @@ def _cuda(stack: Stack, tools: BuildTools, archs: tuple[str, ...], family: Packa
                         + ("12.8 or newer for RTX 50." if is_newer else "12.x for cards before Turing."),
                     )
                 )
+    newest = stack.nvml.cuda_version
+    if (
+        isinstance(nvcc.version, Known)
+        and isinstance(newest, Known)
+        and nvcc.version.value[0] > newest.value[0]
+    ):
+        found.append(
+            Missing(
+                f"nvcc is of CUDA {nvcc.version.value[0]}, the driver runs CUDA {newest.value[0]}",
+                "driver-too-old-for-cuda",
+                hint=f"Update the driver, or build with a toolkit of CUDA {newest.value[0]}.",
+            )
+        )
+    if tools.cublas and not any(isinstance(one, Known) for one in tools.cublas):
+        found.append(
+            _lacking(tools.cublas[0], "cuBLAS's development files", "build-tool-missing", "cublas", family)
+        )
     compiler = toolkit.host_compiler
     limit = next((one.gcc_most for one in _toolkits(stack) if one.folder == nvcc.folder), None)
     if isinstance(compiler, Known) and isinstance(compiler.value.version, Known) and isinstance(limit, Known):

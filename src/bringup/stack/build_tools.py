@@ -8,11 +8,12 @@ from typing import Final
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import Absent, Known, Reading, convert
-from bringup.stack.toolkit import find_on_path
+from bringup.stack.toolkit import find_on_path, probe_nvcc
 
 _VULKAN_DRIVERS: Final = ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d")
 _VULKAN_HEADER: Final = "/usr/include/vulkan/vulkan.h"
 _TIMEOUT_S: Final = 5.0
+_INCLUDES: Final = ("include", "targets/x86_64-linux/include", "targets/sbsa-linux/include")
 _GCC_VERSIONS: Final = range(9, 20)
 
 
@@ -32,6 +33,7 @@ class BuildTools:
         vulkan_header: the header that a Vulkan build needs.
         vulkan_drivers: names of Vulkan's driver files; absent where none is installed.
         has_amx: whether the processor says that it has AMX.
+        cublas: cuBLAS's header in the usual places of the first toolkit; empty where there is no nvcc.
         versioned_compilers: g++ of one version each, as (12, `/usr/bin/g++-12`).
     """
 
@@ -47,6 +49,7 @@ class BuildTools:
     vulkan_drivers: Reading[tuple[str, ...]]
     has_amx: Reading[bool]
     versioned_compilers: tuple[tuple[int, str], ...] = ()
+    cublas: tuple[Reading[str], ...] = ()
 
 
 def probe_build_tools(machine: Machine) -> BuildTools:
@@ -73,6 +76,7 @@ def probe_build_tools(machine: Machine) -> BuildTools:
             for version in _GCC_VERSIONS
             if isinstance(path := find_on_path(machine, f"g++-{version}"), Known)
         ),
+        cublas=_cublas(machine),
     )
 
 
@@ -88,6 +92,15 @@ def parse_cmake_version(result: CommandResult) -> tuple[int, int]:
     if match is None:
         raise ValueError("no version of CMake")
     return int(match[1]), int(match[2])
+
+
+def _cublas(machine: Machine) -> tuple[Reading[str], ...]:
+    nvcc = probe_nvcc(machine)
+    if not isinstance(nvcc, Known):
+        return ()
+    folders = [f"{nvcc.value.folder}/{part}" for part in _INCLUDES] + ["/usr/include"]
+    places = [f"{folder}/cublas_v2.h" for folder in folders]
+    return tuple(convert(machine.stat(path), lambda _, path=path: path) for path in places)  # type: ignore[misc]
 
 
 def _first(machine: Machine, *names: str) -> Reading[str]:

@@ -44,6 +44,12 @@ SIGNS = (
         unless=("-- build files have been written",),
     ),
     Sign(
+        r'Target "ggml-cuda" links to:?$',
+        anchor='target "ggml-cuda" links to',
+        example='  Target "ggml-cuda" links to:',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"built without (?:CURL|SSL|HTTPS)",
         anchor="built without",
         example="error: built without CURL, downloading from the internet is not supported",

@@ -17,6 +17,9 @@ import click
     help="Take one that is here, or build from source.",
 )
 @click.option(
+    "--cuda-arch", multiple=True, metavar="X.Y", help="Build for this compute capability, not the card's."
+)
+@click.option(
     "--version", metavar="BUILD", help="Build of llama.cpp, such as b11434; else the known good one."
 )
 @click.option("--source", metavar="DIR|ARCHIVE|GIT", help="Build from this instead.")

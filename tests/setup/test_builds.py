@@ -1,0 +1,177 @@
+"""Builds side by side: proved ones get a name, the current one is used, and the proof itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.engine.conftest import make_fake
+
+from bringup.engine import builds
+from bringup.engine.build import EngineBuild, EngineKind
+from bringup.engine.builds import NewBuild
+from bringup.engine.environment import clean_environment
+from bringup.engine.find import find_engines
+from bringup.engine.key import read_or_create_key
+from bringup.engine.killer_requests import killer_requests
+from bringup.engine.proof import (
+    Proof,
+    ProofJob,
+    check_devices,
+    check_offload,
+    list_devices,
+    prove,
+    read_offload,
+)
+from bringup.engine.source_build import Backend
+from bringup.errors import EngineError, WrongUse
+from bringup.machine.folders import Folders
+from bringup.machine.live import LiveMachine
+
+PROOF = Proof("b7", ("CUDA0: RTX",), 31, 31, "Paris.", 12.5, 0.5, ("a", "b"), ("c",))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(str(tmp_path / "configuration"), str(tmp_path / "cache"), str(tmp_path / "state"))
+
+
+def put(folders: Folders, name: str, backend: str = "cuda") -> builds.BuildRecord:
+    staged = Path(folders.build_work) / "staged"
+    make_fake(staged)
+    archs = ("86",) if backend == "cuda" else ()
+    new = NewBuild(name, str(staged), backend, archs, "source", "the folder /s")
+    return builds.publish(folders, new, PROOF, now_s=1.0)
+
+
+def test_builds_side_by_side(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert builds.list_builds(folders) == () and builds.current_name(folders) is None
+    first, second = put(folders, "b1-cuda-86"), put(folders, "b2-cuda-86")
+    assert builds.list_builds(folders) == (first, second)
+    assert builds.current_name(folders) == "b2-cuda-86"
+    assert second.tokens_per_s == 12.5 and second.survived == 2 and second.refused == 1
+
+    def used() -> str:
+        found = find_engines(LiveMachine(), configured_path=None, builds_folder=folders.builds)
+        return found[0].path if found[0].origin == "our build" else ""
+
+    assert used() == builds.program_of(folders, "b2-cuda-86")
+    builds.use_build(folders, "b1-cuda-86")
+    assert used() == builds.program_of(folders, "b1-cuda-86")
+    assert builds.remove_build(folders, "b2-cuda-86") is False
+    assert builds.remove_build(folders, "b1-cuda-86") is True
+    assert builds.list_builds(folders) == () and used() == ""
+    assert os.listdir(folders.builds) == []
+    with pytest.raises(WrongUse):
+        builds.use_build(folders, "b1-cuda-86")
+
+
+def test_the_same_name_is_replaced_whole(folders: Folders) -> None:
+    put(folders, "b1-cuda-86")
+    left = Path(folders.builds, "b1-cuda-86", "left-over")
+    left.touch()
+    put(folders, "b1-cuda-86")
+    assert not left.exists() and len(builds.list_builds(folders)) == 1
+    assert sorted(os.listdir(folders.builds)) == ["b1-cuda-86", "current"]
+
+
+def test_damaged_records_and_names_that_lead_away(folders: Folders) -> None:
+    put(folders, "good")
+    for name, text in (("a", "{"), ("b", '{"schema": 2}'), ("c", "[]"), ("d", '{"schema": 1, "name": "d"}')):
+        folder = Path(folders.builds, name)
+        folder.mkdir()
+        (folder / "build.json").write_text(text)
+    assert [one.name for one in builds.list_builds(folders)] == ["good"]
+    for text in ("../../etc", "nothing", "", "a/b"):
+        Path(folders.builds, "current").write_text(text)
+        assert builds.current_name(folders) is None
+
+
+def test_a_card_is_not_lost_unsaid(folders: Folders) -> None:
+    builds.check_not_worse(folders, "cpu")
+    put(folders, "b1-cuda-86")
+    builds.check_not_worse(folders, "cuda")
+    with pytest.raises(WrongUse) as caught:
+        builds.check_not_worse(folders, "cpu")
+    assert caught.value.reference == "engine-lost-cuda" and "--backend cpu" in caught.value.hint
+    put(folders, "b2-cpu", backend="cpu")
+    builds.check_not_worse(folders, "cpu")
+
+
+def job(small_model: Path, folders: Folders, build: EngineBuild, backend: Backend) -> ProofJob:
+    read_or_create_key(folders)
+    return ProofJob(
+        build=build,
+        backend=backend,
+        model_path=str(small_model),
+        key_file=folders.key_file,
+        environment=clean_environment(os.environ, is_external=build.is_external).variables,
+        log_path=str(Path(folders.state) / "proof.log"),
+    )
+
+
+def test_the_real_engine_is_proved(small_model: Path, folders: Folders) -> None:
+    steps: list[str] = []
+    embedded = EngineBuild(EngineKind.EMBEDDED, "", "", "Python package")
+    proof = prove(job(small_model, folders, embedded, Backend.CPU), steps.append)
+    assert "paris" in proof.answer.lower()
+    assert len(proof.survived) == 19
+    assert proof.refused == ("a grammar of 50,000 brackets",)
+    assert proof.tokens_per_s and proof.devices == ()
+    assert steps[0] == "listing its devices" and "request 20 of 20" in "".join(steps)
+
+
+def test_a_program_that_is_no_engine_is_not_proved(
+    small_model: Path, folders: Folders, tmp_path: Path
+) -> None:
+    program = tmp_path / "llama-server"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    build = EngineBuild(EngineKind.EXTERNAL, str(program), "", "made")
+    with pytest.raises(EngineError) as caught:
+        prove(job(small_model, folders, build, Backend.CPU), lambda _: None)
+    assert caught.value.reference == "engine-not-usable"
+
+
+def test_a_build_for_a_card_that_sees_none_is_not_proved(
+    small_model: Path, folders: Folders, tmp_path: Path
+) -> None:
+    program = tmp_path / "llama-server"
+    program.write_text("#!/bin/sh\necho 'Available devices:'\n")
+    program.chmod(0o755)
+    build = EngineBuild(EngineKind.EXTERNAL, str(program), "", "made")
+    with pytest.raises(EngineError) as caught:
+        prove(job(small_model, folders, build, Backend.CUDA), lambda _: None)
+    assert caught.value.reference == "running-on-cpu"
+    assert "sees no such device" in caught.value.message
+
+
+def test_devices_and_layers(tmp_path: Path) -> None:
+    program = tmp_path / "llama-server"
+    listed = "Available devices:\n  CUDA0: NVIDIA GeForce RTX 3080 Ti (12036 MiB, 11800 MiB free)\n"
+    program.write_text(f"#!/bin/sh\ncat <<'X'\n{listed}X\n")
+    program.chmod(0o755)
+    build = EngineBuild(EngineKind.EXTERNAL, str(program), "", "made")
+    devices = list_devices(build, environment=dict(os.environ))
+    assert devices == ("CUDA0: NVIDIA GeForce RTX 3080 Ti (12036 MiB, 11800 MiB free)",)
+    check_devices(Backend.CUDA, devices)
+    with pytest.raises(EngineError):
+        check_devices(Backend.VULKAN, devices)
+    log = "load_tensors: offloaded 2/31 layers to GPU\nload_tensors: offloaded 31/31 layers to GPU\n"
+    assert read_offload(log) == (31, 31) and read_offload("nothing") == (0, 0)
+    check_offload(Backend.CUDA, 31, 31)
+    check_offload(Backend.CPU, 0, 0)
+    for on_gpu, layers in ((30, 31), (0, 0), (0, 31)):
+        with pytest.raises(EngineError) as caught:
+            check_offload(Backend.CUDA, on_gpu, layers)
+        assert caught.value.reference == "offload-partial"
+
+
+def test_the_hard_requests_are_twenty_and_differ() -> None:
+    made = killer_requests()
+    assert len({one.name for one in made}) == len({(one.path, one.body) for one in made}) == 20
+    assert [one.name for one in made if one.ends_all] == ["a grammar of 50,000 brackets"]
+    assert all(one == replace(one) and one.path.startswith("/") for one in made)
