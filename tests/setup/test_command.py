@@ -137,5 +137,5 @@ def test_the_proof_is_told() -> None:
         "  deep brackets: kept out by the key; with the key it ends every llama.cpp known today",
     ]
     assert progress_line(BuildProgress(BuildStep(107, 214), 60.0, 61.0)) == (
-        "building [############------------] 107 of 214, about 1 min left"
+        "building [############------------] 107 of 214, about 1 min 01 s left"
     )

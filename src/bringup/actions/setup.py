@@ -24,7 +24,14 @@ from bringup.engine.environment import clean_environment
 from bringup.engine.find import find_embedded, read_version
 from bringup.engine.key import read_or_create_key
 from bringup.engine.proof import Proof, ProofJob, prove
-from bringup.engine.source_build import WITHOUT_AMX, Backend, BuildJob, choose_jobs
+from bringup.engine.source_build import (
+    WITHOUT_AMX,
+    Backend,
+    BuildJob,
+    choose_jobs,
+    compile_argv,
+    configure_argv,
+)
 from bringup.errors import CannotTell, EngineError, WrongUse
 from bringup.machine import clock, files, folders, locks, paths, scratch
 from bringup.machine.folders import Folders
@@ -71,6 +78,11 @@ class SetupPlan:
     missing: tuple[Missing, ...] = ()
     job: BuildJob | None = None
     name: str = ""
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """The commands of the build: configure, compile; none where nothing is built."""
+        return () if self.job is None else (configure_argv(self.job), compile_argv(self.job))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from bringup.actions.setup import SetupPlan, SetupResult
 from bringup.engine.builds import BuildRecord
 from bringup.engine.compiling import BuildProgress
 from bringup.engine.proof import Proof
-from bringup.engine.source_build import compile_argv, configure_argv
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import Column, format_duration, format_table, format_token_rate
 
@@ -46,9 +45,7 @@ def plan_lines(plan: SetupPlan) -> Iterator[Line]:
 
 def command_lines(plan: SetupPlan) -> Iterator[str]:
     """The commands of a build as they would run."""
-    if plan.job is not None:
-        yield " ".join(configure_argv(plan.job))
-        yield " ".join(compile_argv(plan.job))
+    yield from (" ".join(argv) for argv in plan.commands)
 
 
 def progress_line(progress: BuildProgress) -> str:
@@ -142,5 +139,5 @@ def plan_json(plan: SetupPlan) -> dict[str, Any]:
             {"what": one.what, "fault": one.fault, "command": list(one.command), "hint": one.hint}
             for one in plan.missing
         ],
-        "commands": [list(configure_argv(plan.job)), list(compile_argv(plan.job))] if plan.job else [],
+        "commands": [list(argv) for argv in plan.commands],
     }
