@@ -1,6 +1,6 @@
 """A real fault of this machine, cured by the real program: a driver package that dpkg left unconfigured.
 
-In a mount namespace of its own, with a package database of its own.
+In a mount namespace of its own, with a package database and logs of its own.
 """
 
 from __future__ import annotations
@@ -49,12 +49,18 @@ def broken(tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
         check=True,
         capture_output=True,
     )
-    inside = 'mount --bind "$1" /var/lib/dpkg && shift && exec "$@"'
-    prefix = [unshare, "--mount", "sh", "-c", inside, "sh", str(database)]
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    inside = 'mount --bind "$1" /var/lib/dpkg && mount --bind "$2" /var/log && shift 2 && exec "$@"'
+    prefix = [unshare, "--mount", "sh", "-c", inside, "sh", str(database), str(logs)]
     unpacked = subprocess.run([*prefix, "dpkg", "--unpack", str(deb)], capture_output=True, check=False)
     if unpacked.returncode:
         pytest.skip("no unshare")
+    before = os.stat("/var/log/dpkg.log") if os.path.exists("/var/log/dpkg.log") else None
     yield tmp_path, prefix
+    assert "nvidia-driver-570" in (logs / "dpkg.log").read_text()
+    after = os.stat("/var/log/dpkg.log") if os.path.exists("/var/log/dpkg.log") else None
+    assert (before and before.st_size) == (after and after.st_size), "this machine's own log was written to"
 
 
 def test_a_half_done_package_is_found_finished_and_found_no_more(broken: tuple[Path, list[str]]) -> None:
