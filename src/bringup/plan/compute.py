@@ -7,7 +7,7 @@ Source: llama.cpp b11434, `llama_context::sched_reserve` (what is reserved), `sr
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.feed_forward import add_feed_forward
@@ -39,9 +39,11 @@ class Layouts:
 
     Attributes:
         anatomy: the model.
+        is_estimated: layers lack tensors that their family has, so that sizes are an estimate from above.
     """
 
     anatomy: Anatomy
+    is_estimated: bool = False
     _known: dict[Hashable, dict[str, int]] = field(default_factory=dict)
     _signs: dict[Hashable, Hashable] = field(default_factory=dict)
 
@@ -52,10 +54,23 @@ class Layouts:
         is_pipelined = _is_pipelined(placement, offloads_cache=offloads_cache)
         key = (run, placement.output, is_pipelined, offloads_cache, tuple(signs[index] for index in chosen))
         if key not in self._known:
-            graph = _build(self.anatomy, placement, run, chosen, offloads_cache=offloads_cache)
-            sizes = measure(graph, n_copies=PIPELINE_COPIES if is_pipelined else 1)
+            sizes = self._sizes(
+                placement, run, chosen, offloads_cache=offloads_cache, is_pipelined=is_pipelined
+            )
             self._known[key] = {device: sizes.get(device, 0) for device in (*placement.cards, CPU)}
         return self._known[key]
+
+    def _sizes(
+        self, placement: Placement, run: Run, chosen: list[int], *, offloads_cache: bool, is_pipelined: bool
+    ) -> dict[str, int]:
+        if not self.anatomy.caches:  # without a cache tokens look at their own batch only
+            run = replace(run, n_ctx_seq=run.n_ubatch)
+        try:
+            graph = _build(self.anatomy, placement, run, chosen, offloads_cache=offloads_cache)
+        except KeyError:  # a tensor that every layer of the family has
+            self.is_estimated = True
+            return _estimate(self.anatomy, placement, run)
+        return measure(graph, n_copies=PIPELINE_COPIES if is_pipelined else 1)
 
     def _sign(self, placement: Placement, index: int) -> Hashable:
         """What tells a layer from those that are laid out alike; without rules by name, worked out once."""
@@ -72,6 +87,16 @@ def compute_bytes(
 ) -> dict[str, int]:
     """Bytes of the compute buffer of each device; main memory holds the inputs too."""
     return Layouts(anatomy).compute_bytes(placement, run, offloads_cache=offloads_cache)
+
+
+def _estimate(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, int]:
+    """Sizes from above where the layers are not of a form that is known: mask, live rows, logits."""
+    figures = anatomy.architecture
+    widest = max((*(figures.n_ff or (0,)), *(figures.n_ff_exp or (0,)), figures.n_embd))
+    rows = 8 * figures.n_embd + 3 * widest * max(1, figures.n_expert_used)
+    size = run.mask_element_bytes * run.cells * run.n_ubatch + F32_BYTES * run.n_ubatch * rows
+    size += F32_BYTES * (figures.n_vocab or 0) * run.n_outputs
+    return dict.fromkeys((*placement.cards, CPU), size)
 
 
 def _is_pipelined(placement: Placement, *, offloads_cache: bool) -> bool:

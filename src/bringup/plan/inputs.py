@@ -94,6 +94,15 @@ def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs,
         cells[layer.is_swa] = (keys, values)
         n_cells = run.swa_cells if layer.is_swa else run.cells
         masks[layer.is_swa] = graph.add_input(run.mask_element_bytes * n_cells * run.n_ubatch, CPU)
+    if masks:  # a layer without a cache of its own looks at what is there
+        for kind in (cells, rotations):
+            kind.setdefault(False, next(iter(kind.values())))
+        masks.setdefault(False, next(iter(masks.values())))
+    elif any(figures.n_head):  # no cache at all: the mask is over the batch itself
+        nothing = graph.add_input(0, CPU)
+        mask = graph.add_input(run.mask_element_bytes * run.n_ubatch * run.n_ubatch, CPU)
+        cells[False] = rotations[False] = (nothing, nothing)
+        masks[False] = mask
     return cells, rotations, masks
 
 

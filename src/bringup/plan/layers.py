@@ -292,7 +292,7 @@ def _latent(
 
 
 def _store(build: Builder, layer: LayerPlan, key: Node | None, value: Node | None) -> None:
-    if key is None or value is None:
+    if key is None or value is None or layer.cache is None:
         return
     if is_rotated(build.run.type_v, layer.n_head_v):
         value = build.beside(value, build.rotations[layer.is_swa][1], in_place=False)

@@ -147,7 +147,11 @@ class Planner:
         offloads = settled.offloads_cache
         fixed = [
             *self._kept_parts(settled, run, placement),
-            *shares.compute(self._layouts.compute_bytes(placement, run, offloads_cache=offloads), run),
+            *shares.compute(
+                self._layouts.compute_bytes(placement, run, offloads_cache=offloads),
+                run,
+                is_estimated=self._layouts.is_estimated,
+            ),
             shares.output(self.anatomy, run),
         ]
         used = {CPU, *(part.device for part in fixed)}

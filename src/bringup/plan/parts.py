@@ -104,15 +104,18 @@ def _cache_device(placement: Placement, index: int, offloads: bool) -> str:
     return placement.layers[index] if offloads else CPU
 
 
-def compute(sizes: Mapping[str, int], run: Run) -> Iterator[Part]:
-    """Compute buffers as laid out."""
+def compute(sizes: Mapping[str, int], run: Run, *, is_estimated: bool) -> Iterator[Part]:
+    """Compute buffers as laid out, or as estimated where the layers are not of a form that is known."""
+    formula = f"graph of {run.n_ubatch:,} tokens behind {run.n_ctx_seq:,}, laid out as the allocator does"
+    if is_estimated:
+        formula = "mask + n_ubatch x (8 n_embd + 3 n_ff) x 4 + logits, an estimate from above"
     for device, size in sizes.items():
         if size:
             yield Part(
                 "compute",
                 size,
                 device,
-                f"graph of {run.n_ubatch:,} tokens behind {run.n_ctx_seq:,}, laid out as the allocator does",
+                formula,
                 f"{TAG}, ggml/src/ggml-alloc.c, src/llama-graph.cpp",
             )
 

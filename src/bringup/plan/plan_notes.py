@@ -20,6 +20,7 @@ def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str,
         _padded(request, plan),
         _too_little_free(plan),
         _unknown(anatomy),
+        _estimated(plan),
         _drafting(anatomy),
         _quantised_values(request, plan),
     ]
@@ -74,6 +75,15 @@ def _unknown(anatomy: Anatomy) -> str | None:
         return (
             f"{figures.name!r} keeps further caches that are not counted here. "
             "The engine's own dry run has them: --check."
+        )
+    return None
+
+
+def _estimated(plan: MemoryPlan) -> str | None:
+    if any(part.name == "compute" and "an estimate from above" in part.formula for part in plan.parts):
+        return (
+            "The layers have other tensors than their family: the compute buffers are an estimate. "
+            "The engine's own dry run decides: --check."
         )
     return None
 
