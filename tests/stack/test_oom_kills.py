@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bringup.stack.oom_kills import without_foreign_kills
+from bringup.stack.oom_kills import without_foreign_kills, without_old_traps
 
 KILL = """\
 [  100.0] usb 1-1: new device
@@ -43,3 +43,10 @@ def test_two_kills_are_told_apart() -> None:
     assert "chrome" not in kept
     assert "b invoked oom-killer" in kept
     assert "a invoked oom-killer" not in kept
+
+
+def test_an_unknown_instruction_of_an_hour_ago_is_history() -> None:
+    text = "[  100.0] traps: llama-server[5] trap invalid opcode ip:1 in libggml-cpu.so\n[  200.0] x"
+    assert without_old_traps(text, uptime_s=100.0 + 3_599) == text
+    assert without_old_traps(text, uptime_s=None) == text
+    assert without_old_traps(text, uptime_s=100.0 + 3_601) == "[  200.0] x"

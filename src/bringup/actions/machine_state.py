@@ -37,7 +37,7 @@ _PART_LIMIT_CHARACTERS: Final = 1_000_000
 _SECTIONS: Final = ("read", "list", "stat", "environment", "disk_space")
 
 _PASSING: Final = re.compile(
-    r"memory (?:floors|pressure|oom_kills|kills)"
+    r"memory (?:floors|pressure|oom_kills|kills|group_free_bytes)"
     r"|hardware disks\["
     r"|hardware pci_devices\[\d+\]\.(?:link_now|power_state)"
     r"|kernel (?:modules|holders|log_text|log|own_groups|changes)"

@@ -1,13 +1,14 @@
-"""Facts of the layer: hardware. PCI display devices and disks; processor and memory are in `host`."""
+"""Facts of the layer: hardware. The processor, PCI display devices and disks; main memory is in `memory`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bringup.machine.protocol import DiskSpace, Machine
 from bringup.reading import NOT_LOOKED, Known, Reading
 from bringup.stack.lines import Lines
 from bringup.stack.pci import PciDevice, probe_pci, recognise_pci
+from bringup.stack.processor import Processor, probe_processor
 
 _DISK_PATHS = ("/", "/boot", "/home", "/tmp", "/var")
 
@@ -17,10 +18,12 @@ class Hardware:
     """Facts of this layer; every reading is `NOT_LOOKED` until somebody looks.
 
     Attributes:
+        processor: its name, cores, instructions and memory nodes.
         pci_devices: display devices and accelerators, by address.
         disks: path and the space of the file system that holds it.
     """
 
+    processor: Processor = field(default_factory=Processor)
     pci_devices: Reading[tuple[PciDevice, ...]] = NOT_LOOKED
     disks: tuple[tuple[str, Reading[DiskSpace]], ...] = ()
 
@@ -32,8 +35,9 @@ class Hardware:
 
 
 def probe_hardware(machine: Machine) -> Hardware:
-    """Look at the bus and the disks: files only, no command."""
+    """Look at the processor, the bus and the disks: files only, no command."""
     return Hardware(
+        processor=probe_processor(machine),
         pci_devices=probe_pci(machine),
         disks=tuple((path, machine.disk_space(path)) for path in _DISK_PATHS),
     )

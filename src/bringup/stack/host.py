@@ -87,6 +87,12 @@ def probe_host(machine: Machine) -> Host:
     )
 
 
+def probe_cores(machine: Machine) -> tuple[Reading[int], Reading[int]]:
+    """Physical cores and hardware threads that are online."""
+    logical = _logical_cpus(machine)
+    return _physical_cores(machine, logical), convert(logical, len)
+
+
 def parse_load(text: str) -> float:
     """Load of the last minute from /proc/loadavg: `0.73 0.61 0.35 2/311 9021`.
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.stack.cgroup import probe_cgroup
 from bringup.stack.lines import Lines
 from bringup.units import KIB
 
@@ -72,6 +73,8 @@ class Memory:
         oom_kills: processes that the kernel killed for want of memory since the machine started.
         locked_limit_bytes: how much this user may lock; absent when unlimited.
         address_space_limit_bytes: how much a process of this user may map; absent when unlimited.
+        group_limit_bytes: tightest limit over our control group and those above; absent without one.
+        group_free_bytes: what the tightest of these groups has left; absent without a limit.
         overcommit: 0 by heuristics, 1 always, 2 never more than the commit limit.
     """
 
@@ -81,11 +84,14 @@ class Memory:
     locked_limit_bytes: Reading[int] = NOT_LOOKED
     address_space_limit_bytes: Reading[int] = NOT_LOOKED
     overcommit: Reading[int] = NOT_LOOKED
+    group_limit_bytes: Reading[int] = NOT_LOOKED
+    group_free_bytes: Reading[int] = NOT_LOOKED
 
 
 def probe_memory(machine: Machine) -> Memory:
     """Look at main memory; reads a handful of small files."""
     limits = machine.read_text(_LIMITS)
+    group = probe_cgroup(machine)
     return Memory(
         floors=convert(machine.read_text(_MEMINFO), parse_meminfo),
         pressure=convert(machine.read_text("/proc/pressure/memory"), parse_pressure),
@@ -93,6 +99,8 @@ def probe_memory(machine: Machine) -> Memory:
         locked_limit_bytes=_limit(limits, "Max locked memory"),
         address_space_limit_bytes=_limit(limits, "Max address space"),
         overcommit=convert(machine.read_text("/proc/sys/vm/overcommit_memory"), int),
+        group_limit_bytes=group.memory_limit_bytes,
+        group_free_bytes=group.memory_free_bytes,
     )
 
 

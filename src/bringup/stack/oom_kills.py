@@ -2,6 +2,8 @@
 
 A kernel log keeps what happened since the start. That a compiler or a test was killed in it some time ago
 says nothing of the engine; in pasted text a person has chosen the lines, so there every kill counts.
+The same holds for a program that ended of an instruction which the processor does not know: another build
+may long be in its place.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from typing import Final
 
 DAY_S: Final = 86_400.0
+HOUR_S: Final = 3_600.0
 
 _ENGINE: Final = re.compile(
     r"llama|ollama|xllamacpp|koboldcpp|localai|lm.?studio|lms\b|vllm|whisper|bringup", re.IGNORECASE
@@ -48,6 +51,19 @@ def without_foreign_kills(text: str, *, uptime_s: float | None) -> str:
     return "\n".join(reversed(kept))
 
 
-def _is_old(line: str, uptime_s: float | None) -> bool:
+def without_old_traps(text: str, *, uptime_s: float | None) -> str:
+    """A kernel log without the lines of programs that ended of an unknown instruction over an hour ago.
+
+    Raw line: `[ 4592.194325] traps: llama-server[28369] trap invalid opcode ip:5627aad6a08c`.
+    """
+    if "trap invalid opcode" not in text:
+        return text
+    lines = text.split("\n")
+    return "\n".join(
+        line for line in lines if "trap invalid opcode" not in line or not _is_old(line, uptime_s, HOUR_S)
+    )
+
+
+def _is_old(line: str, uptime_s: float | None, limit_s: float = DAY_S) -> bool:
     clock = _CLOCK.match(line)
-    return clock is not None and uptime_s is not None and uptime_s - float(clock[1]) > DAY_S
+    return clock is not None and uptime_s is not None and uptime_s - float(clock[1]) > limit_s

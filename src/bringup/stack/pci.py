@@ -36,6 +36,8 @@ class PciDevice:
         vendor_id: 0x10de is NVIDIA.
         device_id: which chip; `None` where a listing shows names only.
         name: as pci.ids or lspci has it; may be empty.
+        vendor: who made it, as pci.ids has it; may be empty.
+        regions_bytes: sizes of its memory windows (BARs) by number; 0 for one that is not there.
         driver: the kernel driver that holds it; absent when none does.
         link_now: as negotiated at this moment; an idle card lowers the speed, not the width.
         link_most: what the card can do.
@@ -48,10 +50,12 @@ class PciDevice:
     vendor_id: int
     device_id: int | None = None
     name: str = ""
+    vendor: str = ""
     driver: Reading[str] = NOT_LOOKED
     link_now: Reading[PcieLink] = NOT_LOOKED
     link_most: Reading[PcieLink] = NOT_LOOKED
     slot_most: Reading[PcieLink] = NOT_LOOKED
+    regions_bytes: Reading[tuple[int, ...]] = NOT_LOOKED
     unassigned_regions: Reading[tuple[int, ...]] = NOT_LOOKED
     power_state: Reading[str] = NOT_LOOKED
     answers: Reading[bool] = NOT_LOOKED
@@ -97,12 +101,33 @@ def parse_resources(text: str) -> tuple[int, ...]:
     return tuple(result)
 
 
+def parse_region_sizes(text: str) -> tuple[int, ...]:
+    """Bytes of each of the six memory regions in sysfs's `resource`; 0 for none, or one of ports.
+
+    Raw line: `0x0000004000000000 0x00000043ffffffff 0x000000000014220c` (16 GiB).
+    """
+    sizes = []
+    for line in text.splitlines()[:6]:
+        start, end, flags = (int(word, 16) for word in line.split())
+        sizes.append(end - start + 1 if flags & 0x200 and end > start else 0)
+    return tuple(sizes)
+
+
 def parse_speed(text: str) -> float:
     """GT/s of sysfs's `current_link_speed`.
 
     Raw line: `16.0 GT/s PCIe`.
     """
     return float(text.split()[0])
+
+
+def find_vendor(pci_ids: str, vendor_id: int) -> str:
+    """Name of a maker in the text of pci.ids; empty when it is not listed.
+
+    Raw line: `10de  NVIDIA Corporation`.
+    """
+    found = re.search(rf"^{vendor_id:04x}  (.+)$", pci_ids, flags=re.MULTILINE)
+    return found[1].strip() if found is not None else ""
 
 
 def find_name(pci_ids: str, vendor_id: int, device_id: int) -> str:
@@ -232,21 +257,25 @@ def _probe_device(machine: Machine, address: str, folder: str) -> PciDevice | No
         address=address,
         vendor_id=vendor.value,
         device_id=device.value,
-        name=_read_name(machine, vendor.value, device.value),
+        name=_named(machine, vendor.value, device.value),
+        vendor=_named(machine, vendor.value, None),
         driver=_read_driver(machine, folder),
         link_now=_read_link(machine, folder, "current"),
         link_most=_read_link(machine, folder, "max"),
         slot_most=_read_slot(machine, target),
+        regions_bytes=convert(machine.read_text(f"{folder}/resource"), parse_region_sizes),
         unassigned_regions=convert(machine.read_text(f"{folder}/resource"), parse_resources),
         power_state=convert(machine.read_text(f"{folder}/power_state"), str.strip),
         answers=_read_answers(machine, folder),
     )
 
 
-def _read_name(machine: Machine, vendor_id: int, device_id: int) -> str:
+def _named(machine: Machine, vendor_id: int, device_id: int | None) -> str:
     for path in _ID_FILES:
         text = machine.read_text(path)
-        if isinstance(text, Known):
+        if isinstance(text, Known) and device_id is None:
+            return find_vendor(text.value, vendor_id)
+        if isinstance(text, Known) and device_id is not None:
             return find_name(text.value, vendor_id, device_id)
     return ""
 

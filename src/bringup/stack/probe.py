@@ -19,7 +19,7 @@ from bringup.stack.kernel import probe_kernel
 from bringup.stack.lines import Lines
 from bringup.stack.memory import probe_memory
 from bringup.stack.nvml import probe_nvml
-from bringup.stack.oom_kills import without_foreign_kills
+from bringup.stack.oom_kills import without_foreign_kills, without_old_traps
 from bringup.stack.pasted import split_lines
 from bringup.stack.runtime import probe_runtime
 from bringup.stack.stack import Stack
@@ -112,4 +112,5 @@ def _kernel_lines(machine: Machine, stack: Stack) -> Lines:
         return Lines()
     uptime = convert(machine.read_text("/proc/uptime"), lambda words: float(words.partition(" ")[0]))
     uptime_s = uptime.value if isinstance(uptime, Known) else None
-    return split_lines(without_foreign_kills(text.value, uptime_s=uptime_s), source=text.source)
+    ours = without_old_traps(without_foreign_kills(text.value, uptime_s=uptime_s), uptime_s=uptime_s)
+    return split_lines(ours, source=text.source)

@@ -63,6 +63,7 @@ class Toolkit:
         nvcc: the one that comes first on PATH; absent for none.
         host_compiler: g++, or what a variable names instead; absent for none.
         glibc: version of the C library.
+        environment: each variable that decides which toolkit a build takes, set or not.
         variables: those set that decide which toolkit a build takes, by name.
     """
 
@@ -70,6 +71,7 @@ class Toolkit:
     nvcc: Reading[Nvcc] = NOT_LOOKED
     host_compiler: Reading[HostCompiler] = NOT_LOOKED
     glibc: Reading[tuple[int, int]] = NOT_LOOKED
+    environment: tuple[tuple[str, Reading[str]], ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
 
     def variable(self, name: str) -> str:
@@ -79,16 +81,14 @@ class Toolkit:
 
 def probe_toolkit(machine: Machine) -> Toolkit:
     """Look at toolkits and compilers: files, and one quick command each of nvcc and g++ where needed."""
-    set_ones = [
-        (name, value.value)
-        for name in _VARIABLES
-        if isinstance(value := machine.environment(name), Known) and value.value
-    ]
+    asked = tuple((name, machine.environment(name)) for name in _VARIABLES)
+    set_ones = [(name, value.value) for name, value in asked if isinstance(value, Known) and value.value]
     return Toolkit(
         toolkits=probe_toolkits(machine),
         nvcc=probe_nvcc(machine),
         host_compiler=probe_host_compiler(machine, dict(set_ones)),
         glibc=probe_glibc(machine),
+        environment=asked,
         variables=tuple(set_ones),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 from bringup.machine.protocol import Machine
-from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.stack.links import follow_link
 
 T = TypeVar("T")
@@ -20,6 +20,7 @@ _HEADER_LIMIT_BYTES: Final = 4 * 1024**2
 _FIXED_FOLDERS: Final = ("/opt/cuda", "/usr/lib/nvidia-cuda-toolkit", "/usr/lib/cuda")
 _VARIABLES: Final = ("CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT", "CONDA_PREFIX")
 _TOOLKIT_LIMIT: Final = 16
+_RUNTIME: Final = re.compile(r"lib(?:cudart|cublas|cublasLt|nvrtc|cudnn|nccl|nvJitLink|cufft)\.so\.\d{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class CudaToolkit:
         version: major and minor.
         has_nvcc: whether its compiler is there (a runtime alone has none).
         gcc_most: the newest gcc that its headers accept; absent where they set no limit.
+        runtime_libraries: file names of the libraries that programs need at run time (cudart, cublas, ...).
+        has_stubs, has_compatibility: whether it brings stub libraries for linking, and a newer libcuda
+            for older drivers.
         clashes_from: the oldest glibc, as (2, 41), whose mathematics its headers contradict; absent for none.
     """
 
@@ -39,6 +43,9 @@ class CudaToolkit:
     has_nvcc: bool
     gcc_most: Reading[int]
     clashes_from: Reading[tuple[int, int]]
+    runtime_libraries: Reading[tuple[str, ...]] = NOT_LOOKED
+    has_stubs: Reading[bool] = NOT_LOOKED
+    has_compatibility: Reading[bool] = NOT_LOOKED
 
 
 def probe_toolkits(machine: Machine) -> Reading[tuple[CudaToolkit, ...]]:
@@ -141,7 +148,23 @@ def _look_at(machine: Machine, folder: str) -> CudaToolkit | None:
         has_nvcc=has_nvcc,
         gcc_most=_from_header(machine, folder, "crt/host_config.h", parse_gcc_most),
         clashes_from=_from_header(machine, folder, "crt/math_functions.h", parse_clash),
+        runtime_libraries=_runtime_libraries(machine, folder),
+        has_stubs=_has(machine, f"{folder}/lib64/stubs"),
+        has_compatibility=_has(machine, f"{folder}/compat"),
     )
+
+
+def _runtime_libraries(machine: Machine, folder: str) -> Reading[tuple[str, ...]]:
+    """Versioned names such as `libcudart.so.12`; a distribution's toolkit keeps them among its own."""
+    names = machine.list_folder(f"{folder}/lib64")
+    if isinstance(names, Absent):
+        names = machine.list_folder(f"{folder}/targets/x86_64-linux/lib")
+    return convert(names, lambda found: tuple(name for name in found if _RUNTIME.fullmatch(name)))
+
+
+def _has(machine: Machine, path: str) -> Reading[bool]:
+    found = machine.stat(path)
+    return found if isinstance(found, Unreadable) else Known(isinstance(found, Known), path)
 
 
 def _from_header(machine: Machine, folder: str, name: str, parse: Callable[[str], T | None]) -> Reading[T]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
-from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable
+from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.stack.lines import Lines
 from bringup.stack.loader import Loader, probe_loader
 from bringup.stack.userspace_libraries import (
@@ -27,6 +27,7 @@ _FABRIC_MANAGER_PIDS: Final = (
 )
 _PERSISTENCED: Final = "/usr/bin/nvidia-persistenced"
 _PERSISTENCED_PIDS: Final = ("/run/nvidia-persistenced/nvidia-persistenced.pid",)
+_RESTART_WANTED: Final = "/run/reboot-required.pkgs"
 _SWITCHES: Final = "/proc/driver/nvidia-nvswitch/devices"
 
 
@@ -53,6 +54,7 @@ class Userspace:
         persistenced: the persistence daemon; absent where it is not installed.
         fabric_manager: of machines with NVSwitch; absent where it is not installed.
         switches: how many NVSwitches the driver has.
+        restart_wanted_by: packages that want a restart of the machine, as Debian's tools note them.
         visible_devices: CUDA_VISIBLE_DEVICES of whoever looks; absent where it is not set.
     """
 
@@ -66,6 +68,7 @@ class Userspace:
     persistenced: Reading[DriverService] = NOT_LOOKED
     fabric_manager: Reading[DriverService] = NOT_LOOKED
     switches: Reading[int] = NOT_LOOKED
+    restart_wanted_by: Reading[tuple[str, ...]] = NOT_LOOKED
     visible_devices: Reading[str] = NOT_LOOKED
 
 
@@ -84,6 +87,9 @@ def probe_userspace(machine: Machine) -> Userspace:
         persistenced=_probe_service(machine, _PERSISTENCED, _PERSISTENCED_PIDS),
         fabric_manager=_probe_service(machine, _FABRIC_MANAGER, _FABRIC_MANAGER_PIDS),
         switches=_probe_switches(machine),
+        restart_wanted_by=convert(
+            machine.read_text(_RESTART_WANTED), lambda text: tuple(dict.fromkeys(text.split()))
+        ),
         visible_devices=machine.environment("CUDA_VISIBLE_DEVICES"),
     )
 

@@ -21,10 +21,12 @@ SIGNS = (
     ),
     Sign(r"\bSIGILL\b", anchor="sigill", example="Program received signal SIGILL, Illegal instruction."),
     Sign(
-        r"trap invalid opcode",
+        r"(?:llama|ollama|python|kobold|ggml)[\w.-]{0,40}\[\d{1,10}\] trap invalid opcode"
+        r"|trap invalid opcode .{0,100} in \S{0,60}(?:llama|ggml|ollama|kobold)",
         anchor="trap invalid opcode",
         example="traps: llama-server[213941] trap invalid opcode ip:7f4aa44a4e94 sp:7ffceec92e60"
         " error:0 in libggml-cpu.so[7f4aa448a000+9f000]",
+        certainty=Certainty.LIKELY,
     ),
     Sign(
         r"0x[cC]000001[dD]\b",
