@@ -68,6 +68,7 @@ class Row:
     id: str
     printed: dict[str, dict[str, float]]
     plan: MemoryPlan
+    used_mib: dict[str, float]
 
     def printed_mib(self, *kinds: str) -> float:
         """Sum of the printed buffers of some kinds."""
@@ -78,7 +79,15 @@ def _rows() -> Iterator[Row]:
     for line in shared_path("cases/memory.jsonl").read_text(encoding="utf-8").splitlines():
         run = json.loads(line)
         if run["model"] in MODELS and not run["args"].get("override_tensor"):
-            yield Row(run["id"], run["buffers_mib"], _plan(run))
+            yield Row(run["id"], run["buffers_mib"], _plan(run), _used_mib(run))
+
+
+def _used_mib(run: dict[str, Any]) -> dict[str, float]:
+    """What `nvidia-smi` said of each card beside what was there before."""
+    told = run.get("vram_used_mib") or {}
+    idle = run.get("vram_idle_mib") or 0
+    cards = told if isinstance(told, dict) else {"0": told}
+    return {f"CUDA{index}": used - idle for index, used in cards.items()}
 
 
 def _anatomy(run: dict[str, Any]) -> Anatomy:
@@ -194,6 +203,24 @@ def test_the_sum_of_a_card_comes_near_what_was_printed() -> None:
         whole = model["CUDA0"] + printed
         errors[row.id] = (planned - printed) / whole
         print(f"{row.id} beside weights planned {planned:8.1f} printed {printed:8.1f} of {whole:9.1f} MiB")
+    sizes = [abs(error) for error in errors.values()]
+    assert len(sizes) >= 12
+    assert statistics.median(sizes) <= 0.01, errors
+    assert max(sizes) <= 0.04, errors
+
+
+def test_the_whole_of_a_card_comes_near_what_nvidia_smi_said() -> None:
+    errors: dict[str, float] = {}
+    for row in _rows():
+        for card, used in row.used_mib.items():
+            weights = (row.printed.get("model") or {}).get(card)
+            if row.id not in JUDGED - {"mem-135"} or weights is None:  # a desktop was on that card
+                continue
+            names = ("kv_cache", "kv_cache_swa", "recurrent_state", "compute", "overhead")
+            planned = weights + sum(row.plan.part_bytes(name, card) for name in names) / MIB
+            errors[f"{row.id} {card}"] = planned / used - 1
+            print(f"{row.id} {card} planned {planned:8.0f} used {used:8.0f} MiB", end=" ")
+            print(f"({100 * (planned / used - 1):+.2f} %)")
     sizes = [abs(error) for error in errors.values()]
     assert len(sizes) >= 12
     assert statistics.median(sizes) <= 0.01, errors
