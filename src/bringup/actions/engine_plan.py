@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.plan import Planning, PlanWishes, report_of, start_planning
+from bringup.actions.plan_check import remembered
 from bringup.actions.plan_devices import Described, look_for_place
 from bringup.actions.plan_report import PlanReport
 from bringup.actions.plan_source import ModelSource
@@ -74,6 +75,8 @@ def plan_for_engine(
         warnings = (*warnings, "This engine knows no CUDA: it runs in main memory, beside the card.")
     place = replace(place, is_card_hidden=False, warnings=warnings)
     planning = start_planning(source, PlanWishes(request=request, n_threads=n_threads), place)
+    is_flash = request.flash_attention is not False
+    planning.planner.correct = remembered(source, machine, is_flash=is_flash)
     chosen = planning.choose()
     if not chosen.fits and not places_layers:
         raise _refusal(planning, chosen)

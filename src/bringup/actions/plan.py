@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from bringup.actions.plan_check import ask_engine, remembered
 from bringup.actions.plan_command import choices_of, command_of
 from bringup.actions.plan_devices import Described, Place, check_described, look_for_place
 from bringup.actions.plan_ladder import gives_way, ladder_of
@@ -40,6 +41,7 @@ class PlanWishes:
         main_gpu: the card for `none`.
         n_prompt: tokens of the prompt that the time to the first token is told for.
         ram_bytes_per_s: bandwidth of main memory, where known.
+        checks: the engine's dry run judges the plan.
     """
 
     request: Request = field(default_factory=Request)
@@ -49,6 +51,7 @@ class PlanWishes:
     main_gpu: int | None = None
     n_prompt: int = 2048
     ram_bytes_per_s: float | None = None
+    checks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,10 @@ def plan_model(
     """
     check_request(wishes.request)
     check_described(wishes.described)
-    look = _Look(machine or LiveMachine(), wishes.described)
+    machine = machine or LiveMachine()
+    look = _Look(machine, wishes.described)
     source = find_source(typed, our_folders(), may_send_token=may_send_token)
-    return plan_source(source, wishes, look.result())
+    return plan_source(source, wishes, look.result(), machine)
 
 
 class _Look:
@@ -137,15 +141,23 @@ class _Look:
         raise self._found
 
 
-def plan_source(source: ModelSource, wishes: PlanWishes, place: Place) -> PlanReport:
+def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: Machine) -> PlanReport:
     """The plan of a model that was looked into, on a place that was looked at.
 
     Raises:
         WrongUse: options that cannot be.
         GgufError: a figure of the architecture is missing or cannot be.
+        EngineError: a check was wanted, and there is no engine or it says no figures.
     """
     planning = start_planning(source, wishes, place)
-    return report_of(planning, planning.choose(), split_mode=wishes.split_mode)
+    is_flash = wishes.request.flash_attention is not False
+    planning.planner.correct = remembered(source, machine, is_flash=is_flash)
+    plan = planning.choose()
+    report = report_of(planning, plan, split_mode=wishes.split_mode)
+    if not wishes.checks:
+        return report
+    planning.planner.correct = None
+    return replace(report, checked=ask_engine(source, planning.planner.plan(plan.request), machine))
 
 
 def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -> PlanReport:

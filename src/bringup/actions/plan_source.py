@@ -17,6 +17,7 @@ from bringup.store.header import load_model
 from bringup.store.names import LocalPath, Name, OllamaName, parse_name
 
 if TYPE_CHECKING:
+    from bringup.model.gguf import GgufHeader
     from bringup.store.local import LocalModel
     from bringup.store.prepare import PullPlan, VariantSize
 
@@ -36,6 +37,7 @@ class ModelSource:
         variants: all models of the repository with their sizes; empty where nobody asked.
         fetched_bytes: what was fetched to look into it.
         n_requests: in so many requests for parts of files.
+        read_head: gives the bytes of a file up to its weights; `None` for files on the disk.
     """
 
     typed: str
@@ -48,6 +50,7 @@ class ModelSource:
     variants: tuple[VariantSize, ...] = ()
     fetched_bytes: int = 0
     n_requests: int = 0
+    read_head: Callable[[GgufHeader], bytes] | None = None
 
 
 def find_source(
@@ -151,6 +154,7 @@ def _remote(typed: str, name: Name, folders: Folders, secret: str | None) -> Mod
         variants=plan.variants,
         fetched_bytes=looked.fetched_bytes,
         n_requests=looked.n_requests,
+        read_head=looked.read_head,
     )
 
 

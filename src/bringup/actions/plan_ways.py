@@ -95,7 +95,8 @@ def _close_programs(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
         replace(device, free_bytes=min(device.total_bytes, device.free_bytes + freed.get(device.name, 0)))
         for device in planning.planner.devices
     )
-    plan = planning.choose(goal.request, planner=Planner(planning.planner.anatomy, devices))
+    closed = Planner(planning.planner.anatomy, devices, planning.planner.correct)
+    plan = planning.choose(goal.request, planner=closed)
     if _is_better(goal, plan):
         yield Alternative(
             what=f"Close {', '.join(_name(holder) for holder in holders[:4])}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -115,10 +115,12 @@ class Planner:
     Attributes:
         anatomy: the model.
         devices: cards in order; main memory under the name `CPU`.
+        correct: what an earlier dry run of the engine knows better, see `differences`.
     """
 
     anatomy: Anatomy
     devices: tuple[Device, ...]
+    correct: Callable[[MemoryPlan], MemoryPlan] | None = None
     _layouts: Layouts = field(init=False)
     _weights: WeightSums = field(init=False)
 
@@ -169,6 +171,7 @@ class Planner:
         plan = MemoryPlan(
             settled, run, placement, self.devices, tuple(fixed), figures.n_ctx_train, reasons=tuple(reasons)
         )
+        plan = plan if self.correct is None else self.correct(plan)
         return replace(plan, notes=notes_of(self.anatomy, request, plan))
 
     def kept_bytes(self, request: Request, device: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import DownloadError
-from bringup.model.gguf import read_header
+from bringup.model.gguf import GgufHeader, read_header
 from bringup.model.shards import Model, assemble
 from bringup.store import hub
 from bringup.store.prepare import DEFAULT_TIMING, PullPlan
@@ -123,6 +123,12 @@ class RemoteModel:
     model: Model
     fetched_bytes: int
     n_requests: int
+    sources: tuple[RangeSource, ...]
+
+    def read_head(self, header: GgufHeader) -> bytes:
+        """Bytes of one of its files up to the weights, out of what was fetched."""
+        source = self.sources[self.model.headers.index(header)]
+        return source.read_at(0, header.data_offset)
 
 
 def load_remote_model(
@@ -145,6 +151,5 @@ def load_remote_model(
     with Web(timing=timing, typed_sites=plan.typed_sites, token=secret) as web:
         sources = [RangeSource(remote, web, size_bytes=one.size_bytes) for one, remote in plan.files]
         model = assemble(tuple(map(read_header, sources)))
-    return RemoteModel(
-        model, sum(one.fetched_bytes for one in sources), sum(one.n_requests for one in sources)
-    )
+    fetched = sum(one.fetched_bytes for one in sources)
+    return RemoteModel(model, fetched, sum(one.n_requests for one in sources), tuple(sources))

@@ -102,6 +102,7 @@ class PlanOptions:
             split_mode=self.split_mode,
             main_gpu=self.main_gpu,
             n_prompt=max(1, self.prompt_tokens),
+            checks=self.check,
             ram_bytes_per_s=None if bandwidth is None else bandwidth * _GIGA,
         )
 
