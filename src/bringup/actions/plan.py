@@ -184,7 +184,7 @@ def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -
         alternatives=ways_of(planning, plan, ladder),
         command=("llama-server", *source.argument, *settings),
         warnings=(*_warnings(source, place), *plan.notes),
-        assumptions=place.assumptions,
+        assumptions=(*place.assumptions, *(planning.teller.assumptions(plan) if speed else ())),
     )
 
 

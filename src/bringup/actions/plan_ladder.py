@@ -69,7 +69,7 @@ def gives_way(planning: Planning, plan: MemoryPlan) -> str:
         found.append(f"a KV cache as {types.k}")
     if asked.n_ubatch is None and (plan.request.n_ubatch or 512) < 512:
         found.append(f"a micro-batch of {plan.request.n_ubatch}")
-    return " and ".join(found)
+    return " and ".join([*([", ".join(found[:-1])] if len(found) > 1 else []), *found[-1:]])
 
 
 def layers_text(count: int) -> str:

@@ -13,6 +13,7 @@ from bringup.plan.memory import MemoryPlan
 from bringup.plan.place import Placement
 from bringup.plan.predict import Prediction, predict_works
 from bringup.plan.rates import HostRates, Origin, speed_devices
+from bringup.plan.request import CPU
 from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
 from bringup.plan.workload import works_of
@@ -26,11 +27,13 @@ class SpeedTeller:
         anatomy: the model.
         devices: rates of the devices of which something is known.
         n_prompt: tokens of the prompt that the time to the first token is told for.
+        host: rates of main memory and processor.
     """
 
     anatomy: Anatomy
     devices: tuple[SpeedDevice, ...]
     n_prompt: int
+    host: HostRates
     why_not: str = field(default="", init=False)
     _works: dict[Hashable, tuple[DeviceWork, ...]] = field(default_factory=dict, init=False)
 
@@ -42,6 +45,14 @@ class SpeedTeller:
         """
         told = self._predict(placement, run, 1, max(0, run.n_ctx_seq // 2))
         return told.generation_tokens_per_s.value
+
+    def assumptions(self, plan: MemoryPlan) -> tuple[str, ...]:
+        """What the speed of a plan stands on that nobody measured or told."""
+        on_cpu = CPU in (*plan.placement.layers, plan.placement.output) or plan.placement.is_overridden
+        if self.host.origin is not Origin.ASSUMED or not on_cpu:
+            return ()
+        rate = self.host.bandwidth_bytes_per_s / 1e9
+        return (f"Main memory carries {rate:.0f} GB/s (two channels of DDR4-3200; --ram-bandwidth).",)
 
     def tell(self, plan: MemoryPlan) -> Speed | None:
         """The speeds of a plan; `None` where they cannot be told, `why_not` says why then."""
@@ -84,4 +95,4 @@ def speed_teller(
     host = HostRates(n_cores=place.n_threads)
     if ram_bytes_per_s is not None:
         host = HostRates(ram_bytes_per_s, Origin.GIVEN, place.n_threads)
-    return SpeedTeller(anatomy, speed_devices(place.devices, host), n_prompt)
+    return SpeedTeller(anatomy, speed_devices(place.devices, host), n_prompt, host)

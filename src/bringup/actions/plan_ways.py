@@ -130,7 +130,7 @@ def _smaller_window(planning: Planning, goal: _Goal, ladder: tuple[Rung, ...]) -
         options=("--ctx-size", str(plan.run.n_ctx)),
         effect=_effect(planning, goal, plan),
         fits=True,
-        cost="costs memory of the talk",
+        cost="costs how far it can look back",
     )
 
 

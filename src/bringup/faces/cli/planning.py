@@ -123,8 +123,6 @@ def plan(console: Console, options: PlanOptions) -> int:
             hint="To see them in one table: bringup plan --compare ...",
         )
     report = plan_model(options.names[0], options.wishes(), may_send_token=may_send_token)
-    if not (options.gpu or options.vram or options.ram or options.held or options.cpu_only):
-        say_journal_trouble(console, record_plan(options.names[0], report))
     if options.svg is not None:
         _write_picture(console, report, options.svg)
     if options.as_json:
@@ -133,6 +131,9 @@ def plan(console: Console, options: PlanOptions) -> int:
         console.answer_json(plan_json(report))
     else:
         _show(console, report, is_verbose=options.verbose)
+    # Written down behind the answer: nobody waits for it.
+    if not (options.gpu or options.vram or options.ram or options.held or options.cpu_only):
+        say_journal_trouble(console, record_plan(options.names[0], report))
     return 0 if report.fits else 1
 
 

@@ -167,7 +167,7 @@ def _ladder(ladder: tuple[Rung, ...], width_columns: int) -> list[Line]:
 
 
 def _rung(rung: Rung, text: str, width_columns: int) -> list[Line]:
-    note = rung.gives_way or ("fits" if rung.fits else "does not fit")
+    note = f"fits with {rung.gives_way}" if rung.fits and rung.gives_way else rung.gives_way or "fits"
     if rung.is_beyond_training:
         note += ", beyond its training"
     style = Style.PLAIN if not rung.gives_way else Style.YELLOW if rung.fits else Style.RED
