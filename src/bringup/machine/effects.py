@@ -177,7 +177,7 @@ class Effect:
             has_ended = handle in ready
             while piece := os.pread(self._printed, _CHUNK_BYTES, at):
                 at += len(piece)
-                self._is_asking = not piece.endswith(b"\n")
+                self._is_asking = not piece.endswith((b"\n", b"\r"))
                 yield decoder.decode(piece)
             if len(ready) > has_ended and self._answer():
                 yield Answered.LINE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from bringup.actions.fix import FixPlan, PlannedStep, Way
@@ -22,23 +23,41 @@ _WIDTH: Final = 78
 
 
 class Quotation:
-    """Foreign output, cleaned, with a bar before each of its lines: none of them can pass for one of ours."""
+    """Foreign output, cleaned, with a bar before each of its lines: none of them can pass for one of ours.
+
+    Of a line that is written over and over (progress, by carriage returns) the last state stands.
+    """
 
     def __init__(self) -> None:
         self._cleaner = Cleaner()
         self._is_at_start = True
+        self._is_rewritten = False
+        self._waits = ""
 
     def feed(self, piece: str) -> str:
         """The next piece, ready to be written."""
-        shown = []
-        for line in self._cleaner.feed(piece).splitlines(keepends=True):
-            shown.append((_BAR if self._is_at_start else "") + line)
-            self._is_at_start = line.endswith("\n")
-        return "".join(shown)
+        piece = (self._waits + piece).replace("\r\n", "\n")
+        self._waits = "\r" if piece.endswith("\r") else ""
+        shown = ""
+        line_began = 0 if self._is_at_start else None
+        for part in re.split(r"([\n\r])", piece.removesuffix("\r")):
+            text = self._cleaner.feed(part)
+            if part == "\n":
+                shown += (_BAR if self._is_at_start else "") + "\n"
+                self._is_at_start, self._is_rewritten, line_began = True, False, len(shown)
+            elif part == "\r":
+                self._is_rewritten = True
+            elif text:
+                if self._is_rewritten and not self._is_at_start:
+                    shown = shown[:line_began] if line_began is not None else shown + "\n"
+                    self._is_at_start, line_began = True, len(shown)
+                shown += (_BAR if self._is_at_start else "") + text
+                self._is_at_start = self._is_rewritten = False
+        return shown
 
     def answered(self) -> None:
         """A person ended the line by typing to the command."""
-        self._is_at_start = True
+        self._is_at_start, self._is_rewritten = True, False
 
     def end(self) -> str:
         """What is lacking to the end of the last line."""
