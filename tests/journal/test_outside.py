@@ -8,6 +8,7 @@ reports show; the machines around them are made.
 from __future__ import annotations
 
 import gzip
+import json
 import lzma
 import os
 import struct
@@ -247,6 +248,30 @@ def test_logs_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     found = outside.probe_outside(RecordedMachine(str(tmp_path)))
     assert found.events == ()
     assert any(one.why == "Permission denied" for one in found.unseen)
+
+
+def test_builds_of_the_engine_are_told_by_their_date(tmp_path: Path) -> None:
+    from bringup.machine.live import LiveMachine
+
+    for name, at_s in (("b6325-cuda", 1_752_500_000), (".unfinished", 1_752_500_001)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (at_s, at_s))
+    found = outside.probe_outside(LiveMachine(), builds_folder=str(tmp_path))
+    told = [event for event in found.events if event.happening is outside.Happening.ENGINE]
+    assert [(event.what, event.at_s) for event in told] == [
+        ("build b6325-cuda of llama.cpp", 1_752_500_000.0)
+    ]
+
+
+def test_rpms_own_database_is_asked_where_there_is_no_log(tmp_path: Path) -> None:
+    text = "1752473554\tnvidia-driver\t570.172.08-1.fc41\n1752473554\tfirefox\t1-1\n17524\tkernel-co"
+    (event,) = outside.parse_rpm_list(text)
+    assert (event.at_s, event.package, event.new) == (1752473554.0, "nvidia-driver", "570.172.08-1.fc41")
+    (tmp_path / "root/var/log").mkdir(parents=True)
+    answer = [{"argv": list(outside._RPM), "exit_code": 0, "stdout": text, "stderr": ""}]
+    (tmp_path / "commands.json").write_text(json.dumps(answer))
+    found = outside.probe_outside(RecordedMachine(str(tmp_path)))
+    assert [one.what for one in found.events] == ["nvidia-driver 570.172.08-1.fc41 came"]
 
 
 @pytest.mark.parametrize(

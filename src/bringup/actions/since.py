@@ -399,11 +399,12 @@ def look_and_compare(
     Raises:
         CannotTell, WrongUse, JournalTrouble: as `since_it_worked`.
     """
-    from bringup.actions.doctor import examine_and_keep
     from bringup.actions.journal_mending import with_journal
 
     now_s = clock.wall_s()
     if is_looking:
+        from bringup.actions.doctor import examine_and_keep
+
         examine_and_keep(machine, subject="this machine")
     outside, unseen = outside_items(machine)
     found, warning = with_journal(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bringup.actions.standing import Episode, episodes, standings
 from bringup.errors import WrongUse
 from bringup.journal.entry import Kind
-from bringup.machine import clock, process
+from bringup.machine import clock, folders, process
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 
@@ -207,9 +207,15 @@ def this_machine() -> Machine:
 
 def outside_items(machine: Machine) -> tuple[list[Item], tuple[tuple[str, str], ...]]:
     """What the system wrote down itself, by its time; and what could not be looked at."""
+    from bringup.machine.live import LiveMachine
     from bringup.stack.outside import probe_outside
 
-    outside = probe_outside(machine, package_folders=process.package_folders())
+    is_ours = isinstance(machine, LiveMachine)
+    outside = probe_outside(
+        machine,
+        package_folders=process.package_folders() if is_ours else (),
+        builds_folder=folders.our_folders().builds if is_ours else "",
+    )
     items = [outside_item(event) for event in outside.events]
     told = sorted((item for item in items if item is not None), key=lambda item: item.at_s)
     return told, tuple((one.source, one.why) for one in outside.unseen)

@@ -74,10 +74,13 @@ class Outside:
     unseen: tuple[Unreadable, ...]
 
 
-def probe_outside(machine: Machine, *, package_folders: tuple[str, ...] = ()) -> Outside:
+def probe_outside(
+    machine: Machine, *, package_folders: tuple[str, ...] = (), builds_folder: str = ""
+) -> Outside:
     """All that is written down, by kind and oldest first within one; no root is needed.
 
-    `package_folders` are folders of Python packages in which engines may lie.
+    `package_folders` are folders of Python packages in which engines may lie; `builds_folder` holds builds of
+    llama.cpp, a folder each.
     """
     events: list[OutsideEvent] = []
     unseen: list[Unreadable] = []
@@ -86,6 +89,8 @@ def probe_outside(machine: Machine, *, package_folders: tuple[str, ...] = ()) ->
         events += [package_event(change) for change in packages.value]
     elif isinstance(packages, Unreadable):
         unseen.append(packages)
+    if not isinstance(packages, Known):
+        events += _rpm_packages(machine)
     boots = probe_boots(machine)
     if isinstance(boots, Known):
         events += boots.value
@@ -95,7 +100,35 @@ def probe_outside(machine: Machine, *, package_folders: tuple[str, ...] = ()) ->
     events += _dkms_builds(machine)
     events += _runfiles(machine)
     events += _pip_packages(machine, package_folders)
+    events += _builds(machine, builds_folder) if builds_folder else []
     return Outside(tuple(events), tuple(unseen))
+
+
+_RPM: Final = ("rpm", "-qa", "--queryformat", "%{INSTALLTIME}\t%{NAME}\t%{VERSION}-%{RELEASE}\n")
+
+
+def _rpm_packages(machine: Machine) -> list[OutsideEvent]:
+    """When each package came, from rpm's own database: for systems whose log is missing or of another form."""
+    answer = machine.run(_RPM, timeout_s=5.0)
+    return list(parse_rpm_list(answer.value.stdout)) if isinstance(answer, Known) else []
+
+
+def parse_rpm_list(text: str) -> Iterator[OutsideEvent]:
+    r"""What rpm lists with the query above; only the newest version of a package is known to it.
+
+    Raw line: `1752473554\tnvidia-driver\t570.172.08-1.fc41`.
+    """
+    for line in whole_lines(text).splitlines():
+        at_s, _, rest = line.partition("\t")
+        name, _, version = rest.partition("\t")
+        if at_s.isdigit() and version and TOLD.match(name):
+            what = f"{name} {version} came"
+            layers = layers_of_package(name)
+            yield OutsideEvent(
+                *("", "", float(at_s), Happening.PACKAGE, what, layers, "", "rpm -qa"),
+                package=name,
+                new=version,
+            )
 
 
 def package_event(change: PackageChange) -> OutsideEvent:
@@ -280,6 +313,19 @@ def parse_installer_log(text: str, path: str) -> OutsideEvent | None:
     what = f"{verb} of the driver {version[1]} by NVIDIA's own installer"
     layers = ("userspace", "kernel")
     return OutsideEvent(when, "", None, Happening.RUNFILE, what, layers, "by hand", path, new=version[1])
+
+
+def _builds(machine: Machine, folder: str) -> list[OutsideEvent]:
+    """Builds of the engine by the date of their folder."""
+    names = machine.list_folder(folder)
+    found = []
+    for name in names.value if isinstance(names, Known) else ():
+        at_s = None if name.startswith(".") else _modified_s(machine, f"{folder}/{name}")
+        if at_s is not None:
+            what = f"build {name[:80]} of llama.cpp"
+            layers = ("build", "runtime")
+            found.append(OutsideEvent("", "", at_s, Happening.ENGINE, what, layers, "", f"{folder}/{name}"))
+    return found
 
 
 _ENGINE_PACKAGE: Final = re.compile(
