@@ -219,7 +219,10 @@ class Journal:
             JournalTrouble: the file is damaged or locked.
         """
         with sqlite_errors():
-            return {int(seq): str(words) for seq, words in self._connection.execute("SELECT * FROM search")}
+            return {
+                int(seq): str(words)
+                for seq, words in self._connection.execute("SELECT seq, words FROM search")
+            }
 
     def highest_number_given(self) -> int:
         """The highest number that was ever given out, also where its entry is gone."""

@@ -108,7 +108,7 @@ _RPM: Final = ("rpm", "-qa", "--queryformat", "%{INSTALLTIME}\t%{NAME}\t%{VERSIO
 
 
 def _rpm_packages(machine: Machine) -> list[OutsideEvent]:
-    """When each package came, from rpm's own database: for systems whose log is missing or of another form."""
+    """When each package came, from rpm's own database: where the log is missing or of another form."""
     answer = machine.run(_RPM, timeout_s=5.0)
     return list(parse_rpm_list(answer.value.stdout)) if isinstance(answer, Known) else []
 
