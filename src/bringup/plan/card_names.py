@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 from bringup.errors import UnknownCard
@@ -104,7 +103,7 @@ def _candidates(name: str, memory_bytes: int) -> Sequence[int]:
         return ()
     exact: list[_Title] = []
     loose: list[_Title] = []
-    for title in _titles():
+    for title in _titles([word for word in wanted if word.isdigit()]):
         left = title.words - wanted - _SERIES
         if not wanted <= title.words or (memory_gib and title.memory_gib != memory_gib):
             continue
@@ -145,14 +144,16 @@ def _split(text: str) -> list[str]:
     return [word for word in words if word not in _NOISE]
 
 
-@cache
-def _titles() -> tuple[_Title, ...]:
-    """All names and aliases of all cards."""
-    found = []
+def _titles(numbers: Iterable[str] = ()) -> Iterator[_Title]:
+    """Names and aliases of all cards, or only of those that hold these numbers: taking names apart is slow."""
     for place, (names, memory_gib) in enumerate(card_titles()):
         for name in names:
-            words, extra, memory = _words_of(name)
-            if memory:
-                words |= {f"{memory:.0f}gb"}
-            found.append(_Title(place, names[0], memory_gib, words, extra, " ".join(_split(_spelled(name)))))
-    return tuple(found)
+            if all(number in name for number in numbers):
+                yield _title(place, names[0], memory_gib, name)
+
+
+def _title(place: int, first_name: str, memory_gib: float, name: str) -> _Title:
+    words, extra, memory = _words_of(name)
+    if memory:
+        words |= {f"{memory:.0f}gb"}
+    return _Title(place, first_name, memory_gib, words, extra, " ".join(_split(_spelled(name))))

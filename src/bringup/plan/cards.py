@@ -76,6 +76,10 @@ class Card:
     aliases: tuple[str, ...]
 
 
+_NAMES: Final = re.compile(r"^(?:name|aliases) = .*$", re.MULTILINE)
+_MEMORY: Final = re.compile(r"^memory_gib = ([\d.]+)$", re.MULTILINE)
+
+
 @cache
 def _blocks() -> tuple[str, ...]:
     """The file's tables as text: most questions are about one card, and parsing all of them takes long."""
@@ -85,12 +89,13 @@ def _blocks() -> tuple[str, ...]:
     return tuple(text.split("[[card]]\n")[1:])
 
 
+@cache
 def card_titles() -> tuple[tuple[tuple[str, ...], float], ...]:
     """Of each card its names, the driver's first, and its memory in GiB (0 where not said)."""
     found = []
     for block in _blocks():
-        names = tuple(re.findall(r'"([^"]+)"', "".join(re.findall(r"^(?:name|aliases) = .*$", block, re.M))))
-        memory = re.search(r"^memory_gib = ([\d.]+)$", block, re.M)
+        names = tuple(re.findall(r'"([^"]+)"', "".join(_NAMES.findall(block))))
+        memory = _MEMORY.search(block)
         found.append((names, float(memory[1]) if memory else 0.0))
     return tuple(found)
 
