@@ -145,7 +145,7 @@ def _split(text: str) -> list[str]:
 
 
 def _titles(numbers: Iterable[str] = ()) -> Iterator[_Title]:
-    """Names and aliases of all cards, or only of those that hold these numbers: taking names apart is slow."""
+    """All names of all cards, or only of those that hold these numbers: taking names apart is slow."""
     for place, (names, memory_gib) in enumerate(card_titles()):
         for name in names:
             if all(number in name for number in numbers):
