@@ -50,7 +50,7 @@ int main() {
 
 gcc 12.2 (Debian 12) tells its optimiser only of the first bytes that the instruction reads, so the rest of
 the configuration is never written, and a llama.cpp that it built for this very machine ends at the first
-prompt (seen on a Xeon with AMX, 2026-11-26).
+prompt (seen on a Xeon with AMX, 2026-11-26; https://github.com/ggml-org/llama.cpp/pull/26954 says the same).
 It returns 0 where the kernel grants no AMX: llama.cpp then does not use it either."""
 
 
