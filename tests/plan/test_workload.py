@@ -98,6 +98,17 @@ def test_the_small_model_by_hand(small_model: Path) -> None:
     assert work.attention[0].flops_per_token == 30 * 4 * 576
 
 
+def test_a_cache_in_main_memory_is_read_from_there(small_model: Path) -> None:
+    anatomy = read(small_model)
+    layers, output = place_layers(30, n_gpu_layers=-1, cards=["CUDA0"], shares=[1])
+    placement = Placement(layers, output, cards=("CUDA0",))
+    run = make_run(Request(), n_ctx=8192, n_swa=0, flash_attention=True)
+    card, host = works_of(anatomy, placement, run, DEVICES, offloads_cache=False)
+    assert card.attention == ()
+    assert host.attention == works_of(anatomy, placement, run, DEVICES)[0].attention
+    assert host.matrices == ()
+
+
 def test_an_unlisted_card_is_not_guessed(small_model: Path) -> None:
     anatomy = read(small_model)
     layers, output = place_layers(30, n_gpu_layers=-1, cards=["CUDA0"], shares=[1])

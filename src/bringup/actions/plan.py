@@ -206,7 +206,13 @@ def start_planning(source: ModelSource, wishes: PlanWishes, place: Place) -> Pla
             f"--tensor-split has {len(request.tensor_split)} shares for {len(place.cards)} cards",
             hint="Give one share for each card.",
         )
-    teller = speed_teller(anatomy, place, n_prompt=wishes.n_prompt, ram_bytes_per_s=wishes.ram_bytes_per_s)
+    teller = speed_teller(
+        anatomy,
+        place,
+        n_prompt=wishes.n_prompt,
+        ram_bytes_per_s=wishes.ram_bytes_per_s,
+        offloads_cache=request.offloads_cache,
+    )
     return Planning(source, place, Planner(anatomy, place.devices), request, teller, bool(wishes.n_threads))
 
 

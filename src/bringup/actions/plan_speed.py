@@ -11,11 +11,11 @@ from bringup.errors import CannotTell
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.place import Placement
-from bringup.plan.predict import Prediction, predict_works
+from bringup.plan.predict import Prediction, predict_works, traits_of
 from bringup.plan.rates import HostRates, Origin, speed_devices
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
-from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
+from bringup.plan.work import DeviceWork, SpeedDevice
 from bringup.plan.workload import works_of
 
 
@@ -28,12 +28,14 @@ class SpeedTeller:
         devices: rates of the devices of which something is known.
         n_prompt: tokens of the prompt that the time to the first token is told for.
         host: rates of main memory and processor.
+        offloads_cache: see `Request`.
     """
 
     anatomy: Anatomy
     devices: tuple[SpeedDevice, ...]
     n_prompt: int
     host: HostRates
+    offloads_cache: bool = True
     why_not: str = field(default="", init=False)
     _works: dict[Hashable, tuple[DeviceWork, ...]] = field(default_factory=dict, init=False)
 
@@ -83,16 +85,22 @@ class SpeedTeller:
         key = (placement, run.type_k, run.type_v, run.flash_attention, run.offloads_ops)
         works = self._works.get(key)
         if works is None:
-            works = self._works[key] = works_of(self.anatomy, placement, run, self.devices)
-        traits = RunTraits(n_ubatch=run.n_ubatch, is_flash=run.flash_attention)
-        return predict_works(works, traits, n_prompt=n_prompt, n_past=n_past)
+            works = self._works[key] = works_of(
+                self.anatomy, placement, run, self.devices, offloads_cache=self.offloads_cache
+            )
+        return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
 
 
 def speed_teller(
-    anatomy: Anatomy, place: Place, *, n_prompt: int, ram_bytes_per_s: float | None
+    anatomy: Anatomy,
+    place: Place,
+    *,
+    n_prompt: int,
+    ram_bytes_per_s: float | None,
+    offloads_cache: bool = True,
 ) -> SpeedTeller:
     """A teller for a place, with the bandwidth of main memory where somebody gave it."""
     host = HostRates(n_cores=place.n_threads)
     if ram_bytes_per_s is not None:
         host = HostRates(ram_bytes_per_s, Origin.GIVEN, place.n_threads)
-    return SpeedTeller(anatomy, speed_devices(place.devices, host), n_prompt, host)
+    return SpeedTeller(anatomy, speed_devices(place.devices, host), n_prompt, host, offloads_cache)

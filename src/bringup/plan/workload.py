@@ -65,14 +65,21 @@ class _Sums:
 
 
 def works_of(
-    anatomy: Anatomy, placement: Placement, run: Run, devices: Sequence[SpeedDevice]
+    anatomy: Anatomy,
+    placement: Placement,
+    run: Run,
+    devices: Sequence[SpeedDevice],
+    *,
+    offloads_cache: bool = True,
 ) -> tuple[DeviceWork, ...]:
     """The work of each device that has any: cards in their order, main memory last.
+
+    With `offloads_cache` the keys and values lie where their layer does, else all of them in main memory.
 
     Raises:
         CannotTell: nothing is known of the speed of a device that is used.
     """
-    sums = _gather(anatomy, placement, run)
+    sums = _gather(anatomy, placement, run, offloads_cache=offloads_cache)
     known = {device.name: device for device in devices}
     names = sorted(sums, key=lambda name: (name == CPU, (*placement.cards, name).index(name)))
     missing = [name for name in names if name not in known]
@@ -85,7 +92,7 @@ def works_of(
     return tuple(_work(anatomy.architecture, known[name], sums[name]) for name in names)
 
 
-def _gather(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, _Sums]:
+def _gather(anatomy: Anatomy, placement: Placement, run: Run, *, offloads_cache: bool) -> dict[str, _Sums]:
     sums: dict[str, _Sums] = defaultdict(_Sums)
     for tensor, device in _read_by_every_token(anatomy, placement):
         key = _kind(tensor), _is_expert(tensor)
@@ -102,10 +109,11 @@ def _gather(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, _Sums
         cache = anatomy.caches.get(index)
         if cache is not None:
             window = figures.n_swa if cache.is_swa else None
-            place.cache_bytes[window] += float(
+            keeper = place if offloads_cache else sums[CPU]
+            keeper.cache_bytes[window] += float(
                 cache.n_embd_k * element_bytes(run.type_k) + cache.n_embd_v * element_bytes(run.type_v)
             )
-            place.flops[window] += _attention_flops(figures, cache)
+            keeper.flops[window] += _attention_flops(figures, cache)
         if recurrent is not None and figures.recurrent_layers[index]:
             place.state_bytes += 4 * (recurrent.n_embd_r + recurrent.n_embd_s)
         for where in _expert_devices(anatomy.layers[index], index, placement):
