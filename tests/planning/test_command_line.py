@@ -137,6 +137,7 @@ def test_a_picture_replaces_nothing_else(own_home: Path, gpt_oss: Path, tmp_path
         (("--gpu", "RTX 3061"), "NVIDIA GeForce RTX 3060"),
         (("-c", "-5"), "-5"),
         (("-ctk", "q3_k"), "q8_0"),
+        (("-ctv", "q8_0", "-fa", "off"), "flash attention"),
         (("--cpu-only", "--gpu", "RTX 3060"), "--cpu-only"),
         (("-ot", "ffn"), "PATTERN=DEVICE"),
         (("-ot", "ffn(=CPU"), "regular expression"),

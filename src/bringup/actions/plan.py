@@ -20,6 +20,7 @@ from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import take_apart
+from bringup.plan.kv_cache import is_quantised
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.request import CPU, Request, check_request
 from bringup.plan.search import choose
@@ -195,6 +196,7 @@ def start_planning(source: ModelSource, wishes: PlanWishes, place: Place) -> Pla
         WrongUse: a card that is not there.
         GgufError: a figure of the architecture is missing or cannot be.
     """
+    _check_types(wishes.request)
     anatomy = take_apart(source.model)
     threads = wishes.n_threads or place.n_threads
     n_cpu_moe = wishes.request.n_cpu_moe
@@ -214,6 +216,17 @@ def start_planning(source: ModelSource, wishes: PlanWishes, place: Place) -> Pla
         offloads_cache=request.offloads_cache,
     )
     return Planning(source, place, Planner(anatomy, place.devices), request, teller, bool(wishes.n_threads))
+
+
+def _check_types(request: Request) -> None:
+    """Refuse what the engine refuses, whatever memory there is."""
+    values = request.cache_type_v or "f16"
+    if request.flash_attention is False and is_quantised(values):
+        raise WrongUse(
+            f"values of type {values} need flash attention, and --flash-attn off takes it away",
+            hint="Leave --flash-attn out, or keep the values as f16: --cache-type-v f16.",
+            reference="kv-quant-needs-flash-attn",
+        )
 
 
 def _cards(wishes: PlanWishes, place: Place) -> tuple[str, ...] | None:

@@ -10,13 +10,15 @@ from typing import Final
 from bringup.actions.plan_report import DeviceUse, Group, PlanReport, Rung
 from bringup.faces.render.clean import clean
 from bringup.faces.render.format import format_bytes, format_count, format_short_count
-from bringup.faces.render.plan import command_lines, short_band, speed_sentence
+from bringup.faces.render.plan import command_lines, nearest_text, short_band, speed_sentence
 
 WIDTH: Final = 960
 _MARGIN: Final = 40
 _INNER: Final = WIDTH - 2 * _MARGIN
 _BAR_HEIGHT: Final = 30
 _CHART_HEIGHT: Final = 190
+_GUTTER: Final = 92
+"""Right of the columns, for the words at the line of what is free."""
 _LETTER: Final = 0.54
 """Mean width of a letter of a sans-serif face, in its own size: to wrap and place text without a font."""
 
@@ -119,6 +121,8 @@ def _head(sheet: _Sheet, report: PlanReport) -> None:
     kind = "good" if report.fits else "bad"
     sheet.paragraph(report.verdict, size=17, kind=kind, more=' font-weight="600"')
     sheet.y += 4
+    if (way := report.nearest_fit) is not None:
+        sheet.paragraph(f"Nearest fit: {nearest_text(way)}", size=14)
     if report.speed is not None:
         sheet.paragraph(speed_sentence(report.speed), size=14)
     sheet.y += 12
@@ -179,7 +183,7 @@ def _ladder(sheet: _Sheet, ladder: tuple[Rung, ...]) -> None:
     top, bottom = sheet.y + 36, sheet.y + 36 + _CHART_HEIGHT
     free = ladder[0].uses[0].device.free_bytes
     most = max([free, *(rung.uses[0].planned_bytes for rung in ladder)])
-    step = _INNER / len(ladder)
+    step = (_INNER - _GUTTER) / len(ladder)
     width = min(64.0, step * 0.5)
     for index, rung in enumerate(ladder):
         x = _MARGIN + step * (index + 0.5)
