@@ -132,3 +132,9 @@ def test_the_embedded_engine_gets_its_parameters_on_stdin(
     line = start_line(embedded, settings, environment={})
     assert "bringup.engine.embedded" in line.argv and settings.model_path not in " ".join(line.argv)
     assert settings.model_path in line.stdin
+
+
+def test_the_number_of_a_build_is_read_from_its_own_word() -> None:
+    versions = ("b6325", "2026.10.11549", "", "b", "b12x", "6325")
+    builds = [EngineBuild(EngineKind.EXTERNAL, "/x", version, "PATH") for version in versions]
+    assert [build.number for build in builds] == [6325, None, None, None, None, None]

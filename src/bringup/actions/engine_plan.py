@@ -74,6 +74,7 @@ def plan_for_engine(
     if not has_cuda and not places_layers and _has_card(machine):
         warnings = (*warnings, "This engine knows no CUDA: it runs in main memory, beside the card.")
     place = replace(place, is_card_hidden=False, warnings=warnings)
+    request = replace(request, build=build.number or request.build)
     planning = start_planning(source, PlanWishes(request=request, n_threads=n_threads), place)
     is_flash = request.flash_attention is not False
     planning.planner.correct = remembered(source, machine, is_flash=is_flash)

@@ -41,6 +41,12 @@ class EngineBuild:
         """Whether it is a program of its own."""
         return self.kind is EngineKind.EXTERNAL
 
+    @property
+    def number(self) -> int | None:
+        """Number of the llama.cpp build, 6325 of `b6325`; `None` where it says none."""
+        digits = self.version.removeprefix("b")
+        return int(digits) if self.version.startswith("b") and digits.isdecimal() else None
+
 
 @dataclass(frozen=True, slots=True)
 class StartLine:
