@@ -14,6 +14,7 @@ from tests.stubs.scripted_engine import Reply, ScriptedEngine, serving
 from bringup.actions.answer import AnswerOptions
 from bringup.actions.conversation import Ending
 from bringup.actions.session import EngineSession
+from bringup.engine.answers import Timings
 from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
 from bringup.errors import BringupError, DoesNotFit, WrongUse
@@ -34,6 +35,7 @@ class MadeSession:
     death: BringupError | None = None
     refusal: BringupError | None = None
     alias: str = "made"
+    timings: list[Timings | None] = field(default_factory=list)
 
     @property
     def api(self) -> EngineApi:
@@ -47,6 +49,9 @@ class MadeSession:
         return self.death
 
     why_ended = poll
+
+    def answered(self, timings: Timings | None) -> None:
+        self.timings.append(timings)
 
     def larger_n_ctx(self, *, needed_tokens: int = 0) -> int:
         return max(2 * self.engine.n_ctx, needed_tokens)

@@ -42,9 +42,7 @@ def bring_up_to_date(place: Folders) -> str:
         JournalTrouble: the journal cannot be read.
     """
     warning = take_over_fixes(place)
-    n_left = rejudge(place)
-    if n_left and not warning:
-        return f"{n_left} kept states are still judged by earlier rules; the next bringup log goes on"
+    rejudge(place)
     return warning
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bringup.journal.entry import Entry
     from bringup.journal.store import Journal
 
-_REJUDGE_S: Final = 2.0
+_REJUDGE_S: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,9 @@ def episodes(stood: tuple[Standing, ...]) -> tuple[Episode, ...]:
 
 
 def rejudge(place: Folders) -> int:
-    """Judge kept states by the rules of now, the newest first and for two seconds at most; how many are left.
+    """Judge kept states by the rules of now, the newest first and for a moment only; how many are left.
+
+    The rest stays judged by the rules of then until the next time.
 
     Raises:
         JournalTrouble: the journal cannot be read.
