@@ -43,7 +43,7 @@ PLANTED = (
     ("libraries", "bringup.store.hub", "def f():\n    import requests", "def f():\n    import tomllib"),
     ("libraries", "bringup.store.hub", "import tomllib", "import json"),
     ("libraries", "bringup.faces.website", "import starlette", None),
-    ("libraries", "bringup.faces.web.pages", "import uvicorn", "import starlette"),
+    ("libraries", "bringup.faces.web.pages", "import prometheus_client", "import starlette"),
     ("libraries", "bringup.actions.x", "import sqlite3", "def f():\n    import sqlite3"),
     ("libraries", "bringup.journal.x", "import tomllib", "import sqlite3"),
     ("dangerous_calls", "bringup.machine.process", "f(argv, shell=True)", "f(argv, shell=False)"),

@@ -40,7 +40,11 @@ def health_of(examination: Examination) -> Health:
 
 
 class FaultWatch:
-    """Examines the machine in a thread of its own: at the start, each five minutes, and when asked to."""
+    """Examines the machine in a thread of its own: at the start, each five minutes, and when asked to.
+
+    Attributes:
+        number: how many examinations there were.
+    """
 
     def __init__(self, machine: Machine, *, subject: str, look: Callable[..., Examination] = examine) -> None:
         """Starts nothing; `look` examines a machine."""
@@ -51,6 +55,7 @@ class FaultWatch:
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="doctor", daemon=True)
         self._examination: Examination | None = None
+        self.number = 0
 
     @property
     def examination(self) -> Examination | None:
@@ -77,8 +82,10 @@ class FaultWatch:
 
     def look_now(self) -> Examination:
         """Examine once, here."""
-        self._examination = self._look(self._machine, subject=self._subject)
-        return self._examination
+        examination = self._look(self._machine, subject=self._subject)
+        self._examination = examination
+        self.number += 1
+        return examination
 
     def _run(self) -> None:
         while not self._is_over:

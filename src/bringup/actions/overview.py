@@ -30,7 +30,7 @@ class LayerView:
     problem: str = ""
 
 
-_PROBED: Final = {
+PARTS_OF_LAYER: Final = {
     Layer.HARDWARE: ("hardware",),
     Layer.KERNEL: ("kernel",),
     Layer.CONTAINER: ("container",),
@@ -48,7 +48,7 @@ def view_layers(examination: Examination) -> tuple[LayerView, ...]:
     looked = {look.layer for look in examination.looks}
     views = []
     for layer in Layer:
-        parts = _PROBED.get(layer, ())
+        parts = PARTS_OF_LAYER.get(layer, ())
         findings = tuple(f for f in examination.diagnosis.findings if f.fault.layer is layer)
         if findings or looked.intersection(parts):
             views.append(_view(layer, findings, _problem(examination, parts)))

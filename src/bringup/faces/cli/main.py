@@ -57,6 +57,9 @@ COMMANDS: Final = (
         "bringup.faces.cli.commands.plan:command",
         "Say what fits, what it costs and how fast it will be.",
     ),
+    CommandEntry(
+        "web", "bringup.faces.cli.commands.web:command", "Show the stack, memory and engines in a browser."
+    ),
     CommandEntry("pull", "bringup.faces.cli.commands.pull:command", "Fetch a model and verify it."),
     CommandEntry("models", "bringup.faces.cli.commands.models:command", "List the models on this machine."),
     CommandEntry("show", "bringup.faces.cli.commands.show:command", "Show what is in a model file."),

@@ -85,6 +85,11 @@ def _legend(shares: Sequence[Share], width_columns: int) -> list[Line]:
     return [tuple(line) for line in lines if len(line) > 1]
 
 
+def figure_words(live: LiveCard) -> list[str]:
+    """A card's figures as short texts."""
+    return [piece.text if isinstance(piece, Styled) else piece for piece in _figures(live)]
+
+
 def _figures(live: LiveCard) -> list[str | Styled]:
     card, load = live.card, live.load
     words: list[str | Styled] = [f"busy {_told(load.busy_pct, '{} %')}"]

@@ -18,7 +18,7 @@ from bringup.stack.stack import Stack
 
 Line = tuple[str | Styled, ...]
 
-_NAMES: Final = {
+LAYER_NAMES: Final = {
     Layer.HARDWARE: "hardware",
     Layer.KERNEL: "kernel, driver",
     Layer.CONTAINER: "container",
@@ -54,7 +54,7 @@ def _line(view: LayerView, stack: Stack, width_columns: int) -> Line:
     else:
         text = view.problem or summarise(view.layer, stack)
     return (
-        pad(_NAMES[view.layer], _NAME_COLUMNS),
+        pad(LAYER_NAMES[view.layer], _NAME_COLUMNS),
         Styled(pad(mark, _MARK_COLUMNS), style),
         truncate(clean(text, keep_newlines=False), room),
     )

@@ -1,0 +1,37 @@
+"""`bringup web`: the stack, memory and engines in a browser."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="web", short_help="Show the stack, memory and engines in a browser.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8645, show_default=True, help="TCP port.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen on; another than loopback can be reached by others, who need the token.",
+)
+@click.option("--from", "recording", metavar="FILE", help="Show a snapshot or a recorded machine.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0.2, 3600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks.",
+)
+@click.pass_context
+def command(context: click.Context, *, port: int, host: str, recording: str | None, interval_s: float) -> int:
+    """Serve a page of this machine: its layers, who holds its memory, its engines, charts, and /metrics.
+
+    Prints an address with a token; it works once and becomes a cookie of that browser. Requests that name
+    another host or come from another page are refused. Nothing outside this machine is asked. Prometheus
+    reads /metrics with the token in the file web-metrics-token of the state folder.
+    """
+    from bringup.faces.cli.web import serve_web
+
+    return serve_web(context.obj, recording=recording, host=host, port=port, interval_s=interval_s)

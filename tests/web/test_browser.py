@@ -1,0 +1,361 @@
+"""The page in Debian's Chromium: it loads without a murmur, stays text, serves everybody, follows along."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from tests.faults.cases import CASES
+from tests.live import made
+from tests.serve.conftest import serve_in_front
+from tests.stubs.command_line import Home
+from tests.web.payloads import PAYLOADS
+from tests.web.site import serving, serving_view
+
+from bringup.actions.live import LiveProcess
+from bringup.actions.live_view import open_view
+from bringup.actions.sampler import Sampler
+from bringup.machine.folders import our_folders
+from bringup.machine.sockets import free_port
+from bringup.reading import Known
+
+PAGES = ("/", "/memory", "/live", "/plan", "/log", "/explain", "/explain/driver-library-mismatch")
+PICTURES = Path(__file__).parents[2] / ".cache/pictures"
+MACHINES = {
+    "healthy": "container-runtime-missing/machine-there",
+    "broken": "driver-library-mismatch/morning",
+    "no-card": "gpu-not-on-bus/never-had-one",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium")
+    with sync_playwright() as playwright:
+        # The sandbox needs rights that root in a container has not; only pages of ours are opened.
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=options)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watched:
+    """What a browser's context murmured and whom it asked."""
+
+    base_url: str
+    murmurs: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def open(self, context: BrowserContext) -> Page:
+        page = context.new_page()
+        page.on("console", lambda message: self.murmurs.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.murmurs.append(str(error)))
+        page.on("dialog", lambda dialog: (self.murmurs.append(dialog.message), dialog.dismiss()))
+        page.on("request", self.note)
+        return page
+
+    def note(self, request: Any) -> None:
+        if not request.url.startswith((self.base_url, "data:")):
+            self.foreign.append(request.url)
+
+    def check(self) -> None:
+        assert self.murmurs == []
+        assert self.foreign == []
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture, to be looked at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(PICTURES / f"{name}.png"), full_page=True)
+
+
+def wait_for(page: Page, selector: str, pattern: str, *, timeout_s: float = 20.0) -> None:
+    """Wait until a part's text matches; the page's policy lets no browser evaluate a condition."""
+    until_s = time.monotonic() + timeout_s
+    text = ""
+    while time.monotonic() < until_s:
+        text = page.inner_text(selector)
+        if re.search(pattern, text):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{selector} never matched {pattern!r}: {text[:2000]}")
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds that keeps people out."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:160]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def visit(
+    browser: Browser,
+    entry: str,
+    base_url: str,
+    name: str,
+    *,
+    paths: tuple[str, ...] = PAGES,
+    is_whole: bool = True,
+) -> None:
+    """Every page, light and wide; a whole visit also dark, narrow as a phone, and by axe-core."""
+    watched = Watched(base_url)
+    with browser.new_context(viewport={"width": 1200, "height": 900}) as wide:
+        page = watched.open(wide)
+        page.goto(entry)
+        assert "token" not in page.url
+        for path in paths:
+            page.goto(base_url + path)
+            page.wait_for_timeout(150)
+            assert page.locator("h1").count() == 1
+            keep(page, f"{name}{path.replace('/', '-').rstrip('-')}-wide")
+        state = wide.storage_state()
+    watched.check()
+    if not is_whole:
+        return
+    with browser.new_context(
+        viewport={"width": 390, "height": 800}, color_scheme="dark", storage_state=state
+    ) as narrow:
+        page = watched.open(narrow)
+        for path in paths:
+            page.goto(base_url + path)
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            keep(page, f"{name}{path.replace('/', '-').rstrip('-')}-narrow")
+    watched.check()
+    for scheme in ("light", "dark"):
+        with browser.new_context(color_scheme=scheme, bypass_csp=True, storage_state=state) as plain:  # type: ignore[arg-type]
+            page = plain.new_page()
+            for path in paths:
+                page.goto(base_url + path)
+                assert serious(page) == [], (path, scheme)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_recorded_machines(browser: Browser, machine: str) -> None:
+    view = open_view(str(CASES / MACHINES[machine]), interval_s=1.0)
+    view.faults.look_now()
+    view.sampler._publish(view.sampler.look(), None)
+    with serving_view(view) as (access, base_url):
+        entry = f"{base_url}/?token={access.token}"
+        visit(browser, entry, base_url, machine, paths=("/", "/memory", "/live"), is_whole=False)
+
+
+def test_the_made_machine_and_everybody_can_use_it(browser: Browser) -> None:
+    with serving() as site:
+        visit(browser, site.entry, site.base_url, "made")
+
+
+def test_a_model_of_this_disk_is_planned(browser: Browser, small_model: Path, own_home: Path) -> None:
+    models = own_home / ".cache/bringup/models"
+    models.mkdir(parents=True)
+    (models / small_model.name).symlink_to(small_model)
+    with serving() as site, browser.new_context() as context:
+        watched = Watched(site.base_url)
+        page = watched.open(context)
+        page.goto(site.entry)
+        page.goto(site.base_url + "/plan")
+        page.fill("input[name=gpu]", "RTX 3060")
+        page.fill("input[name=ctx]", "4k")
+        page.click("main button")
+        page.wait_for_selector("pre.terminal")
+        assert "--ctx-size 4096" in page.inner_text("pre.terminal").replace("\n", " ")
+        assert page.evaluate("document.querySelector('img.picture').naturalWidth") > 0
+        keep(page, "plan")
+        page.goto(site.base_url + "/plan?model=0&ctx=many")
+        assert "is not a number of tokens" in page.inner_text("[role=alert]")
+        page.goto(site.base_url + "/plan?model=../../etc/passwd")
+        assert "no such model" in page.inner_text("[role=alert]")
+        watched.check()
+
+
+def test_the_stack_opens_on_a_click_and_tells_the_root_fault(browser: Browser) -> None:
+    view = open_view(str(CASES / MACHINES["broken"]), interval_s=1.0)
+    view.faults.look_now()
+    view.sampler._publish(view.sampler.look(), None)
+    with serving_view(view) as (access, base_url), browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{base_url}/?token={access.token}")
+        assert "570.169" in page.inner_text("#layer-kernel")
+        assert not page.locator("#layer-hardware table").is_visible()
+        page.click("#layer-hardware > summary")
+        assert page.locator("#layer-hardware table").is_visible()
+        page.click("text=the page of driver-library-mismatch")
+        assert "bringup fix driver-library-mismatch" in page.inner_text("main")
+
+
+def test_it_follows_along_and_says_when_it_cannot(browser: Browser) -> None:
+    with browser.new_context() as context:
+        with serving() as site:
+            page = context.new_page()
+            page.goto(site.entry)
+            page.goto(site.base_url + "/live")
+            assert "2,512 of 8,192" in page.inner_text("#part-engines")
+            engine = made.engine()
+            assert isinstance(engine.slots, Known)
+            grown = replace(engine.slots.value[0], n_generated=400, n_tokens=2600)
+            slots = Known((grown, *engine.slots.value[1:]), "/slots")
+            site.sampler.give(replace(site.sampler.sample, engines=(replace(engine, slots=slots),)))
+            wait_for(page, "#part-engines", "2,600 of 8,192")
+            page.locator("#part-cards g").first.focus()
+            site.sampler.give(made.sample())
+            wait_for(page, "#part-engines", "2,512 of 8,192")
+            assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("weights")
+        wait_for(page, "#stream-state", "is old")
+
+
+def test_pages_can_be_read_without_javascript(browser: Browser) -> None:
+    with serving() as site, browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(site.entry)
+        for path, words in (
+            ("/memory", "KV cache, filled"),
+            ("/live", "2,512 of 8,192"),
+            ("/explain?q=bus", "faults"),
+        ):
+            page.goto(site.base_url + path)
+            assert words in page.inner_text("main")
+
+
+def test_the_keyboard_reaches_every_part(browser: Browser) -> None:
+    with serving() as site, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.entry)
+        page.goto(site.base_url + "/memory")
+        seen = set()
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            seen.add(page.evaluate("document.activeElement.getAttribute('aria-label')"))
+        assert any(label and label.startswith("KV cache, reserved") for label in seen)
+        assert any(label and label.startswith("page cache") for label in seen)
+
+
+def test_an_action_asks_first(browser: Browser) -> None:
+    with serving() as site, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.entry)
+        page.goto(site.base_url + "/live")
+        asked = []
+        page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+        page.click("text=Stop the engine on port 8080")
+        assert len(asked) == 1
+        assert page.inner_text("#stream-state") == "live"
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.click("text=Stop the engine on port 8080")
+        wait_for(page, "#stream-state", "no engine is called")
+
+
+def hostile_process(number: int, payload: str) -> LiveProcess:
+    row = made.process(1000 + number, 1, payload[:15], "", resident=1, cpu=0.0)
+    return replace(row, command=(payload,), user=payload)
+
+
+def test_two_hundred_payloads_stay_text(browser: Browser) -> None:
+    assert len(set(PAYLOADS)) == 200
+    with serving() as site, browser.new_context() as context:
+        watched = Watched(site.base_url)
+        page = watched.open(context)
+        page.goto(site.entry)
+        page.goto(site.base_url + "/live")
+        rows = tuple(hostile_process(number, payload) for number, payload in enumerate(PAYLOADS))
+        for start in range(0, 200, 10):
+            few = PAYLOADS[start : start + 10]
+            engines = tuple(
+                replace(made.engine(payload), port=9000 + at, state="failed", trouble=payload, build=payload)
+                for at, payload in enumerate(few)
+            )
+            cards = tuple(
+                replace(card, card=replace(card.card, name=Known(few[at], "NVML")))
+                for at, card in enumerate(made.cards(engines))
+            )
+            sample = replace(
+                made.sample(), engines=engines, cards=Known(cards, "NVML"), processes=rows, subject=few[0]
+            )
+            site.sampler.give(sample)
+            wait_for(page, "#part-processes", r"\S")
+            page.wait_for_timeout(400)
+            assert page.locator("#part-engines form").count() == 10
+        for path in (
+            "/memory",
+            "/live",
+            "/",
+            *(f"/explain?q={urllib.request.quote(p)}" for p in PAYLOADS[::20]),
+        ):
+            page.goto(site.base_url + path)
+        assert page.evaluate("window.hit") is None
+        page.goto(site.base_url + "/live")
+        assert "<script>window.hit=1</script>" in page.inner_text("#part-processes")
+        assert (
+            page.locator("main script, main iframe, main object, main base, main link, main img").count() == 0
+        )
+        watched.check()
+
+
+def test_payloads_do_act_where_nobody_escapes_and_the_policy_is_a_second_wall(browser: Browser) -> None:
+    """The test above can fail: these texts act as markup, and even then our own page refuses them."""
+    with serving() as site:
+        with browser.new_context(bypass_csp=True) as unguarded:
+            page = unguarded.new_page()
+            page.goto(site.entry)
+            page.evaluate("(text) => { document.body.innerHTML = text }", PAYLOADS[10])
+            page.wait_for_timeout(300)
+            assert page.evaluate("window.hit") == 1
+        with browser.new_context() as guarded:
+            page = guarded.new_page()
+            page.goto(site.entry)
+            with pytest.raises(Error, match="TrustedHTML"):
+                page.evaluate("(text) => { document.body.innerHTML = text }", PAYLOADS[10])
+            assert page.evaluate("window.hit") is None
+
+
+def test_a_real_engine_at_work(
+    browser: Browser, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    with serve_in_front(home, str(small_model), "--port", str(free_port()), "--alias", "small") as served:
+        for name, value in home.environment().items():
+            monkeypatch.setenv(name, value)
+        view = open_view(None, interval_s=0.5)
+        assert isinstance(view.sampler, Sampler)
+        assert our_folders().state.startswith(str(tmp_path))
+        body = {"messages": [{"role": "user", "content": "Count."}], "max_tokens": 150, "ignore_eos": True}
+        headers = {"Authorization": f"Bearer {home.key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(
+            served.base_url + "/v1/chat/completions", json.dumps(body).encode(), headers
+        )
+        view.sampler.start()
+        work = threading.Thread(target=lambda: urllib.request.urlopen(request, timeout=100).read())
+        try:
+            with serving_view(view) as (access, base_url), browser.new_context() as context:
+                watched = Watched(base_url)
+                page = watched.open(context)
+                page.goto(f"{base_url}/?token={access.token}")
+                page.goto(base_url + "/live")
+                work.start()
+                wait_for(page, "#part-engines", "generated [1-9]", timeout_s=60)
+                keep(page, "real-live")
+                page.goto(base_url + "/memory")
+                wait_for(page, "#part-windows", "KV")
+                keep(page, "real-memory")
+                watched.check()
+        finally:
+            work.join()
+            view.sampler.close()
