@@ -95,7 +95,8 @@ def test_a_build_that_was_interrupted_goes_on(project: Path, tmp_path: Path) -> 
     job, log = made_job(project, tmp_path), str(tmp_path / "log")
     configure(job, environment=environment(), log_path=log)
     code = (
-        "import os, sys\n"
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from bringup.engine.compiling import compile_all\n"
         "from bringup.engine.source_build import Backend, BuildJob\n"
         "try:\n"
