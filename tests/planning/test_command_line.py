@@ -49,6 +49,13 @@ def test_json_totals_are_sums_of_its_parts(own_home: Path, llama: Path) -> None:
     assert value["devices"][0]["held_bytes"] == 700 * 1024**2
 
 
+def test_main_memory_is_measured_on_request(own_home: Path, small_model: Path) -> None:
+    _, value = answered(own_home, str(small_model), "--cpu-only", "--measure-ram")
+    sources = " ".join(value["speed"]["sources"])
+    assert "measured on this machine" in sources
+    assert "assumed" not in sources
+
+
 def test_a_comparison(own_home: Path, gpt_oss: Path, llama: Path) -> None:
     names = (str(gpt_oss), str(llama), "RTX 3060", "RTX 5090")
     done = run_cli(Home(own_home), "plan", "--compare", *names, "--ram", "64G")

@@ -13,7 +13,7 @@ from bringup.actions.plan_devices import Described, Place, check_described, look
 from bringup.actions.plan_ladder import gives_way, ladder_of
 from bringup.actions.plan_report import DeviceUse, PlanReport
 from bringup.actions.plan_source import ModelSource, find_source
-from bringup.actions.plan_speed import SpeedTeller, speed_teller
+from bringup.actions.plan_speed import SpeedTeller, given_rates, measured_rates, speed_teller
 from bringup.actions.plan_ways import ways_of
 from bringup.errors import BringupError, CannotTell, WrongUse
 from bringup.machine.folders import our_folders
@@ -22,6 +22,7 @@ from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import take_apart
 from bringup.plan.kv_cache import is_quantised
 from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.rates import HostRates
 from bringup.plan.request import CPU, Request, check_request
 from bringup.plan.search import choose
 from bringup.units import GIB, MIB
@@ -42,6 +43,7 @@ class PlanWishes:
         main_gpu: the card for `none`.
         n_prompt: tokens of the prompt that the time to the first token is told for.
         ram_bytes_per_s: bandwidth of main memory, where known.
+        measures_ram: it is measured first, on this machine and where it is not given.
         checks: the engine's dry run judges the plan.
     """
 
@@ -52,6 +54,7 @@ class PlanWishes:
     main_gpu: int | None = None
     n_prompt: int = 2048
     ram_bytes_per_s: float | None = None
+    measures_ram: bool = False
     checks: bool = False
 
 
@@ -150,7 +153,9 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
         GgufError: a figure of the architecture is missing or cannot be.
         EngineError: a check was wanted, and there is no engine or it says no figures.
     """
-    planning = start_planning(source, wishes, place)
+    measured = wishes.measures_ram and place.is_this_machine and wishes.ram_bytes_per_s is None
+    host = measured_rates(place, machine) if measured else None
+    planning = start_planning(source, wishes, place, host=host)
     is_flash = wishes.request.flash_attention is not False
     planning.planner.correct = remembered(source, machine, is_flash=is_flash)
     plan = planning.choose()
@@ -189,8 +194,10 @@ def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -
     )
 
 
-def start_planning(source: ModelSource, wishes: PlanWishes, place: Place) -> Planning:
-    """Put together what plans are made from.
+def start_planning(
+    source: ModelSource, wishes: PlanWishes, place: Place, *, host: HostRates | None = None
+) -> Planning:
+    """Put together what plans are made from; `host` is main memory as it was measured.
 
     Raises:
         WrongUse: a card that is not there.
@@ -212,7 +219,7 @@ def start_planning(source: ModelSource, wishes: PlanWishes, place: Place) -> Pla
         anatomy,
         place,
         n_prompt=wishes.n_prompt,
-        ram_bytes_per_s=wishes.ram_bytes_per_s,
+        host=host or given_rates(place, wishes.ram_bytes_per_s),
         offloads_cache=request.offloads_cache,
     )
     return Planning(source, place, Planner(anatomy, place.devices), request, teller, bool(wishes.n_threads))

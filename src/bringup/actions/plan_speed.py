@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from bringup.actions.plan_devices import Place
 from bringup.actions.plan_report import Speed
 from bringup.errors import CannotTell
+from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.place import Placement
 from bringup.plan.predict import Prediction, predict_works, traits_of
-from bringup.plan.rates import HostRates, Origin, speed_devices
+from bringup.plan.rates import HostRates, Origin, host_rates, speed_devices
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, SpeedDevice
 from bringup.plan.workload import works_of
+from bringup.reading import need
+from bringup.stack.memory_rate import measure_memory
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class SpeedTeller:
         if self.host.origin is not Origin.ASSUMED or not on_cpu:
             return ()
         rate = self.host.bandwidth_bytes_per_s / 1e9
-        return (f"Main memory carries {rate:.0f} GB/s (two channels of DDR4-3200; --ram-bandwidth).",)
+        return (f"Main memory carries {rate:.0f} GB/s (two channels of DDR4-3200; --measure-ram).",)
 
     def tell(self, plan: MemoryPlan) -> Speed | None:
         """The speeds of a plan; `None` where they cannot be told, `why_not` says why then."""
@@ -91,16 +94,26 @@ class SpeedTeller:
         return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
 
 
+def given_rates(place: Place, ram_bytes_per_s: float | None) -> HostRates:
+    """Main memory as somebody gave it, else as it is assumed."""
+    if ram_bytes_per_s is None:
+        return HostRates(n_cores=place.n_threads)
+    return HostRates(ram_bytes_per_s, Origin.GIVEN, place.n_threads)
+
+
+def measured_rates(place: Place, machine: Machine) -> HostRates:
+    """Main memory of this machine, measured now.
+
+    Raises:
+        CannotTell: the measurement failed.
+    """
+    found = measure_memory(machine)
+    need(found)
+    return host_rates(measured=found, n_cores=place.n_threads)
+
+
 def speed_teller(
-    anatomy: Anatomy,
-    place: Place,
-    *,
-    n_prompt: int,
-    ram_bytes_per_s: float | None,
-    offloads_cache: bool = True,
+    anatomy: Anatomy, place: Place, *, n_prompt: int, host: HostRates, offloads_cache: bool = True
 ) -> SpeedTeller:
-    """A teller for a place, with the bandwidth of main memory where somebody gave it."""
-    host = HostRates(n_cores=place.n_threads)
-    if ram_bytes_per_s is not None:
-        host = HostRates(ram_bytes_per_s, Origin.GIVEN, place.n_threads)
+    """A teller for a place, with the rates of its main memory."""
     return SpeedTeller(anatomy, speed_devices(place.devices, host), n_prompt, host, offloads_cache)

@@ -122,6 +122,7 @@ _MACHINE: Final = (
         metavar="GB/S",
         help="Of main memory, all channels.",
     ),
+    click.option("--measure-ram", is_flag=True, help="Measure main memory first: a second, all processors."),
     click.option("--cpu-only", "--cpu", is_flag=True, help="Without a card."),
 )
 

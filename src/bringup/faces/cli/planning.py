@@ -52,6 +52,7 @@ class PlanOptions:
     held: int
     ram: int | None
     ram_bandwidth: float | None
+    measure_ram: bool
     cpu_only: bool
     compare: bool
     prompt_tokens: int
@@ -104,6 +105,7 @@ class PlanOptions:
             n_prompt=max(1, self.prompt_tokens),
             checks=self.check,
             ram_bytes_per_s=None if bandwidth is None else bandwidth * _GIGA,
+            measures_ram=self.measure_ram,
         )
 
 
