@@ -61,6 +61,7 @@ STEPS = (
         " CMAKE_BUILD_PARALLEL_LEVEL=2.",
         touches="nothing but the time that the build takes",
         verify=("llama-server", "--version"),
+        undo="none needed",
     ),
     Step(
         "Compile for your card only, which is less work for each file: -DCMAKE_CUDA_ARCHITECTURES=86"

@@ -84,6 +84,7 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="all running programs end",
         verify=("nvidia-smi",),
+        undo="none needed",
     ),
     Step(
         "If it comes back under load, reseat the card, use one power cable per connector (no splitters,"
@@ -92,6 +93,7 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="the hardware",
         verify=("nvidia-smi", "-q", "-d", "TEMPERATURE,POWER,PERFORMANCE"),
+        undo="the former slot and cables",
     ),
     Step(
         "As a test for a weak supply, hold the clocks down and see whether it stays.",

@@ -131,8 +131,13 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="all running programs end",
         verify=("nvidia-smi",),
+        undo="none needed",
     ),
-    Step("If it comes back with GSP timeouts, take another driver version and the newest system firmware."),
+    Step(
+        "If it comes back with GSP timeouts, take another driver version and the newest system firmware.",
+        touches="the driver's packages, the system firmware",
+        undo="install the former driver version again; firmware mostly has no way back",
+    ),
 )
 
 

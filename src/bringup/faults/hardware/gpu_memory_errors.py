@@ -88,7 +88,12 @@ STEPS = (
         ("nvidia-smi", "-q", "-d", "ECC,PAGE_RETIREMENT,ROW_REMAPPER"),
         Safety.LOOK,
     ),
-    Step("Stop the program that met the error; do not just start it again.", safety=Safety.DISRUPTIVE),
+    Step(
+        "Stop the program that met the error; do not just start it again.",
+        safety=Safety.DISRUPTIVE,
+        touches="that program",
+        undo="start it again",
+    ),
     Step(
         "Restart the machine (or reset the card while nothing uses it) so that the bad row is put out of"
         " use.",
@@ -99,7 +104,11 @@ STEPS = (
         touches="all running programs end",
         verify=("nvidia-smi", "-q", "-d", "ROW_REMAPPER"),
     ),
-    Step("If the counters grow again, or a remap failed, have the card replaced.", touches="the hardware"),
+    Step(
+        "If the counters grow again, or a remap failed, have the card replaced.",
+        touches="the hardware",
+        undo="none: the card is defective",
+    ),
 )
 
 

@@ -68,6 +68,7 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="all running programs end",
         verify=("lspci", "-nn", "-d", "10de:"),
+        undo="none needed",
     ),
     Step(
         "With the power off, reseat the card and its power cables and try another slot; in the firmware"
@@ -76,6 +77,7 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="the hardware",
         verify=("lspci", "-nn", "-d", "10de:"),
+        undo="the former slot and switches",
     ),
 )
 

@@ -48,6 +48,7 @@ STEPS = (
         "Card hot: clean the fans and filters, give it air, raise the fan curve.",
         touches="the hardware",
         verify=("nvidia-smi", "-q", "-d", "TEMPERATURE,PERFORMANCE"),
+        undo="the former fan curve",
     ),
     Step(
         "Card cool and the limit low (laptops): start thermald with its adaptive tables.",

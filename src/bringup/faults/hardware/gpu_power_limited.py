@@ -60,11 +60,14 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="the hardware",
         verify=("nvidia-smi", "-q", "-d", "PERFORMANCE"),
+        undo="the former cables",
     ),
     Step(
         "In a server, look into its management controller: power budget, redundancy, and whether it"
         " knows this card.",
         verify=("nvidia-smi", "-q", "-d", "PERFORMANCE"),
+        touches="nothing, unless you change the budget there",
+        undo="the former budget",
     ),
 )
 

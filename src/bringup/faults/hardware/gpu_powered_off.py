@@ -124,7 +124,11 @@ STEPS = (
         undo="prime-select intel",
         verify=("prime-select", "query"),
     ),
-    Step("Remove bbswitch and bumblebee where they are: the driver saves power by itself today."),
+    Step(
+        "Remove bbswitch and bumblebee where they are: the driver saves power by itself today.",
+        touches="two packages",
+        undo="install them again",
+    ),
     Step(
         "Restart.",
         ("systemctl", "reboot"),

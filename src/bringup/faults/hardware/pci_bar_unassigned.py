@@ -74,6 +74,7 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="the virtual machine's settings",
         verify=("nvidia-smi",),
+        undo="the former settings",
     ),
 )
 

@@ -44,8 +44,13 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="the hardware",
         verify=("lspci", "-vv", "-d", "10de:"),
+        undo="the former slot",
     ),
-    Step("Or accept it: keep each model on one card, so that little crosses the link."),
+    Step(
+        "Or accept it: keep each model on one card, so that little crosses the link.",
+        touches="how the engine is started",
+        undo="the former options",
+    ),
 )
 
 

@@ -80,7 +80,11 @@ STEPS = (
         undo="gpasswd -d YOU video",
         verify=("nvidia-smi",),
     ),
-    Step("Rootless containers: keep the groups (podman run --group-add keep-groups)."),
+    Step(
+        "Rootless containers: keep the groups (podman run --group-add keep-groups).",
+        touches="how the container is started",
+        undo="leave the option out",
+    ),
 )
 
 

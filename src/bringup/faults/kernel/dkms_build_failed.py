@@ -121,13 +121,19 @@ STEPS = (
         safety=Safety.DISRUPTIVE,
         touches="nothing on the disk",
         verify=("nvidia-smi",),
+        undo="start the newer kernel again",
     ),
     Step(
         "Take a driver version that supports this kernel, or stay on the previous kernel until there is one.",
         touches="packages",
         verify=("dkms", "status"),
+        undo="install the former version again",
     ),
-    Step("Compiler mismatch: build with the compiler that built the kernel (see /proc/version)."),
+    Step(
+        "Compiler mismatch: build with the compiler that built the kernel (see /proc/version).",
+        touches="one compiler package, the module that is built",
+        undo="build it again with the former compiler",
+    ),
 )
 
 

@@ -68,15 +68,18 @@ STEPS = (
         "nvidia-firmware-<branch>-<version>) and rebuild the initramfs if it holds the module.",
         touches="packages, /lib/firmware",
         verify=("ls", "-l", "/lib/firmware/nvidia"),
+        undo="remove the package",
     ),
     Step(
         "Firmware there: power the machine off wholly and on again.",
         safety=Safety.DISRUPTIVE,
         touches="all running programs end",
         verify=("nvidia-smi",),
+        undo="none needed",
     ),
     Step(
         "If GFW_BOOT still fails: other slot, power cables, system firmware; else the card is defective.",
         touches="the hardware",
+        undo="the former slot",
     ),
 )

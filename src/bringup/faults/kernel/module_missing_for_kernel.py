@@ -99,6 +99,7 @@ STEPS = (
         "On Ubuntu without DKMS: install the prebuilt module package of this kernel "
         "(linux-modules-nvidia-<branch>-<flavour>).",
         touches="one package",
+        undo="remove the package",
     ),
     Step(
         "Load it.",

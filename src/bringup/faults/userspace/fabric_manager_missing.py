@@ -82,6 +82,7 @@ STEPS = (
         " came from.",
         touches="one package",
         verify=("systemctl", "status", "nvidia-fabricmanager.service"),
+        undo="remove the package",
     ),
     Step(
         "Start it now and at each boot.",
