@@ -26,6 +26,13 @@ SIGNS = (
         unless=SLEEP_WORDS,
     ),
     Sign(
+        r"cudart init failure: 999\b|cudaSetDevice err: 999\b",
+        anchor="999",
+        example='msg="Unable to load cudart" library=libcudart.so.12 error="cudart init failure: 999"',
+        certainty=Certainty.LIKELY,
+        unless=SLEEP_WORDS,
+    ),
+    Sign(
         r"CUDA unknown error - this may be due to an incorrectly set up environment",
         anchor="cuda unknown error",
         example="UserWarning: CUDA initialization: CUDA unknown error - this may be due to an"

@@ -33,7 +33,7 @@ class Magic:
 
 
 _HEX = re.compile(r"magic(?: number)?:? (?:0x)?([0-9a-fA-F]{8})\b|combination: ([0-9a-fA-F]{8})")
-_CHARACTERS = re.compile(r"(?:invalid|bad|unexpected) magic(?: characters?)?:? '(.{0,8}?)'")
+_CHARACTERS = re.compile(r"(?:invalid|bad|unexpected) magic(?: characters?)?:? (?:'(.{0,8}?)'|(\w\S{3,7}))")
 _BEGINNINGS = (
     (Found.WEB_PAGE, ("<!DO", "<!do", "<htm", "<HTM", "<?xm", "<!--", "\n<!D", "<hea")),
     (Found.LFS_POINTER, ("vers",)),
@@ -49,7 +49,7 @@ def found_magic(lines: Lines) -> Magic | None:
     """The first magic that a loader printed in the lines.
 
     Raw lines: `gguf_init_from_file: invalid magic number 4f44213c`,
-    `gguf_init_from_file: invalid magic characters 'vers'`,
+    `gguf_init_from_file: invalid magic characters 'vers'`, in 2023 without quotes and with what followed,
     `error loading model: unknown (magic, version) combination: 67676a74, 00000003; is this really ...`.
     """
     for line in lines.with_anchor("magic"):
@@ -62,7 +62,8 @@ def found_magic(lines: Lines) -> Magic | None:
             return Magic(line, text, _decode(text))
         characters = _CHARACTERS.search(line.text)
         if characters is not None:
-            return Magic(line, characters[1], _decode(characters[1]))
+            text = characters[1] if characters[1] is not None else characters[2]
+            return Magic(line, text, _decode(text))
     return None
 
 

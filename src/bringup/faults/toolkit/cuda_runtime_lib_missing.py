@@ -33,6 +33,7 @@ SIGNS = (
         rf".{{0,60}}lib{_NAMES}\.so",
         anchor=".so",
         example="Could not load library libcudnn_ops_infer.so.8. Error: libcudnn_ops_infer.so.8",
+        unless=("cudart init failure",),
     ),
     Sign(
         rf"ImportError: lib{_NAMES}\.so",

@@ -18,8 +18,8 @@ from bringup.reading import Known
 
 SIGNS = (
     Sign(
-        r"(?i)exception specification is incompatible with that of previous function",
-        anchor="exception specification is incompatible",
+        r"(?i)specification is incompatible with that of previous function",
+        anchor="specification is incompatible",
         example="/usr/include/bits/mathcalls.h(79): error: exception specification is incompatible with "
         "that of previous"
         ' function "cospi" (declared at line 2601 of /usr/local/cuda/include/crt/math_functions.h)',
@@ -28,6 +28,11 @@ SIGNS = (
         r"(?i)(?:math_functions\.h|mathcalls\.h).{0,120}\b(?:cospi|sinpi|cospif|sinpif|rsqrt|rsqrtf)\b",
         anchor="math",
         example="math_functions.h(2556): error: previous declaration of 'double sinpi(double)' differs",
+    ),
+    Sign(
+        r"extern (?:double|float) (?:cospi|sinpi|rsqrt)f? \((?:double|float) __x\) noexcept",
+        anchor="__x) noexcept",
+        example="   extern float sinpif (float __x) noexcept (true); extern float __sinpif (float __x)",
     ),
     Sign(
         r"(?i)declaration of .{0,30}\b(?:cospi|sinpi|rsqrt)f?\b.{0,60}(?:different exception "
