@@ -83,6 +83,7 @@ def test_as_text(small_model: Path, tmp_path: Path) -> None:
     [
         (("no-such-model", "Hi"), 2, "no model is called"),
         (("MODEL", "Hi", "--reuse"), 2, "no engine runs this model"),
+        (("MODEL", "Hi", "--reasoning", "low"), 2, "[no-reasoning-effort]"),
         (("BAD", "Hi"), 1, "tokenizer.ggml.tokens, found no such key"),
         (("BROKEN", "Hi"), 1, "[chat-template-failed]"),
     ],

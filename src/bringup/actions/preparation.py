@@ -154,7 +154,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
     """
     headers = load_model(model.paths, folders=around.folders)
     refuse_killers(headers)
-    _check_reasoning(headers, wishes.reasoning)
+    check_reasoning(headers, wishes.reasoning)
     build = find_build(wishes.engine, around)
     chosen = plan_for_engine(
         of_headers(model, headers),
@@ -240,8 +240,12 @@ def refuse_killers(model: Model) -> None:
         )
 
 
-def _check_reasoning(model: Model, wanted: str | None) -> None:
-    """Refuse an effort that the model's template would swallow without a word."""
+def check_reasoning(model: Model, wanted: str | None) -> None:
+    """Refuse an effort that the model's template would swallow without a word.
+
+    Raises:
+        WrongUse: the template knows no reasoning effort, or there is none.
+    """
     template = model.metadata.get(CHAT_TEMPLATE)
     if wanted is None or (isinstance(template, str) and "reasoning_effort" in template):
         return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.actions.conversation import Conversation
-from bringup.actions.preparation import Surroundings, find_build, refuse_killers
+from bringup.actions.preparation import Surroundings, check_reasoning, find_build, refuse_killers
 from bringup.actions.show import find_on_disk
 from bringup.engine.answers import EngineGone, Finished, RequestRefused, TokenPiece
 from bringup.engine.api import EngineApi
@@ -104,6 +104,7 @@ def show_prompt(name: str, wishes: PromptWishes, around: Surroundings) -> Prompt
     found, _ = find_on_disk(name, around.folders)
     model = load_model(found, folders=around.folders, allow_cut_short=True)
     refuse_killers(model)
+    check_reasoning(model, wishes.reasoning)
     record = None if wishes.engine else _running(found[0], around.folders)
     if wishes.measures_reuse and record is None:
         raise WrongUse(
@@ -169,7 +170,9 @@ def _asked(
     """The engine to ask, whom that is in words, and its window where it is the running one."""
     if record is not None:
         key = read_or_create_key(around.folders) if record.has_key else None
-        api = EngineApi(f"http://127.0.0.1:{record.port}", key, timeout_s=_TIMEOUT_S)
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(record.host, record.host)
+        address = f"http://[{host}]:{record.port}" if ":" in host else f"http://{host}:{record.port}"
+        api = EngineApi(address, key, timeout_s=_TIMEOUT_S)
         yield api, f"the engine that runs it on port {record.port}", api.info().n_ctx
         return
     build = find_build(wishes.engine, around)
