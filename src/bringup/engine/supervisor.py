@@ -74,6 +74,8 @@ def read_detached_job(line: bytes) -> DetachedJob:
             **{
                 **settings,
                 "extra": tuple(settings["extra"]),
+                "tensor_split": tuple(settings["tensor_split"]),
+                "overrides": tuple((pattern, device) for pattern, device in settings["overrides"]),
                 "flash_attention": FlashAttention(settings["flash_attention"]),
                 "reasoning_format": ReasoningFormat(settings["reasoning_format"]),
             }
