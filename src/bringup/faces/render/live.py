@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Final
 
 from bringup.actions.live import LiveProcess, Sample
@@ -30,7 +31,10 @@ _BAR_LEAST_COLUMNS: Final = 10
 
 def render_sample(sample: Sample, health: Health | None, *, width_columns: int) -> list[Line]:
     """Everything, top down."""
-    lines = [*machine_lines(sample, width_columns=width_columns), *health_lines(health)]
+    lines = [
+        *machine_lines(sample, width_columns=width_columns),
+        *health_lines(health, width_columns=width_columns),
+    ]
     lines += [("",), *cards_lines(sample, width_columns=width_columns)]
     lines += [("",), *engines_lines(sample, width_columns=width_columns), ("",)]
     rows = [process_row(process) for process in sample.processes]
@@ -78,14 +82,18 @@ def _memory_lines(sample: Sample, width_columns: int) -> list[Line]:
     return [("RAM  ", *bar, used), *((" " * 5, line) for line in flow(told, width_columns - 5))]
 
 
-def health_lines(health: Health | None) -> list[Line]:
+def health_lines(health: Health | None, *, width_columns: int) -> list[Line]:
     """The root faults; nothing on a healthy machine."""
     if health is None:
         return []
     lines: list[Line] = []
     for root in health.roots:
-        word = "fault" if root.is_sure else "likely"
-        lines.append((Styled(f"{word}  ", Style.RED), root.title, Styled(f"  [{root.id}]", Style.DIM)))
+        word = "fault  " if root.is_sure else "likely  "
+        told = textwrap.wrap(f"{root.title} [{root.id}]", max(width_columns - len(word), 20))
+        lines += [
+            (Styled(word, Style.RED) if number == 0 else " " * len(word), part)
+            for number, part in enumerate(told)
+        ]
     return lines
 
 

@@ -105,7 +105,12 @@ class TopApp(App[Exception | None]):
     async def _show(self, sample: Sample) -> None:
         health = self._view.faults.health
         machine = self.query_one(Pane)
-        machine.show(lambda width: [*machine_lines(sample, width_columns=width), *health_lines(health)])
+        machine.show(
+            lambda width: [
+                *machine_lines(sample, width_columns=width),
+                *health_lines(health, width_columns=width),
+            ]
+        )
         await self._match_panes(sample)
         cards = sample.cards.value if isinstance(sample.cards, Known) else ()
         for pane in self.query_one("#parts").query_children(Pane):
