@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,28 @@ def test_two_walks_at_once_are_one_too_many(tmp_path: Path) -> None:
         assert "another bringup fix is at work" in second.text
         first.send("\x04")
         first.wait_end()
+
+
+def test_a_command_goes_on_to_its_end_when_the_terminal_goes(tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text(
+        "#!/usr/bin/python3 -S\nimport sys, time\ntime.sleep(1)\nprint('x' * 200_000, flush=True)\n"
+        f"time.sleep(0.2)\nprint('more', file=sys.stderr, flush=True)\nopen('{tmp_path}/done', 'w')\n"
+    )
+    slow.chmod(0o755)
+    home = Home(tmp_path / "home")
+    argv = [sys.executable, str(CHILD), str(tmp_path), str(slow), "--", "fix", MADE_ID]
+    record = home.state / "fixes.jsonl"
+    with Terminal(argv, home.environment()) as terminal:
+        terminal.wait_for("leave it out: ")
+        terminal.send("yes\r")
+        terminal.wait_until(lambda: record.exists() and '"running"' in record.read_text())
+        terminal.hang_up()
+        terminal.process.wait(10)
+    command = json.loads(record.read_text().splitlines()[1])["process"]["pid"]
+    until = time.monotonic() + 20
+    while os.path.exists(f"/proc/{command}") and time.monotonic() < until:
+        time.sleep(0.02)
+    assert (tmp_path / "done").exists()
+    assert '"ended"' not in record.read_text()
+    assert "A fix was cut short" in shown_in(tmp_path, home, "doctor")[1]
