@@ -35,6 +35,10 @@ ASKED_FOR_NOTHING: dict[str, tuple[tuple[str, ...], ...]] = {
     "fix": (("fix", "driver-library-mismatch", "--from", CASE),),
     "faults": (("faults",), ("faults", "driver-library-mismatch")),
     "snapshot": (("snapshot", "{home}/s.tar.zst", "--yes"),),
+    "log": (("log",), ("log", "search", "state"), ("log", "export"), ("log", "compare", "first", "now")),
+    "explain": (("explain",), ("explain", "vram")),
+    "learn": (("learn", "note", "vram", "mine"),),
+    "watch": (("watch",),),
     "completion": (("completion", "bash"),),
 }
 """For each command what a user types who has the model on the disk; a new command needs a line here."""
