@@ -70,9 +70,10 @@ def _titles(report: PlanReport) -> str:
 
 def _line(report: PlanReport, text: str, width_columns: int) -> list[Line]:
     chosen = next((rung for rung in report.ladder if rung.is_chosen), None)
-    note = "does not fit" if not report.fits else (chosen.gives_way if chosen else "") or "fits"
-    if (way := report.nearest_fit) is not None:
-        note += f"; {nearest_text(way)}"
+    way = chosen.gives_way if chosen is not None else ""
+    note = "does not fit" if not report.fits else f"fits with {way}" if way else "fits"
+    if (nearest := report.nearest_fit) is not None:
+        note += f"; {nearest_text(nearest)}"
     style = Style.RED if not report.fits else Style.GREEN if note == "fits" else Style.YELLOW
     if display_width(text) + 2 + display_width(note) <= width_columns:
         return [(text, "  ", Styled(note, style))]

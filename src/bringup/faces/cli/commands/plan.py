@@ -17,8 +17,8 @@ def command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 
     """Say what MODEL needs, which context fits, how fast it will be, and the llama-server command for it.
 
     MODEL is a path, user/repo[:QUANT] of the model hub, an https address, ollama:NAME or a short name.
-    Only its header is read; of a model that is not here at most a few MiB are fetched. Options that are not
-    given are chosen, with the reason. Exits 1 when it does not fit.
+    Only its header is read; of a model that is not here at most some 16 MB are fetched. Options that are
+    not given are chosen, with the reason. Exits 1 when it does not fit.
 
     \b
     bringup plan gpt-oss-20b
