@@ -12,6 +12,7 @@ from bringup.actions.doctor import Verdict
 from bringup.actions.history import History, Point
 from bringup.actions.live import EngineMemory, LiveCard, LiveEngine, LiveProcess, Sample, Speed
 from bringup.actions.live_faults import Health, RootFault
+from bringup.actions.timeline import Item
 from bringup.engine.answers import Slot
 from bringup.engine.totals import EngineTotals
 from bringup.reading import Absent, Known, Unreadable
@@ -196,4 +197,9 @@ def history() -> History:
 HEALTH = Health(
     Verdict.FAULTS,
     (RootFault("gpu-fell-off-bus", "A card does not answer on the PCIe bus any more", is_sure=True),),
+)
+
+EVENTS = (
+    Item(NOW_S - 7200, 41, "run", "gpt-oss-20b answered at 43.9 tokens/s"),
+    Item(NOW_S - 60, 42, "judged", "A card does not answer on the PCIe bus any more\x1b[31m"),
 )

@@ -59,6 +59,7 @@ class MadeFaults:
     """What the doctor said."""
 
     health: Health | None = made.HEALTH
+    events = made.EVENTS
 
 
 def made_view(sample: Sample | None = None, *, is_live: bool = True) -> tuple[LiveView, MadeSampler]:

@@ -30,6 +30,7 @@ class MadeFaults:
         self.examination = examination
         self.health: Health | None = made.HEALTH
         self.number = 1
+        self.events = made.EVENTS
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ ROUTES = (
     "/plan",
     "/plan.svg?model=0",
     "/log",
+    "/prompt?engine=8080&text=x",
+    "/explain/term/vram",
     "/explain",
     "/explain/gpu-fell-off-bus",
     "/events/live",

@@ -30,7 +30,10 @@ from bringup.machine.folders import our_folders
 from bringup.machine.sockets import free_port
 from bringup.reading import Known
 
-PAGES = ("/", "/memory", "/live", "/plan", "/log", "/explain", "/explain/driver-library-mismatch")
+PAGES = (
+    *("/", "/memory", "/live", "/plan", "/prompt", "/log"),
+    *("/explain", "/explain/driver-library-mismatch", "/explain/term/kv-cache"),
+)
 PICTURES = Path(__file__).parents[2] / ".cache/pictures"
 MACHINES = {
     "healthy": "container-runtime-missing/machine-there",
@@ -355,6 +358,12 @@ def test_a_real_engine_at_work(
                 page.goto(base_url + "/memory")
                 wait_for(page, "#part-windows", "KV")
                 keep(page, "real-memory")
+                work.join()
+                page.goto(base_url + "/prompt?text=Hello%20%3Cb%3Ethere&engine=" + str(served.port))
+                assert "<b>there" in page.inner_text("pre.tokens")
+                assert page.locator("pre.tokens .special").count() >= 2
+                assert page.locator("pre.tokens .yours").count() >= 2
+                keep(page, "real-prompt")
                 watched.check()
         finally:
             work.join()

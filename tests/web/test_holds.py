@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.stubs.command_line import Home, argv
+from tests.stubs.command_line import Home, argv, run_cli
 
 from bringup.machine.sockets import free_port
 
@@ -199,6 +200,27 @@ def test_it_listens_on_loopback_and_says_when_the_port_is_taken(running: Running
     assert done.returncode == 1
     assert "is taken" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_detached_it_goes_on_until_it_is_ended(own_home: Path) -> None:
+    port = free_port()
+    home = Home(own_home)
+    done = run_cli(home, "web", "--detach", "--port", str(port))
+    assert done.returncode == 0, done.stderr
+    number = int(done.stderr.split("process ")[1].split(":")[0])
+    try:
+        running = Running(port, number, done.stdout.split("token=")[1].strip())
+        assert running.get("/live", running.enter())[0] == 200
+        assert (home.state / "logs/web.log").stat().st_mode & 0o077 == 0
+        again = run_cli(home, "web", "--detach", "--port", str(port))
+        assert again.returncode == 1
+        assert "is taken" in again.stderr
+    finally:
+        os.kill(number, signal.SIGTERM)
+    until_s = time.monotonic() + 15
+    while time.monotonic() < until_s and Path(f"/proc/{number}/cmdline").exists():
+        time.sleep(0.1)
+    assert not Path(f"/proc/{number}/cmdline").exists() or not Path(f"/proc/{number}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])

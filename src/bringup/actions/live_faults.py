@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.doctor import Examination, Verdict, examine
+from bringup.actions.timeline import Item, read_timeline
+from bringup.errors import BringupError
+from bringup.machine import clock
+from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 
 _AGAIN_S: Final = 300.0
+_EVENTS_AGAIN_S: Final = 15.0
+_EVENTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,19 @@ class FaultWatch:
 
     Attributes:
         number: how many examinations there were.
+        events: the last entries of the journal, oldest first; empty for a machine that is not this one.
     """
 
-    def __init__(self, machine: Machine, *, subject: str, look: Callable[..., Examination] = examine) -> None:
-        """Starts nothing; `look` examines a machine."""
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        subject: str,
+        place: Folders | None = None,
+        look: Callable[..., Examination] = examine,
+    ) -> None:
+        """Starts nothing; `place` are our folders with the journal, `look` examines a machine."""
+        self._place = place
         self._machine = machine
         self._subject = subject
         self._look = look
@@ -56,6 +72,7 @@ class FaultWatch:
         self._thread = threading.Thread(target=self._run, name="doctor", daemon=True)
         self._examination: Examination | None = None
         self.number = 0
+        self.events: tuple[Item, ...] = ()
 
     @property
     def examination(self) -> Examination | None:
@@ -88,7 +105,18 @@ class FaultWatch:
         return examination
 
     def _run(self) -> None:
+        due_s = clock.monotonic_s()
         while not self._is_over:
-            self._wake.clear()
-            self.look_now()
-            self._wake.wait(_AGAIN_S)
+            if self._wake.is_set() or clock.monotonic_s() >= due_s:
+                self._wake.clear()
+                self.look_now()
+                due_s = clock.monotonic_s() + _AGAIN_S
+            self.read_events()
+            self._wake.wait(_EVENTS_AGAIN_S)
+
+    def read_events(self) -> None:
+        """Read the journal's last entries; one that cannot be read shows none."""
+        if self._place is None:
+            return
+        with suppress(BringupError):
+            self.events = read_timeline(self._place, None, since_s=None, layer=None, last=_EVENTS).items

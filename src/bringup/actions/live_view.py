@@ -36,7 +36,7 @@ def open_view(recording: str | None, *, interval_s: float) -> LiveView:
     is_live = isinstance(machine, LiveMachine)
     ours = folders.our_folders() if is_live else None
     sampler = Sampler(machine, subject=subject, folders=ours, interval_s=interval_s)
-    return LiveView(sampler, FaultWatch(machine, subject=subject), is_live)
+    return LiveView(sampler, FaultWatch(machine, subject=subject, place=ours), is_live)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ import secrets
 from typing import Final
 
 from bringup.errors import Failure, FileTrouble
-from bringup.machine import files, paths, sockets
-from bringup.machine.folders import Folders
+from bringup.machine import clock, files, paths, process, sockets
+from bringup.machine.folders import Folders, all_variables
 
 _NAME: Final = "web-metrics-token"
+_START_S: Final = 20.0
 
 
 def export_token_path(folders: Folders) -> str:
@@ -50,3 +51,35 @@ def check_port(port: int, *, host: str) -> None:
     """
     if not sockets.is_port_free(port, host=host):
         raise Failure(f"port {port} is taken", hint="Give another one with --port.", reference="port-in-use")
+
+
+def start_detached(arguments: tuple[str, ...], folders: Folders) -> tuple[str, int]:
+    """Start the page's server in a session of its own; the address that it printed, and its process number.
+
+    What it prints, tokens too, goes to a file of mode 0600.
+
+    Raises:
+        Failure: it ended, or printed no address in time; its words are in the context.
+    """
+    log_path = paths.join(folders.logs, "web.log")
+    files.write_atomic(log_path, b"")
+    with files.open_append(log_path) as log:
+        child = process.spawn(
+            process.python_argv("bringup", *arguments),
+            environment=all_variables(),
+            stdout=log,
+            stderr=log,
+            new_session=True,
+        )
+    until_s = clock.monotonic_s() + _START_S
+    while clock.monotonic_s() < until_s and child.poll() is None:
+        text = (files.read_small(log_path) or b"").decode("utf-8", "replace")
+        line, ended, _ = text.partition("\n")
+        if ended and line.startswith("http://"):
+            return line.strip(), child.pid
+        clock.sleep_s(0.05)
+    process.end_child(child, timeout_s=2.0)
+    words = (files.read_small(log_path) or b"").decode("utf-8", "replace").strip()
+    raise Failure(
+        "the page's server did not start", context=tuple(words.splitlines()[:8]), reference="web-failed"
+    )

@@ -189,6 +189,16 @@ def open_binary(path: str) -> BinaryIO:
         return open(path, "rb")
 
 
+def open_append(path: str) -> BinaryIO:
+    """One of our own files, to add to; its mode stays.
+
+    Raises:
+        FileTrouble: no rights, or a full disk.
+    """
+    with file_errors("write", path):
+        return open(path, "ab")
+
+
 def remove(path: str) -> bool:
     """Remove a file; whether it was there."""
     with file_errors("remove", path):

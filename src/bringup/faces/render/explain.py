@@ -17,7 +17,7 @@ from bringup.machine.clock import local_time_text
 Line = tuple[str | Styled, ...]
 SCHEMA: Final = 1
 _WIDTH: Final = 78
-_LEVEL_TITLES: Final = {
+LEVEL_TITLES: Final = {
     "hardware": "the hardware",
     "kernel": "the kernel and its modules",
     "userspace": "the driver's libraries",
@@ -107,7 +107,7 @@ def render_map(terms: tuple[tuple[Term, int], ...]) -> list[Line]:
         for term, count in terms:
             if term.level == level:
                 names.append(f"{term.title} *" if count else term.title)
-        lines.append((Styled(f"{_LEVEL_TITLES[level]}", Style.BOLD),))
+        lines.append((Styled(f"{LEVEL_TITLES[level]}", Style.BOLD),))
         lines += [(f"  {line}",) for line in wrapped(", ".join(names), _WIDTH - 2)]
     marked = any(count for _, count in terms)
     about = "  * a fault of it was on this machine" if marked else ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Final
 
 from bringup.actions.live import LiveProcess, Sample
 from bringup.actions.live_faults import Health
+from bringup.actions.timeline import Item
 from bringup.faces.render.bars import Segment, stacked_bar
+from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.format import Column, flow, format_bytes, format_percent, format_table
+from bringup.faces.render.format import Column, flow, format_bytes, format_percent, format_table, truncate
 from bringup.faces.render.live_cards import card_lines, driver_lines
 from bringup.faces.render.live_engines import engine_lines
 from bringup.machine import clock
@@ -94,6 +97,16 @@ def health_lines(health: Health | None, *, width_columns: int) -> list[Line]:
             (Styled(word, Style.RED) if number == 0 else " " * len(word), part)
             for number, part in enumerate(told)
         ]
+    return lines
+
+
+def event_lines(events: Sequence[Item], *, width_columns: int) -> list[Line]:
+    """The journal's last entries, one line each; nothing where there are none."""
+    lines: list[Line] = []
+    for item in events:
+        first = clean(item.text).partition("\n")[0]
+        head = f"{clock.local_time_text(item.at_s)[5:16]}  {item.kind:8} "
+        lines.append((Styled(head, Style.DIM), truncate(first, max(10, width_columns - len(head)))))
     return lines
 
 

@@ -7,11 +7,14 @@ from typing import Final
 from bringup.actions.live import LiveCard, LiveEngine, LiveProcess, Sample, Use
 from bringup.actions.live_faults import Health
 from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.diagnosis import wrapped
 from bringup.faces.render.format import format_bytes, format_percent
 from bringup.faces.render.live_cards import LOOKS
 from bringup.reading import Known
 
 Line = tuple[str | Styled, ...]
+
+_TEXT_COLUMNS: Final = 90
 
 KEYS: Final = (
     ("arrows, p n, PgUp PgDn, Home End", "choose a process"),
@@ -96,6 +99,17 @@ def engine_facts(engine: LiveEngine) -> list[Line]:
         lines.append(("the tokens of its last request: one that begins alike need not be read again.",))
     lines.append(("Sources: the engine's /props, /slots and /metrics, its log, /proc",))
     return lines
+
+
+def term_lines(name: str) -> list[Line]:
+    """What a term means, as `bringup explain` says it."""
+    from bringup.actions.terms_reader import find_term
+
+    term = find_term(name)
+    lines: list[Line] = [("",), (Styled(term.title, Style.BOLD),)]
+    for paragraph in term.text.split("\n\n"):
+        lines += [(line,) for line in wrapped(paragraph, _TEXT_COLUMNS)]
+    return [*lines, (Styled(f"bringup explain {name} has it with this machine's figures.", Style.DIM),)]
 
 
 def process_facts(process: LiveProcess) -> list[Line]:

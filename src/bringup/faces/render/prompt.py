@@ -19,7 +19,7 @@ Line = tuple[str | Styled, ...]
 
 def prompt_lines(report: PromptReport, *, shows_all: bool) -> Iterator[Line]:
     """The figures, the rendered prompt, its tokens."""
-    yield (Styled(_headline(report), Style.BOLD),)
+    yield (Styled(headline(report), Style.BOLD),)
     yield (Styled(f"asked: {report.asked}", Style.DIM),)
     yield from (line for line in _cost_lines(report))
     yield ("",)
@@ -32,7 +32,8 @@ def prompt_lines(report: PromptReport, *, shows_all: bool) -> Iterator[Line]:
         yield (Styled(f"and {format_count(len(report.tokens) - len(shown))} more: --all", Style.DIM),)
 
 
-def _headline(report: PromptReport) -> str:
+def headline(report: PromptReport) -> str:
+    """Model, tokens, what they cost of the window and of the KV cache."""
     n_tokens = len(report.tokens)
     words = [report.model_name, f"{format_count(n_tokens)} tokens"]
     for n_ctx, name in ((report.n_ctx, "window"), (report.n_ctx_train, "trained window")):

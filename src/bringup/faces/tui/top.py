@@ -15,11 +15,18 @@ from bringup.actions.end_process import end_process
 from bringup.actions.live import LiveCard, LiveEngine, LiveProcess, Sample
 from bringup.actions.live_view import LiveView
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.live import cards_lines, engines_lines, health_lines, machine_lines
+from bringup.faces.render.live import cards_lines, engines_lines, event_lines, health_lines, machine_lines
 from bringup.faces.render.live_cards import card_lines
 from bringup.faces.render.live_charts import card_chart, engine_chart
 from bringup.faces.render.live_engines import engine_lines
-from bringup.faces.render.live_help import card_facts, engine_facts, help_lines, machine_facts, process_facts
+from bringup.faces.render.live_help import (
+    card_facts,
+    engine_facts,
+    help_lines,
+    machine_facts,
+    process_facts,
+    term_lines,
+)
 from bringup.faces.render.process_table import Order
 from bringup.faces.tui.dialogs import EndQuestion, FilterLine, TextScreen
 from bringup.faces.tui.drawing import Line, draw_line
@@ -30,6 +37,7 @@ from bringup.reading import Known
 
 _FASTEST_S = 0.2
 _SLOWEST_S = 60.0
+_EVENTS_SHOWN = 3
 
 
 class TopApp(App[Exception | None]):
@@ -105,10 +113,12 @@ class TopApp(App[Exception | None]):
     async def _show(self, sample: Sample) -> None:
         health = self._view.faults.health
         machine = self.query_one(Pane)
+        events = self._view.faults.events
         machine.show(
             lambda width: [
                 *machine_lines(sample, width_columns=width),
                 *health_lines(health, width_columns=width),
+                *event_lines(events[-_EVENTS_SHOWN:], width_columns=width),
             ]
         )
         await self._match_panes(sample)
@@ -193,11 +203,12 @@ class TopApp(App[Exception | None]):
         if isinstance(pane, Pane):
             for card in sample.cards.value if isinstance(sample.cards, Known) else ():
                 if _card_name(card) == pane.subject:
-                    return pane.subject, card_facts(card)
+                    return pane.subject, [*card_facts(card), *term_lines("vram")]
             for engine in sample.engines:
                 if _engine_name(engine) == pane.subject:
-                    return pane.subject, engine_facts(engine)
-            return "this machine", machine_facts(sample, self._view.faults.health)
+                    return pane.subject, [*engine_facts(engine), *term_lines("kv-cache")]
+            facts = machine_facts(sample, self._view.faults.health)
+            return "this machine", [*facts, *term_lines("page-cache")]
         chosen = self.query_one(ProcessTable).chosen
         return ("process", process_facts(chosen)) if chosen is not None else ("keys and signs", help_lines())
 

@@ -48,7 +48,7 @@ class Site:
         """The whole server's application."""
         routes = [
             *(Route(address, self._live_page(name), methods=["GET"]) for address, name, _ in LIVE_PAGES),
-            *StillPages(self._access).routes(),
+            *StillPages(self._access, self._view).routes(),
             Route("/events/{name}", self._events, methods=["GET"]),
             Route("/static/{name}", _static, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),

@@ -13,6 +13,7 @@ PAGES: Final = (
     ("/memory", "Memory"),
     ("/live", "Live"),
     ("/plan", "Plan"),
+    ("/prompt", "Prompt"),
     ("/log", "Log"),
     ("/explain", "Explain"),
 )

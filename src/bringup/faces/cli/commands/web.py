@@ -24,14 +24,18 @@ import click
     metavar="SECONDS",
     help="Between two looks.",
 )
+@click.option("--detach", is_flag=True, help="Go on in the background; kill its process to end it.")
 @click.pass_context
-def command(context: click.Context, *, port: int, host: str, recording: str | None, interval_s: float) -> int:
+def command(
+    context: click.Context, *, port: int, host: str, recording: str | None, interval_s: float, detach: bool
+) -> int:
     """Serve a page of this machine: its layers, who holds its memory, its engines, charts, and /metrics.
 
     Prints an address with a token; it works once and becomes a cookie of that browser. Requests that name
     another host or come from another page are refused. Nothing outside this machine is asked. Prometheus
     reads /metrics with the token in the file web-metrics-token of the state folder.
     """
-    from bringup.faces.cli.web import serve_web
+    from bringup.faces.cli.web import Page, detach_web, serve_web
 
-    return serve_web(context.obj, recording=recording, host=host, port=port, interval_s=interval_s)
+    page = Page(host, port, recording, interval_s)
+    return detach_web(context.obj, page) if detach else serve_web(context.obj, page)
