@@ -14,6 +14,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -108,7 +109,6 @@ def write_model(materials: Path, out: Path, shape: Shape, says: Sequence[bytes] 
 
 def metadata(materials: Path, shape: Shape) -> list[bytes]:
     """All pairs of the metadata, in the published file's order."""
-    ranks = read_ranks(materials / RANKS)
     u32, f32, string = ValueType.UINT32, ValueType.FLOAT32, ValueType.STRING
     rows: list[tuple[str, ValueType, float | str]] = [
         ("general.architecture", string, "gpt-oss"),
@@ -144,16 +144,23 @@ def metadata(materials: Path, shape: Shape) -> list[bytes]:
         ("general.quantization_version", u32, 2),
     ]
     pairs = [write_scalar(key, kind, value) for key, kind, value in rows]
+    at = next(number for number, row in enumerate(rows) if row[0] == "tokenizer.ggml.bos_token_id")
+    return [*pairs[:at], *vocabulary(materials / RANKS), *pairs[at:]]
+
+
+@cache
+def vocabulary(path: Path) -> tuple[bytes, ...]:
+    """The pairs of the metadata that hold tokens, their types and merges; the same for each file."""
+    ranks = read_ranks(path)
     types = [NORMAL_TOKEN] * len(ranks) + [CONTROL_TOKEN] * (N_VOCAB - len(ranks))
-    vocabulary = [
+    return (
         write_strings("tokenizer.ggml.tokens", vocabulary_texts(ranks)),
         write_numbers("tokenizer.ggml.token_type", ValueType.INT32, types),
         write_strings("tokenizer.ggml.merges", merges(ranks)),
-    ]
-    at = next(number for number, row in enumerate(rows) if row[0] == "tokenizer.ggml.bos_token_id")
-    return [*pairs[:at], *vocabulary, *pairs[at:]]
+    )
 
 
+@cache
 def read_ranks(path: Path) -> dict[bytes, int]:
     """Tokens with their ranks. Raw line: `IQ== 0`."""
     found = {}
