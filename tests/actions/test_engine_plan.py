@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -14,6 +15,7 @@ from tests.plan.full_size import header_bytes
 from tests.plan.shapes import SHAPES
 
 from bringup.actions.engine_plan import EnginePlan, plan_for_engine
+from bringup.actions.plan_command import settings_of
 from bringup.actions.plan_source import of_headers
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.errors import DoesNotFit, WrongUse
@@ -128,8 +130,10 @@ def test_a_plan_never_needs_more_than_is_free(
     assert plan.n_ctx >= (n_ctx or 0)
 
 
-def with_card(folder: Path, *, needs: tuple[str, ...], answers: bool = True) -> RecordedMachine:
-    """A machine with an RTX 3060, its driver, and a llama-server that needs these libraries (made)."""
+def with_card(
+    folder: Path, *, needs: tuple[str, ...], answers: bool = True, n_cards: int = 1
+) -> RecordedMachine:
+    """A machine with RTX 3060, its driver, and a llama-server that needs these libraries (made)."""
     machine_with(folder, free_bytes=48 * GIB)
     root = folder / "root"
     files = {
@@ -140,8 +144,7 @@ def with_card(folder: Path, *, needs: tuple[str, ...], answers: bool = True) -> 
     for name, data in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
-    device = {
-        "index": 0,
+    device: dict[str, Any] = {
         "handle": {"value": 0},
         "name": {"value": "NVIDIA GeForce RTX 3060"},
         "compute_capability": {"value": [8, 6]},
@@ -149,13 +152,9 @@ def with_card(folder: Path, *, needs: tuple[str, ...], answers: bool = True) -> 
         "compute_processes": {"value": []},
         "graphics_processes": {"value": []},
     }
-    report = {
-        "schema": 1,
-        "init": {"value": None},
-        "driver_version": {"value": "570.169"},
-        "devices": [device],
-    }
-    told = report if answers else {"schema": 1, "init": {"code": 18, "text": "mismatch"}, "devices": []}
+    devices = [device | {"index": index} for index in range(n_cards)]
+    init = {"value": None} if answers else {"code": 18, "text": "mismatch"}
+    told = {"schema": 1, "init": init, "driver_version": {"value": "570.169"}, "devices": devices}
     command = {"argv": ["bringup-nvml"], "exit_code": 0, "stdout": json.dumps(told), "stderr": ""}
     (folder / "commands.json").write_text(json.dumps([command]))
     (folder / "machine.toml").write_text('[environment]\nPATH = "/usr/bin"\n')
@@ -170,6 +169,16 @@ def test_an_engine_with_cuda_gets_the_layers_that_fit(tmp_path: Path) -> None:
     report = found.report()
     assert report.verdict.startswith("It fits on the card")
     assert report.command[report.command.index("--gpu-layers") + 1] == "33"
+
+
+def test_one_card_of_two_is_named_to_the_engine(tmp_path: Path) -> None:
+    """Left alone, the engine would split the layers over both."""
+    found = chosen(with_card(tmp_path / "m", needs=("libcuda.so.1",), n_cards=2), build=EXTERNAL)
+    assert found.memory.placement.cards == ("CUDA0",)
+    settings = settings_of(
+        found.memory, found.planning.request, found.planning.place, model_path="/m", alias="a", port=1
+    )
+    assert (settings.split_mode, settings.main_gpu, settings.n_gpu_layers) == ("none", 0, 33)
 
 
 def test_an_engine_without_cuda_runs_beside_the_card_and_says_so(tmp_path: Path) -> None:

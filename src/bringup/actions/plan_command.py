@@ -13,21 +13,26 @@ from bringup.units import MIB
 
 if TYPE_CHECKING:
     from bringup.actions.plan import Planning
+    from bringup.actions.plan_devices import Place
 
 
 def settings_of(
-    plan: MemoryPlan, asked: Request, *, has_card: bool, model_path: str, alias: str, port: int
+    plan: MemoryPlan, asked: Request, place: Place, *, model_path: str, alias: str, port: int
 ) -> EngineSettings:
     """Settings that carry out a plan; the caller adds what it does not say (host, key, page).
 
     Args:
         plan: what was chosen.
         asked: what the user said; what the engine would do by itself is not told to it.
-        has_card: the engine may see a card, so it has to be told how many layers go there, also none.
+        place: an engine that may see a card has to be told how many layers go there, also none.
         model_path: first file of the model.
         alias: its name in the API.
         port: TCP port.
     """
+    has_card = bool(place.cards) or place.is_card_hidden
+    names = [card.name for card in place.cards]
+    used = plan.placement.cards
+    is_alone = len(used) == 1 and len(names) > 1
     request = plan.request
     flash = {None: FlashAttention.AUTO, True: FlashAttention.ON, False: FlashAttention.OFF}
     return EngineSettings(
@@ -43,6 +48,8 @@ def settings_of(
         n_cpu_moe=plan.n_cpu_moe or None,
         overrides=request.overrides,
         tensor_split=request.tensor_split,
+        split_mode="none" if is_alone else None,
+        main_gpu=names.index(used[0]) if is_alone else None,
         cache_type_k=plan.cache_types.k,
         cache_type_v=plan.cache_types.v,
         flash_attention=flash[asked.flash_attention],
@@ -64,13 +71,8 @@ def command_of(planning: Planning, plan: MemoryPlan, split_mode: str | None) -> 
         split_mode: as the user gave it.
     """
     place = planning.place
-    has_card = bool(place.cards) or place.is_card_hidden
-    settings = settings_of(plan, planning.request, has_card=has_card, model_path="", alias="model", port=0)
-    names = [card.name for card in place.cards]
-    used = plan.placement.cards
-    if len(used) == 1 and len(names) > 1:
-        settings = replace(settings, split_mode="none", main_gpu=names.index(used[0]))
-    elif split_mode == "layer":
+    settings = settings_of(plan, planning.request, place, model_path="", alias="model", port=0)
+    if split_mode == "layer" and settings.split_mode is None:
         settings = replace(settings, split_mode=split_mode)
     words = plan_arguments(settings)
     if place.is_this_machine or planning.has_threads:

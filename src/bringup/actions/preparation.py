@@ -175,7 +175,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
     planned = settings_of(
         chosen.memory,
         chosen.planning.request,
-        has_card=bool(chosen.planning.place.cards),
+        chosen.planning.place,
         model_path=model.paths[0],
         alias=wishes.alias or alias_of(model),
         port=port.port,
