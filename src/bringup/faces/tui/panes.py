@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from textual.widgets import Static
 
+from bringup.faces.render.console import Styled
 from bringup.faces.tui.drawing import Line, draw
 
 Render = Callable[[int], Sequence[Line]]
@@ -36,6 +37,13 @@ class Pane(Static, can_focus=True):
         if width <= 0:
             return
         lines = list(self._lines(width))
-        if lines != self._shown:
-            self._shown = lines
-            self.update(draw(lines))
+        if lines == self._shown:
+            return
+        # A layout of the whole screen costs more than all the rest of a look; most looks need none.
+        is_higher = len(lines) != len(self._shown) or any(_columns(line) > width for line in lines)
+        self._shown = lines
+        self.update(draw(lines), layout=is_higher)
+
+
+def _columns(line: Line) -> int:
+    return sum(len(piece.text if isinstance(piece, Styled) else piece) for piece in line)

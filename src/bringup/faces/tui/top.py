@@ -37,6 +37,7 @@ from bringup.reading import Known
 
 _FASTEST_S = 0.2
 _SLOWEST_S = 60.0
+_LOOK_S = 0.2
 _EVENTS_SHOWN = 3
 
 
@@ -97,7 +98,7 @@ class TopApp(App[Exception | None]):
     def on_mount(self) -> None:
         """Look for a new sample often enough to show it soon."""
         self.query_one(ProcessTable).focus()
-        self.set_interval(0.1, self._take)
+        self.set_interval(_LOOK_S, self._take)
 
     async def _take(self) -> None:
         sampler = self._view.sampler
