@@ -20,6 +20,9 @@ from bringup.units import KIB, MIB
 
 _FIRST_BYTES: Final = 512 * KIB
 _LARGEST_BYTES: Final = 2 * MIB
+_SMALLEST_BYTES: Final = 256 * KIB
+_USUAL_BYTES: Final = 16_000_000
+"""Headers with the largest vocabularies end shortly before this: windows shrink towards it."""
 _TRIES: Final = 3
 BUDGET_BYTES: Final = 64 * MIB
 """The most that one source fetches: no header of a known model needs a quarter of it."""
@@ -70,10 +73,15 @@ class RangeSource:
         for start, data in reversed(self._windows):
             if start <= offset < start + len(data):
                 return data[offset - start : offset - start + length]
-        data = self._fetch(offset, max(length, self._next_bytes))
+        data = self._fetch(offset, max(length, self._window_bytes()))
         self._windows.append((offset, data))
         self._next_bytes = min(self._next_bytes * 2, _LARGEST_BYTES)
         return data[:length]
+
+    def _window_bytes(self) -> int:
+        """How much is fetched at once; near the usual end of a header a part of what is left up to it."""
+        left = _USUAL_BYTES - self.fetched_bytes
+        return min(self._next_bytes, max(_SMALLEST_BYTES, left * 3 // 5)) if left > 0 else self._next_bytes
 
     def _fetch(self, offset: int, length: int) -> bytes:
         length = min(length, self._size_bytes - offset)
