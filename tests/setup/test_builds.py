@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import make_fake
 
+from bringup.actions.journal_mending import with_journal
+from bringup.actions.setup import SetupPlan, SetupResult
+from bringup.actions.setup_choice import Method, SetupChoice
+from bringup.actions.setup_record import record_setup
 from bringup.engine import builds
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.builds import NewBuild
@@ -27,6 +31,7 @@ from bringup.engine.proof import (
 )
 from bringup.engine.source_build import Backend
 from bringup.errors import EngineError, WrongUse
+from bringup.journal.entry import Kind
 from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
 
@@ -122,6 +127,15 @@ def test_the_real_engine_is_proved(small_model: Path, folders: Folders) -> None:
     assert proof.refused == ("a grammar of 50,000 brackets",)
     assert proof.tokens_per_s and proof.devices == ()
     assert steps[0] == "listing its devices" and "request 20 of 20" in "".join(steps)
+    choice = SetupChoice(Method.EXISTING, Backend.CPU, ("it is here",))
+    assert record_setup(SetupResult(SetupPlan(choice), proof, None), duration_s=9.0, ours=folders) == ""
+    entries, _ = with_journal(folders, lambda journal: journal.entries(kinds=[Kind.SETUP]))
+    assert entries is not None
+    (entry,) = entries
+    assert entry.text.startswith(
+        f"the engine of the Python package: proved in 9 s with version {proof.version}, cpu"
+    )
+    assert entry.data["tokens_per_s"] == proof.tokens_per_s and entry.data["phase"] == "proved"
 
 
 def test_a_program_that_is_no_engine_is_not_proved(

@@ -11,11 +11,13 @@ import pytest
 from tests.doctor.schema import load_schema, problems
 from tests.stubs.command_line import Home, run_cli
 
+from bringup.actions.journal_mending import with_journal
 from bringup.engine.builds import NewBuild, publish
 from bringup.engine.compiling import BuildProgress
 from bringup.engine.proof import Proof
 from bringup.engine.source_build import BuildStep
 from bringup.faces.render.setup import progress_line, proof_lines
+from bringup.journal.entry import Kind
 from bringup.machine.folders import Folders
 
 
@@ -49,6 +51,27 @@ def test_the_list(home: Home) -> None:
     assert "none of ours is in use now" in removed.stderr
     unknown = run_cli(home, "setup", "--use", "b9")
     assert unknown.returncode == 2 and "there is: b2-cuda-86" in unknown.stderr
+    assert setups_in_the_log(home) == [
+        ("b1-cpu", "b1-cpu is the current engine now, before it b2-cuda-86"),
+        ("b1-cpu", "b1-cpu was removed; it was the current engine"),
+    ]
+
+
+def setups_in_the_log(home: Home) -> list[tuple[str, str]]:
+    entries, warning = with_journal(folders(home), lambda journal: journal.entries(kinds=[Kind.SETUP]))
+    assert warning == "" and entries is not None
+    shown = " ".join(run_cli(home, "log").stdout.split())
+    assert all(" ".join(entry.text.split()[:4]) in shown for entry in entries)
+    return [(entry.subject, entry.text) for entry in entries]
+
+
+def test_a_journal_that_cannot_be_written_is_one_warning(home: Home) -> None:
+    put(home, "b1-cpu", "cpu")
+    (home.state / "journal.sqlite").mkdir()
+    (home.state / "journal-waiting").touch()
+    done = run_cli(home, "setup", "--use", "b1-cpu")
+    assert (done.returncode, done.stderr.count("warning:")) == (0, 1)
+    assert done.stderr.endswith("b1-cpu is the current engine now.\n")
 
 
 def test_a_dry_run_changes_nothing(home: Home) -> None:
@@ -124,6 +147,8 @@ def test_an_archive_is_built_and_what_cannot_be_proved_is_not_used(
     before = (work / "build" / "done").read_text()
     assert run_cli(home, "setup", *words).returncode == 1
     assert (work / "build" / "done").read_text() == before
+    said = "does not answer --help as a llama-server does"
+    assert [(name, said in text) for name, text in setups_in_the_log(home)] == [("setup", True)] * 2
 
 
 def test_the_proof_is_told() -> None:

@@ -68,6 +68,7 @@ def test_the_real_thing(llama_cpp: Path, small_model: Path, tmp_path: Path) -> N
     assert "b11434-cpu is the current engine now" in whole.stderr
     print(whole.stderr, f"built and proved in {time.monotonic() - begun_s:.0f} s")
 
+    assert "b11434-cpu: proved in " in " ".join(run_cli(home, "log").stdout.split())
     listed = json.loads(run_cli(home, "setup", "--list", "--json").stdout)
     assert listed["current"] == "b11434-cpu" and listed["builds"][0]["version"].startswith("b11434")
     rates = [(speed(home, small_model, "external"), speed(home, small_model, "embedded")) for _ in range(3)]

@@ -9,6 +9,7 @@ from bringup.actions.doctor import Examination, examine, examine_text
 from bringup.actions.preparation import Surroundings
 from bringup.actions.setup_choice import Facts, Method, SetupChoice, SetupWishes, choose
 from bringup.actions.setup_needs import Missing, Room, accepted_compiler, buildable, find_missing
+from bringup.actions.setup_record import record_failed_setup, record_setup
 from bringup.actions.setup_source import SourceWishes, build_number_of, name_of, obtain_source
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.builds import BuildRecord, NewBuild, check_not_worse, publish
@@ -32,7 +33,7 @@ from bringup.engine.source_build import (
     compile_argv,
     configure_argv,
 )
-from bringup.errors import CannotTell, EngineError, WrongUse
+from bringup.errors import BringupError, CannotTell, EngineError, WrongUse
 from bringup.machine import clock, files, folders, locks, paths, scratch
 from bringup.machine.folders import Folders
 from bringup.reading import Known, Reading, Unreadable, convert
@@ -106,6 +107,9 @@ class SetupWatcher(Protocol):
     def building(self, progress: BuildProgress) -> None:
         """A moment of the compilation."""
 
+    def warning(self, why: str) -> None:
+        """What was done could not be written to the journal; empty where it could."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -140,6 +144,21 @@ def run_setup(
             engine did not pass the proof. The engine before it stays.
         WrongUse: a wish that cannot be followed, or another setup runs.
     """
+    started_s = clock.monotonic_s()
+    try:
+        result = _run(request, around, watcher, model_path)
+    except WrongUse:
+        raise
+    except BringupError as problem:
+        spent_s = clock.monotonic_s() - started_s
+        watcher.warning(record_failed_setup(request, problem, duration_s=spent_s, ours=around.folders))
+        raise
+    spent_s = clock.monotonic_s() - started_s
+    watcher.warning(record_setup(result, duration_s=spent_s, ours=around.folders))
+    return result
+
+
+def _run(request: SetupRequest, around: Surroundings, watcher: SetupWatcher, model_path: str) -> SetupResult:
     watcher.step("looking at the machine")
     seen = _look(around)
     plan = _plan(request, around.folders, seen)

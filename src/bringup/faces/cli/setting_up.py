@@ -12,6 +12,7 @@ from bringup.actions.setup_source import SourceWishes
 from bringup.engine.compiling import BuildProgress
 from bringup.engine.source_build import Backend
 from bringup.errors import WrongUse
+from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.cli.starting import obtain
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.setup import (
@@ -80,6 +81,10 @@ class _Watcher:
         """A moment of the compilation."""
         self._console.status(progress_line(progress))
 
+    def warning(self, why: str) -> None:
+        """What was done could not be written to the journal."""
+        say_journal_trouble(self._console, why)
+
 
 def set_up(console: Console, options: SetupOptions) -> int:
     """Do what was asked; the exit code."""
@@ -97,7 +102,9 @@ def set_up(console: Console, options: SetupOptions) -> int:
                 console.answer(line)
         return 0
     if options.use is not None:
-        console.line(f"{use_build(around.folders, options.use).name} is the current engine now.")
+        used = use_build(around.folders, options.use)
+        say_journal_trouble(console, used.warning)
+        console.line(f"{used.name} is the current engine now.")
         return 0
     if options.remove is not None:
         return _remove(console, options.remove)
@@ -107,9 +114,10 @@ def set_up(console: Console, options: SetupOptions) -> int:
 
 
 def _remove(console: Console, name: str) -> int:
-    was_current = remove_build(look_around().folders, name)
+    removed = remove_build(look_around().folders, name)
+    say_journal_trouble(console, removed.warning)
     console.line(f"{name} is removed.")
-    if was_current:
+    if removed.was_current:
         console.line(Styled("It was the current engine: none of ours is in use now.", Style.YELLOW))
     return 0
 
