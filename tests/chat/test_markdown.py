@@ -6,7 +6,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bringup.faces.render.inline import Piece, Style, parse_inline
@@ -60,6 +60,10 @@ def test_the_cuts_do_not_matter(places: list[int]) -> None:
 
 
 @given(CHARACTERS, st.lists(st.integers(0, 10_000), max_size=30))
+@example("_111_11111111111", [175])
+@example("`a``", [3])
+@example("*a**", [3])
+@example("a **b*** c", [7])
 def test_the_cuts_do_not_matter_for_any_text(text: str, places: list[int]) -> None:
     assert shown(cut(text, places)) == shown([text])
 

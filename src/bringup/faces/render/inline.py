@@ -70,7 +70,7 @@ def parse_inline(
             pieces.append(Piece(text[position:start], style))
         previous = text[start - 1] if start else before
         span = _span_at(text[start:], style, previous=previous)
-        if span is _WAIT and not ended and len(text) - start < SPAN_LIMIT_CHARACTERS:
+        if not ended and len(text) - start < SPAN_LIMIT_CHARACTERS and _may_change(span, text[start:]):
             return tuple(pieces), text[start:]
         if span is None or span is _WAIT:
             run = _run(text[start:])
@@ -80,6 +80,14 @@ def parse_inline(
             pieces.extend(span.pieces)
             position = start + span.taken
     return tuple(pieces), ""
+
+
+def _may_change(span: _Span | None, rest: str) -> bool:
+    """Whether more text can change this reading: no end came yet, or what follows may undo the last marker.
+
+    `_a_` is emphasis, `_a_b` is none: the last marker counts only once the character after it is known.
+    """
+    return span is _WAIT or (span is not None and span.taken == len(rest) and rest[-1] in "`*_")
 
 
 def _run(text: str) -> str:
