@@ -8,10 +8,12 @@ from typing import Final
 from bringup.actions.plan import Planning, PlanWishes, report_of, start_planning
 from bringup.actions.plan_check import remembered
 from bringup.actions.plan_devices import Described, look_for_place
+from bringup.actions.plan_own_runs import own_runs
 from bringup.actions.plan_report import PlanReport
 from bringup.actions.plan_source import ModelSource
 from bringup.engine.build import EngineBuild
 from bringup.errors import DoesNotFit
+from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS, MemoryPlan
 from bringup.plan.plan import Part, Plan, Residence
@@ -42,6 +44,8 @@ class EnginePlan:
 
     def report(self) -> PlanReport:
         """The plan with its ladder and other ways, for a person who asks why."""
+        if not self.planning.has_threads:
+            self.planning.teller.own_runs = own_runs(LiveMachine())
         return report_of(self.planning, self.memory, split_mode=None)
 
 

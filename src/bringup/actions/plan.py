@@ -11,6 +11,7 @@ from bringup.actions.plan_check import ask_engine, remembered
 from bringup.actions.plan_command import choices_of, command_of
 from bringup.actions.plan_devices import Described, Place, check_described, look_for_place
 from bringup.actions.plan_ladder import gives_way, ladder_of
+from bringup.actions.plan_own_runs import own_runs
 from bringup.actions.plan_report import DeviceUse, PlanReport
 from bringup.actions.plan_source import ModelSource, find_source
 from bringup.actions.plan_speed import SpeedTeller, given_rates, measured_rates, speed_teller
@@ -156,6 +157,8 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
     measured = wishes.measures_ram and place.is_this_machine and wishes.ram_bytes_per_s is None
     host = measured_rates(place, machine) if measured else None
     planning = start_planning(source, wishes, place, host=host)
+    if place.is_this_machine and not planning.has_threads:
+        planning.teller.own_runs = own_runs(machine)
     is_flash = wishes.request.flash_attention is not False
     planning.planner.correct = remembered(source, machine, is_flash=is_flash)
     plan = planning.choose()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bringup.actions.plan_devices import Place
+from bringup.actions.plan_own_runs import OwnRuns
 from bringup.actions.plan_report import Speed
 from bringup.errors import CannotTell
 from bringup.machine.protocol import Machine
@@ -32,6 +33,7 @@ class SpeedTeller:
         n_prompt: tokens of the prompt that the time to the first token is told for.
         host: rates of main memory and processor.
         offloads_cache: see `Request`.
+        own_runs: correct what is told; placements are chosen without them.
     """
 
     anatomy: Anatomy
@@ -39,6 +41,7 @@ class SpeedTeller:
     n_prompt: int
     host: HostRates
     offloads_cache: bool = True
+    own_runs: OwnRuns = field(default_factory=OwnRuns)
     why_not: str = field(default="", init=False)
     _works: dict[Hashable, tuple[DeviceWork, ...]] = field(default_factory=dict, init=False)
 
@@ -52,7 +55,30 @@ class SpeedTeller:
         return told.generation_tokens_per_s.value
 
     def assumptions(self, plan: MemoryPlan) -> tuple[str, ...]:
-        """What the speed of a plan stands on that nobody measured or told."""
+        """What the speed of a plan stands on beside what the machine and the user told."""
+        return (*self._memory_rate(plan), *self._corrected(plan))
+
+    def _corrected(self, plan: MemoryPlan) -> tuple[str, ...]:
+        speed = self.tell_uncorrected(plan) if self.own_runs.runs else None
+        if speed is None:
+            return ()
+        value = speed.generation_empty.value
+        correction = self.own_runs.correction(speed.sources, value)
+        n_wild = len(self.own_runs.alike(speed.sources, value)) - correction.n_runs
+        said = []
+        if correction.n_runs:
+            said.append(
+                f"Generation is corrected by {_runs(correction.n_runs)} of yours on this machine: "
+                f"{correction.factor:.2f} times what was predicted without."
+            )
+        if n_wild:
+            said.append(
+                f"{_runs(n_wild)} of yours on this machine left out: too far from what was predicted "
+                "(was it busy?)."
+            )
+        return tuple(said)
+
+    def _memory_rate(self, plan: MemoryPlan) -> tuple[str, ...]:
         on_cpu = CPU in (*plan.placement.layers, plan.placement.output) or plan.placement.is_overridden
         if self.host.origin is not Origin.ASSUMED or not on_cpu:
             return ()
@@ -60,6 +86,18 @@ class SpeedTeller:
         return (f"Main memory carries {rate:.0f} GB/s (two channels of DDR4-3200; --measure-ram).",)
 
     def tell(self, plan: MemoryPlan) -> Speed | None:
+        """The speeds of a plan, generation as own runs correct it; `None` where they cannot be told."""
+        speed = self.tell_uncorrected(plan)
+        if speed is None or not self.own_runs.runs:
+            return speed
+        correction = self.own_runs.correction(speed.sources, speed.generation_empty.value)
+        return replace(
+            speed,
+            generation_empty=correction.apply(speed.generation_empty),
+            generation_full=correction.apply(speed.generation_full),
+        )
+
+    def tell_uncorrected(self, plan: MemoryPlan) -> Speed | None:
         """The speeds of a plan; `None` where they cannot be told, `why_not` says why then."""
         placement, run, window = plan.placement, plan.run, plan.run.n_ctx_seq
         n_prompt = max(1, min(self.n_prompt, window - 1))
@@ -92,6 +130,10 @@ class SpeedTeller:
                 self.anatomy, placement, run, self.devices, offloads_cache=self.offloads_cache
             )
         return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
 
 
 def given_rates(place: Place, ram_bytes_per_s: float | None) -> HostRates:

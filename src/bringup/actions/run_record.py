@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal import Note, record
+from bringup.actions.plan_own_runs import FEWEST_TOKENS, planned_speed
 from bringup.engine.exits import EngineStopped
 from bringup.errors import BringupError
 from bringup.machine import clock, paths, process
@@ -32,6 +33,7 @@ class RunRecord:
         self._n_tokens = 0
         self._fastest = 0.0
         self._prompt_rate = 0.0
+        self._long_fastest = 0.0
 
     def failed(self, model: LocalModel, problem: BringupError, *, n_ctx: int | None = None) -> None:
         """An engine that could not be prepared or did not come up."""
@@ -52,6 +54,7 @@ class RunRecord:
         self._name = name_of(preparation.model)
         self._started_s = clock.monotonic_s()
         self._n_tokens, self._fastest, self._prompt_rate = 0, 0.0, 0.0
+        self._long_fastest = 0.0
         self._data = {
             "run": process.random_bytes(4).hex(),
             "model": self._name,
@@ -63,6 +66,7 @@ class RunRecord:
             "n_ctx": info.n_ctx,
             "n_slots": info.n_slots,
             "settings": _settings(preparation),
+            "planned": planned_speed(preparation),
             "plan": [
                 {"name": part.name, "device": part.device, "bytes": part.bytes}
                 for part in preparation.plan.parts
@@ -78,6 +82,8 @@ class RunRecord:
             return
         self._n_tokens += timings.predicted_tokens
         self._fastest = max(self._fastest, timings.predicted_per_second or 0.0)
+        if timings.predicted_tokens >= FEWEST_TOKENS:
+            self._long_fastest = max(self._long_fastest, timings.predicted_per_second or 0.0)
         self._prompt_rate = max(self._prompt_rate, timings.prompt_per_second or 0.0)
 
     def ended(self, problem: BringupError | None, *, resident_bytes: int) -> None:
@@ -92,6 +98,7 @@ class RunRecord:
             "predicted_tokens": self._n_tokens,
             "predicted_tokens_per_s": round(self._fastest, 3),
             "prompt_tokens_per_s": round(self._prompt_rate, 3),
+            **({"generation_tokens_per_s": round(self._long_fastest, 3)} if self._long_fastest else {}),
             "how": how,
             "is_good": problem is None,
             "reference": "" if problem is None else problem.reference,

@@ -44,14 +44,23 @@ def probe_processor(machine: Machine) -> Processor:
     """Look at /proc/cpuinfo and at the topology in /sys."""
     text = machine.read_text(_CPUINFO)
     physical, logical = probe_cores(machine)
-    name = convert(text, parse_name)
     return Processor(
-        name=Absent(_CPUINFO) if isinstance(name, Known) and not name.value else name,
+        name=_name(text),
         physical_cores=physical,
         logical_cpus=logical,
         instructions=convert(text, parse_instructions),
         numa_nodes=convert(machine.list_folder(_NODES), count_nodes),
     )
+
+
+def probe_name(machine: Machine) -> Reading[str]:
+    """Its name alone; absent where it has none."""
+    return _name(machine.read_text(_CPUINFO))
+
+
+def _name(text: Reading[str]) -> Reading[str]:
+    name = convert(text, parse_name)
+    return Absent(_CPUINFO) if isinstance(name, Known) and not name.value else name
 
 
 def parse_name(text: str) -> str:
