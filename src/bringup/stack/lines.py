@@ -12,7 +12,9 @@ from typing import Final, TypeVar, cast
 
 T = TypeVar("T")
 
-_WORD: Final = re.compile(r"[a-z0-9_]+")
+_WORD: Final = re.compile(rb"[a-z0-9_]+")
+_WORD_BYTES: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_"
+_WORDS_ONLY: Final = bytes(byte if byte in _WORD_BYTES else ord(" ") for byte in range(256))
 _CAPITAL: Final = re.compile(r"(?<!\\)[A-Z]")
 _VOCABULARY_ABOVE_CHARACTERS: Final = 200_000
 """In a longer text an anchor is first looked up among its words."""
@@ -44,9 +46,15 @@ class Lines:
         return "\n".join(self.folded)
 
     @cached_property
-    def _vocabulary(self) -> str:
+    def _vocabulary(self) -> bytes:
         """Every different word with a letter in it, one a line: short where a log repeats itself."""
-        return "\n".join(word for word in set(_WORD.findall(self.whole)) if not word.isdigit())
+        words = set(self.whole.encode(errors="replace").translate(_WORDS_ONLY).split())
+        return b"\n".join(word for word in words if not word.isdigit())
+
+    @cached_property
+    def _first_places(self) -> dict[str, int]:
+        """Where in `whole` each anchor asked for begins, -1 for nowhere: many rules ask for the same."""
+        return {}
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -65,11 +73,20 @@ class Lines:
 
     def has(self, anchor: str) -> bool:
         """Whether a lower-case literal stands anywhere."""
-        if len(self.whole) > _VOCABULARY_ABOVE_CHARACTERS:
-            vocabulary = self._vocabulary
-            if any(word not in vocabulary for word in _WORD.findall(anchor) if not word.isdigit()):
-                return False
-        return anchor in self.whole
+        return self._first_place(anchor) >= 0
+
+    def _first_place(self, anchor: str) -> int:
+        place = self._first_places.get(anchor)
+        if place is None:
+            place = self.whole.find(anchor) if self._may_have(anchor) else -1
+            self._first_places[anchor] = place
+        return place
+
+    def _may_have(self, anchor: str) -> bool:
+        if len(self.whole) <= _VOCABULARY_ABOVE_CHARACTERS:
+            return True
+        words = _WORD.findall(anchor.encode(errors="replace"))
+        return all(word in self._vocabulary for word in words if not word.isdigit())
 
     def has_any(self, *anchors: str) -> bool:
         """Whether one of some lower-case literals stands anywhere."""
@@ -106,7 +123,7 @@ class Lines:
         return (self.lines[index] for index in self._indices(anchor))
 
     def _indices(self, anchor: str) -> Iterator[int]:
-        at = self.whole.find(anchor) if self.has(anchor) else -1
+        at = self._first_place(anchor)
         while at >= 0:
             index = bisect_right(self._starts, at) - 1
             yield index

@@ -32,10 +32,11 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(
 _PREFIXES: Final = (
     re.compile(r"[A-Z][a-z]{2}\s{1,2}\d{1,2} \d{2}:\d{2}:\d{2} \S{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
     re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\S{0,16} \S{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
-    re.compile(r"[\w.-]{1,60}\s{0,20}\| "),
+    re.compile(r"[\w.-]{1,60}+\s{0,20}+\| "),
     re.compile(r"\[\d{2,5}\] (?=\d+\.\d{2}\.\d{3})"),
     re.compile(r"\[\s{0,8}\d{1,9}\.\d{1,9}\] "),
 )
+_ANY_PREFIX: Final = re.compile("|".join(pattern.pattern for pattern in _PREFIXES))
 
 
 def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines]:
@@ -46,13 +47,13 @@ def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines
 
 def split_lines(text: str, *, source: str) -> Lines:
     """Lines without terminal escapes and log prefixes; a line is cut at 4,000 characters."""
-    if len(text) > THIN_ABOVE_CHARACTERS:
-        text = "\n".join(map(_shortened, text.split("\n")))
-    if "\x1b" in text:
-        text = _ESCAPE.sub("", text)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
     raws = text.split("\n")
+    if len(text) > THIN_ABOVE_CHARACTERS and max(map(len, raws)) > _RAW_CHARACTERS:
+        text = "\n".join(map(_shortened, raws))
+        raws = text.split("\n")
+    if "\x1b" in text or "\r" in text:
+        text = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+        raws = text.split("\n")
     kept = thin_lines(raws) if len(text) > THIN_ABOVE_CHARACTERS else range(len(raws))
     result = []
     for index in kept:
@@ -98,6 +99,8 @@ def _shapes(raws: list[str]) -> Iterator[str]:
 
 def strip_prefix(line: str) -> str:
     """A line without the prefixes of syslog, journal, compose, llama.cpp's router and the kernel's clock."""
+    if _ANY_PREFIX.match(line) is None:
+        return line
     for pattern in _PREFIXES:
         match = pattern.match(line)
         if match is not None:

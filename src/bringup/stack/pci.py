@@ -164,6 +164,8 @@ _LSPCI: Final = re.compile(
     r"(?P<name>.{0,200})$",
     re.IGNORECASE,
 )
+_ADDRESS_WITHIN: Final = 16
+"""An address' first colon stands among these characters."""
 
 
 @dataclass
@@ -183,13 +185,15 @@ def parse_lspci(lines: Lines) -> list[PciDevice]:
     sections: dict[str, _Section] = {}
     current: _Section | None = None
     for line in lines.lines:
-        match = _LSPCI.match(line.text)
+        match = _LSPCI.match(line.text) if ":" in line.text[:_ADDRESS_WITHIN] else None
         if match is not None:
             current = _Section(match["address"], match["name"])
             sections[current.address] = current
+        elif current is None:
+            continue
         elif re.match(r"^(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7] ", line.text):
             current = None
-        elif current is not None and len(current.details) < 200:
+        elif len(current.details) < 200:
             current.details.append(line)
     return [_from_section(section) for section in sections.values()]
 

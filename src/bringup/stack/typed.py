@@ -43,8 +43,9 @@ def find_typed(lines: Lines) -> tuple[Typed, ...]:
 
 def _find_typed(lines: Lines) -> tuple[Typed, ...]:
     found: list[tuple[Line, str, list[Line]]] = []
-    for line in lines.lines:
-        has_mark = any(mark in line.text[:200] for mark in _MARKS)
+    marks = [mark for mark in _MARKS if lines.has(mark)]
+    for line in lines.lines if marks else ():
+        has_mark = any(mark in line.text[:200] for mark in marks)
         match = _PROMPT.match(line.text) if has_mark else None
         if match is not None:
             found.append((line, _bare(match["command"]), []))

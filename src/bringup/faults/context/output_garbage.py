@@ -81,16 +81,16 @@ STEPS = (
     ),
 )
 
-_RUN = re.compile(r"([A-Za-z@?!$%&/])\1{39,}")
+_RUN_CHARACTERS = "abcdefghijklmnopqrstuvwxyz@?!$%&/"
+_RUN = re.compile(rf"(?i:([{_RUN_CHARACTERS}]))\1{{39,}}")
 
 
 def check(scene: Scene) -> Evidence | None:
     """One character, or one short word, repeated on and on."""
+    has_run = scene.lines.has_any(*(character * 40 for character in _RUN_CHARACTERS))
     for line in scene.lines.lines:
-        run = _RUN.search(line.text) if len(line.text) >= 40 else None
-        words = line.text.split() if len(line.text) >= 80 else []
-        same = len(words) >= 30 and len(set(words)) == 1 and words[0].strip("=-.#*_~|+:0123456789") != ""
-        if run is not None or same:
+        run = _RUN.search(line.text) if has_run else None
+        if run is not None or _is_one_word(line.text):
             return Evidence(
                 saw=line.text.strip()[:80],
                 expected="words",
@@ -99,3 +99,11 @@ def check(scene: Scene) -> Evidence | None:
                 decides="the same question with temperature 0 and -ngl 0",
             )
     return None
+
+
+def _is_one_word(text: str) -> bool:
+    """Whether a long line says the same word thirty times or more, and nothing else."""
+    if len(text) < 80 or len(set(text.split(None, 2)[:2])) != 1:
+        return False
+    words = text.split()
+    return len(words) >= 30 and len(set(words)) == 1 and words[0].strip("=-.#*_~|+:0123456789") != ""
