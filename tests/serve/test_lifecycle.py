@@ -15,6 +15,11 @@ import pytest
 from tests.serve.conftest import serve_in_front
 from tests.stubs.command_line import Home, argv, engine_processes, run_cli
 
+from bringup.actions.journal_mending import with_journal
+from bringup.engine.registry import EngineRecord, EngineState, list_running, write_record
+from bringup.journal.entry import Kind
+from bringup.machine.folders import Folders
+from bringup.machine.process import ProcessIdentity, identity_of
 from bringup.machine.sockets import free_port
 
 
@@ -149,8 +154,71 @@ def test_a_detached_engine_that_is_given_up_stays_listed_with_its_cause(
     shown = run_cli(home, "ps").stdout
     assert "failed" in shown
     assert f"{port} was given up: " in shown
+    for command in ("ps", "log", "doctor"):
+        run_cli(home, command)
     assert run_cli(home, "stop", port).returncode == 0
+    (text,) = ends_in_the_journal(home)
+    assert text.startswith(f"model on port {port}: given up: ")
     assert "No engine is running" in run_cli(home, "ps").stderr
+
+
+def ends_in_the_journal(home: Home) -> list[str]:
+    place = Folders("", "", str(home.state))
+    entries, warning = with_journal(place, lambda journal: journal.entries(kinds=[Kind.RUN]))
+    assert warning == ""
+    return [entry.text for entry in entries or [] if entry.data["phase"] != "started"]
+
+
+@pytest.mark.parametrize("command", ["ps", "log", "doctor"])
+def test_a_detached_engine_that_is_gone_is_written_down_once(home: Home, command: str) -> None:
+    """Made: the record of a server whose processes ended with the boot before this one."""
+    gone = ProcessIdentity(1, 1, "another boot")
+    record = EngineRecord(
+        port=18080,
+        host="127.0.0.1",
+        alias="bird",
+        model_path="/m/bird.gguf",
+        log_path="",
+        started_s=1.0,
+        state=EngineState.READY,
+        owner=gone,
+        keeper=gone,
+        engine=gone,
+        is_detached=True,
+    )
+    place = Folders("", "", str(home.state))
+    write_record(place, record)
+    assert list_running(place) == ()
+    for _ in range(2):
+        run_cli(home, command)
+    assert ends_in_the_journal(home) == ["bird on port 18080: gone since the machine was started again"]
+    assert not (home.state / "engines" / "18080.json").exists()
+
+
+def test_the_end_of_a_gone_engine_waits_for_a_journal_that_can_be_written(home: Home) -> None:
+    """Made: as above, while the state folder cannot take the entry."""
+    gone = ProcessIdentity(2**22, 1, identity().boot_id)
+    record = EngineRecord(
+        18081, "::1", "owl", "/m", "", 1.0, EngineState.RESTARTING, gone, is_detached=True, restarts=2
+    )
+    place = Folders("", "", str(home.state))
+    write_record(place, record)
+    (home.state / "journal.sqlite").mkdir()
+    (home.state / "journal-waiting").touch()
+    assert run_cli(home, "ps").stderr.count("warning:") == 1
+    assert (home.state / "engines" / "18081.json").exists()
+    (home.state / "journal.sqlite").rmdir()
+    (home.state / "journal-waiting").unlink()
+    run_cli(home, "ps")
+    assert ends_in_the_journal(home) == [
+        "owl on port 18081: gone; its supervisor ended too, and nobody saw how"
+    ]
+
+
+def identity() -> ProcessIdentity:
+    own = identity_of(os.getpid())
+    assert own is not None
+    return own
 
 
 def test_an_engine_that_hangs_is_not_called_ready(small_model: Path, detached_home: Home) -> None:

@@ -120,12 +120,15 @@ def examine_and_keep(machine: Machine, *, subject: str) -> Examination:
     """Examine this machine and write down what differs from the last time; others are only examined."""
     if not isinstance(machine, LiveMachine):
         return examine(machine, subject=subject)
+    from bringup.actions.engine_ends import note_ends
     from bringup.actions.state_record import keep_state
+    from bringup.machine.folders import our_folders
     from bringup.machine.recorder import Recorder
 
     recorder = Recorder(machine)
     examination = examine(recorder, subject=subject)
-    trouble = keep_state(machine, examination, recorder.recording)
+    unseen_ends = note_ends(our_folders())
+    trouble = keep_state(machine, examination, recorder.recording) or unseen_ends
     roots = [finding.fault.id for finding in examination.diagnosis.roots]
     return replace(examination, journal_trouble=trouble, histories=_histories(roots))
 

@@ -62,7 +62,8 @@ def stop_engines(folders: Folders, name: str | None, *, every: bool) -> Iterator
     records = list_running(folders) if every else (_pick(folders, name),)
     for record in records:
         is_gone = stop_running(folders, record)
-        record_stopped(record, is_gone=is_gone)
+        if not record.is_noted:
+            record_stopped(record, is_gone=is_gone)
         yield record, is_gone
 
 

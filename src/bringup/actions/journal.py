@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 OFF_VARIABLE: Final = "BRINGUP_JOURNAL"
 _BOOT_FILE: Final = "/proc/sys/kernel/random/boot_id"
+NOT_WRITTEN: Final = "not written to the journal"
+"""What a warning begins with where an entry is lost, and not only put aside."""
+
 _WAITING_LIMIT: Final = 10_000
 _NOTE_LIMIT_BYTES: Final = 16 * 1024**2
 _TEXT_LIMIT_CHARACTERS: Final = 200_000
@@ -61,7 +64,7 @@ def record(*notes: Note, ours: Folders | None = None) -> str:
         words = (
             problem.message if isinstance(problem, BringupError) else f"{type(problem).__name__}: {problem}"
         )
-        return f"not written to the journal: {words}"
+        return f"{NOT_WRITTEN}: {words}"
 
 
 def is_kept(place: Folders) -> bool:
@@ -153,7 +156,7 @@ def _put_aside(place: Folders, drafts: Sequence[Draft], trouble: BringupError) -
     try:
         _write_aside(place, drafts)
     except BringupError:
-        return f"not written to the journal: {trouble.message} ({detail})"
+        return f"{NOT_WRITTEN}: {trouble.message} ({detail})"
     return f"{trouble.message}; what happened now is kept beside it and taken up later"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from bringup.actions.engine_ends import note_ends
 from bringup.actions.fix_record import Attempt, FixRecord, Outcome
 from bringup.actions.journal import Note, record
 from bringup.actions.journal_mending import with_journal
@@ -41,9 +42,9 @@ def bring_up_to_date(place: Folders) -> str:
     Raises:
         JournalTrouble: the journal cannot be read.
     """
-    warning = take_over_fixes(place)
+    warnings = take_over_fixes(place), note_ends(place)
     rejudge(place)
-    return warning
+    return next(filter(None, warnings), "")
 
 
 def take_over_fixes(place: Folders) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from bringup.actions.engine_ends import note_ends
 from bringup.actions.preparation import EngineWishes, Preparation, Surroundings, prepare
 from bringup.actions.pull import find_model
 from bringup.actions.run_record import RunRecord, record_detached
 from bringup.engine.command import LOOPBACK_HOSTS
-from bringup.engine.registry import EngineRecord, stop_running
+from bringup.engine.registry import EngineRecord, EngineState, mark_ended, stop_running
 from bringup.engine.supervisor import DetachedJob, start_detached, wait_detached
 from bringup.engine.unit_file import Unit, unit_text
 from bringup.errors import BringupError
@@ -92,6 +93,7 @@ def serve_detached(
     """
     preparation = prepare(model, wishes, around)
     on_prepared(preparation)
+    note_ends(around.folders)
     job = DetachedJob(
         folders=around.folders,
         build=preparation.build,
@@ -109,6 +111,7 @@ def serve_detached(
             stop_running(around.folders, record)
         elif isinstance(problem, BringupError):
             RunRecord().failed(model, problem, n_ctx=wishes.n_ctx)
+            mark_ended(around.folders, replace(record, state=EngineState.FAILED))
         raise
     record_detached(preparation, wishes)
     return served_engine(preparation)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +59,7 @@ class EngineRecord:
         restarts: how often it was started again.
         cause: why it last ended; empty when it never did.
         reference: id of that fault.
+        is_noted: its end, which nobody asked for, was written down.
     """
 
     port: int
@@ -75,11 +77,17 @@ class EngineRecord:
     restarts: int = 0
     cause: str = ""
     reference: str = ""
+    is_noted: bool = False
 
     @property
     def is_live(self) -> bool:
         """Whether any of its processes lives."""
         return any(process.is_alive(one) for one in self.processes)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its supervisor gave it up."""
+        return self.state is EngineState.FAILED
 
     @property
     def processes(self) -> tuple[ProcessIdentity, ...]:
@@ -111,20 +119,48 @@ def read_record(folders: Folders, port: int) -> EngineRecord | None:
 
 
 def list_running(folders: Folders) -> tuple[EngineRecord, ...]:
-    """Engines that live, and those given up; records of ends that nobody wrote down are removed."""
+    """Engines that live, and those given up.
+
+    The record of another one that is gone is removed; that of a detached one once its end was noted.
+    """
     found = []
+    for record in _records(folders):
+        if record.is_live or record.is_given_up:
+            found.append(record)
+        elif not record.is_detached:
+            remove_record(folders, record)
+    return tuple(found)
+
+
+def list_ended(folders: Folders) -> tuple[EngineRecord, ...]:
+    """Detached engines that were given up or are gone, without those whose end was noted."""
+    detached = (record for record in _records(folders) if record.is_detached and not record.is_noted)
+    return tuple(record for record in detached if not record.is_live)
+
+
+def mark_ended(folders: Folders, record: EngineRecord) -> None:
+    """Note that an end was written down: one that was given up stays, the record of one that is gone goes.
+
+    Raises:
+        FileTrouble: the state folder cannot be written.
+    """
+    now = read_record(folders, record.port)
+    if now is None or now.owner != record.owner:
+        return
+    if record.is_given_up:
+        write_record(folders, replace(now, is_noted=True))
+    else:
+        remove_record(folders, record)
+
+
+def _records(folders: Folders) -> Iterator[EngineRecord]:
     for name in files.list_names(folders.engines):
         port = name.removesuffix(_SUFFIX)
         if not name.endswith(_SUFFIX) or not port.isdigit():
             continue
         record = read_record(folders, int(port))
-        if record is None:
-            continue
-        if record.is_live or record.state is EngineState.FAILED:
-            found.append(record)
-        else:
-            remove_record(folders, record)
-    return tuple(found)
+        if record is not None:
+            yield record
 
 
 def find_record(folders: Folders, name: str) -> EngineRecord:

@@ -16,12 +16,16 @@ def command(context: click.Context, *, as_json: bool) -> None:
     Each is asked whether it answers; a failed one stays listed with its cause until it is stopped
     (bringup stop PORT) or started again.
     """
+    from bringup.actions.engine_ends import note_ends
     from bringup.actions.engines import list_engines
+    from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.engines import engine_lines, engines_json
     from bringup.machine import clock, folders
 
     console: Console = context.obj
-    engines = list_engines(folders.our_folders())
+    place = folders.our_folders()
+    say_journal_trouble(console, note_ends(place))
+    engines = list_engines(place)
     if as_json:
         console.answer_json(engines_json(engines))
     elif not engines:
