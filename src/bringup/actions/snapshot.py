@@ -22,6 +22,7 @@ from bringup.machine.redaction import redactor_for
 from bringup.reading import Known, Reading, Unreadable
 from bringup.stack.essence import essence_of
 from bringup.stack.kernel_log import LOG_LIMIT_CHARACTERS
+from bringup.stack.pending_upgrades import APT_LISTS, native_lists
 
 _KEEP_LIMIT_BYTES: Final = UNPACKED_LIMIT_BYTES * 3 // 4
 """Most bytes of files that go in: the rest of what an archive may unpack to is for the tables."""
@@ -143,6 +144,7 @@ def essential(
 
     `devices` are the ids on the machine's bus: the names of others are not kept.
     """
+    recording = _without_list_names(recording)
     reads: dict[str, Reading[bytes]] = {}
     dropped: list[tuple[str, str]] = []
     for path, reading in recording.reads.items():
@@ -164,6 +166,26 @@ def essential(
         dropped.append((path, "too large"))
     commands = {argv: _shortened(reading) for argv, reading in recording.commands.items()}
     return replace(recording, reads=reads, commands=commands), tuple(dropped)
+
+
+def _without_list_names(recording: Recording) -> Recording:
+    """Apt's lists under names without their hosts, which may be of a private mirror."""
+    listed = recording.lists.get(APT_LISTS)
+    if not isinstance(listed, Known):
+        return recording
+    renamed = {
+        name: f"list-{number}_Packages{name.rpartition('_Packages')[2]}"
+        for number, name in enumerate(native_lists(listed.value), 1)
+    }
+    paths_of = {f"{APT_LISTS}/{name}": f"{APT_LISTS}/{new}" for name, new in renamed.items()}
+    return replace(
+        recording,
+        lists=recording.lists | {APT_LISTS: replace(listed, value=tuple(sorted(renamed.values())))},
+        reads={
+            paths_of.get(path, path): replace(reading, source=paths_of.get(path, reading.source))
+            for path, reading in recording.reads.items()
+        },
+    )
 
 
 def _shortened(reading: Reading[CommandResult]) -> Reading[CommandResult]:

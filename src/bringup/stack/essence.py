@@ -19,6 +19,7 @@ from bringup.stack.engines import read_command
 from bringup.stack.essence_lines import keep_lines
 from bringup.stack.loader import CacheEntry, pack_cache, parse_cache
 from bringup.stack.module_file import UNPACKED_LIMIT_BYTES, find_modinfo, has_signature, pack_module, unpack
+from bringup.stack.pending_upgrades import APT_LISTS, read_list
 from bringup.stack.userspace_packages import is_driver_package
 
 Redact = Callable[[str], str]
@@ -35,6 +36,7 @@ _PACKAGE_LOGS: Final = (
     "/var/log/pacman.log",
     "/var/log/zypp/",
 )
+_PACKAGE_LINES: Final = ("Package:", "Status:", "Version:", "Architecture:")
 _CHANGED: Final = re.compile(rb"nvidia|cuda|linux|kernel|dkms", re.IGNORECASE)
 _MODINFO_KEYS: Final = ("version", "license", "vermagic")
 
@@ -49,6 +51,8 @@ def essence_of(path: str, data: bytes, redact: Redact, *, devices: frozenset[str
         devices: PCI vendor and device ids of this machine, four hexadecimal digits each.
     """
     try:
+        if path.startswith(f"{APT_LISTS}/"):
+            return _driver_packages(read_list(data))
         if data.startswith(b"\x7fELF") or data.startswith(_PACKED):
             return _packed_or_program(path, data, redact)
         if data.startswith((b"ld.so-1.7.0", b"glibc-ld.so.cache")):
@@ -126,15 +130,13 @@ def _cache(data: bytes, redact: Redact) -> bytes:
 
 
 def _driver_packages(data: bytes) -> bytes:
-    """Dpkg's paragraphs of the driver's packages, of each the three lines that are read."""
+    """The driver's packages in dpkg's status or a list of apt; of each the lines that are read."""
     kept = []
     for paragraph in data.decode("utf-8", "replace").split("\n\n"):
         name = re.match(r"\n*Package: (\S{2,100})\n", paragraph)
         if name is not None and is_driver_package(name[1]):
             lines = (line for line in paragraph.split("\n"))
-            kept.append(
-                "\n".join(line for line in lines if line.startswith(("Package:", "Status:", "Version:")))
-            )
+            kept.append("\n".join(line for line in lines if line.startswith(_PACKAGE_LINES)))
     return ("\n\n".join(kept) + "\n").encode()
 
 

@@ -9,6 +9,7 @@ from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.stack.lines import Lines
 from bringup.stack.loader import Loader, probe_loader
+from bringup.stack.pending_upgrades import OfferedUpgrade, probe_pending_upgrades
 from bringup.stack.userspace_libraries import (
     CUDA,
     NVML,
@@ -49,6 +50,7 @@ class Userspace:
         cuda_library: the same for libcuda.so.1.
         loader: the folders that it looks into.
         packages: of the driver, with their states.
+        pending_upgrades: newer versions of these in apt's lists; absent where no such package is installed.
         runfile: a driver that NVIDIA's own installer put there.
         smi: path of nvidia-smi.
         persistenced: the persistence daemon; absent where it is not installed.
@@ -63,6 +65,7 @@ class Userspace:
     cuda_library: Reading[PickedLibrary] = NOT_LOOKED
     loader: Reading[Loader] = NOT_LOOKED
     packages: Reading[tuple[DriverPackage, ...]] = NOT_LOOKED
+    pending_upgrades: Reading[tuple[OfferedUpgrade, ...]] = NOT_LOOKED
     runfile: Reading[Runfile] = NOT_LOOKED
     smi: Reading[str] = NOT_LOOKED
     persistenced: Reading[DriverService] = NOT_LOOKED
@@ -76,12 +79,14 @@ def probe_userspace(machine: Machine) -> Userspace:
     """Look at the driver's user space: files, and one command where packages are rpm's."""
     loader = probe_loader(machine)
     nvml, cuda = probe_picked(machine, loader, NVML), probe_picked(machine, loader, CUDA)
+    packages = probe_packages(machine)
     return Userspace(
         driver_library_versions=probe_libraries(machine, loader, (nvml, cuda)),
         nvml_library=nvml,
         cuda_library=cuda,
         loader=Known(loader, "/etc/ld.so.cache, LD_LIBRARY_PATH"),
-        packages=probe_packages(machine),
+        packages=packages,
+        pending_upgrades=probe_pending_upgrades(machine, packages),
         runfile=probe_runfile(machine),
         smi=_probe_smi(machine),
         persistenced=_probe_service(machine, _PERSISTENCED, _PERSISTENCED_PIDS),
