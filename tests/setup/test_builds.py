@@ -187,5 +187,5 @@ def test_devices_and_layers(tmp_path: Path) -> None:
 def test_the_hard_requests_are_twenty_and_differ() -> None:
     made = killer_requests()
     assert len({one.name for one in made}) == len({(one.path, one.body) for one in made}) == 20
-    assert [one.name for one in made if one.ends_all] == ["a grammar of 50,000 brackets"]
+    assert [one.name for one in made if one.is_only_kept_out] == ["a grammar of 50,000 brackets"]
     assert all(one == replace(one) and one.path.startswith("/") for one in made)

@@ -159,7 +159,7 @@ def test_the_proof_is_told() -> None:
         "  31 of 31 layers on the card",
         "  the known question was answered at 12.5 tokens/s: 'Paris.'",
         "  2 requests that have ended engines: survived or refused",
-        "  deep brackets: kept out by the key; with the key it ends every llama.cpp known today",
+        "  deep brackets: kept out by the key, not tried with it: it was seen to end an engine",
     ]
     assert progress_line(BuildProgress(BuildStep(107, 214), 60.0, 61.0)) == (
         "building [############------------] 107 of 214, about 1 min 01 s left"

@@ -44,13 +44,14 @@ class KillerRequest:
         name: what is wrong with it, in words.
         path: route of the API.
         body: as sent.
-        ends_all: it ends every llama.cpp known today, so only the key stands between it and the engine.
+        is_only_kept_out: it was seen to end the embedded engine, and was not tried on others: it is sent
+            without the key, which has to keep it out.
     """
 
     name: str
     path: str
     body: str
-    ends_all: bool = False
+    is_only_kept_out: bool = False
 
 
 def killer_requests() -> tuple[KillerRequest, ...]:
@@ -62,7 +63,7 @@ def killer_requests() -> tuple[KillerRequest, ...]:
     deep = '{"messages": [], "response_format": {"type": "json_object", "schema": ' + _DEEP + "}}"
     brackets = _chat("a grammar of 50,000 brackets", {"grammar": f"root ::= {'(' * 50_000}{')' * 50_000}"})
     return (
-        replace(brackets, ends_all=True),
+        replace(brackets, is_only_kept_out=True),
         *made,
         KillerRequest("a schema of 4,000 lists", _CHAT, deep),
         KillerRequest("a body of 100,000 brackets", "/completion", "[" * 100_000),

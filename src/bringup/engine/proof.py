@@ -223,13 +223,13 @@ def _attack(engine: RunningEngine, on_step: Callable[[str], None]) -> tuple[tupl
             raise stopped
         if not engine.api().health():
             raise EngineError("the engine is no longer healthy", context=(f"after: {killer.name}",))
-        (refused if killer.ends_all else survived).append(killer.name)
+        (refused if killer.is_only_kept_out else survived).append(killer.name)
     return tuple(survived), tuple(refused)
 
 
 def _send(engine: RunningEngine, killer: KillerRequest) -> None:
     """With the key, so that it reaches the engine's depths; without it where nothing else protects."""
-    key = None if killer.ends_all else engine.key
+    key = None if killer.is_only_kept_out else engine.key
     endpoint = Endpoint("127.0.0.1", engine.port, key)
     try:
         answer = request(endpoint, "POST", killer.path, body=killer.body.encode(), timeout_s=_REQUEST_S)
@@ -242,7 +242,7 @@ def _send(engine: RunningEngine, killer: KillerRequest) -> None:
                 reference="engine-wedged",
             ) from problem
         return
-    if killer.ends_all and answer.status != 401:
+    if killer.is_only_kept_out and answer.status != 401:
         raise EngineError(
             f"without the key, {killer.name} got HTTP {answer.status} instead of 401",
             hint="This build does not keep strangers out.",

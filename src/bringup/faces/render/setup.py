@@ -69,7 +69,7 @@ def proof_lines(proof: Proof) -> Iterator[str]:
     yield f"  the known question was answered{rate}: {proof.answer!r}"
     yield f"  {len(proof.survived)} requests that have ended engines: survived or refused"
     for name in proof.refused:
-        yield f"  {name}: kept out by the key; with the key it ends every llama.cpp known today"
+        yield f"  {name}: kept out by the key, not tried with it: it was seen to end an engine"
 
 
 def result_line(result: SetupResult) -> str:
