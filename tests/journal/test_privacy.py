@@ -19,6 +19,7 @@ from bringup.actions.standing import standings
 from bringup.actions.timeline import read_timeline
 from bringup.journal.entry import Kind
 from bringup.machine.recorded import RecordedMachine
+from bringup.reading import Known
 from bringup.stack.probe import probe_stack
 
 SECRETS = (
@@ -64,6 +65,28 @@ def test_nothing_private_of_a_machine_is_kept(tmp_path: Path) -> None:
     for secret in (*SECRETS, "10.11.12.13"):
         assert secret not in text, secret
     assert b"wonderwoman" not in Path(day.place.journal_file).read_bytes()
+
+
+def test_a_private_mirror_is_not_named_and_what_its_list_offers_is_found_again(tmp_path: Path) -> None:
+    day = Day(tmp_path)
+    made = private(morning())
+    lists = "/var/lib/apt/lists/mirror.gotham.example_ubuntu_dists_noble_restricted_binary-amd64_Packages"
+    offered = "Package: libnvidia-compute-570\nArchitecture: amd64\nVersion: 575.64-1\n\n"
+    status = "Package: libnvidia-compute-570\nStatus: install ok installed\nVersion: 570.172.08-0ubuntu1\n\n"
+    made.text("/var/lib/dpkg/status", status)
+    made.text(lists, offered)
+    found = day.look(made, "2025-07-15 08:00")
+    made.text(lists, offered.replace("575.64", "575.65"))
+    day.look(made, "2025-07-16 08:00")
+    assert "gotham" not in everything(day)
+    assert isinstance(found.stack.userspace.pending_upgrades, Known)
+    entries = [e.seq for e in all_entries(day.place) if e.kind is Kind.STATE]
+    for seq, version in zip(entries, ("575.64-1", "575.65-1"), strict=True):
+        snapshot, _ = with_journal(day.place, lambda journal, n=seq: snapshot_at(journal, n))
+        assert snapshot is not None
+        again = probe_stack(RecordedMachine.from_recording(recording_of(snapshot))).stack.userspace
+        assert isinstance(again.pending_upgrades, Known)
+        assert [one.offered for one in again.pending_upgrades.value] == [version]
 
 
 def test_a_kept_state_can_be_examined_again_and_gives_the_same_verdict(tmp_path: Path) -> None:

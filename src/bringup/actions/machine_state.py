@@ -21,6 +21,7 @@ from bringup.journal import state
 from bringup.journal.entry import Kind
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
+from bringup.stack.pending_upgrades import cover_list
 
 if TYPE_CHECKING:
     from bringup.journal.entry import Entry
@@ -253,7 +254,8 @@ def _redacted_name(raw: str, redactor: Redactor) -> str:
     kind, section, asked = raw.split(state.SEPARATOR, 2)
     if section == "command":
         return state.part_name(kind, section, json.dumps(redactor.redact_argv(tuple(json.loads(asked)))))
-    return state.part_name(kind, section, asked if section == "environment" else redactor.redact(asked))
+    covered = asked if section == "environment" else redactor.redact(cover_list(asked))
+    return state.part_name(kind, section, covered)
 
 
 def _redacted_json(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 - plain JSON

@@ -22,7 +22,7 @@ from bringup.machine.redaction import redactor_for
 from bringup.reading import Known, Reading, Unreadable
 from bringup.stack.essence import essence_of
 from bringup.stack.kernel_log import LOG_LIMIT_CHARACTERS
-from bringup.stack.pending_upgrades import APT_LISTS, native_lists
+from bringup.stack.pending_upgrades import APT_LISTS, cover_list, native_lists
 
 _KEEP_LIMIT_BYTES: Final = UNPACKED_LIMIT_BYTES * 3 // 4
 """Most bytes of files that go in: the rest of what an archive may unpack to is for the tables."""
@@ -171,21 +171,17 @@ def essential(
 def _without_list_names(recording: Recording) -> Recording:
     """Apt's lists under names without their hosts, which may be of a private mirror."""
     listed = recording.lists.get(APT_LISTS)
-    if not isinstance(listed, Known):
-        return recording
-    renamed = {
-        name: f"list-{number}_Packages{name.rpartition('_Packages')[2]}"
-        for number, name in enumerate(native_lists(listed.value), 1)
+    lists = dict(recording.lists)
+    if isinstance(listed, Known):
+        names = tuple(
+            sorted(cover_list(f"{APT_LISTS}/{n}").rpartition("/")[2] for n in native_lists(listed.value))
+        )
+        lists[APT_LISTS] = replace(listed, value=names)
+    reads = {
+        cover_list(path): replace(reading, source=cover_list(path)) if path.startswith(APT_LISTS) else reading
+        for path, reading in recording.reads.items()
     }
-    paths_of = {f"{APT_LISTS}/{name}": f"{APT_LISTS}/{new}" for name, new in renamed.items()}
-    return replace(
-        recording,
-        lists=recording.lists | {APT_LISTS: replace(listed, value=tuple(sorted(renamed.values())))},
-        reads={
-            paths_of.get(path, path): replace(reading, source=paths_of.get(path, reading.source))
-            for path, reading in recording.reads.items()
-        },
-    )
+    return replace(recording, lists=lists, reads=reads)
 
 
 def _shortened(reading: Reading[CommandResult]) -> Reading[CommandResult]:

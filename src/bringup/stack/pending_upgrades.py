@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,6 +77,18 @@ def native_lists(names: tuple[str, ...]) -> list[str]:
     Raw name: `deb.debian.org_debian_dists_trixie_non-free_binary-amd64_Packages.lz4`.
     """
     return [name for name in names if _LIST.fullmatch(name) and not _FOREIGN.search(name)]
+
+
+def cover_list(path: str) -> str:
+    """The path of a list of apt under a name that tells nothing of its host; any other path as it is.
+
+    The same list has the same name each time, so that a record of it is found again.
+    """
+    folder, _, name = path.rpartition("/")
+    if folder != APT_LISTS or not _LIST.fullmatch(name):
+        return path
+    mark = zlib.crc32(name.encode("utf-8", "surrogateescape"))
+    return f"{folder}/list-{mark:08x}_Packages{name.rpartition('_Packages')[2]}"
 
 
 def parse_offers(data: bytes, names: frozenset[str]) -> dict[str, str]:
