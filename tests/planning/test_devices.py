@@ -12,6 +12,7 @@ from tests.stubs.driver_stub import build, play
 from bringup.actions.plan_devices import Described, look_for_place
 from bringup.errors import BringupError, WrongUse
 from bringup.machine.live import LiveMachine
+from bringup.plan.rates import HostRates, speed_devices
 from bringup.plan.request import DeviceKind, Request
 from bringup.units import GIB, MIB
 
@@ -42,6 +43,28 @@ def test_a_card_comes_with_what_others_hold_of_it(driver: Path) -> None:
     assert holder.name
     assert main.name == "CPU" and 0 < main.free_bytes <= main.total_bytes
     assert place.is_this_machine and place.warnings == ()
+
+
+def test_a_narrow_slot_is_seen_and_a_described_one_assumed(driver: Path, gpt_oss: Path) -> None:
+    card = "NVIDIA GeForce RTX 3080 Ti"
+    wide, seen = _link(LiveMachine()), look_for_place(LiveMachine(), Described()).links_bytes_per_s
+    assert wide == pytest.approx(31.5e9) and seen == {"CUDA0": pytest.approx(31.5e9, rel=0.01)}
+    play(driver, "cards 1", "lanes 4", "generation 3")
+    assert _link(LiveMachine()) == pytest.approx(3.94e9, rel=0.01), "an idle card's generation 1 is not it"
+    play(driver, "cards 1", "nvmlDeviceGetMaxPcieLinkWidth 3")
+    assert look_for_place(LiveMachine(), Described()).links_bytes_per_s == {}, "not told"
+    partly = Request(n_ctx=8192, n_gpu_layers=8)
+    said = planned(gpt_oss, described("RTX 3080 Ti", ram_gib=64), partly).assumptions
+    assert [line for line in said if "whole PCIe link, 32 GB/s" in line and card[7:] in line]
+    whole = planned(gpt_oss, described("RTX 4090", ram_gib=64), Request(n_ctx=8192)).assumptions
+    assert not [line for line in whole if "PCIe" in line], "nothing goes over it"
+
+
+def _link(machine: LiveMachine) -> float:
+    place = look_for_place(machine, Described())
+    return speed_devices(place.devices, HostRates(), links_bytes_per_s=place.links_bytes_per_s)[
+        0
+    ].link_bytes_per_s
 
 
 def test_closing_programs_is_offered_by_name_and_size(driver: Path, gpt_oss: Path) -> None:

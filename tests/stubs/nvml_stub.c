@@ -3,7 +3,8 @@
  * Lines: `FUNCTION CODE` makes a call return a code, `FUNCTION hang` makes it wait for ever,
  * `lost_after N` lets the first N questions to a card pass and answers 15 (GPU is lost) to all later ones,
  * `lost_card N` answers 15 for that card only, `cards N`, `used_mib N`, `reasons N`, `busy PERCENT`,
- * `process PID`, `process_mib N` (of the one process, which is on card 0), `crash FUNCTION`.
+ * `process PID`, `process_mib N` (of the one process, which is on card 0), `crash FUNCTION`,
+ * `lanes N` and `generation N` (of the PCIe link, at most).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -99,14 +100,14 @@ int nvmlDeviceGetTotalEccErrors(card handle, int kind, int counter, unsigned lon
 int nvmlDeviceGetRemappedRows(card handle, unsigned *a, unsigned *b, unsigned *c, unsigned *d) { (void)handle; CARD; *a = *b = *c = *d = 0; return 0; }
 int nvmlDeviceGetCurrPcieLinkGeneration(card handle, unsigned *value) { (void)handle; CARD; *value = 1; return 0; }
 int nvmlDeviceGetCurrPcieLinkWidth(card handle, unsigned *value) { (void)handle; CARD; *value = 16; return 0; }
-int nvmlDeviceGetMaxPcieLinkWidth(card handle, unsigned *value) { (void)handle; CARD; *value = 16; return 0; }
+int nvmlDeviceGetMaxPcieLinkWidth(card handle, unsigned *value) { (void)handle; CARD; *value = number("lanes", 16); return 0; }
 int nvmlDeviceGetComputeMode(card handle, unsigned *value) { (void)handle; CARD; *value = number("compute_mode", 0); return 0; }
 int nvmlDeviceGetMigMode(card handle, unsigned *now, unsigned *next) { (void)handle; CARD; *now = *next = 0; return 0; }
 struct rates { unsigned gpu, memory; };
 int nvmlDeviceGetUtilizationRates(card handle, struct rates *found) { (void)handle; CARD; found->gpu = number("busy", 0); found->memory = number("memory_busy", 0); return 0; }
 int nvmlDeviceGetFanSpeed(card handle, unsigned *value) { (void)handle; CARD; *value = 30; return 0; }
 int nvmlDeviceGetPcieThroughput(card handle, int counter, unsigned *value) { (void)handle; CARD; *value = counter ? 2048 : 1024; return 0; }
-int nvmlDeviceGetMaxPcieLinkGeneration(card handle, unsigned *value) { (void)handle; CARD; *value = 4; return 0; }
+int nvmlDeviceGetMaxPcieLinkGeneration(card handle, unsigned *value) { (void)handle; CARD; *value = number("generation", 4); return 0; }
 int nvmlDeviceGetPersistenceMode(card handle, unsigned *value) { (void)handle; CARD; *value = 1; return 0; }
 struct process { unsigned id; unsigned long long used; unsigned instance, compute; };
 int nvmlDeviceGetComputeRunningProcesses_v3(card handle, unsigned *count, struct process *rows) {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.engine.threads import choose_threads
 from bringup.errors import CannotTell, WrongUse
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
+from bringup.plan.rates import pcie_bytes_per_s
 from bringup.plan.request import CPU, Device, DeviceKind
 from bringup.reading import Known, Unreadable
 from bringup.units import GIB, MIB
@@ -73,6 +75,7 @@ class Place:
         warnings: what could not be seen, one sentence each.
         is_this_machine: all of it was looked at here.
         is_card_hidden: the engine may see a card that the plan leaves out.
+        links_bytes_per_s: by the cards' names, what their slots carry, where that was seen.
     """
 
     devices: tuple[Device, ...]
@@ -82,6 +85,7 @@ class Place:
     warnings: tuple[str, ...] = ()
     is_this_machine: bool = True
     is_card_hidden: bool = False
+    links_bytes_per_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def cards(self) -> tuple[Device, ...]:
@@ -219,12 +223,15 @@ def _with_cards(machine: Machine, place: Place, nvml: Nvml) -> Place:
     chosen, said = _visible(machine, nvml.cards.value)
     cards: list[Device] = []
     holders: list[Holder] = []
+    links: dict[str, float] = {}
     for card in chosen:
         device = _device(card, len(cards))
         if device is None:
             said.append(f"Card {card.index} is left out: {_trouble(card)}. See bringup doctor.")
             continue
         cards.append(device)
+        if (link := _link_bytes_per_s(card)) is not None:
+            links[device.name] = link
         holders += _holders(card, device.name)
     if len({card.title for card in cards}) > 1:
         said.append(
@@ -236,7 +243,16 @@ def _with_cards(machine: Machine, place: Place, nvml: Nvml) -> Place:
         devices=(*cards, *place.devices),
         holders=tuple(sorted(holders, key=lambda one: -(one.used_bytes or 0))),
         warnings=(*place.warnings, *said),
+        links_bytes_per_s=links,
     )
+
+
+def _link_bytes_per_s(card: Card) -> float | None:
+    """What card and slot can carry at most: an idle card lowers its link, and raises it under load."""
+    generation, lanes = card.link_generation_most, card.link_width_most_lanes
+    if not isinstance(generation, Known) or not isinstance(lanes, Known):
+        return None
+    return pcie_bytes_per_s(generation.value, lanes.value)
 
 
 def _why_no_card(machine: Machine, nvml: Nvml) -> tuple[str, ...]:

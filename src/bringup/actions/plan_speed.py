@@ -33,6 +33,7 @@ class SpeedTeller:
         n_prompt: tokens of the prompt that the time to the first token is told for.
         host: rates of main memory and processor.
         offloads_cache: see `Request`.
+        unseen_links: cards whose slots nobody saw.
         own_runs: correct what is told; placements are chosen without them.
     """
 
@@ -41,6 +42,7 @@ class SpeedTeller:
     n_prompt: int
     host: HostRates
     offloads_cache: bool = True
+    unseen_links: frozenset[str] = frozenset()
     own_runs: OwnRuns = field(default_factory=OwnRuns)
     why_not: str = field(default="", init=False)
     _works: dict[Hashable, tuple[DeviceWork, ...]] = field(default_factory=dict, init=False)
@@ -56,7 +58,22 @@ class SpeedTeller:
 
     def assumptions(self, plan: MemoryPlan) -> tuple[str, ...]:
         """What the speed of a plan stands on beside what the machine and the user told."""
-        return (*self._memory_rate(plan), *self._corrected(plan))
+        return (*self._memory_rate(plan), *self._links(plan), *self._corrected(plan))
+
+    def _links(self, plan: MemoryPlan) -> tuple[str, ...]:
+        """Links that were taken for the whole of the card's, where weights are copied over them."""
+        if not _uses_main_memory(plan):
+            return ()
+        found = {
+            device.card: device.link_bytes_per_s
+            for device in self.devices
+            if device.name in self.unseen_links and device.name in plan.placement.cards
+        }
+        return tuple(
+            f"The slot gives {card} its whole PCIe link, {link / 1e9:.0f} GB/s (x16 where the card has it)."
+            for card, link in found.items()
+            if link
+        )
 
     def _corrected(self, plan: MemoryPlan) -> tuple[str, ...]:
         speed = self.tell_uncorrected(plan) if self.own_runs.runs else None
@@ -79,8 +96,7 @@ class SpeedTeller:
         return tuple(said)
 
     def _memory_rate(self, plan: MemoryPlan) -> tuple[str, ...]:
-        on_cpu = CPU in (*plan.placement.layers, plan.placement.output) or plan.placement.is_overridden
-        if self.host.origin is not Origin.ASSUMED or not on_cpu:
+        if self.host.origin is not Origin.ASSUMED or not _uses_main_memory(plan):
             return ()
         rate = self.host.bandwidth_bytes_per_s / 1e9
         return (f"Main memory carries {rate:.0f} GB/s (two channels of DDR4-3200; --measure-ram).",)
@@ -132,6 +148,11 @@ class SpeedTeller:
         return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
 
 
+def _uses_main_memory(plan: MemoryPlan) -> bool:
+    placement = plan.placement
+    return CPU in (*placement.layers, placement.output) or placement.is_overridden
+
+
 def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
@@ -158,4 +179,6 @@ def speed_teller(
     anatomy: Anatomy, place: Place, *, n_prompt: int, host: HostRates, offloads_cache: bool = True
 ) -> SpeedTeller:
     """A teller for a place, with the rates of its main memory."""
-    return SpeedTeller(anatomy, speed_devices(place.devices, host), n_prompt, host, offloads_cache)
+    devices = speed_devices(place.devices, host, links_bytes_per_s=place.links_bytes_per_s)
+    unseen = frozenset(card.name for card in place.cards if card.name not in place.links_bytes_per_s)
+    return SpeedTeller(anatomy, devices, n_prompt, host, offloads_cache, unseen_links=unseen)

@@ -176,6 +176,7 @@ def questions() -> dict[str, Callable[[Untyped, Untyped], Untyped]]:
         "uncorrected_errors_ever": _errors("AGGREGATE"),
         "remapped_rows": lambda nvml, handle: [int(part) for part in nvml.nvmlDeviceGetRemappedRows(handle)],
         "link_generation": lambda nvml, handle: int(nvml.nvmlDeviceGetCurrPcieLinkGeneration(handle)),
+        "link_generation_most": lambda nvml, card: int(nvml.nvmlDeviceGetMaxPcieLinkGeneration(card)),
         "link_width_lanes": lambda nvml, handle: int(nvml.nvmlDeviceGetCurrPcieLinkWidth(handle)),
         "link_width_most_lanes": lambda nvml, handle: int(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle)),
         "compute_mode": lambda nvml, handle: int(nvml.nvmlDeviceGetComputeMode(handle)),

@@ -20,6 +20,13 @@ _CLOCK_HZ: Final = 4.0e9
 _FLOPS_PER_CLOCK: Final = 32
 """Two fused multiply-adds of eight f32 each, as AVX2 and NEON processors do in a clock."""
 
+_LANE_BYTES_PER_S: Final = {1: 0.25e9, 2: 0.5e9, 3: 0.985e9, 4: 1.969e9, 5: 3.938e9, 6: 7.563e9}
+"""What a PCIe lane carries one way, by generation: the transfers of the standard less its line code."""
+
+_WHOLE: Final = 0.98
+"""Sheets round: a slot with this share of the sheet's link gives all of it."""
+_PCIE_MOST_BYTES_PER_S: Final = 130e9
+
 USABLE_SHARE: Final = 0.963
 """Of the memory on a card's sheet, what an engine sees of it: public logs show 7,895 of 8,192 MiB and
 11.7 of 12 GiB; the lower share is taken."""
@@ -129,20 +136,31 @@ def speed_devices(
     return (*found, host_device(host))
 
 
+def pcie_bytes_per_s(generation: int, n_lanes: int) -> float | None:
+    """What a PCIe link carries one way; `None` for one that is none."""
+    lane = _LANE_BYTES_PER_S.get(generation)
+    return lane * n_lanes if lane and 1 <= n_lanes <= 32 else None
+
+
 def card_rates(
     card: Card, name: str, backend: Backend, *, slot_bytes_per_s: float | None = None
 ) -> SpeedDevice:
     """A card under the name that llama.cpp gives it; a slow slot holds its link back."""
     link = card.link_bytes_per_s
+    # A link faster than any PCIe slot goes another way.
+    is_slow = slot_bytes_per_s is not None and slot_bytes_per_s < _WHOLE * link < _PCIE_MOST_BYTES_PER_S
+    if slot_bytes_per_s is not None and is_slow:
+        link = slot_bytes_per_s
+    slow = f", its slot {link / 1e9:,.0f} GB/s" if is_slow else ""
     return SpeedDevice(
         name=name,
         family=card.family,
         backend=backend,
         bandwidth_bytes_per_s=card.bandwidth_bytes_per_s,
         flops=card.flops,
-        link_bytes_per_s=link if slot_bytes_per_s is None or not link else min(link, slot_bytes_per_s),
+        link_bytes_per_s=link,
         body=card.body,
-        source=f"{card.name}: {card.bandwidth_bytes_per_s / 1e9:,.0f} GB/s, data sheet",
+        source=f"{card.name}: {card.bandwidth_bytes_per_s / 1e9:,.0f} GB/s, data sheet{slow}",
         card=card.name,
     )
 

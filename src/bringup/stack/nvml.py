@@ -71,6 +71,8 @@ class Card:
         index: NVML's number, which counts by bus address; CUDA's may differ.
         trouble: the error that stands in the way of every question; absent for a card that answers.
         clock_reasons: what holds the clocks down now, NVML's reasons in words.
+        link_generation_most: the newest PCIe generation of card and slot together; an idle card uses less.
+        link_width_most_lanes: lanes that card and slot have together.
         remapped_rows: corrected, uncorrected, pending, failed.
     """
 
@@ -91,6 +93,7 @@ class Card:
     uncorrected_errors_ever: Reading[int] = NOT_LOOKED
     remapped_rows: Reading[tuple[int, ...]] = NOT_LOOKED
     link_generation: Reading[int] = NOT_LOOKED
+    link_generation_most: Reading[int] = NOT_LOOKED
     link_width_lanes: Reading[int] = NOT_LOOKED
     link_width_most_lanes: Reading[int] = NOT_LOOKED
     compute_mode: Reading[int] = NOT_LOOKED
@@ -264,6 +267,7 @@ def _card(device: dict[str, Any]) -> Card:
         uncorrected_errors_ever=read_answer(device, "uncorrected_errors_ever", int),
         remapped_rows=read_answer(device, "remapped_rows", lambda value: tuple(int(part) for part in value)),
         link_generation=read_answer(device, "link_generation", int),
+        link_generation_most=read_answer(device, "link_generation_most", int),
         link_width_lanes=read_answer(device, "link_width_lanes", int),
         link_width_most_lanes=read_answer(device, "link_width_most_lanes", int),
         compute_mode=read_answer(device, "compute_mode", int),
