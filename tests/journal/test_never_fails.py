@@ -41,14 +41,51 @@ def test_a_journal_that_another_holds_keeps_nobody_waiting_and_nothing_is_lost(t
     holder = sqlite3.connect(place.journal_file, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     warning, took_s = timed(place, "while it is held")
+    for _ in range(4):
+        took_s = min(took_s, timed(place, "still held")[1])  # a loaded machine delays some, a wait all
     assert "another program holds it" in warning
     assert "taken up later" in warning
-    assert took_s < MORE_S + 0.15  # what SQLite waits, and a slow machine
+    assert took_s <= MORE_S
     holder.execute("ROLLBACK")
     holder.close()
     assert timed(place, "after")[0] == ""
-    assert [entry.text for entry in all_entries(place)] == ["before", "while it is held", "after"]
+    assert [entry.text for entry in all_entries(place)] == [
+        "before",
+        "while it is held",
+        *["still held"] * 4,
+        "after",
+    ]
     assert list(Path(place.journal_waiting).iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["doctor", "explain vram", "ps"])
+def test_a_lock_that_is_held_for_the_whole_life_of_a_command_costs_little(
+    own_home: Path, command: str
+) -> None:
+    """The least of several runs each, in turn: other load on this machine delays some, a wait delays all."""
+    home, words = Home(own_home), command.split()
+    codes = {run_cli(home, *words).returncode for _ in range(2)}
+    journal = home.state / "journal.sqlite"
+    if not journal.exists():
+        record(note("something"), ours=Folders("", "", str(home.state)))
+    free_s, held_s = [], []
+    for _ in range(8):
+        started_s = time.perf_counter()
+        codes.add(run_cli(home, *words).returncode)
+        free_s.append(time.perf_counter() - started_s)
+        holder = sqlite3.connect(journal, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        started_s = time.perf_counter()
+        done = run_cli(home, *words)
+        held_s.append(time.perf_counter() - started_s)
+        holder.execute("ROLLBACK")
+        holder.close()
+        codes.add(done.returncode)
+        assert done.stderr.count("warning:") <= 1
+        if len(held_s) >= 3 and min(held_s) <= min(free_s) + MORE_S:
+            break
+    assert len(codes) == 1
+    assert min(held_s) <= min(free_s) + MORE_S, (free_s, held_s)
 
 
 def test_each_page_damaged_in_turn_is_mended_with_one_warning(tmp_path: Path) -> None:
@@ -58,14 +95,18 @@ def test_each_page_damaged_in_turn_is_mended_with_one_warning(tmp_path: Path) ->
     sound = Path(master.journal_file).read_bytes()
     n_pages = len(sound) // schema.PAGE_BYTES
     assert n_pages > 15
+    shortest_s = float("inf")
     for page in range(n_pages):
         place = place_in(tmp_path / f"p{page}")
         Path(place.state).mkdir(parents=True)
         start = page * schema.PAGE_BYTES
         damaged = sound[:start] + os.urandom(schema.PAGE_BYTES) + sound[start + schema.PAGE_BYTES :]
         Path(place.journal_file).write_bytes(damaged)
+        began_s = time.process_time()
         warning, took_s = timed(place, "after the damage")
-        assert took_s < 4 * MORE_S, page  # a loaded machine; alone it is 0.03 s
+        # Processor time does not grow with the load of the machine; mending waits for nothing but the disk.
+        assert time.process_time() - began_s <= MORE_S, page
+        shortest_s = min(shortest_s, took_s) if warning else shortest_s
         assert "\n" not in warning
         entries = all_entries(place)
         assert "after the damage" in {entry.text for entry in entries}, page
@@ -78,6 +119,7 @@ def test_each_page_damaged_in_turn_is_mended_with_one_warning(tmp_path: Path) ->
             assert not aside, page
         else:
             assert [path.read_bytes() for path in aside] in ([damaged], []) or aside, page
+    assert shortest_s <= MORE_S
 
 
 def test_a_file_that_is_no_journal_at_all_is_set_aside_whole(tmp_path: Path) -> None:
@@ -103,9 +145,10 @@ def test_a_large_damaged_journal_waits_for_somebody_with_time(
     data = bytearray(Path(place.journal_file).read_bytes())
     data[: schema.PAGE_BYTES] = os.urandom(schema.PAGE_BYTES)
     Path(place.journal_file).write_bytes(data)
-    warning, took_s = timed(place, "in a hurry")
+    began_s = time.process_time()
+    warning, _ = timed(place, "in a hurry")
     assert "taken up later" in warning
-    assert took_s < 4 * MORE_S
+    assert time.process_time() - began_s <= MORE_S
     texts = [entry.text for entry in all_entries(place) if entry.kind is Kind.NOTE]
     assert texts == [*(f"text {number}" for number in range(20)), "in a hurry"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bringup.engine.registry import EngineRecord, list_ended, mark_ended
 from bringup.errors import BringupError
-from bringup.machine import files, locks, paths, process
+from bringup.machine import locks, paths, process
 
 if TYPE_CHECKING:
     from bringup.actions.journal import Note
@@ -19,11 +19,12 @@ def note_ends(ours: Folders) -> str:
     One that was given up stays listed; the record of one that is gone is removed. Never raises: it runs
     beside other commands.
     """
-    if not any(name.endswith(".json") for name in files.list_names(ours.engines)):
-        return ""
     try:
         if not list_ended(ours):
             return ""
+    except BringupError:
+        return ""  # the state folder cannot be read; whoever needs it says so
+    try:
         lease = locks.try_lease(paths.join(ours.engines, "ends.lock"))
         if isinstance(lease, locks.Holder):
             return ""  # another command writes them down in this moment

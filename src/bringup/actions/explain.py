@@ -67,16 +67,15 @@ def explain(words: str, *, machine: Machine, place: Folders | None) -> tuple[Exp
 
     Raises:
         WrongUse: there is no such page.
-        JournalTrouble: the journal cannot be read.
     """
-    from bringup.actions.journal_mending import with_journal
+    from bringup.actions.journal_mending import with_journal_if_it_can_be_read
     from bringup.stack.probe import probe_stack
 
     term = find_term(words)
     stack = probe_stack(machine).stack
     if place is None:
         return explain_on(term, stack), ""
-    past, warning = with_journal(place, lambda journal: _past(journal, term))
+    past, warning = with_journal_if_it_can_be_read(place, lambda journal: _past(journal, term))
     told, notes, run = past or ((), (), None)
     figures = tuple(_figures(term, run, place))
     return explain_on(term, stack, figures=figures, episodes=told, notes=notes), warning
@@ -116,14 +115,10 @@ def explain_on(
 
 
 def term_map(place: Folders) -> tuple[tuple[tuple[Term, int], ...], str]:
-    """Every term in the order of learning, with how often a fault of it was there; and a warning.
+    """Every term in the order of learning, with how often a fault of it was there; and a warning."""
+    from bringup.actions.journal_mending import with_journal_if_it_can_be_read
 
-    Raises:
-        JournalTrouble: the journal cannot be read.
-    """
-    from bringup.actions.journal_mending import with_journal
-
-    stood, warning = with_journal(place, standings)
+    stood, warning = with_journal_if_it_can_be_read(place, standings)
     seen = [episode.fault.id for episode in episodes(stood or ())]
     counted = tuple((term, sum(fault in term.faults for fault in seen)) for term in load_terms())
     return counted, warning

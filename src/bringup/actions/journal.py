@@ -103,7 +103,7 @@ def store(place: Folders, drafts: Sequence[Draft]) -> str:
             _append(place, drafts)
             return mended.words
     except JournalTrouble as trouble:
-        return _put_aside(place, drafts, trouble)
+        return put_aside(place, drafts, trouble)
     return ""
 
 
@@ -151,7 +151,8 @@ class Waiting:
             files.remove(path)
 
 
-def _put_aside(place: Folders, drafts: Sequence[Draft], trouble: BringupError) -> str:
+def put_aside(place: Folders, drafts: Sequence[Draft], trouble: BringupError) -> str:
+    """Keep drafts beside the journal until it can be written; the warning for the user."""
     detail = trouble.context[0] if trouble.context else ""
     try:
         _write_aside(place, drafts)

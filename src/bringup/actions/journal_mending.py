@@ -65,8 +65,22 @@ def with_journal(place: Folders, read: Callable[[Journal], T]) -> tuple[T | None
     return _read(place, read), warning
 
 
+def with_journal_if_it_can_be_read(place: Folders, read: Callable[[Journal], T]) -> tuple[T | None, str]:
+    """The same for a command that has an answer without the journal: the trouble is only a warning."""
+    from bringup.journal.trouble import JournalTrouble
+
+    try:
+        return with_journal(place, read)
+    except JournalTrouble as trouble:
+        return None, f"{trouble.message}; what it knows of this is left out"
+
+
 def take_up(place: Folders) -> str:
-    """Store what was put aside, and bring the file up to date; a warning where that cannot be done now."""
+    """Store what was put aside, and bring the file up to date; a warning where that cannot be done now.
+
+    Raises:
+        JournalTrouble: another program holds it.
+    """
     from bringup.actions.journal import is_kept, store
     from bringup.journal.schema import NEWEST
     from bringup.journal.store import read_journal
@@ -86,6 +100,8 @@ def take_up(place: Folders) -> str:
         if trouble.kind is Kind.DAMAGED:
             mended = mend(place, is_patient=True)
             return "" if mended is None else " ".join((mended.words, store(place, []))).strip()
+        if trouble.kind is Kind.BUSY:
+            raise  # who reads next would wait as long again
         return trouble.message
     except BringupError as problem:
         return problem.message

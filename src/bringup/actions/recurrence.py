@@ -66,7 +66,7 @@ def recall(place: Folders, fault_ids: Sequence[str]) -> dict[str, Recurrence]:
     if not fault_ids or not is_kept(place) or not files.size_bytes(place.journal_file):
         return {}
     try:
-        with read_journal(place.journal_file) as journal:
+        with read_journal(place.journal_file, is_hurried=True) as journal:
             return recall_from(journal, fault_ids)
     except BringupError:
         return {}

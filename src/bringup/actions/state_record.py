@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bringup.actions.machine_state import Look
     from bringup.journal.entry import Draft, Moment
     from bringup.journal.store import Journal
+    from bringup.journal.trouble import JournalTrouble
     from bringup.machine.recording import Recording
 
 _SHOWN_CHANGES: Final = 6
@@ -35,14 +36,17 @@ def keep_state(
 
     This is one of the guards that catch every exception: the journal never makes a command fail.
     """
-    from bringup.actions.journal import is_kept, now
+    from bringup.actions.journal import is_kept, now, put_aside
     from bringup.actions.journal import store as store_drafts
 
     try:
         ours = place or folders.our_folders()
         if not is_kept(ours):
             return ""
-        return store_drafts(ours, _drafts(machine, examination, recording, ours, moment or now()))
+        drafts, held = _drafts(machine, examination, recording, ours, moment or now())
+        if held is not None:
+            return put_aside(ours, drafts, held) if drafts else ""
+        return store_drafts(ours, drafts)
     except Exception as problem:  # noqa: BLE001 - the guard around the record
         words = (
             problem.message if isinstance(problem, BringupError) else f"{type(problem).__name__}: {problem}"
@@ -79,11 +83,12 @@ def verdict_data(examination: Examination) -> dict[str, Any]:
 
 def _drafts(
     machine: Machine, examination: Examination, recording: Recording, place: Folders, moment: Moment
-) -> list[Draft]:
+) -> tuple[list[Draft], JournalTrouble | None]:
+    """What is to be stored, and the trouble where another program holds the journal now."""
     from bringup.actions.facts import list_facts
-    from bringup.actions.machine_state import Look, fingerprint, newest
+    from bringup.actions.machine_state import Look, fingerprint
     from bringup.journal.store import read_journal
-    from bringup.journal.trouble import JournalTrouble
+    from bringup.journal.trouble import JournalTrouble, Kind
 
     verdict = verdict_data(examination)
     roots = tuple(finding.fault.id for finding in examination.diagnosis.roots)
@@ -91,20 +96,42 @@ def _drafts(
     mark = fingerprint(look)
 
     def compare(journal: Journal) -> list[Draft]:
-        last = newest(journal)
-        if last is not None and last.subject.partition(" ")[0] == mark:
+        if _is_newest(journal, mark):
             return []
         return _difference_drafts(machine, look, mark, place, moment, journal)
 
+    held = None
     if files.size_bytes(place.journal_file):
         try:
-            with read_journal(place.journal_file) as journal:
-                return compare(journal)
-        except JournalTrouble:
+            with read_journal(place.journal_file, is_hurried=True) as journal:
+                return compare(journal), None
+        except JournalTrouble as trouble:
+            held = trouble if trouble.kind is Kind.BUSY else None
+            if held is not None and _is_known_past_the_lock(place, mark):
+                return [], held
             if len(files.list_names(place.journal_waiting)) > _WAITING_STATES:
                 raise
     # Nothing to compare with: a whole state needs nothing before it.
-    return _difference_drafts(machine, look, mark, place, moment, None)
+    return _difference_drafts(machine, look, mark, place, moment, None), held
+
+
+def _is_newest(journal: Journal, mark: str) -> bool:
+    from bringup.actions.machine_state import newest
+
+    last = newest(journal)
+    return last is not None and last.subject.partition(" ")[0] == mark
+
+
+def _is_known_past_the_lock(place: Folders, mark: str) -> bool:
+    """Whether the state is the newest one in a journal that another program holds, as far as can be seen."""
+    from bringup.journal.store import glance
+    from bringup.journal.trouble import JournalTrouble
+
+    try:
+        with glance(place.journal_file) as journal:
+            return _is_newest(journal, mark)
+    except JournalTrouble:
+        return False
 
 
 def _difference_drafts(

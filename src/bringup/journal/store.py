@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote
 
 from bringup.journal import schema
 from bringup.journal.entry import (
@@ -26,6 +27,8 @@ from bringup.journal.trouble import JournalTrouble, sqlite_errors
 from bringup.journal.trouble import Kind as Trouble
 
 _BUSY_S: Final = 0.15
+_HURRIED_BUSY_S: Final = 0.05
+"""For a reader that can go on without."""
 _HEADER: Final = "seq, at_s, boot, uptime_s, kind, subject, digest, previous, hash"
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
@@ -304,21 +307,36 @@ def open_journal(path: str, *, before_migration: Callable[[Journal, int], None] 
     return Journal(connection, is_writable=True)
 
 
-def read_journal(path: str) -> Journal:
-    """Open for reading only; also one that a newer version wrote.
+def read_journal(path: str, *, is_hurried: bool = False) -> Journal:
+    """Open for reading only; also one that a newer version wrote. Who is hurried hardly waits for a lock.
 
     Raises:
         JournalTrouble: it is not there, or damaged.
     """
     with sqlite_errors():
         # A plain open, so that a transaction that a kill cut short is rolled back; queries only.
-        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        wait_s = _HURRIED_BUSY_S if is_hurried else _BUSY_S
+        connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None)
         try:
             connection.execute("PRAGMA query_only = ON")
             schema.schema_of(connection)
         except BaseException:
             connection.close()
             raise
+    return Journal(connection, is_writable=False)
+
+
+def glance(path: str) -> Journal:
+    """Open for reading past the lock that another program holds.
+
+    A write that is under way may be seen in part: good enough to see that there is nothing new to store,
+    and for nothing else.
+
+    Raises:
+        JournalTrouble: it cannot be read.
+    """
+    with sqlite_errors():
+        connection = sqlite3.connect(f"file:{quote(path)}?immutable=1", uri=True, isolation_level=None)
     return Journal(connection, is_writable=False)
 
 
