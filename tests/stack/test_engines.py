@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bringup.actions.facts import list_facts
+from bringup.machine.live import LiveMachine
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Known, Unreadable
-from bringup.stack.engines import EngineProcess, option, probe_engines, read_command, without_secrets
+from bringup.stack.engines import (
+    EngineProcess,
+    option,
+    probe_cached_bytes,
+    probe_engines,
+    read_command,
+    split_files,
+    without_secrets,
+)
+from bringup.stack.runtime import Runtime
+from bringup.stack.stack import Stack
 
 
 def make_process(
@@ -122,3 +135,59 @@ def test_how_much_of_the_model_is_in_the_page_cache(
     (tmp_path / "commands.json").write_text(json.dumps([{"argv": argv, **answer}]))
     reading = engines_of(tmp_path)[0].model_cached_bytes
     assert (reading.value if isinstance(reading, Known) else None) == cached
+
+
+_PARTS = [f"/m/big-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "cached"),
+    [
+        ({"exit_code": 0, "stdout": "4096\n   8192\n0\n", "stderr": ""}, 12288),
+        ({"exit_code": 0, "stdout": "4096\n8192\n", "stderr": ""}, None),
+        ({"exit_code": 1, "stdout": "4096\n0\n", "stderr": "fincore: failed to open: /m/big-00003"}, None),
+    ],
+)
+def test_all_files_of_a_split_model_count(
+    tmp_path: Path, answer: dict[str, object], cached: int | None
+) -> None:
+    make_process(tmp_path / "root", 42, ("llama-server", "-m", _PARTS[0]), maps="x")
+    argv = ["fincore", "--bytes", "--noheadings", "--output", "RES", *_PARTS]
+    (tmp_path / "commands.json").write_text(json.dumps([{"argv": argv, **answer}]))
+    engines = engines_of(tmp_path)
+    reading = engines[0].model_cached_bytes
+    assert (reading.value if isinstance(reading, Known) else None) == cached
+    shown = {fact.name: fact for fact in list_facts(Stack(runtime=Runtime(engines=Known(engines, "/proc"))))}
+    assert shown["engines[0].model_cached_bytes"].value == cached
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("/m/big-00002-of-00003.gguf", 3),
+        ("/m/a\nb-00001-of-00002.gguf", 2),
+        ("/m/big-00001-of-00001.gguf", 1),
+        ("/m/big-1-of-3.gguf", 1),
+        ("/m/big-00001-of-99999.gguf", 1),
+        ("/m/big-00001-of-00003.gguf.part", 1),
+    ],
+)
+def test_names_of_split_models(path: str, count: int) -> None:
+    files = split_files(path)
+    assert len(set(files)) == count
+    assert path in files
+
+
+@pytest.mark.skipif(shutil.which("fincore") is None, reason="no fincore")
+def test_fincore_itself_tells_of_two_files(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"m-0000{number}-of-00002.gguf").write_bytes(bytes(100_000 * number))
+    (tmp_path / "whole.gguf").write_bytes(b"")
+    machine = LiveMachine()
+    split = probe_cached_bytes(machine, str(tmp_path / "m-00001-of-00002.gguf"))
+    whole = probe_cached_bytes(machine, str(tmp_path / "whole.gguf"))
+    missing = probe_cached_bytes(machine, str(tmp_path / "m-00001-of-00003.gguf"))
+    assert isinstance(split, Known)
+    assert 0 <= split.value <= 102_400 + 200_704
+    assert isinstance(whole, Known)
+    assert isinstance(missing, Unreadable)

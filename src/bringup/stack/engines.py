@@ -29,6 +29,7 @@ _MODULES: Final = {
     "xllamacpp": "xllamacpp",
 }
 _SECRET_OPTIONS: Final = frozenset({"--api-key", "--hf-token", "-hft", "--ssl-key-file", "--password"})
+_SPLIT_LIMIT: Final = 1000
 _PROCESS_LIMIT: Final = 20_000
 _COMMAND_LIMIT_BYTES: Final = 64 * KIB
 _MAPS_LIMIT_BYTES: Final = 4 * 1024 * KIB
@@ -49,7 +50,7 @@ class EngineProcess:
         locks_memory: whether it is told to keep the model from being swapped out.
         resident_bytes: main memory that it holds, mapped files included.
         has_cuda: whether CUDA's library is mapped into it.
-        model_cached_bytes: how much of the model's file lies in the page cache; not looked at without a path.
+        model_cached_bytes: how much of the model lies in the page cache; not looked at without a path.
     """
 
     process_id: int
@@ -174,11 +175,35 @@ def _has_cuda(machine: Machine, number: int) -> Reading[bool]:
 
 
 def probe_cached_bytes(machine: Machine, path: str) -> Reading[int]:
-    """Bytes of a file in the page cache, asked of util-linux's fincore.
-
-    Raw output: `4920733696`.
-    """
-    told = machine.run(("fincore", "--bytes", "--noheadings", "--output", "RES", path), timeout_s=2.0)
+    """Bytes of a model in the page cache, asked of util-linux's fincore; split files together."""
+    files = split_files(path)
+    told = machine.run(("fincore", "--bytes", "--noheadings", "--output", "RES", *files), timeout_s=2.0)
     if isinstance(told, Known) and told.value.exit_code != 0:
         return Unreadable(told.source, told.value.stderr.strip()[:200] or "fincore failed")
-    return convert(told, lambda result: int(result.stdout))
+    return convert(told, lambda result: parse_cached_bytes(result.stdout, n_files=len(files)))
+
+
+def parse_cached_bytes(text: str, *, n_files: int) -> int:
+    """The sum of what fincore tells, one line for each file.
+
+    Raw line: `4920733696`.
+
+    Raises:
+        ValueError: it tells of more or fewer files, or no numbers.
+    """
+    numbers = [int(line) for line in text.split()]
+    if len(numbers) != n_files:
+        raise ValueError(f"{len(numbers)} numbers for {n_files} files")
+    return sum(numbers)
+
+
+def split_files(path: str) -> tuple[str, ...]:
+    """All files of a split model by the path of any of them; a whole model is its own only file.
+
+    Raw path: `/m/big-00001-of-00003.gguf`; more than a thousand parts are taken for a name like any other.
+    """
+    match = re.fullmatch(r"(.*)-\d{5}-of-(\d{5})\.gguf", path, re.DOTALL)
+    count = int(match[2]) if match is not None else 1
+    if match is None or not 1 < count <= _SPLIT_LIMIT:
+        return (path,)
+    return tuple(f"{match[1]}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1))
