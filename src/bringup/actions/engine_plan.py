@@ -8,6 +8,7 @@ from typing import Final
 from bringup.actions.plan import Planning, PlanWishes, report_of, start_planning
 from bringup.actions.plan_check import remembered
 from bringup.actions.plan_devices import Described, look_for_place
+from bringup.actions.plan_memory_rate import known_rates
 from bringup.actions.plan_own_runs import own_runs
 from bringup.actions.plan_report import PlanReport
 from bringup.actions.plan_source import ModelSource
@@ -79,7 +80,8 @@ def plan_for_engine(
         warnings = (*warnings, "This engine knows no CUDA: it runs in main memory, beside the card.")
     place = replace(place, is_card_hidden=False, warnings=warnings)
     request = replace(request, build=build.number or request.build)
-    planning = start_planning(source, PlanWishes(request=request, n_threads=n_threads), place)
+    wishes = PlanWishes(request=request, n_threads=n_threads)
+    planning = start_planning(source, wishes, place, host=known_rates(place, machine))
     is_flash = request.flash_attention is not False
     planning.planner.correct = remembered(source, machine, is_flash=is_flash)
     chosen = planning.choose()

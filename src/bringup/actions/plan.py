@@ -11,10 +11,11 @@ from bringup.actions.plan_check import ask_engine, remembered
 from bringup.actions.plan_command import choices_of, command_of
 from bringup.actions.plan_devices import Described, Place, check_described, look_for_place
 from bringup.actions.plan_ladder import gives_way, ladder_of
+from bringup.actions.plan_memory_rate import known_rates, measured_rates
 from bringup.actions.plan_own_runs import own_runs
 from bringup.actions.plan_report import DeviceUse, PlanReport
 from bringup.actions.plan_source import ModelSource, find_source
-from bringup.actions.plan_speed import SpeedTeller, given_rates, measured_rates, speed_teller
+from bringup.actions.plan_speed import SpeedTeller, given_rates, speed_teller
 from bringup.actions.plan_ways import ways_of
 from bringup.errors import BringupError, CannotTell, WrongUse
 from bringup.machine.folders import our_folders
@@ -154,8 +155,9 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
         GgufError: a figure of the architecture is missing or cannot be.
         EngineError: a check was wanted, and there is no engine or it says no figures.
     """
-    measured = wishes.measures_ram and place.is_this_machine and wishes.ram_bytes_per_s is None
-    host = measured_rates(place, machine) if measured else None
+    host = None
+    if place.is_this_machine and wishes.ram_bytes_per_s is None:
+        host = (measured_rates if wishes.measures_ram else known_rates)(place, machine)
     planning = start_planning(source, wishes, place, host=host)
     if place.is_this_machine and not planning.has_threads:
         planning.teller.own_runs = own_runs(machine)

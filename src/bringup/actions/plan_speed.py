@@ -9,18 +9,15 @@ from bringup.actions.plan_devices import Place
 from bringup.actions.plan_own_runs import OwnRuns
 from bringup.actions.plan_report import Speed
 from bringup.errors import CannotTell
-from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.place import Placement
 from bringup.plan.predict import Prediction, predict_works, traits_of
-from bringup.plan.rates import HostRates, Origin, host_rates, speed_devices
+from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, SpeedDevice
 from bringup.plan.workload import works_of
-from bringup.reading import need
-from bringup.stack.memory_rate import measure_memory
 
 
 @dataclass(slots=True)
@@ -96,9 +93,16 @@ class SpeedTeller:
         return tuple(said)
 
     def _memory_rate(self, plan: MemoryPlan) -> tuple[str, ...]:
-        if self.host.origin is not Origin.ASSUMED or not _uses_main_memory(plan):
+        rate, origin = self.host.bandwidth_bytes_per_s / 1e9, self.host.origin
+        if not _uses_main_memory(plan):
             return ()
-        rate = self.host.bandwidth_bytes_per_s / 1e9
+        if origin is Origin.MEASURED:
+            read = rate * MEASURED_SHARE
+            return (f"Main memory is read at {read:.0f} GB/s, measured here on {self.host.day}.",)
+        if origin is Origin.MODULES:
+            return (f"Main memory carries {rate:.0f} GB/s by its modules' data (--measure-ram).",)
+        if origin is Origin.GIVEN:
+            return ()
         return (f"Main memory carries {rate:.0f} GB/s (two channels of DDR4-3200; --measure-ram).",)
 
     def tell(self, plan: MemoryPlan) -> Speed | None:
@@ -162,17 +166,6 @@ def given_rates(place: Place, ram_bytes_per_s: float | None) -> HostRates:
     if ram_bytes_per_s is None:
         return HostRates(n_cores=place.n_threads)
     return HostRates(ram_bytes_per_s, Origin.GIVEN, place.n_threads)
-
-
-def measured_rates(place: Place, machine: Machine) -> HostRates:
-    """Main memory of this machine, measured now.
-
-    Raises:
-        CannotTell: the measurement failed.
-    """
-    found = measure_memory(machine)
-    need(found)
-    return host_rates(measured=found, n_cores=place.n_threads)
 
 
 def speed_teller(

@@ -41,6 +41,11 @@ class Folders:
         return os.path.join(self.cache, "dry-runs")
 
     @property
+    def main_memory_file(self) -> str:
+        """How fast main memory is, as measured or by its modules' data."""
+        return os.path.join(self.cache, "main-memory.json")
+
+    @property
     def logs(self) -> str:
         """Engine logs."""
         return os.path.join(self.state, "logs")

@@ -60,11 +60,13 @@ class HostRates:
         bandwidth_bytes_per_s: of main memory, all channels together, as its modules' sheet would say.
         origin: where that is from.
         n_cores: physical cores; they set how fast the processor computes.
+        day: of the measurement; empty for none.
     """
 
     bandwidth_bytes_per_s: float = ASSUMED_RAM_BYTES_PER_S
     origin: Origin = Origin.ASSUMED
     n_cores: int = ASSUMED_CORES
+    day: str = ""
 
     @property
     def flops(self) -> float:
@@ -77,6 +79,7 @@ def host_rates(
     measured: Reading[float] = NOT_LOOKED,
     modules: Reading[float] = NOT_LOOKED,
     n_cores: int = ASSUMED_CORES,
+    day: str = "",
 ) -> HostRates:
     """The best that is known of main memory: a measurement, else the modules' data, else an assumption.
 
@@ -84,9 +87,10 @@ def host_rates(
         measured: bytes a second, see `stack.memory_rate.measure_memory`.
         modules: bytes a second, see `stack.memory_rate.probe_modules`.
         n_cores: physical cores that the engine may use.
+        day: of the measurement.
     """
     if isinstance(measured, Known):
-        return HostRates(measured.value / MEASURED_SHARE, Origin.MEASURED, n_cores)
+        return HostRates(measured.value / MEASURED_SHARE, Origin.MEASURED, n_cores, day)
     if isinstance(modules, Known):
         return HostRates(modules.value, Origin.MODULES, n_cores)
     return HostRates(n_cores=n_cores)
