@@ -20,6 +20,9 @@ from bringup.actions.standing import episodes, standings
 from bringup.actions.state_record import keep_state
 from bringup.actions.timeline import outside_items, read_timeline
 from bringup.errors import CannotTell
+from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.log import render_timeline
+from bringup.faces.render.log_json import timeline_json
 from bringup.journal.entry import Moment
 from bringup.machine.clock import local_unix_s
 from bringup.machine.folders import Folders
@@ -190,7 +193,16 @@ def test_old_states_are_judged_by_the_rules_of_now(day: Day, monkeypatch: pytest
     day.look(morning(), "2025-07-15 08:12")
     before, _ = with_journal(day.place, standings)
     monkeypatch.setattr("bringup.actions.state_record.rules_mark", lambda: "new rules")
+    # No time for any: the verdicts of then stand, and the log says so.
+    monkeypatch.setattr("bringup.actions.standing._REJUDGE_S", -1.0)
     assert bring_up_to_date(day.place) == ""
+    old = read_timeline(day.place, None, since_s=None, layer=None, last=50)
+    assert old.n_old_rules == 2 and timeline_json(old)["old_rules"] == 2
+    said = Styled("(2 older states are still judged by the former rules)", Style.DIM)
+    assert (said,) in render_timeline(old, width_columns=100)
+    monkeypatch.setattr("bringup.actions.standing._REJUDGE_S", 60.0)
+    assert bring_up_to_date(day.place) == ""
+    assert read_timeline(day.place, None, since_s=None, layer=None, last=50).n_old_rules == 0
     after, _ = with_journal(day.place, standings)
     assert before is not None
     assert after is not None

@@ -129,6 +129,14 @@ def episodes(stood: tuple[Standing, ...]) -> tuple[Episode, ...]:
     return tuple(found)
 
 
+def count_old_rules(stood: tuple[Standing, ...]) -> int:
+    """How many kept states were judged by other rules than those of now."""
+    from bringup.actions.state_record import rules_mark
+
+    rules = rules_mark()
+    return sum(one.rules not in ("", rules) for one in stood)
+
+
 def rejudge(place: Folders) -> int:
     """Judge kept states by the rules of now, the newest first and for a moment only; how many are left.
 

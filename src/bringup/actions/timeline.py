@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bringup.actions.standing import Episode, episodes, standings
+from bringup.actions.standing import Episode, Standing, count_old_rules, episodes, standings
 from bringup.errors import WrongUse
 from bringup.journal.entry import Kind
 from bringup.machine import clock, folders, process
@@ -58,12 +58,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Items, oldest first; `unseen` says what could not be looked at, `n_left_out` how many are older."""
+    """Items, oldest first.
+
+    `unseen` says what could not be looked at, `n_left_out` how many items are older, `n_old_rules` how many
+    kept states were judged by other rules than those of now.
+    """
 
     items: tuple[Item, ...]
     unseen: tuple[tuple[str, str], ...] = ()
     n_left_out: int = 0
     warning: str = ""
+    n_old_rules: int = 0
 
 
 def parse_since(text: str, *, now_s: float) -> float:
@@ -104,15 +109,20 @@ def read_timeline(
     """
     from bringup.actions.journal_mending import with_journal
 
-    own, warning = with_journal(place, lambda journal: journal_items(journal, last=_enough(last, layer)))
+    def read(journal: Journal) -> tuple[list[Item], int]:
+        stood = standings(journal)
+        return _journal_items(journal, stood, last=_enough(last, layer)), count_old_rules(stood)
+
+    found, warning = with_journal(place, read)
+    own, n_old_rules = found or ([], 0)
     outside, unseen = outside_items(machine) if machine is not None else ([], ())
-    items = merge(own or [], outside)
+    items = merge(own, outside)
     chosen = [
         item
         for item in items
         if (since_s is None or item.at_s >= since_s) and (layer is None or layer in item.layers)
     ]
-    return Timeline(tuple(chosen[-last:]), unseen, max(0, len(chosen) - last), warning)
+    return Timeline(tuple(chosen[-last:]), unseen, max(0, len(chosen) - last), warning, n_old_rules)
 
 
 def _enough(last: int, layer: str | None) -> int:
@@ -122,10 +132,14 @@ def _enough(last: int, layer: str | None) -> int:
 
 def journal_items(journal: Journal, *, last: int) -> list[Item]:
     """Our own entries as items, with the faults that opened and closed, by number."""
+    return _journal_items(journal, standings(journal), last=last)
+
+
+def _journal_items(journal: Journal, stood: tuple[Standing, ...], *, last: int) -> list[Item]:
     entries = journal.entries(last=last)
     first = entries[0].seq if entries else 0
     items = [item_of(entry) for entry in told_once(entries) if entry.kind not in _NOT_SHOWN]
-    items += [item for item in fault_items(episodes(standings(journal))) if item.seq >= first]
+    items += [item for item in fault_items(episodes(stood)) if item.seq >= first]
     return sorted(items, key=lambda item: item.seq)
 
 

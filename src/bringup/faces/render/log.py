@@ -37,6 +37,11 @@ def render_timeline(timeline: Timeline, *, width_columns: int) -> list[Line]:
         if item.is_clock_set:
             lines.append((Styled("-- the clock was set back here --", Style.DIM),))
         lines += _item_lines(item, width_columns)
+    if timeline.n_old_rules:
+        states = (
+            "1 older state is" if timeline.n_old_rules == 1 else f"{timeline.n_old_rules:,} older states are"
+        )
+        lines.append((Styled(f"({states} still judged by the former rules)", Style.DIM),))
     if not timeline.items:
         lines.append(("Nothing happened that is known of.",))
     lines += [

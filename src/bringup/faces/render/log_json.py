@@ -31,6 +31,7 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
             for item in timeline.items
         ],
         "left_out": timeline.n_left_out,
+        "old_rules": timeline.n_old_rules,
         "unseen": [{"source": source, "why": why} for source, why in timeline.unseen],
     }
 
