@@ -119,6 +119,74 @@ def test_the_hook_of_apt_runs_as_the_user_and_fails_no_upgrade(monkeypatch: pyte
     assert subprocess.run(["sh", "-c", gone], check=False).returncode == 0
 
 
+PRIVATE_APT = """Dir "{root}";
+Dir::Etc "etc";
+Dir::Etc::Parts "{root}/etc/parts";
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "{root}/etc/sources";
+Dir::State "state";
+Dir::State::status "{root}/admin/status";
+Dir::Cache "cache";
+Dir::Log "log";
+APT::Sandbox::User "";
+Debug::NoLocking "true";
+DPkg::Options {{ "--admindir={root}/admin"; "--instdir={root}/inst"; "--force-not-root";
+  "--log={root}/log/dpkg.log"; }};
+"""
+
+
+def private_apt(root: Path) -> dict[str, str]:
+    """An apt of its own, without packages and sources: the environment that makes apt-get use it."""
+    places = ("parts", "sources", "preferences.d", "../state/lists/partial", "../cache/archives/partial")
+    places += ("../log", "../inst", "../admin/info", "../admin/updates", "../admin/triggers")
+    (root / "etc").mkdir(parents=True)
+    for place in places:
+        (root / "etc" / place).mkdir(parents=True)
+    (root / "admin/status").touch()
+    (root / "apt.conf").write_text(PRIVATE_APT.format(root=root))
+    more = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
+    return {"PATH": os.environ["PATH"], "APT_CONFIG": str(root / "apt.conf"), **more}
+
+
+def made_package(folder: Path) -> Path:
+    control = folder / "made" / "DEBIAN" / "control"
+    control.parent.mkdir(parents=True)
+    fields = {"Package": "made-by-a-test", "Version": "1", "Architecture": "all"}
+    fields |= {"Maintainer": "Nobody <nobody@example.org>", "Description": "empty"}
+    control.write_text("".join(f"{name}: {value}\n" for name, value in fields.items()))
+    package = folder / "made.deb"
+    subprocess.run(
+        ["dpkg-deb", "--build", str(folder / "made"), str(package)],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return package
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None, reason="no dpkg")
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_real_apt_runs_the_hook_as_the_user_and_ends_well(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_broken: bool
+) -> None:
+    home = Home(own_home)
+    monkeypatch.setattr("bringup.machine.rights.is_root", lambda: False)
+    monkeypatch.setattr("bringup.machine.rights.own_name", lambda: "root")
+    monkeypatch.setattr("bringup.machine.rights.own_home", lambda: str(own_home))
+    (hook,) = watch.plan_hooks(has_apt=True, has_systemd=False).files
+    environment = private_apt(tmp_path / "apt")
+    text = hook.text.replace("bringup watch", "bringup watch --no-such-option") if is_broken else hook.text
+    (tmp_path / "apt/etc/parts" / Path(watch.APT_HOOK).name).write_text(text)
+    argv = ["apt-get", "install", "--yes", str(made_package(tmp_path))]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Setting up made-by-a-test" in done.stdout
+    assert ("no such option" in done.stderr) is is_broken
+    # The look of the watch after the upgrade is in this user's journal, and not in root's.
+    assert (home.state / "journal.sqlite").exists() is not is_broken
+
+
 def test_root_gets_no_hook_that_runs_what_others_can_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bringup.machine.rights.is_root", lambda: True)
     monkeypatch.setattr("bringup.machine.rights.is_roots_own", lambda _path: False)
