@@ -9,11 +9,14 @@ from typing import Final
 from bringup.machine.protocol import FileKind, Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.stack.elf import DynamicInfo, parse_dynamic
+from bringup.stack.fatbin import parse_architectures
 from bringup.stack.lines import Lines
 
 PROGRAM: Final = "llama-server"
 _READ_LIMIT_BYTES: Final = 32 * 1024**2
 """A program larger than this is a static build with CUDA in it; its tables are not read."""
+_CUDA_LIMIT_BYTES: Final = 64 * 1024**2
+"""A CUDA library larger than this is not read: it would cost the doctor more time than it may take."""
 _BUILD_LIMIT: Final = 12
 _BACKENDS: Final = ("cuda", "vulkan", "hip", "sycl", "opencl", "musa", "cann", "metal", "rpc", "blas", "cpu")
 
@@ -28,7 +31,8 @@ class EngineFiles:
         number: its build number; absent where no file says it.
         backends: names of its backends (`cuda`, `vulkan`, `cpu`), sorted.
         stale_backends: backend libraries that lie beside it and that it does not use.
-        cuda_archs: what its CMake cache was told, as written (`86-real;120`); absent without one.
+        cuda_archs: what its CMake cache was told, as written (`86-real;120`), or where it names no numbers
+            what its CUDA library holds, written likewise; absent where it has neither.
         needs: libraries that the program needs.
         strayed: libraries of llama.cpp's own that it takes from another folder: (name, folder).
     """
@@ -177,7 +181,7 @@ def _look_at(machine: Machine, program: str, origin: str) -> EngineFiles:
         number=_number(machine, folder),
         backends=backends,
         stale_backends=tuple(sorted({n for file in beside if (n := backend_name(file)) and n not in used})),
-        cuda_archs=_cache_entry(cache, "CMAKE_CUDA_ARCHITECTURES"),
+        cuda_archs=_cuda_archs(machine, cache, home, beside),
         needs=convert(own, lambda info: info.needed),
         strayed=_strayed(machine, own, folder, beside),
     )
@@ -214,6 +218,32 @@ def _cache_entry(cache: Reading[str], name: str) -> Reading[str]:
         return cache
     value = parse_cache_entry(cache.value, name)
     return Absent(cache.source) if value is None else Known(value, cache.source)
+
+
+def _cuda_archs(machine: Machine, cache: Reading[str], folder: str, beside: tuple[str, ...]) -> Reading[str]:
+    told = _cache_entry(cache, "CMAKE_CUDA_ARCHITECTURES")
+    name = next((name for name in beside if re.fullmatch(r"libggml-cuda\.so(?:\.\d+)*", name)), None)
+    if name is None or (isinstance(told, Known) and re.match(r"\d", told.value)):
+        return told
+    path = f"{folder}/{name}"
+    data = machine.read(path, limit_bytes=_CUDA_LIMIT_BYTES)
+    read = convert(data, parse_cuda_library)
+    if isinstance(read, Known) or isinstance(told, Known):
+        return read if isinstance(read, Known) else told
+    why = read.why if isinstance(read, Unreadable) else "it is gone"
+    return Unreadable(path, f"cannot tell ({why}); cuobjdump --list-elf {path} would")
+
+
+def parse_cuda_library(data: bytes) -> str:
+    """The architectures in libggml-cuda.so, as `parse_architectures` writes them.
+
+    Raises:
+        ValueError: it is no ELF-64 file or has no fat binary of the known form, or cuBLAS is linked into it,
+            whose code could not be told from its own.
+    """
+    if not any(name.startswith("libcublas.so") for name in parse_dynamic(data).needed):
+        raise ValueError("it does not take cuBLAS from a library, so that code of others may be in it")
+    return parse_architectures(data)
 
 
 def _strayed(

@@ -17,6 +17,7 @@ from typing import Final
 from bringup.stack.elf import parse_dynamic
 from bringup.stack.engines import read_command
 from bringup.stack.essence_lines import keep_lines
+from bringup.stack.fatbin import find_code, pack_code
 from bringup.stack.loader import CacheEntry, pack_cache, parse_cache
 from bringup.stack.module_file import UNPACKED_LIMIT_BYTES, find_modinfo, has_signature, pack_module, unpack
 from bringup.stack.pending_upgrades import APT_LISTS, read_list
@@ -110,11 +111,10 @@ def _packed_or_program(path: str, data: bytes, redact: Redact) -> bytes:
         return packer.compress(kept) + packer.flush()
     info = parse_dynamic(data)
     sentence = _LIBC_SENTENCE.search(data) if "/libc.so" in path else None
-    return label_of_program(
-        tuple(map(redact, info.needed)),
-        tuple(map(redact, info.search_folders)),
-        sentence.group() if sentence else b"",
-    )
+    tail = sentence.group() if sentence else b""
+    if "/libggml-cuda." in path:
+        tail = pack_code(find_code(data))
+    return label_of_program(tuple(map(redact, info.needed)), tuple(map(redact, info.search_folders)), tail)
 
 
 def _cache(data: bytes, redact: Redact) -> bytes:
