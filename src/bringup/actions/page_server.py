@@ -53,10 +53,10 @@ def check_port(port: int, *, host: str) -> None:
         raise Failure(f"port {port} is taken", hint="Give another one with --port.", reference="port-in-use")
 
 
-def start_detached(arguments: tuple[str, ...], folders: Folders) -> tuple[str, int]:
+def start_detached(arguments: tuple[str, ...], folders: Folders, *, port: int) -> tuple[str, int]:
     """Start the page's server in a session of its own; the address that it printed, and its process number.
 
-    What it prints, tokens too, goes to a file of mode 0600.
+    Returns once it listens on the port. What it prints, tokens too, goes to a file of mode 0600.
 
     Raises:
         Failure: it ended, or printed no address in time; its words are in the context.
@@ -75,7 +75,7 @@ def start_detached(arguments: tuple[str, ...], folders: Folders) -> tuple[str, i
     while clock.monotonic_s() < until_s and child.poll() is None:
         text = (files.read_small(log_path) or b"").decode("utf-8", "replace")
         line, ended, _ = text.partition("\n")
-        if ended and line.startswith("http://"):
+        if ended and line.startswith("http://") and sockets.is_only_listener(child.pid, port):
             return line.strip(), child.pid
         clock.sleep_s(0.05)
     process.end_child(child, timeout_s=2.0)

@@ -55,7 +55,7 @@ def detach_web(console: Console, page: Page) -> int:
 
     words = ["web", "--port", str(page.port), "--host", page.host, "--interval", str(page.interval_s)]
     words += ["--from", page.recording] if page.recording is not None else []
-    address, process_id = start_detached(tuple(words), our_folders())
+    address, process_id = start_detached(tuple(words), our_folders(), port=page.port)
     console.answer(address)
     console.line(f"It goes on in the background as process {process_id}: kill {process_id} ends it.")
     return 0
