@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _LOOK_BACK_ENTRIES: Final = 4000
 _MOST_RUNS: Final = 64
 _ALIKE: Final = 3.0
-FEWEST_TOKENS: Final = 16
-"""An answer of fewer tokens says nothing of the speed."""
 
 Basis = tuple[str, ...]
 """What a prediction was made from: two compare only where it is the same."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal import Note, record
-from bringup.actions.plan_own_runs import FEWEST_TOKENS, planned_speed
 from bringup.engine.exits import EngineStopped
 from bringup.errors import BringupError
 from bringup.machine import clock, paths, process
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from bringup.engine.registry import EngineRecord
     from bringup.store.local import LocalModel
 
+_FEWEST_TOKENS: Final = 16
+"""An answer of fewer tokens says nothing of the speed."""
 _NAMES_ONLY: Final = ("api_key_file",)
 """Settings that are kept as set or not set."""
 
@@ -51,6 +52,9 @@ class RunRecord:
 
     def started(self, preparation: Preparation, info: EngineInfo) -> None:
         """It answers: what runs, and what the plan says it costs."""
+        # Commands that only stop an engine need no planner.
+        from bringup.actions.plan_own_runs import planned_speed
+
         self._name = name_of(preparation.model)
         self._started_s = clock.monotonic_s()
         self._n_tokens, self._fastest, self._prompt_rate = 0, 0.0, 0.0
@@ -82,7 +86,7 @@ class RunRecord:
             return
         self._n_tokens += timings.predicted_tokens
         self._fastest = max(self._fastest, timings.predicted_per_second or 0.0)
-        if timings.predicted_tokens >= FEWEST_TOKENS:
+        if timings.predicted_tokens >= _FEWEST_TOKENS:
             self._long_fastest = max(self._long_fastest, timings.predicted_per_second or 0.0)
         self._prompt_rate = max(self._prompt_rate, timings.prompt_per_second or 0.0)
 
