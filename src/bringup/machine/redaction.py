@@ -28,6 +28,10 @@ from bringup.reading import Known
 
 _SHORTEST_NAME: Final = 2
 _FIRST_PERSON: Final = 1000
+_REMEMBERED_CHARACTERS: Final = 400
+_REMEMBERED_TEXTS: Final = 20_000
+"""Short texts of a recording repeat: half of them are asked for again."""
+
 _PIECE_CHARACTERS: Final = 4096
 _LONG: Final = 8
 _FOUND_LIMIT: Final = 500
@@ -60,6 +64,7 @@ class Redactor:
         """`known` are pairs of a kind (`user`, `host`, `serial`, `secret`) and a value that is private."""
         self._pseudonyms: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
+        self._seen: dict[str, str] = {}
         self._know(known)
 
     def _know(self, known: Iterable[tuple[str, str]]) -> None:
@@ -95,7 +100,14 @@ class Redactor:
         """The text without private values; redacting it again changes nothing."""
         if "\0" in text:
             return "\0".join(self.redact_argv(tuple(text.split("\0"))))
-        return self._plain(self._behind_encodings(text))
+        if len(text) > _REMEMBERED_CHARACTERS:
+            return self._plain(self._behind_encodings(text))
+        redacted = self._seen.get(text)
+        if redacted is None:
+            redacted = self._plain(self._behind_encodings(text))
+            if len(self._seen) < _REMEMBERED_TEXTS:
+                self._seen[text] = redacted
+        return redacted
 
     def redact_bytes(self, data: bytes) -> bytes:
         """The same for a file's bytes; what is not UTF-8 in it stays as it is."""
