@@ -21,6 +21,7 @@ from bringup.journal import state
 from bringup.journal.entry import Kind
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
+from bringup.reading import Known
 from bringup.stack.pending_upgrades import cover_list
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ WHOLE_EVERY: Final = 32
 
 _CHAIN_LIMIT: Final = 4 * WHOLE_EVERY
 _PART_LIMIT_CHARACTERS: Final = 1_000_000
+_LARGE_BYTES: Final = 1_000_000
 _SECTIONS: Final = ("read", "list", "stat", "environment", "disk_space")
 
 _PASSING: Final = re.compile(
@@ -219,8 +221,15 @@ def _raw_marks(look: Look, key: bytes) -> dict[str, tuple[str, str]]:
         return blake2b(data, key=key[:32], digest_size=8).hexdigest()
 
     raw = [(_fact_name(fact), repr(fact_value(fact)).encode("utf-8", "replace")) for fact in look.facts]
-    raw += [(name, repr(reading).encode("utf-8", "replace")) for name, reading in _raw_looks(look.recording)]
+    raw += [(name, _raw_value(reading)) for name, reading in _raw_looks(look.recording)]
     return {hashed(name.encode("utf-8", "surrogateescape")): (hashed(value), name) for name, value in raw}
+
+
+def _raw_value(reading: object) -> bytes:
+    """What a look is compared by; a large file by its own bytes, as its words would be four times as long."""
+    if isinstance(reading, Known) and isinstance(reading.value, bytes) and len(reading.value) > _LARGE_BYTES:
+        return reading.value
+    return repr(reading).encode("utf-8", "replace")
 
 
 def _redacted_parts(
