@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-SHARED_BY_ALL = frozenset({"errors", "units", "reading"})
+SHARED_BY_ALL = frozenset({"errors", "units", "reading", "records"})
 MUTATORS = frozenset({"append", "extend", "insert", "add", "update", "setdefault"}) | frozenset(
     {"pop", "popitem", "remove", "discard", "clear"}
 )

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.errors import WrongUse
 from bringup.machine import files, paths
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 _SIZE_LIMIT_BYTES: Final = 1024**2
 REFERENCE: Final = "configuration"

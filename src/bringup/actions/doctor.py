@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,7 @@ from bringup.machine.recorded import RecordedMachine
 from bringup.machine.rooted import RootedMachine
 from bringup.machine.timed import TimedMachine
 from bringup.machine.unpack import unpack
+from bringup.records import dataclass
 from bringup.stack.pasted import read_pasted
 from bringup.stack.probe import Look, probe_stack
 from bringup.stack.stack import Stack

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.facts import Fact, list_facts
@@ -14,6 +13,7 @@ from bringup.errors import BringupError, WrongUse
 from bringup.journal.entry import Entry, Kind
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
+from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.errors import BringupError
 from bringup.machine import clock, files, folders, paths, process, rights
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.journal.entry import Draft, Kind, Moment

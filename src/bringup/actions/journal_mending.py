@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bringup.errors import BringupError
 from bringup.machine import clock, files, folders, locks, paths, process
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.journal.salvage import Salvaged

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ from bringup.journal.entry import Kind
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
 from bringup.reading import Known
+from bringup.records import dataclass
 from bringup.stack.pending_upgrades import cover_list
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal import Note, now, our_redactor, record, store
@@ -13,6 +12,7 @@ from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Draft, Kind
 from bringup.machine import clock, process, rights
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.journal.store import Journal

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.actions.doctor import Examination
 from bringup.faults._diagnose import Finding, Role
 from bringup.faults._fault import Layer
+from bringup.records import dataclass
 
 
 class State(Enum):

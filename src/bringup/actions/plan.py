@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from bringup.actions.plan_check import ask_engine, remembered
@@ -27,6 +27,7 @@ from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.rates import HostRates
 from bringup.plan.request import CPU, Request, check_request
 from bringup.plan.search import choose
+from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
 _SCARCE_BYTES: Final = 512 * MIB

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.engine.threads import choose_threads
@@ -13,6 +13,7 @@ from bringup.plan.card_names import card_named, find_card, near_names
 from bringup.plan.rates import pcie_bytes_per_s
 from bringup.plan.request import CPU, Device, DeviceKind
 from bringup.reading import Known, Unreadable
+from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
 if TYPE_CHECKING:

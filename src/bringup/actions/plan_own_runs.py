@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup import __version__
@@ -11,6 +11,7 @@ from bringup.machine import files, folders
 from bringup.machine.live import LiveMachine
 from bringup.plan.own_runs import Correction, Run, correction_of
 from bringup.reading import Known
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.actions.preparation import Preparation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from bringup.actions.plan_devices import Holder, Place
@@ -11,6 +10,7 @@ from bringup.model.architecture import Architecture
 from bringup.plan.plan import Part
 from bringup.plan.predict import Estimate
 from bringup.plan.request import Device
+from bringup.records import dataclass
 
 
 class Group(Enum):

@@ -6,13 +6,13 @@ What is on this disk is never asked about on the network.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import files, paths
 from bringup.machine.folders import Folders
 from bringup.model.shards import Model
+from bringup.records import dataclass
 from bringup.store.header import load_model
 from bringup.store.names import LocalPath, Name, OllamaName, parse_name
 

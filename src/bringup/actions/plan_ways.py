@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.actions.plan_devices import Holder
@@ -12,6 +12,7 @@ from bringup.actions.plan_report import Alternative, Group, Rung, group_of
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.place import ALL_LAYERS
 from bringup.plan.request import Request
+from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
 if TYPE_CHECKING:

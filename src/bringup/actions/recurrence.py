@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.standing import Episode, episodes, standings
@@ -11,6 +10,7 @@ from bringup.errors import BringupError
 from bringup.journal.entry import Entry, Kind
 from bringup.machine import files
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.journal.store import Journal

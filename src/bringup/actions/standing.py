@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.journal.entry import Kind, Moment
 from bringup.machine import clock
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.journal.entry import Entry

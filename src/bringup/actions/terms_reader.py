@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from bringup.errors import WrongUse
 from bringup.machine import files, paths
+from bringup.records import dataclass
 
 LEVELS: Final = (
     *("hardware", "kernel", "userspace", "toolkit", "build"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bringup.machine import files
 from bringup.machine.clock import local_time_text
 from bringup.machine.folders import Folders, our_folders
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.actions.fix_record import Attempt

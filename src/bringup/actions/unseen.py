@@ -7,10 +7,10 @@ answers for every card, an unreadable kernel log hides nothing that stops them f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.reading import NOT_LOOKED, Absent, Reading, Unreadable
+from bringup.records import dataclass
 from bringup.stack.stack import Stack
 
 _MODULE_LOOK: Final = "cat /proc/driver/nvidia/version"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from bringup.engine.command import EngineSettings, arguments, parameters
 from bringup.engine.help_text import HelpText, parse_help
 from bringup.errors import EngineError
 from bringup.machine.process import python_argv, run_bounded
+from bringup.records import dataclass
 
 _HELP_TIMEOUT_S = 20.0
 

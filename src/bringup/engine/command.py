@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from bringup.errors import EngineError, WrongUse
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.engine.help_text import HelpText

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.build import EngineBuild
@@ -24,6 +23,7 @@ from bringup.machine.scratch import scratch_folder, write_with_zeros
 from bringup.plan.differences import Measured, device_of, mib
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.request import CPU
+from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
 FIT_PROGRAM: Final = "llama-fit-params"

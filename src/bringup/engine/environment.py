@@ -9,8 +9,9 @@ engines only: CUDA builds are often run with it; `LD_PRELOAD` and `PYTHON*` neve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from bringup.records import dataclass
 
 _KEPT: Final = frozenset(
     {

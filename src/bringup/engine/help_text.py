@@ -7,7 +7,8 @@ from its version.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from bringup.records import dataclass
 
 # An option list starts a line (until late 2024 indented by a few blanks, since then by none):
 #   -fa,   --flash-attn [on|off|auto]       set Flash Attention use

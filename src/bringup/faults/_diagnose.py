@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from bringup.faults._fault import Certainty, Evidence, Fault, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.records import dataclass
 
 
 class Role(Enum):

@@ -8,9 +8,10 @@ A fault is a module `faults/<layer>/<id with underscores>.py`. Its docstring car
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias
+
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.faults._scene import Scene

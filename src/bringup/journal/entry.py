@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from hashlib import blake2b
 from typing import Any, Final
+
+from bringup.records import dataclass
 
 RECORD_SCHEMA: Final = 1
 """Grows when what an entry's body holds changes its meaning."""

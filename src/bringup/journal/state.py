@@ -9,8 +9,9 @@ without redacting everything again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from bringup.records import dataclass
 
 SEPARATOR: Final = "\t"
 FACT: Final = "fact"

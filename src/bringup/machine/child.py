@@ -12,10 +12,10 @@ import resource
 import select
 import signal
 import subprocess
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.process import ProcessIdentity, identity_of
+from bringup.records import dataclass
 
 _PR_SET_PDEATHSIG: Final = 1
 _READ_BYTES: Final = 64 * 1024

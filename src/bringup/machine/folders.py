@@ -6,9 +6,9 @@ Everything that `bringup` writes lies below `configuration`, `cache` or `state`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from bringup.machine import rights
+from bringup.records import dataclass
 
 _APP = "bringup"
 

@@ -15,10 +15,10 @@ import json
 import os
 import socket
 import time
-from dataclasses import dataclass
 
 from bringup.machine.files import file_errors, make_private_folder
 from bringup.machine.process import ProcessIdentity, identity_of, is_alive, own_pid
+from bringup.records import dataclass
 
 _SILENT_HOLDER_S = 600.0
 _LIMIT_BYTES = 4096

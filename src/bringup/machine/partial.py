@@ -11,10 +11,10 @@ import contextlib
 import os
 import re
 import shutil
-from dataclasses import dataclass
 
 from bringup.machine.files import file_errors, make_private_folder, sync_folder
 from bringup.machine.process import identity_of, own_pid
+from bringup.records import dataclass
 
 _DATA = "data"
 _RECORD = "record.json"

@@ -6,11 +6,11 @@ Facts are read through this protocol only, so that one set of rules judges a liv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from bringup.reading import Reading
+from bringup.records import dataclass
 
 READ_LIMIT_BYTES = 16 * 1024**2
 """Largest file a look reads whole; beyond it the reading is unreadable and says so."""

@@ -6,8 +6,9 @@ import contextlib
 import os
 import termios
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TextIO
+
+from bringup.records import dataclass
 
 _DEFAULT_WIDTH_COLUMNS = 80
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

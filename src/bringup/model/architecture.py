@@ -7,7 +7,6 @@ They follow llama.cpp's own reading with its defaults (b11434: `load_hparams` in
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import GgufError
@@ -17,6 +16,7 @@ from bringup.model.gguf import GgufHeader, Tensor
 from bringup.model.hyperparameters import Hyperparameters
 from bringup.model.quants import FILE_TYPES
 from bringup.model.tokenizer import CHAT_TEMPLATE, Tokenizer, read_tokenizer
+from bringup.records import dataclass
 
 MAX_LAYERS: Final = 512
 """LLAMA_MAX_LAYERS of llama.cpp b11434 (`src/llama-hparams.h`); beyond it the engine aborts."""

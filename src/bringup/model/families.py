@@ -7,9 +7,10 @@ recurrence rules in `load_arch_hparams` of `src/models/*.cpp`, cache rules in `l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ offset.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import GgufError
@@ -18,6 +17,7 @@ from bringup.model.quants import REMOVED, TensorType
 from bringup.model.source import ByteSource
 from bringup.model.values import KEPT_BYTES, SIZES, Entry, Metadata, ValueType
 from bringup.model.window import ByteOrder, HeaderWindow
+from bringup.records import dataclass
 
 MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import GgufError
 from bringup.model.values import INTEGERS, ArrayValue, Metadata, ValueType
+from bringup.records import dataclass
 
 LARGEST: Final = 2**31 - 1
 """llama.cpp keeps these figures in 32-bit integers, many of them signed."""

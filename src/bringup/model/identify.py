@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.errors import ModelFileError
+from bringup.records import dataclass
 
 
 class FileKind(Enum):

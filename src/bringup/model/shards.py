@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import ModelFileError
@@ -12,6 +11,7 @@ from bringup.model.architecture import Architecture, read_architecture
 from bringup.model.gguf import GgufHeader, Tensor, read_header
 from bringup.model.source import ByteSource
 from bringup.model.values import Metadata
+from bringup.records import dataclass
 
 SHARDS_LIMIT: Final = 1000
 _SHARD: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)

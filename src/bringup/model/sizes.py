@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeVar
 
 from bringup.model.gguf import Tensor
 from bringup.model.quants import TensorType
+from bringup.records import dataclass
 
 
 class TensorKind(Enum):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.model.values import ArrayValue, Metadata
+from bringup.records import dataclass
 
 TOKENS: Final = "tokenizer.ggml.tokens"
 SPECIAL_KEYS: Final[dict[str, str]] = {

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
 
 from bringup.errors import GgufError
 from bringup.model.source import ByteSource
 from bringup.model.window import ByteOrder
+from bringup.records import dataclass
 
 KEPT_BYTES: Final = 64 * 1024
 """Values up to this size are kept with the header."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.model.architecture import Architecture, CacheLayer
 from bringup.model.gguf import Tensor
 from bringup.model.shards import Model
+from bringup.records import dataclass
 
 _LAYER: Final = re.compile(r"blk\.(\d+)\.(.+)", re.DOTALL)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import UnknownCard
 from bringup.plan.cards import Card, card_at, card_titles
+from bringup.records import dataclass
 from bringup.units import GIB
 
 _PIECES: Final = re.compile(r"\d+gb|sxm\d?|hbm\d?|[a-z]+|\d+")

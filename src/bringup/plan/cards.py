@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, Final
 
+from bringup.records import dataclass
 from bringup.units import GIB
 
 _GIGA: Final = 10**9

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU
+from bringup.records import dataclass
 from bringup.units import MIB
 
 _SCHEMA: Final = 1

@@ -6,12 +6,12 @@ keeps alive: `ggml_backend_cuda_graph_optimize` in `ggml/src/ggml-cuda/ggml-cuda
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.plan.graph import Node
 from bringup.plan.layers import F32_BYTES, Builder, LayerPlan
 from bringup.plan.request import CPU
+from bringup.records import dataclass
 
 FUSED_EXPERTS: Final = 15
 """Most experts of CUDA's fused sum of their results (MOE_WEIGHTED_REDUCTION_MAX_EXPERTS)."""

@@ -6,11 +6,11 @@ Formulas: llama.cpp b11434, `src/llama-kv-cache.cpp`, `src/llama-kv-cache-iswa.c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from bringup.errors import WrongUse
+from bringup.records import dataclass
 
 CELL_PADDING_TOKENS: Final = 256
 """llama.cpp rounds the cells of a cache up to a multiple of this."""

@@ -8,7 +8,7 @@ a few bytes are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from bringup.model.gguf import Tensor
@@ -16,6 +16,7 @@ from bringup.plan.graph import Graph, Node
 from bringup.plan.kv_cache import LayerCache, is_quantised, row_bytes
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
+from bringup.records import dataclass
 
 OFFLOAD_LEAST_TOKENS: Final = 32
 """From so many rows on, weights of main memory are copied to a card (GGML_OP_OFFLOAD_MIN_BATCH)."""

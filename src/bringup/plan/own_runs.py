@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
 from bringup.plan.predict import Estimate
+from bringup.records import dataclass
 
 _RUN_SPREAD: Final = 0.08
 """How far runs of one machine and model lie apart (in logarithms): clocks, heat, other programs."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
 from bringup.errors import WrongUse
 from bringup.plan.request import CPU
+from bringup.records import dataclass
 
 ALL_LAYERS: Final = 999
 """More layers than any model has: `--n-gpu-layers` for all."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.place import Placement
@@ -12,6 +11,7 @@ from bringup.plan.speed import Cost, CostKind, band_name, generation_costs, prom
 from bringup.plan.speed_calibration import BANDS, SHARES
 from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
 from bringup.plan.workload import works_of
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -12,6 +11,7 @@ from bringup.plan.cards import Card, Family
 from bringup.plan.request import CPU, Device, DeviceKind
 from bringup.plan.work import Backend, SpeedDevice
 from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.records import dataclass
 
 ASSUMED_RAM_BYTES_PER_S: Final = 50e9
 """Two channels of DDR4-3200, the slower of the usual desktops: for a machine of which nothing is known."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.errors import WrongUse
+from bringup.records import dataclass
 
 CPU: Final = "CPU"
 """Name of main memory as a device."""

@@ -5,11 +5,11 @@ Source: llama.cpp b11434, constructor of `llama_context` in `src/llama-context.c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.plan.kv_cache import pad_cells, swa_cells
 from bringup.plan.request import Request
+from bringup.records import dataclass
 
 MIXED_BATCH_BUILD: Final = 11_000
 """Builds from about here on reserve inputs for batches that mix tokens and embeddings: seen in the source of

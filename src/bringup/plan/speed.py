@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.plan.cards import Family
 from bringup.plan.work import Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
+from bringup.records import dataclass
 
 Shares = Mapping[str, float]
 """The measured figures by name, see `speed_calibration`."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from bringup.model.gguf import Tensor
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
+from bringup.records import dataclass
 
 ROW_PADDING_ELEMENTS: Final = 512
 """MATRIX_ROW_PADDING of the CUDA backend."""

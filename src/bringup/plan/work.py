@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from bringup.plan.cards import Body, Family
+from bringup.records import dataclass
 
 
 class Kind(Enum):

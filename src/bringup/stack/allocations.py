@@ -7,10 +7,10 @@ it name the consumer, and where those are missing the last step before it does.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from bringup.records import dataclass
 from bringup.stack.engine_log import MIB
 from bringup.stack.lines import Line, Lines
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import FileKind, Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.stack.elf import DynamicInfo, parse_dynamic
 from bringup.stack.fatbin import parse_architectures
 from bringup.stack.lines import Lines

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 
 _MOUNTS: Final = "/proc/self/mountinfo"
 _OWN: Final = "/proc/self/cgroup"

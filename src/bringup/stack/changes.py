@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 
 _LOG_LIMIT_BYTES: Final = 8 * 1024**2
 _CHANGE_LIMIT: Final = 400

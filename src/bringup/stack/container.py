@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.stack.container_cdi import CdiSpecification, probe_cdi
 from bringup.stack.lines import Lines
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 from bringup.stack.version import DriverVersion, find_driver_version
 
 _FOLDERS: Final = ("/etc/cdi", "/var/run/cdi", "/run/cdi")

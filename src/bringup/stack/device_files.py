@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import FileKind, FileStat, Machine
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 
 _NODES: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvidia-uvm", "/dev/nvidia-modeset")
 _PROCESS_LIMIT: Final = 5_000

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Reading, convert
+from bringup.records import dataclass
 
 
 class PackageFamily(Enum):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.records import dataclass
 from bringup.stack.lines import Lines
 from bringup.stack.version import DriverVersion, KernelRelease, find_driver_version
 

@@ -7,8 +7,9 @@ format, dynamic section (https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.dyn
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+from bringup.records import dataclass
 
 _DYNAMIC: Final = 2
 _LOAD: Final = 1

@@ -7,11 +7,11 @@ says is `None`; the last line that says a figure wins, because a log may hold se
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.records import dataclass
 from bringup.stack.lines import Lines
 
 MIB: Final = 1024**2

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.units import KIB
 
 _PROGRAMS: Final = {

@@ -10,9 +10,10 @@ every block is unknown, which is not the same as new.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from bringup.records import dataclass
 
 
 class Generation(Enum):

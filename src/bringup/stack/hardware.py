@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bringup.machine.protocol import DiskSpace, Machine
 from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.records import dataclass
 from bringup.stack.lines import Lines
 from bringup.stack.pci import PciDevice, probe_pci, recognise_pci
 from bringup.stack.processor import Processor, probe_processor

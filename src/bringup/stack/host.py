@@ -6,10 +6,9 @@ A container shows the host's /proc, so what counts beside it is the control grou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Known, Reading, Unreadable, convert, need
+from bringup.records import dataclass
 from bringup.stack.cgroup import probe_cgroup
 from bringup.units import KIB
 

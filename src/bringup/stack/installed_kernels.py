@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import FileKind, Machine
 from bringup.reading import Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.stack.module_file import ModuleInfo, parse_module
 from bringup.stack.version import KernelRelease
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 
 STANDARD_FOLDERS: Final = (
     "/usr/lib/x86_64-linux-gnu",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 
 MEASURE: Final = ("bringup-memory",)
 """A part of ours that runs in a process of its own; see `machine.memory_child`."""

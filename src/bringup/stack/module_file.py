@@ -7,9 +7,9 @@ object file format and the kernel's `include/linux/moduleparam.h` (`key=value` s
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
+from bringup.records import dataclass
 from bringup.stack.version import DriverVersion, find_driver_version
 
 UNPACKED_LIMIT_BYTES: Final = 64 * 1024**2

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 from bringup.stack.installed_kernels import InstalledKernel
 from bringup.stack.version import KernelRelease
 

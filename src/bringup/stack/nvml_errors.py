@@ -6,8 +6,9 @@ Numbers, names and words: nvml.h and nvmlErrorString of driver 580
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from bringup.records import dataclass
 
 UNINITIALIZED: Final = 1
 NOT_SUPPORTED: Final = 3

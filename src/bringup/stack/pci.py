@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.stack.gpu_generations import Generation, find_generation
 from bringup.stack.lines import Line, Lines
 from bringup.stack.typed import find_typed

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Reading
+from bringup.records import dataclass
 from bringup.stack.allocations import FailedAllocation, find_failed_allocations
 from bringup.stack.engine_log import EngineLog, read_engine_log
 from bringup.stack.engines import EngineProcess, probe_engines

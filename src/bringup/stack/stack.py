@@ -6,8 +6,9 @@ few layers, a live machine or a recording fills all of them; the rules that judg
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bringup.records import dataclass
 from bringup.stack.build import Build
 from bringup.stack.container import Container
 from bringup.stack.cuda import Cuda

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.stack.lines import Lines
 from bringup.stack.links import follow_link
 from bringup.stack.toolkit_files import CudaToolkit, CudaVersion, find_version, probe_toolkits, probe_version

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.stack.links import follow_link
 
 T = TypeVar("T")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.records import dataclass
 from bringup.stack.lines import Lines
 from bringup.stack.loader import Loader, probe_loader
 from bringup.stack.pending_upgrades import OfferedUpgrade, probe_pending_upgrades

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 from bringup.stack.links import follow_link
 from bringup.stack.loader import Loader, find_library
 from bringup.stack.version import DriverVersion, find_driver_version, parse_driver_version

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import total_ordering
 from typing import Final
+
+from bringup.records import dataclass
 
 _DRIVER: Final = re.compile(r"(?<!\d)(?<!\d\.)(\d{2,4})\.(\d{1,4})(?:\.(\d{1,3}))?(?![\d.]*\d)")
 _NUMBERS: Final = re.compile(r"\d+|[a-z]+", re.IGNORECASE)

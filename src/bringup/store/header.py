@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bringup.errors import ModelFileError
 from bringup.machine import files, paths, tree
@@ -11,6 +10,7 @@ from bringup.machine.folders import Folders, our_folders
 from bringup.model.gguf import GgufHeader, read_header
 from bringup.model.shards import Model, assemble, shard_names
 from bringup.reading import Known
+from bringup.records import dataclass
 from bringup.store import header_index
 
 _LISTED_FILES = 5

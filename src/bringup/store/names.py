@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from bringup.errors import WrongUse
 from bringup.machine import files, paths
+from bringup.records import dataclass
 from bringup.store.quants import basename
 
 _HUB_HOSTS: Final = ("huggingface.co", "hf.co", "www.huggingface.co")

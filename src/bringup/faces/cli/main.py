@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -17,6 +16,7 @@ from bringup.faces.render.console import OUTPUT_FAILED, Console, OutputClosed, S
 from bringup.faces.render.errors import render_error
 from bringup.faces.render.format import truncate
 from bringup.machine import folders, terminal
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bringup.actions.plan import PlanWishes, plan_model
 from bringup.actions.plan_devices import Described
@@ -15,6 +14,7 @@ from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.plan import PIPE_COLUMNS, plan_lines
 from bringup.faces.render.plan_bar import BLOCKS
 from bringup.plan.request import Request
+from bringup.records import dataclass
 from bringup.units import MIB
 
 _GIGA = 10**9

@@ -13,9 +13,10 @@ at the latest, so that an unfinished one cannot hide the rest of a text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from bringup.records import dataclass
 
 _ESCAPE: Final = "\x1b"
 _JOINERS: Final = "\u200c\u200d"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TextIO
 
@@ -18,6 +17,7 @@ from bringup.errors import FileTrouble
 from bringup.faces.render.clean import Cleaner, clean
 from bringup.faces.render.format import truncate
 from bringup.machine import terminal
+from bringup.records import dataclass
 
 OUTPUT_FAILED: Final = "output-failed"
 """Reference of the error for an output that cannot be written."""

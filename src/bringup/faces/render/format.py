@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.faces.render.clean import clean
+from bringup.records import dataclass
 
 _SIZE_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SHORT_UNITS: Final = ("", "K", "M", "B", "T")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.plan_report import DeviceUse, Group
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import display_width, format_bytes, truncate
+from bringup.records import dataclass
 
 Line = tuple[str | Styled, ...]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from bringup.records import dataclass
 from bringup.stack.lines import Line, Lines
 
 REMOVED_OPTIONS: Final[dict[str, str]] = {

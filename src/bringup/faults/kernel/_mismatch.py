@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from bringup.faults._fault import Evidence, Safety, Slot, Step
 from bringup.faults._scene import Scene
@@ -15,6 +14,7 @@ from bringup.faults.kernel._steps import (
     module_steps,
 )
 from bringup.reading import Known, Unreadable
+from bringup.records import dataclass
 from bringup.stack.changes import Author, PackageChange
 from bringup.stack.device_files import Holder
 from bringup.stack.distribution import PackageFamily
