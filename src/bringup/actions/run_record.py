@@ -29,6 +29,7 @@ class RunRecord:
         """Nothing runs yet."""
         self.trouble = ""
         self._data: dict[str, Any] = {}
+        self._planned: dict[str, Any] = {}
         self._started_s = 0.0
         self._name = ""
         self._n_tokens = 0
@@ -50,11 +51,16 @@ class RunRecord:
             data["n_ctx"] = n_ctx
         self._write(name, f"{name} could not be run: {problem.message}", data)
 
-    def started(self, preparation: Preparation, info: EngineInfo) -> None:
-        """It answers: what runs, and what the plan says it costs."""
+    def loading(self, preparation: Preparation) -> None:
+        """What can be had while the engine loads: the first answer need not wait for it."""
         # Commands that only stop an engine need no planner.
+        import bringup.journal.store  # noqa: F401 - so that writing starts at once
         from bringup.actions.plan_own_runs import planned_speed
 
+        self._planned = planned_speed(preparation)
+
+    def started(self, preparation: Preparation, info: EngineInfo) -> None:
+        """It answers: what runs, and what the plan says it costs."""
         self._name = name_of(preparation.model)
         self._started_s = clock.monotonic_s()
         self._n_tokens, self._fastest, self._prompt_rate = 0, 0.0, 0.0
@@ -70,7 +76,7 @@ class RunRecord:
             "n_ctx": info.n_ctx,
             "n_slots": info.n_slots,
             "settings": _settings(preparation),
-            "planned": planned_speed(preparation),
+            "planned": self._planned,
             "plan": [
                 {"name": part.name, "device": part.device, "bytes": part.bytes}
                 for part in preparation.plan.parts

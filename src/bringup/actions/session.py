@@ -200,6 +200,7 @@ class EngineSession:
             self._watcher.prepared(preparation)
             engine = launch(preparation)
             try:
+                self._journal.loading(preparation)
                 info = engine.wait_ready(self._watcher.loading)
             except EngineStopped as stopped:
                 if stopped.reason.kind is ExitKind.PORT_TAKEN and wishes.may_move_port and tries_left:

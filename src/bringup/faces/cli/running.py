@@ -11,9 +11,6 @@ from bringup.actions.conversation import Conversation
 from bringup.actions.model_names import model_to_run
 from bringup.actions.preparation import EngineWishes, look_around
 from bringup.errors import WrongUse
-from bringup.faces.cli.chat import Talk
-from bringup.faces.cli.chat_input import TerminalInput
-from bringup.faces.cli.chat_loop import chat
 from bringup.faces.cli.one_answer import DEMO_QUESTION, answer_one, read_question
 from bringup.faces.cli.starting import obtain, open_session
 from bringup.faces.render.console import Console, Style, Styled
@@ -113,6 +110,11 @@ def _question(console: Console, options: RunOptions) -> str:
 
 
 def _chat(console: Console, options: RunOptions) -> int:
+    # One answer in a pipe waits for none of these.
+    from bringup.faces.cli.chat import Talk
+    from bringup.faces.cli.chat_input import TerminalInput
+    from bringup.faces.cli.chat_loop import chat
+
     surroundings = look_around()
     name = model_to_run(options.model, surroundings.configuration.model.default)
     source = TerminalInput(history_file(surroundings.folders), colour=console.answer_terminal.can_colour)
