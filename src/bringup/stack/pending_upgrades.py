@@ -74,7 +74,7 @@ def probe_pending_upgrades(
 def native_lists(names: tuple[str, ...]) -> list[str]:
     """Of the names in apt's folder those of package lists, without the 32-bit architectures.
 
-    Raw name: `deb.debian.org_debian_dists_trixie_non-free_binary-amd64_Packages.lz4`.
+    Raw name: `MIRROR_debian_dists_trixie_non-free_binary-amd64_Packages.lz4`.
     """
     return [name for name in names if _LIST.fullmatch(name) and not _FOREIGN.search(name)]
 
