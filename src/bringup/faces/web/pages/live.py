@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.actions.history import History
-from bringup.actions.live import LiveEngine, Sample
+from bringup.actions.live import LiveCard, LiveEngine, Sample
 from bringup.faces.render.format import format_bytes, truncate
-from bringup.faces.render.live import COLUMNS, cards_lines, machine_lines, process_row
+from bringup.faces.render.live import COLUMNS, machine_lines, process_row
 from bringup.faces.render.live_cards import figure_words
 from bringup.faces.render.live_engines import speed_words
 from bringup.faces.web.charts import line_chart
 from bringup.faces.web.html import Html, join, table, tag
-from bringup.faces.web.pages.memory import card_bar, card_title, engine_title, plain_lines, slots
+from bringup.faces.web.pages.memory import card_bar, each_card, engine_title, plain_lines, slots
 from bringup.reading import Known
 from bringup.units import GIB
 
@@ -27,7 +27,7 @@ def live_parts(sample: Sample, history: History) -> dict[str, Html]:
     right = frozenset(at for at, column in enumerate(COLUMNS) if column.right)
     return {
         "now": plain_lines([head]),
-        "cards": join([tag("h2", "Cards"), *_cards(sample)]),
+        "cards": join([tag("h2", "Cards"), *each_card(sample, _figures)]),
         "engines": join([tag("h2", "Engines"), *_engines(sample)]),
         "charts": join([tag("h2", "The last minutes and hours"), *_charts(sample, history)]),
         "processes": table(titles, rows, caption="processes that hold memory", right=right),
@@ -38,17 +38,8 @@ def _short(cells: tuple[str, ...]) -> tuple[str, ...]:
     return (*cells[:-1], truncate(cells[-1], _COMMAND_COLUMNS))
 
 
-def _cards(sample: Sample) -> list[Html]:
-    if not isinstance(sample.cards, Known) or not sample.cards.value:
-        return [plain_lines(cards_lines(sample, width_columns=100))]
-    found = []
-    for live in sample.cards.value:
-        found.append(tag("h3", card_title(live)))
-        if isinstance(live.card.trouble, Known):
-            found.append(tag("p", live.card.trouble.value.words))
-            continue
-        found += [tag("p", " · ".join(figure_words(live))), card_bar(live)]
-    return found
+def _figures(live: LiveCard) -> list[Html]:
+    return [tag("p", " · ".join(figure_words(live))), card_bar(live)]
 
 
 def _engines(sample: Sample) -> list[Html]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bringup.actions.live import LiveCard, LiveEngine, Sample, Use
 from bringup.engine.answers import Slot
@@ -18,7 +18,7 @@ from bringup.reading import Known
 def memory_parts(sample: Sample) -> dict[str, Html]:
     """The page's parts."""
     return {
-        "cards": join([tag("h2", "Memory of the cards"), *_cards(sample)]),
+        "cards": join([tag("h2", "Memory of the cards"), *each_card(sample, _shares)]),
         "ram": join([tag("h2", "Main memory, floor by floor"), _floors(sample)]),
         "windows": join([tag("h2", "Context windows and buffers"), *_engines(sample)]),
     }
@@ -72,7 +72,8 @@ def card_title(live: LiveCard) -> str:
     return f"card {live.card.index}: {name}"
 
 
-def _cards(sample: Sample) -> list[Html]:
+def each_card(sample: Sample, told: Callable[[LiveCard], list[Html]]) -> list[Html]:
+    """Each card's title with what is told of it, or its trouble; without a card, why there is none."""
     if not isinstance(sample.cards, Known) or not sample.cards.value:
         return [plain_lines(cards_lines(sample, width_columns=100))]
     found = []
@@ -80,20 +81,24 @@ def _cards(sample: Sample) -> list[Html]:
         found.append(tag("h3", card_title(live)))
         if isinstance(live.card.trouble, Known):
             found.append(tag("p", live.card.trouble.value.words))
-            continue
-        found.append(card_bar(live))
-        rows = [
-            (
-                share.use.value,
-                share.holder or "-",
-                format_bytes(share.size_bytes),
-                _origin(share.use, is_estimate=share.is_estimate),
-            )
-            for share in live.shares
-        ]
-        titles = ("for", "holder", "size", "who says so")
-        found.append(table(titles, rows, caption=f"card {live.card.index} in figures", right=frozenset({2})))
+        else:
+            found += told(live)
     return found
+
+
+def _shares(live: LiveCard) -> list[Html]:
+    rows = [
+        (
+            share.use.value,
+            share.holder or "-",
+            format_bytes(share.size_bytes),
+            _origin(share.use, is_estimate=share.is_estimate),
+        )
+        for share in live.shares
+    ]
+    titles = ("for", "holder", "size", "who says so")
+    caption = f"card {live.card.index} in figures"
+    return [card_bar(live), table(titles, rows, caption=caption, right=frozenset({2}))]
 
 
 def _origin(use: Use, *, is_estimate: bool) -> str:
