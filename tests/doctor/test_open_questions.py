@@ -67,3 +67,9 @@ def test_it_is_said_with_the_look_that_would_decide(own_home: Path) -> None:
     assert problems(value, load_schema("examination")) == []
     assert value["verdict"] == "cannot-tell"
     assert value["faults"] == []
+
+
+def test_an_empty_paste_is_no_healthy_machine(own_home: Path) -> None:
+    for nothing in (b"", b" \n\n"):
+        done = run_cli(Home(own_home), "diagnose", "-", stdin=nothing)
+        assert (done.returncode, "standard input: empty" in done.stderr) == (2, True)

@@ -103,9 +103,13 @@ def decode_paste(data: bytes, *, name: str) -> str:
 
     Raises:
         CannotTell: it is damaged, or unpacks to more than 256 MiB.
+        WrongUse: there is no text in it.
     """
     with _cannot_tell():
-        return unpack(data, limit_bytes=PASTE_LIMIT_BYTES, name=name).decode("utf-8", "replace")
+        text = unpack(data, limit_bytes=PASTE_LIMIT_BYTES, name=name).decode("utf-8", "replace")
+    if not text.strip():
+        raise WrongUse(f"{name}: empty", hint="Give what a program printed, the error and what is around it.")
+    return text
 
 
 def examine(machine: Machine, *, subject: str) -> Examination:
