@@ -45,13 +45,13 @@ def test_doctor_live(own_home: Path) -> None:
     assert any(fact["took_s"] for fact in value["facts"])
 
 
-def test_diagnose_and_the_empty_paste(own_home: Path) -> None:
+def test_diagnose_and_a_paste_without_a_fault(own_home: Path) -> None:
     text = b"Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 570.172\n"
     code, value = answered(own_home, "diagnose", "--json", "-", stdin=text)
     assert code == 1
     assert value["faults"][0]["id"] == "driver-library-mismatch"
     assert problems(value, load_schema("examination")) == []
-    code, value = answered(own_home, "diagnose", "--json", stdin=b"")
+    code, value = answered(own_home, "diagnose", "--json", stdin=b"all is well\n")
     assert (code, value["verdict"], value["faults"]) == (0, "healthy", [])
     assert problems(value, load_schema("examination")) == []
 
