@@ -1,8 +1,9 @@
-"""A second try, alone, for the few tests that failed in a whole run: `python -m tools.second_try EXIT_STATUS`.
+"""A second try, alone, for the few tests that failed in a whole run.
 
-Thousands of tests with real processes share a busy machine, and now and then one loses a race that is the test's own.
-At most three such tests get one more try. Those that pass are named as raced, to be mended; one that fails again, or
-a run that ended for another reason than a failed test, keeps its exit status.
+`python -m tools.second_try EXIT_STATUS`, from `scripts/test`. Thousands of tests with real processes
+share a busy machine, and now and then one loses a race that is its own. At most three such tests get one
+more try. Those that pass are named as raced, to be mended; one that fails again, or a run that ended for
+another reason than a failed test, keeps its exit status.
 """
 
 from __future__ import annotations

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from tools.second_try import MOST, second_try
 
-RACED = "from pathlib import Path\ndef test_it():\n    p = Path('seen')\n    first = not p.exists()\n    p.touch()\n    assert not first\n"
+RACED = """
+from pathlib import Path
+
+def test_it():
+    first = not Path("seen").exists()
+    Path("seen").touch()
+    assert not first
+"""
 
 
 def run_all(folder: Path) -> int:
