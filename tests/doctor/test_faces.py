@@ -12,17 +12,20 @@ from bringup.actions.doctor import Examination, Verdict, examine
 from bringup.actions.facts import Seen, list_facts
 from bringup.actions.overview import State, view_layers
 from bringup.actions.unseen import find_unseen
-from bringup.faces.render.stack import render_stack
+from bringup.faces.render.stack import render_stack, summarise
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._fault import Layer
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Absent, Known, Unreadable
+from bringup.stack.container import Container, Inside, Wsl
+from bringup.stack.engines import EngineProcess
 from bringup.stack.hardware import Hardware
 from bringup.stack.kernel import Kernel
 from bringup.stack.memory import Memory
 from bringup.stack.nvml import Card, Nvml
 from bringup.stack.nvml_errors import find_nvml_error
 from bringup.stack.pci import PciDevice
+from bringup.stack.runtime import Runtime
 from bringup.stack.stack import Stack
 from bringup.stack.userspace import Userspace
 
@@ -56,6 +59,53 @@ def test_a_healthy_machine_is_told_what_comes_next() -> None:
     assert not any(" fault " in line for line in lines)
     assert "no NVIDIA card" in lines[0]
     assert lines[-1] == "Next: bringup run starts a chat with a model."
+
+
+def engine(program: str, model_path: str, port: int | None) -> EngineProcess:
+    nothing = Absent("made")
+    return EngineProcess(7, program, (program,), model_path, port, None, "", False, nothing, nothing)
+
+
+def test_each_layer_says_something_of_this_machine() -> None:
+    for name in (MORNING, "gpu-not-on-bus/never-had-one"):
+        for line in screen(examined(name))[:-3]:
+            if line:
+                assert line[26:].strip(), f"{name}: nothing said in {line!r}"
+
+
+@pytest.mark.parametrize(
+    ("engines", "said"),
+    [
+        ((), "none"),
+        ((engine("bringup", "", None),), "bringup's own (process 7)"),
+        (
+            (engine("llama-server", "/m/gemma.gguf", 8080),) * 3,
+            "llama-server with gemma.gguf on port 8080, and 2 more",
+        ),
+    ],
+)
+def test_running_engines_in_a_few_words(engines: tuple[EngineProcess, ...], said: str) -> None:
+    assert summarise(Layer.RUNTIME, Stack(runtime=Runtime(engines=Known(engines, "made")))) == said
+
+
+@pytest.mark.parametrize(
+    ("container", "said"),
+    [
+        (Container(inside=Known(Inside.NONE, "/")), "not in one"),
+        (
+            Container(inside=Known(Inside.DOCKER, "/.dockerenv"), asked_for=Absent("NVIDIA_VISIBLE_DEVICES")),
+            "inside Docker",
+        ),
+        (
+            Container(inside=Known(Inside.PODMAN, "/"), asked_for=Known("all", "NVIDIA_VISIBLE_DEVICES")),
+            "inside Podman, GPUs asked for: all",
+        ),
+        (Container(wsl=Known(Wsl.TWO, "osrelease")), "WSL 2"),
+        (Container(inside=Unreadable("/", "no rights")), ""),
+    ],
+)
+def test_the_container_in_a_few_words(container: Container, said: str) -> None:
+    assert summarise(Layer.CONTAINER, Stack(container=container)) == said
 
 
 @pytest.mark.parametrize("width_columns", [40, 60, 80, 100])

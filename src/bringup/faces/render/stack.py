@@ -14,6 +14,8 @@ from bringup.faces.render.diagnosis import steps_of
 from bringup.faces.render.format import format_bytes, pad, truncate
 from bringup.faults._fault import Certainty, Layer, Step
 from bringup.reading import Absent, Known
+from bringup.stack.container import Inside
+from bringup.stack.engines import EngineProcess
 from bringup.stack.stack import Stack
 
 Line = tuple[str | Styled, ...]
@@ -141,7 +143,7 @@ def _build(stack: Stack) -> str:
 def _memory(stack: Stack) -> str:
     floors = stack.memory.floors
     if not isinstance(floors, Known):
-        return ""
+        return f"{floors.source} is not there" if isinstance(floors, Absent) else ""
     return (
         f"{format_bytes(floors.value.available_bytes)} available of {format_bytes(floors.value.total_bytes)}"
     )
@@ -151,15 +153,48 @@ def _runtime(stack: Stack) -> str:
     engines = stack.runtime.engines
     if not isinstance(engines, Known) or not engines.value:
         return "none"
-    return ", ".join(
-        f"{engine.program}{f' on port {engine.port}' if engine.port else ''}" for engine in engines.value[:3]
-    )
+    more = f", and {len(engines.value) - 1} more" if len(engines.value) > 1 else ""
+    return _engine(engines.value[0]) + more
+
+
+def _engine(engine: EngineProcess) -> str:
+    """`llama-server with gemma.gguf on port 8080`; an embedded engine's command says neither."""
+    program = "bringup's own" if engine.program == "bringup" else engine.program
+    model = f" with {engine.model_path.rsplit('/', 1)[-1]}" if engine.model_path else ""
+    place = f" on port {engine.port}" if engine.port else f" (process {engine.process_id})"
+    return program + model + place
+
+
+def _toolkit(stack: Stack) -> str:
+    first, toolkits = stack.toolkit.nvcc, stack.toolkit.toolkits
+    if isinstance(first, Known):
+        version = first.value.version
+        number = f"CUDA {'.'.join(map(str, version.value))}, " if isinstance(version, Known) else ""
+        return f"{number}nvcc is {first.value.path}"
+    if not isinstance(toolkits, Known) or not toolkits.value:
+        return "none" if isinstance(toolkits, (Known, Absent)) else ""
+    return f"{', '.join(one.folder for one in toolkits.value[:2])}; no nvcc on PATH"
+
+
+def _container(stack: Stack) -> str:
+    inside, wsl = stack.container.inside, stack.container.wsl
+    if stack.container.is_wsl and isinstance(wsl, Known):
+        return wsl.value.value
+    if not isinstance(inside, Known):
+        return ""
+    if inside.value is Inside.NONE:
+        return "not in one"
+    asked = stack.container.asked_for
+    gpus = f", GPUs asked for: {asked.value}" if isinstance(asked, Known) else ""
+    return f"inside {inside.value.value}{gpus}"
 
 
 _SUMMARIES: Final[dict[Layer, Callable[[Stack], str]]] = {
     Layer.HARDWARE: _hardware,
     Layer.KERNEL: _kernel,
+    Layer.CONTAINER: _container,
     Layer.USERSPACE: _userspace,
+    Layer.TOOLKIT: _toolkit,
     Layer.BUILD: _build,
     Layer.MEMORY: _memory,
     Layer.RUNTIME: _runtime,
