@@ -6,7 +6,7 @@ import gc
 import sys
 from typing import Final
 
-_OBJECTS_BEFORE_COLLECTING: Final = 20_000
+_OBJECTS_BEFORE_COLLECTING: Final = 50_000
 """A short command's objects live to its end; looking for cycles among them would cost a tenth of its time."""
 
 
@@ -19,6 +19,7 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130
+    gc.freeze()  # else the interpreter looks for cycles once more on its way out: a tenth of a plan's time
     raise SystemExit(code)
 
 

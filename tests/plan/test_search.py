@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.plan.models import anatomy
 
 from bringup.plan.card_split import is_all_on_cards
+from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.plan.search import choose
 from bringup.units import GIB
@@ -68,3 +70,40 @@ def test_without_a_card_the_window_gives_way_to_memory() -> None:
     kept = choose(anatomy("Llama-3.1-8B"), Request(n_ctx=8192), (small,))
     assert not kept.fits
     assert kept.missing["CPU"] > 0
+
+
+LADDER = (4096, 8192, 16_384, 32_768, 65_536, 131_072)
+
+
+def climbed(planner: Planner) -> list[MemoryPlan]:
+    """The best plan for each window."""
+    return [choose(planner, Request(n_ctx=window), planner.devices) for window in LADDER]
+
+
+def n_layouts(planner: Planner) -> int:
+    """Compute buffers that were laid out: most of a plan's time."""
+    return len(planner._layouts._known)
+
+
+@pytest.mark.parametrize(
+    ("name", "cards"),
+    [
+        ("gpt-oss-20b", (card(11.5),)),
+        ("Llama-3.1-8B", (card(4.5),)),
+        ("gpt-oss-20b", (card(7), card(3.5, "CUDA1"))),
+    ],
+)
+def test_what_weights_alone_rule_out_is_not_laid_out_and_the_choice_is_the_same(
+    name: str, cards: tuple[Device, ...]
+) -> None:
+    quick = Planner(anatomy(name), (*cards, MAIN))
+    # A planner that corrects its plans knows no bounds: it lays everything out.
+    thorough = Planner(anatomy(name), (*cards, MAIN), correct=lambda plan: plan)
+    assert climbed(quick) == climbed(thorough)
+    assert n_layouts(quick) < 0.8 * n_layouts(thorough)
+
+
+def test_a_ladder_lays_out_few_placements_a_window() -> None:
+    planner = Planner(anatomy("gpt-oss-20b"), (card(11.5), MAIN))
+    climbed(planner)
+    assert n_layouts(planner) <= 6 * len(LADDER)  # 112 without bounds

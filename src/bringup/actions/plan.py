@@ -80,15 +80,22 @@ class Planning:
     request: Request
     teller: SpeedTeller
     has_threads: bool = False
+    _chosen: dict[Request, MemoryPlan] = field(default_factory=dict)
 
     def choose(self, request: Request | None = None, *, planner: Planner | None = None) -> MemoryPlan:
         """The best plan for a request, the asked one unless another is given."""
-        used = planner or self.planner
         wanted = request or self.request
+        if planner is not None:
+            return self._choose(wanted, planner)
+        if wanted not in self._chosen:
+            self._chosen[wanted] = self._choose(wanted, self.planner)
+        return self._chosen[wanted]
+
+    def _choose(self, wanted: Request, planner: Planner) -> MemoryPlan:
         try:
-            return choose(used, wanted, used.devices, self.teller.judge)
+            return choose(planner, wanted, planner.devices, self.teller.judge)
         except CannotTell:  # of a card's speed nothing is known; its memory still is
-            return choose(used, wanted, used.devices)
+            return choose(planner, wanted, planner.devices)
 
     def uses(self, plan: MemoryPlan) -> tuple[DeviceUse, ...]:
         """The devices of a plan with what lies there."""

@@ -17,7 +17,7 @@ from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, SpeedDevice
-from bringup.plan.workload import works_of
+from bringup.plan.workload import Reads, works_of
 
 
 @dataclass(slots=True)
@@ -43,6 +43,10 @@ class SpeedTeller:
     own_runs: OwnRuns = field(default_factory=OwnRuns)
     why_not: str = field(default="", init=False)
     _works: dict[Hashable, tuple[DeviceWork, ...]] = field(default_factory=dict, init=False)
+    _reads: Reads = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reads = Reads(self.anatomy)
 
     def judge(self, placement: Placement, run: Run) -> float:
         """Tokens a second of an answer in the middle of the window: what placements are chosen by.
@@ -147,7 +151,7 @@ class SpeedTeller:
         works = self._works.get(key)
         if works is None:
             works = self._works[key] = works_of(
-                self.anatomy, placement, run, self.devices, offloads_cache=self.offloads_cache
+                self._reads, placement, run, self.devices, offloads_cache=self.offloads_cache
             )
         return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
 

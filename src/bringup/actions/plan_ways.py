@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bringup.actions.plan_devices import Holder
 from bringup.actions.plan_ladder import gives_way, layers_text
 from bringup.actions.plan_report import Alternative, Group, Rung, group_of
+from bringup.plan.bounds import Bounds
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.place import ALL_LAYERS
 from bringup.plan.request import Request
@@ -174,8 +175,11 @@ def _experts(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
     figures = planning.planner.anatomy.architecture
     if not figures.n_expert or not planning.place.cards or goal.now.n_cpu_moe:
         return
+    bounds = Bounds(planning.planner)
     for count in range(1, figures.n_layer + 1):
         request = replace(goal.request, n_cpu_moe=count, n_gpu_layers=ALL_LAYERS)
+        if bounds.surely_lack(request):
+            continue
         plan = planning.planner.plan(request)
         if plan.fits:
             yield Alternative(

@@ -6,7 +6,7 @@ Formulas: llama.cpp b11434, `src/llama-kv-cache.cpp`, `src/llama-kv-cache-iswa.c
 
 from __future__ import annotations
 
-from fractions import Fraction
+from functools import cache
 from typing import Final
 
 from bringup.errors import WrongUse
@@ -16,17 +16,20 @@ CELL_PADDING_TOKENS: Final = 256
 """llama.cpp rounds the cells of a cache up to a multiple of this."""
 
 BYTES_PER_ELEMENT: Final = {
-    "f32": Fraction(4),
-    "f16": Fraction(2),
-    "bf16": Fraction(2),
-    "q8_0": Fraction(34, 32),
-    "q5_1": Fraction(24, 32),
-    "q5_0": Fraction(22, 32),
-    "q4_1": Fraction(20, 32),
-    "q4_0": Fraction(18, 32),
-    "iq4_nl": Fraction(18, 32),
+    "f32": 4.0,
+    "f16": 2.0,
+    "bf16": 2.0,
+    "q8_0": 34 / 32,
+    "q5_1": 24 / 32,
+    "q5_0": 22 / 32,
+    "q4_1": 20 / 32,
+    "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32,
 }
-"""Bytes of one cached element: bytes of a block over its elements (`ggml/src/ggml-common.h`)."""
+"""Bytes of one cached element: bytes of a block over its elements (`ggml/src/ggml-common.h`).
+
+Thirty-seconds are exact in binary, and so are products with whole numbers up to 2^48: no byte is lost.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def swa_cells(*, n_ctx_seq: int, n_swa: int, n_ubatch: int, n_seq_unified: int =
     return pad_cells(min(n_ctx_seq, n_swa * n_seq_unified + n_ubatch))
 
 
+@cache
 def layer_bytes(layer: LayerCache, *, cells: int, type_k: str, type_v: str) -> int:
     """`cells x (n_embd_k x bytes per K element + n_embd_v x bytes per V element)` -> bytes.
 
@@ -61,7 +65,7 @@ def layer_bytes(layer: LayerCache, *, cells: int, type_k: str, type_v: str) -> i
     return int(cells * width)
 
 
-def element_bytes(cache_type: str) -> Fraction:
+def element_bytes(cache_type: str) -> float:
     """Bytes of one element of a cache type.
 
     Raises:

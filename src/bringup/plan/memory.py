@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import field, replace
 from typing import Final
 
 from bringup.plan import parts as shares
@@ -15,6 +15,7 @@ from bringup.plan.plan_notes import notes_of
 from bringup.plan.request import CPU, Device, Request, check_request
 from bringup.plan.run import Run, make_run
 from bringup.plan.weights import WeightSums
+from bringup.records import dataclass
 
 DEFAULT_CONTEXT_TOKENS: Final = 8192
 """Window of a slot where nobody asks for one: enough for a long talk, cheap on every family."""
@@ -123,6 +124,7 @@ class Planner:
     correct: Callable[[MemoryPlan], MemoryPlan] | None = None
     _layouts: Layouts = field(init=False)
     _weights: WeightSums = field(init=False)
+    _caches: dict[Hashable, tuple[Part, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._layouts = Layouts(self.anatomy)
@@ -174,10 +176,15 @@ class Planner:
         plan = plan if self.correct is None else self.correct(plan)
         return replace(plan, notes=notes_of(self.anatomy, request, plan))
 
-    def kept_bytes(self, request: Request, device: str) -> int:
-        """Weights and caches on a device: told without laying out compute buffers, most of a plan's time."""
+    def kept_bytes(self, request: Request, devices: Collection[str]) -> int:
+        """Weights and caches on devices: told without laying out compute buffers, most of a plan's time."""
         kept = self._kept_parts(*self._sizes(request))
-        return sum(part.bytes for part in kept if part.device == device)
+        return sum(part.bytes for part in kept if part.device in devices)
+
+    def place(self, request: Request) -> tuple[Placement, Run]:
+        """Where a request puts the model and the sizes of its run, told without a plan."""
+        _, run, placement = self._sizes(request)
+        return placement, run
 
     def _sizes(self, request: Request) -> tuple[Request, Run, Placement]:
         settled = self.settle(request)
@@ -188,9 +195,13 @@ class Planner:
 
     def _kept_parts(self, settled: Request, run: Run, placement: Placement) -> list[Part]:
         """Weights and caches: what stays as long as the engine runs."""
+        offloads = settled.offloads_cache
+        key = run, placement.layers, offloads
+        if key not in self._caches:
+            self._caches[key] = tuple(shares.caches(self.anatomy, placement, run, offloads=offloads))
         return [
             *shares.weights(self._weights.by_device(placement), is_mapped=settled.is_mapped),
-            *shares.caches(self.anatomy, placement, run, offloads=settled.offloads_cache),
+            *self._caches[key],
         ]
 
     def settle(self, request: Request) -> Request:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
 from typing import Final
 
 from bringup.plan.predict import Estimate
@@ -59,6 +58,8 @@ def correction_of(runs: Sequence[Run]) -> Correction:
     Args:
         runs: of this machine; the newest last. All count alike.
     """
+    from statistics import median  # a costly import, which a plan without runs need not pay
+
     misses = [
         math.log(run.measured / run.predicted)
         for run in runs

@@ -132,15 +132,23 @@ def output(anatomy: Anatomy, run: Run) -> Part:
     )
 
 
+def context_bytes(card: Device) -> int:
+    """What a process costs on a card before it asks for any memory there."""
+    if card.kind is not DeviceKind.CUDA:
+        return _OTHER_BACKEND_BYTES
+    generation = card.compute_capability[0] if card.compute_capability else 0
+    return _CONTEXT_BYTES.get(generation, _OTHER_CONTEXT_BYTES)
+
+
 def overhead(anatomy: Anatomy, placement: Placement, run: Run, device: Device) -> Part:
     """What a process costs on a device beyond the buffers that the engine prints."""
     if device.name == CPU:
         size = PROCESS_BYTES + (CARD_PROCESS_BYTES if placement.cards else 0)
         return Part("overhead", size, CPU, "a constant", "measured without a card, assumed with one")
     if device.kind is not DeviceKind.CUDA:
-        return Part("overhead", _OTHER_BACKEND_BYTES, device.name, "a constant", "assumed")
+        return Part("overhead", context_bytes(device), device.name, "a constant", "assumed")
     generation = device.compute_capability[0] if device.compute_capability else 0
-    context = _CONTEXT_BYTES.get(generation, _OTHER_CONTEXT_BYTES)
+    context = context_bytes(device)
     pool = _pool_bytes(anatomy, placement, run, device.name)
     return Part(
         "overhead",

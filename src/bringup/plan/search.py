@@ -9,10 +9,11 @@ nobody asked for gives way where nothing else fits, and grows where there is roo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.bounds import Bounds
 from bringup.plan.card_split import is_all_on_cards, lacks_on_cards, split_layers
 from bringup.plan.kv_cache import LayerCache, layer_bytes
 from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS, MemoryPlan, Planner
@@ -21,6 +22,7 @@ from bringup.plan.reasons import reasons_of
 from bringup.plan.request import CPU, Device, Request, check_request
 from bringup.plan.run import Run
 from bringup.plan.weights import tensors_with_devices
+from bringup.records import dataclass
 
 Speed: TypeAlias = Callable[[Placement, Run], float]
 """Tokens a second of generation for a placed model; larger is better."""
@@ -35,7 +37,7 @@ _SMALL_UBATCH_TOKENS: Final = 256
 _WORTH: Final = 1.10
 """A step that costs something is taken only where generation becomes faster by this factor."""
 _TRIES_BESIDE: Final = 4
-"""So many counts beside a guess are tried before the search halves."""
+"""So many guessed counts are tried before the search halves."""
 _CPU_WEIGHT: Final = 10.0
 """Without a figure for speed: a byte in main memory costs as much time as ten on a card."""
 
@@ -56,7 +58,8 @@ def choose(
     """
     check_request(request)
     planner = model if isinstance(model, Planner) else Planner(model, tuple(devices))
-    plan = _Search(planner, request, speed or _rule_of_thumb(planner.anatomy)).run()
+    judge = speed or _rule_of_thumb(planner.anatomy)
+    plan = _Search(planner, request, judge, Bounds(planner)).run()
     return planner.plan(
         replace(plan.request, n_ctx=_asked(request, plan)), reasons=reasons_of(planner, request, plan)
     )
@@ -88,11 +91,21 @@ def _rule_of_thumb(anatomy: Anatomy) -> Speed:
     return speed
 
 
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """Requests that take less and less of the cards, by a count from `low` to `high`."""
+
+    low: int
+    high: int
+    request: Callable[[int], Request]
+
+
 @dataclass(slots=True)
 class _Search:
     planner: Planner
     wanted: Request
     speed: Speed
+    bounds: Bounds
 
     def run(self) -> MemoryPlan:
         windows = self._windows()
@@ -121,7 +134,10 @@ class _Search:
         trained = self.planner.anatomy.architecture.n_ctx_train or DEFAULT_CONTEXT_TOKENS
         most = min(trained, LARGEST_CHOSEN_TOKENS) * self.wanted.n_parallel
         while plan.fits and is_all_on_cards(plan) and plan.run.n_ctx < most:
-            wider = self.planner.plan(replace(plan.request, n_ctx=min(2 * plan.run.n_ctx, most)))
+            request = replace(plan.request, n_ctx=min(2 * plan.run.n_ctx, most))
+            if self.bounds.surely_lack(request):
+                break
+            wider = self.planner.plan(request)
             if not wider.fits:
                 break
             plan = wider
@@ -131,6 +147,8 @@ class _Search:
         """The best plan for one window."""
         best: MemoryPlan | None = None
         for step in self._steps(request):
+            if best is not None and best.fits and not self._may_be_worth(step, best):
+                continue
             plan = self._placed(step)
             if best is None or self._is_worth(plan, best):
                 best = plan
@@ -146,6 +164,17 @@ class _Search:
         if not plan.fits:
             return sum(plan.missing.values()) < sum(best.missing.values())
         return self.speed(plan.placement, plan.run) > _WORTH * self.speed(best.placement, best.run)
+
+    def _may_be_worth(self, request: Request, best: MemoryPlan) -> bool:
+        """Whether a request could be faster at best, where its buffers took nothing."""
+        for chain in self._chains(request):
+            count = self.bounds.first(chain.low, chain.high + 1, chain.request)
+            if count <= chain.high:
+                placement, run = self.planner.place(chain.request(count))
+                # Several cards may share the layers otherwise than this: a little faster or slower.
+                factor = _WORTH if len(placement.cards) < 2 else 1.0
+                return self.speed(placement, run) > factor * self.speed(best.placement, best.run)
+        return False
 
     def _steps(self, request: Request) -> Iterator[Request]:
         """The request, then what saves memory on the cards at a cost that is not speed of generation."""
@@ -175,59 +204,55 @@ class _Search:
         if not cards:
             return self.planner.plan(request)
         if len(cards) > 1 and request.cards is None and not request.tensor_split:
-            alone = [self._on_cards(replace(request, cards=(card.name,))) for card in cards]
-            whole = [plan for plan in alone if plan.fits and is_all_on_cards(plan)]
+            alone = [replace(request, cards=(card.name,)) for card in cards]
+            plans = [self._balanced(one) for one in alone if not self.bounds.surely_lack(one)]
+            whole = [plan for plan in plans if plan.fits and is_all_on_cards(plan)]
             if whole:
                 return max(whole, key=lambda plan: self.speed(plan.placement, plan.run))
         return self._on_cards(request)
 
     def _on_cards(self, request: Request) -> MemoryPlan:
-        plan = self._balanced(request)
-        if not lacks_on_cards(plan):
-            return plan
-        n_layer = len(self.planner.anatomy.layers)
-        is_moe_free = request.n_cpu_moe is None and not request.overrides
-        if is_moe_free and self.planner.anatomy.architecture.n_expert:
-            request = replace(request, n_cpu_moe=n_layer)
-            plan = self._balanced(request)
-            if not lacks_on_cards(plan):
-                return self._narrow(1, n_layer, plan, lambda count: replace(request, n_cpu_moe=count))
+        chains = self._chains(request)
+        for chain in chains:
+            plan = self._narrow(chain)
+            if plan is not None:
+                return plan
         if request.n_gpu_layers is None:
-            plan = self._balanced(replace(request, n_gpu_layers=0))
-            if lacks_on_cards(plan):
-                return self.planner.plan(replace(request, cards=(), n_cpu_moe=self.wanted.n_cpu_moe))
-            return self._narrow(
-                1, n_layer + 1, plan, lambda count: replace(request, n_gpu_layers=n_layer + 1 - count)
+            return self.planner.plan(replace(request, cards=(), n_cpu_moe=self.wanted.n_cpu_moe))
+        return self._balanced(chains[-1].request(chains[-1].high))
+
+    def _chains(self, request: Request) -> list[_Chain]:
+        """What is tried one after the other: all on the cards, fewer experts there, fewer layers."""
+        n_layer = len(self.planner.anatomy.layers)
+        chains = [_Chain(0, 0, lambda _: request)]
+        is_moe_free = request.n_cpu_moe is None and not request.overrides
+        kept = request
+        if is_moe_free and self.planner.anatomy.architecture.n_expert:
+            chains.append(_Chain(1, n_layer, lambda count: replace(request, n_cpu_moe=count)))
+            kept = replace(request, n_cpu_moe=n_layer)
+        if request.n_gpu_layers is None:
+            chains.append(
+                _Chain(1, n_layer + 1, lambda count: replace(kept, n_gpu_layers=n_layer + 1 - count))
             )
-        return plan
+        return chains
 
-    def _narrow(self, low: int, high: int, plan: MemoryPlan, request: Callable[[int], Request]) -> MemoryPlan:
-        """The least count between `low` and `high` whose plan fits the cards; `plan` is that of `high`."""
-        guess = self._guess(low, high, plan, request)
-        tries = 0
-        while low < high:
-            middle = (low + high) // 2
-            if guess is not None and tries < _TRIES_BESIDE:
-                middle = min(max(guess, low), high - 1)
+    def _narrow(self, chain: _Chain) -> MemoryPlan | None:
+        """The plan of the least count of a chain that fits the cards; `None` where none of it does."""
+        low, high = chain.low, chain.high + 1
+        found: MemoryPlan | None = None
+        guess, tries = low, 0
+        while (low := self.bounds.first(low, high, chain.request)) < high:
+            middle = min(max(guess, low), high - 1) if tries < _TRIES_BESIDE else (low + high) // 2
             tries += 1
-            trial = self._balanced(request(middle))
+            trial = self._balanced(chain.request(middle))
             if lacks_on_cards(trial):
-                low = guess = middle + 1
+                low = middle + 1
+                buffers = self.bounds.buffers_bytes(trial)
+                guess = self.bounds.first(low, high, chain.request, beside_bytes=buffers)
             else:
-                high, plan = middle, trial
+                high, found = middle, trial
                 guess = middle - 1
-        return plan
-
-    def _guess(self, low: int, high: int, plan: MemoryPlan, request: Callable[[int], Request]) -> int | None:
-        """The count that weights and caches alone would give; `None` for several cards."""
-        if len(plan.placement.cards) != 1 or low >= high:
-            return None
-        name = plan.placement.cards[0]
-        free = next(device.free_bytes for device in plan.devices if device.name == name)
-        grown = self.planner.kept_bytes(request(low), name) - self.planner.kept_bytes(request(high), name)
-        if grown <= 0:
-            return None
-        return high - int((free - plan.needed_bytes(name)) * (high - low) / grown)
+        return found
 
     def _balanced(self, request: Request) -> MemoryPlan:
         """The plan with the cards' shares by free memory, else with shares by what each layer takes."""

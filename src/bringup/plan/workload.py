@@ -7,9 +7,9 @@ is multiplied with all of a tensor (weights), with some of it (experts) or looks
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from bringup.errors import CannotTell
 from bringup.model.architecture import Architecture, CacheLayer
@@ -21,7 +21,6 @@ from bringup.plan.kv_cache import element_bytes
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
-from bringup.plan.weights import tensors_with_devices
 from bringup.plan.work import Attention, DeviceWork, Kind, Matrices, SpeedDevice
 
 _KINDS: Final = {
@@ -65,7 +64,7 @@ class _Sums:
 
 
 def works_of(
-    anatomy: Anatomy,
+    model: Anatomy | Reads,
     placement: Placement,
     run: Run,
     devices: Sequence[SpeedDevice],
@@ -75,11 +74,13 @@ def works_of(
     """The work of each device that has any: cards in their order, main memory last.
 
     With `offloads_cache` the keys and values lie where their layer does, else all of them in main memory.
+    Who asks often keeps the model's `Reads`.
 
     Raises:
         CannotTell: nothing is known of the speed of a device that is used.
     """
-    sums = _gather(anatomy, placement, run, offloads_cache=offloads_cache)
+    reads = model if isinstance(model, Reads) else Reads(model)
+    sums = _gather(reads, placement, run, offloads_cache=offloads_cache)
     known = {device.name: device for device in devices}
     names = sorted(sums, key=lambda name: (name == CPU, (*placement.cards, name).index(name)))
     missing = [name for name in names if name not in known]
@@ -89,20 +90,21 @@ def works_of(
             hint="Memory is planned all the same; `bringup bench` measures the speed.",
             reference="speed-unknown",
         )
-    return tuple(_work(anatomy.architecture, known[name], sums[name]) for name in names)
+    return tuple(_work(reads.anatomy.architecture, known[name], sums[name]) for name in names)
 
 
-def _gather(anatomy: Anatomy, placement: Placement, run: Run, *, offloads_cache: bool) -> dict[str, _Sums]:
+def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: bool) -> dict[str, _Sums]:
     sums: dict[str, _Sums] = defaultdict(_Sums)
-    for tensor, device in _read_by_every_token(anatomy, placement):
-        key = _kind(tensor), _is_expert(tensor)
-        sums[device].total_bytes[key] += tensor.size_bytes
-        sums[device].elements[key] += tensor.n_elements
-        sums[device].edges[key] += (tensor.shape[0] + tensor.shape[1]) * (
-            tensor.n_elements // (tensor.shape[0] * tensor.shape[1])
-        )
+    anatomy = reads.anatomy
     figures = anatomy.architecture
     recurrent = figures.recurrent
+    sums_of_weights = [reads.whole(placement), *(reads.layer(i, placement) for i in range(figures.n_layer))]
+    for by_place in sums_of_weights:
+        for (device, kind, is_expert), (size, elements, edges) in by_place.items():
+            place, key = sums[device], (kind, is_expert)
+            place.total_bytes[key] += size
+            place.elements[key] += elements
+            place.edges[key] += edges
     for index, device in enumerate(placement.layers[: figures.n_layer]):
         place = sums[device]
         place.n_layer += 1
@@ -110,34 +112,71 @@ def _gather(anatomy: Anatomy, placement: Placement, run: Run, *, offloads_cache:
         if cache is not None:
             window = figures.n_swa if cache.is_swa else None
             keeper = place if offloads_cache else sums[CPU]
-            keeper.cache_bytes[window] += float(
-                cache.n_embd_k * element_bytes(run.type_k) + cache.n_embd_v * element_bytes(run.type_v)
-            )
+            keeper.cache_bytes[window] += cache.n_embd_k * element_bytes(run.type_k)
+            keeper.cache_bytes[window] += cache.n_embd_v * element_bytes(run.type_v)
             keeper.flops[window] += _attention_flops(figures, cache)
         if recurrent is not None and figures.recurrent_layers[index]:
             place.state_bytes += 4 * (recurrent.n_embd_r + recurrent.n_embd_s)
-        for where in _expert_devices(anatomy.layers[index], index, placement):
+        for where in {device for device, _, is_expert in sums_of_weights[index + 1] if is_expert}:
             sums[where].n_layer_experts += 1
     sums[placement.output].n_layer += 1
     return sums
 
 
-def _read_by_every_token(anatomy: Anatomy, placement: Placement) -> Iterator[tuple[Tensor, str]]:
-    """Tensors that are read whole (of experts, those that are used); embeddings are looked up by row.
+_Sum: TypeAlias = dict[tuple[str, Kind, bool], tuple[float, float, float]]
+"""By device, storage and whether they are experts: bytes, elements, and rows and columns of all matrices."""
 
-    Vectors (norms, biases) are left out: they are under a thousandth of the bytes. A tied output matrix comes
-    once, with the output's device.
+
+@dataclass(slots=True)
+class Reads:
+    """Matrices that a token is multiplied with, by device; a layer that was summed once is kept.
+
+    Vectors (norms, biases) are left out: they are under a thousandth of the bytes; embeddings are looked up
+    by row. A tied output matrix comes once, with the output's device.
+
+    Attributes:
+        anatomy: the model.
     """
-    drafting = {
-        id(tensor) for layer in anatomy.layers[anatomy.architecture.n_layer :] for tensor in layer.values()
-    }
-    for tensor, device in tensors_with_devices(anatomy, placement):
-        if len(tensor.shape) < 2 or id(tensor) in drafting:
+
+    anatomy: Anatomy
+    _known: dict[Hashable, _Sum] = field(default_factory=dict)
+
+    def whole(self, placement: Placement) -> _Sum:
+        """Matrices that belong to no layer."""
+        anatomy = self.anatomy
+        found = [
+            (tensor, placement.device_of_whole(name))
+            for name, tensor in anatomy.whole.items()
+            if classify(tensor.name) is not TensorKind.EMBEDDING
+        ]
+        if anatomy.is_tied:
+            found.append((anatomy.whole["token_embd.weight"], placement.output))
+        return _summed(found)
+
+    def layer(self, index: int, placement: Placement) -> _Sum:
+        """Matrices of a layer; without rules by name it lies by its device and that of its experts."""
+        key: Hashable = (index, placement.layers[index], index < placement.n_cpu_moe)
+        if placement.overrides:
+            key = (index, placement)
+        if key not in self._known:
+            self._known[key] = _summed(
+                (tensor, placement.device_in_layer(index, suffix))
+                for suffix, tensor in self.anatomy.layers[index].items()
+            )
+        return self._known[key]
+
+
+def _summed(tensors: Iterable[tuple[Tensor, str]]) -> _Sum:
+    found: _Sum = {}
+    for tensor, device in tensors:
+        if len(tensor.shape) < 2:
             continue
-        if classify(tensor.name) is not TensorKind.EMBEDDING:
-            yield tensor, device
-    if anatomy.is_tied:
-        yield anatomy.whole["token_embd.weight"], placement.output
+        key = device, _kind(tensor), _is_expert(tensor)
+        n_rows, n_columns = tensor.shape[:2]
+        edges = (n_rows + n_columns) * (tensor.n_elements // (n_rows * n_columns))
+        size, elements, before = found.get(key, (0.0, 0.0, 0.0))
+        found[key] = size + tensor.size_bytes, elements + tensor.n_elements, before + edges
+    return found
 
 
 def _kind(tensor: Tensor) -> Kind:
@@ -148,13 +187,6 @@ def _is_expert(tensor: Tensor) -> bool:
     """Routed experts; their router is read whole."""
     is_router = "ffn_gate_inp" in tensor.name or "exp_probs" in tensor.name
     return classify(tensor.name) is TensorKind.EXPERTS and not is_router
-
-
-def _expert_devices(layer: Mapping[str, Tensor], index: int, placement: Placement) -> set[str]:
-    """Devices on which routed experts of a layer lie; usually one."""
-    return {
-        placement.device_in_layer(index, suffix) for suffix, tensor in layer.items() if _is_expert(tensor)
-    }
 
 
 def _attention_flops(figures: Architecture, cache: CacheLayer) -> float:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from bringup.errors import WrongUse
 from bringup.machine import files, paths
@@ -133,12 +132,21 @@ def _hub(rest: str, typed: str) -> HubName:
     repository = f"{parts[0]}/{repo}"
     if not is_hub_repository(repository) or not _REVISION.fullmatch(revision) or ".." in revision:
         raise _not_a_name(typed, "a hub name is user/repo: letters, digits, dot, dash and underscore")
-    filename = "/".join(tail) or (parse_qs(query).get("show_file_info") or [""])[0]
+    filename = "/".join(tail) or _shown_file(query)
     if filename and choice:
         raise _not_a_name(typed, "name the file or the quantisation, not both")
     if choice.lower().endswith(".gguf"):
         filename, choice = choice, ""
     return _checked(HubName(repository, choice or None, filename or None, revision), typed)
+
+
+def _shown_file(query: str) -> str:
+    """The file that a page of the hub shows, by its address; mostly there is none."""
+    if not query:
+        return ""
+    from urllib.parse import parse_qs
+
+    return (parse_qs(query).get("show_file_info") or [""])[0]
 
 
 def _checked(name: HubName, typed: str) -> HubName:
@@ -153,6 +161,8 @@ def _checked(name: HubName, typed: str) -> HubName:
 
 
 def _from_url(text: str) -> Name:
+    from urllib.parse import unquote, urlsplit  # a costly import, which the name of a file need not pay
+
     try:
         address = urlsplit(text)
         host = (address.hostname or "").lower()

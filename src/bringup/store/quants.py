@@ -14,10 +14,12 @@ from bringup.records import dataclass
 
 _PREFERRED: Final = ("Q4_K_M", "Q8_0")
 _COMPANIONS: Final = ("mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-")
-_SHARD: Final = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE)
-_QUANT: Final = re.compile(
-    r"(?:^|[-._/])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|BF16|F16|F32|FP16|FP32|MXFP4(?:_MOE)?|NVFP4))(?=[-._/]|$)",
-    re.IGNORECASE,
+# Compiled where they are used: that takes long without regard to case, and most commands ask for neither.
+_SHARD: Final = r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf"
+_QUANT: Final = (
+    r"(?:^|[-._/])"
+    r"((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|BF16|F16|F32|FP16|FP32|MXFP4(?:_MOE)?|NVFP4))"
+    r"(?=[-._/]|$)"
 )
 
 
@@ -52,13 +54,13 @@ def is_model_file(name: str) -> bool:
 
 def quant_of(name: str) -> str:
     """Quantisation that a file name tells (`Q4_K_M`, `UD-Q4_K_XL`, `MXFP4`), empty when it tells none."""
-    found = _QUANT.findall(re.sub(r"\.gguf$", "", name, flags=re.IGNORECASE))
+    found = re.findall(_QUANT, re.sub(r"\.gguf$", "", name, flags=re.IGNORECASE), re.IGNORECASE)
     return str(found[-1]).upper() if found else ""
 
 
 def shard_of(name: str) -> tuple[str, int, int] | None:
     """`(stem, index from 1, count)` of a split file's name, `None` for a whole file."""
-    match = _SHARD.fullmatch(name)
+    match = re.fullmatch(_SHARD, name, re.IGNORECASE)
     if match is None:
         return None
     return match["stem"], int(match["index"]), int(match["count"])
