@@ -1,8 +1,9 @@
 """What the system wrote down itself, from its own logs.
 
 logs/debian-*.log are of a real upgrade of Debian's NVIDIA packages, 535.261.03 to 535.309.01, by apt and dpkg
-into a private tree (only its path was replaced). The lines of dnf and pacman are in the form that public
-reports show; the machines around them are made.
+into a private tree (only its path was replaced). The lines of dnf, pacman and zypper here are in the form that
+public reports show, and the machines around them are made; what the real ones wrote is read in
+test_recorded_package_logs.py.
 """
 
 from __future__ import annotations
@@ -23,16 +24,14 @@ from bringup.actions.timeline import Item, merge, moment_of, outside_items
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Known
 from bringup.stack import outside
-from bringup.stack.changes import (
-    ALL_LOGS,
-    TOLD,
-    PackageChange,
+from bringup.stack.changes import read_all_changes
+from bringup.stack.package_change import TOLD, PackageChange
+from bringup.stack.package_logs import (
     parse_apt_history,
     parse_dnf_log,
     parse_dpkg_log,
     parse_pacman_log,
     parse_zypp_history,
-    read_changes,
 )
 
 LOGS = Path(__file__).parent / "logs"
@@ -50,7 +49,7 @@ def machine(folder: Path, files: dict[str, bytes]) -> RecordedMachine:
 
 
 def changes(where: RecordedMachine) -> tuple[PackageChange, ...]:
-    found = read_changes(where, ALL_LOGS, TOLD, limit=1000)
+    found = read_all_changes(where, TOLD, limit=1000)
     assert isinstance(found, Known)
     return found.value
 

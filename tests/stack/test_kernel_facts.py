@@ -10,14 +10,6 @@ from hypothesis import strategies as st
 
 from bringup.reading import Known
 from bringup.stack import kernel
-from bringup.stack.changes import (
-    Author,
-    parse_apt_history,
-    parse_dnf_log,
-    parse_dpkg_log,
-    parse_pacman_log,
-    parse_zypp_history,
-)
 from bringup.stack.device_files import DeviceFile, OwnGroups, parse_own_groups, parse_unit
 from bringup.stack.distribution import PackageFamily, parse_os_release
 from bringup.stack.dkms import DkmsState, parse_dkms_status
@@ -25,6 +17,14 @@ from bringup.stack.gpu_generations import SUPPORT, Generation, find_generation
 from bringup.stack.kernel_log import RefusalKind, parse_mismatch, parse_refusals, parse_xids
 from bringup.stack.module_settings import parse_settings
 from bringup.stack.next_kernel import find_release, parse_grub_default, parse_saved_entry
+from bringup.stack.package_change import Author
+from bringup.stack.package_logs import (
+    parse_apt_history,
+    parse_dnf_log,
+    parse_dpkg_log,
+    parse_pacman_log,
+    parse_zypp_history,
+)
 from bringup.stack.pasted import split_lines
 from bringup.stack.version import KernelRelease
 from bringup.stack.xid_table import XID_MEANINGS, describe_xid

@@ -8,7 +8,7 @@ from typing import Final
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
-from bringup.stack.changes import PackageChange, probe_changes
+from bringup.stack.changes import probe_changes
 from bringup.stack.device_files import (
     DeviceFile,
     Holder,
@@ -24,6 +24,7 @@ from bringup.stack.kernel_log import KernelLog, probe_log_text, recognise_log
 from bringup.stack.lines import Lines
 from bringup.stack.module_settings import ModuleSetting, probe_settings
 from bringup.stack.next_kernel import NextKernel, probe_next_kernel
+from bringup.stack.package_change import PackageChange
 from bringup.stack.typed import find_typed
 from bringup.stack.version import (
     DriverVersion,

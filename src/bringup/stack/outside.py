@@ -16,7 +16,9 @@ from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Known, Reading, Unreadable
-from bringup.stack.changes import ALL_LOGS, TOLD, Author, PackageChange, read_changes, whole_lines
+from bringup.stack.changes import read_all_changes
+from bringup.stack.package_change import TOLD, Author, PackageChange
+from bringup.stack.rotated_logs import whole_lines
 
 _EVENT_LIMIT: Final = 5000
 _RECORD_BYTES: Final = 384
@@ -84,7 +86,7 @@ def probe_outside(
     """
     events: list[OutsideEvent] = []
     unseen: list[Unreadable] = []
-    packages = read_changes(machine, ALL_LOGS, TOLD, limit=_EVENT_LIMIT)
+    packages = read_all_changes(machine, TOLD, limit=_EVENT_LIMIT)
     if isinstance(packages, Known):
         events += [package_event(change) for change in packages.value]
     elif isinstance(packages, Unreadable):
@@ -133,11 +135,7 @@ def parse_rpm_list(text: str) -> Iterator[OutsideEvent]:
 
 def package_event(change: PackageChange) -> OutsideEvent:
     """A package change as an event."""
-    versions = f"{change.old or 'nothing'} -> {change.new or 'nothing'}"
-    if change.action == "install":
-        versions = change.new
-    elif change.action in ("remove", "purge"):
-        versions = change.old
+    versions = " -> ".join(filter(None, (change.old, change.new)))
     who = {Author.UNATTENDED: "unattended", Author.BY_HAND: "by hand", Author.UNKNOWN: ""}[change.author]
     if change.command:
         who = f"{who}: {change.command}" if who else change.command
@@ -149,7 +147,7 @@ def package_event(change: PackageChange) -> OutsideEvent:
         what=f"{change.action} {change.package} {versions}".strip(),
         layers=layers_of_package(change.package),
         who=who,
-        source="package logs",
+        source=change.source,
         package=change.package,
         new=change.new,
     )

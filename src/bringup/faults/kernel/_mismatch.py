@@ -15,10 +15,10 @@ from bringup.faults.kernel._steps import (
 )
 from bringup.reading import Known, Unreadable
 from bringup.records import dataclass
-from bringup.stack.changes import Author, PackageChange
 from bringup.stack.device_files import Holder
 from bringup.stack.distribution import PackageFamily
 from bringup.stack.installed_kernels import InstalledKernel
+from bringup.stack.package_change import Author, PackageChange
 from bringup.stack.typed import find_typed
 from bringup.stack.version import DriverVersion
 
@@ -166,7 +166,11 @@ def find_change(scene: Scene, version: DriverVersion) -> PackageChange | None:
     changes = scene.stack.kernel.changes
     if not isinstance(changes, Known):
         return None
-    found = [change for change in changes.value if change.is_driver and version.text in change.new]
+    found = [
+        change
+        for change in changes.value
+        if change.is_driver and version.text in change.new and change.action != "reinstall"
+    ]
     same_run = [change for change in found if change.when == found[-1].when]
     return next((change for change in same_run if change.package.startswith("lib")), None) or (
         same_run[-1] if same_run else None
@@ -181,7 +185,8 @@ def describe_change(change: PackageChange) -> str:
         Author.UNKNOWN: "by the package tool",
     }[change.author]
     command = f" ({change.command})" if change.command and change.author is Author.BY_HAND else ""
-    return f"{change.package} {change.old or 'nothing'} -> {change.new} on {change.when} {who}{command}"
+    versions = " -> ".join(filter(None, (change.old, change.new)))
+    return f"{change.package} {versions} on {change.when} {who}{command}"
 
 
 def mismatch_steps(scene: Scene, versions: Versions) -> tuple[Step, ...]:
