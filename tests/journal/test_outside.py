@@ -1,8 +1,8 @@
 """What the system wrote down itself, from its own logs.
 
 logs/debian-*.log are of a real upgrade of Debian's NVIDIA packages, 535.261.03 to 535.309.01, by apt and dpkg
-into a private tree (only its path was replaced). The lines of dnf, pacman and zypper here are in the form that
-public reports show, and the machines around them are made; what the real ones wrote is read in
+into a private tree (only its path was replaced). The lines of dnf, pacman and zypper here are in the form
+that public reports show, and the machines around them are made; what the real ones wrote is read in
 test_recorded_package_logs.py.
 """
 
