@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.model.writing import ARRAY, BOOL, F32, U32, Array
-from tests.plan.full_size import Keys, Shape
+from tests.plan.full_size import Shape
 from tests.plan.layer_shapes import (
     LFM2_ATTENTION,
     NEMOTRON,
+    Keys,
     command_r_layer,
     deepseek_keys,
     deepseek_layer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +12,20 @@ from typing import Any
 import uvicorn
 from tests.live import made
 from tests.live.test_top import MadeSampler
+from tests.plan.models import anatomy
 
 from bringup.actions.doctor import Examination
-from bringup.actions.live import Sample
+from bringup.actions.engine_map import EngineMap, draw_map
+from bringup.actions.live import LiveCard, LiveEngine, Sample
 from bringup.actions.live_faults import Health
 from bringup.actions.live_view import LiveView
 from bringup.faces.web.access import Access
 from bringup.faces.web.app import Site
+from bringup.faces.web.pages.memory import Maps
 from bringup.faces.web.serve import configuration
 from bringup.machine.sockets import free_port
+from bringup.plan.request import Request
+from bringup.reading import NOT_LOOKED, Known, Reading
 
 
 class MadeFaults:
@@ -51,22 +56,30 @@ class Served:
         return {"Cookie": f"{self.access.cookie_name}={self.access.session}"}
 
 
+def made_maps(engine: LiveEngine, cards: Sequence[LiveCard]) -> Reading[EngineMap]:
+    """The layers of gpt-oss-20b, laid over the made engine."""
+    if not engine.model_path:
+        return NOT_LOOKED
+    found = draw_map(anatomy("gpt-oss-20b"), engine, cards, Request(), "the settings of a made engine")
+    return Known(found, engine.model_path)
+
+
 @contextmanager
 def serving(sample: Sample | None = None, examination: Examination | None = None) -> Iterator[Served]:
     """Serve until the block ends."""
     sampler = MadeSampler(sample or made.sample())
     view: Any = LiveView(sampler, MadeFaults(examination), True)  # type: ignore[arg-type]
-    with serving_view(view) as (access, base_url):
+    with serving_view(view, made_maps) as (access, base_url):
         yield Served(access, sampler, base_url)
 
 
 @contextmanager
-def serving_view(view: LiveView) -> Iterator[tuple[Access, str]]:
+def serving_view(view: LiveView, maps: Maps = lambda *_: NOT_LOOKED) -> Iterator[tuple[Access, str]]:
     """Serve any view."""
     port = free_port()
     hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
     access = Access(port=port, hosts=hosts, export_token="made-export-token-of-a-test")
-    server = uvicorn.Server(configuration(Site(view, access).app(), host="127.0.0.1", port=port))
+    server = uvicorn.Server(configuration(Site(view, access, maps).app(), host="127.0.0.1", port=port))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until_s = time.monotonic() + 10

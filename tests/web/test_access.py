@@ -17,7 +17,15 @@ ROUTES = (
     "/live",
     "/plan",
     "/plan.svg?model=0",
+    "/plan/result?model=0",
     "/log",
+    "/log/compare?first=first&second=now",
+    "/log/since?what=kernel",
+    "/log/entry/1",
+    "/explain/result?q=bus",
+    "/events/term-vram",
+    "/static/look.js",
+    "/invitation",
     "/prompt?engine=8080&text=x",
     "/explain/term/vram",
     "/explain",
@@ -149,10 +157,28 @@ def test_an_action_by_get_is_none(site: Served) -> None:
     assert (status, body) == (200, b"no engine is called '8080'"), "with all of it the action is tried"
 
 
+def test_the_holder_lets_another_browser_in_once(site: Served) -> None:
+    headers = site.cookie | {"Origin": site.base_url, "X-Bringup-Action": site.access.action}
+    status, _, body = ask(site, "POST", "/invitation", headers)
+    address = body.decode()
+    assert (status, address.partition("?")[0]) == (200, f"{site.base_url}/")
+    token = address.partition("token=")[2]
+    assert ask(site, "GET", f"/?token={token}", {})[0] == 303
+    assert ask(site, "GET", f"/?token={token}", {})[0] == 401
+    assert ask(site, "GET", "/invitation", headers)[0] == 405
+
+
 def test_the_holder_is_let_in(site: Served) -> None:
     for path in ("/", "/memory", "/live", "/explain", "/static/style.css", "/events/live", "/metrics"):
         assert ask(site, "GET", path, site.cookie)[0] == 200, path
-    for path in ("/nothing-here", "/static/../access.py", "/static/%2e%2e%2faccess.py", "/events/nothing"):
+    for path in (
+        "/nothing-here",
+        "/static/../access.py",
+        "/static/%2e%2e%2faccess.py",
+        "/events/nothing",
+        "/events/term-nothing",
+        "/events/term-dkms",
+    ):
         assert ask(site, "GET", path, site.cookie)[0] == 404, path
 
 

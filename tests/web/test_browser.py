@@ -23,6 +23,7 @@ from tests.stubs.command_line import Home
 from tests.web.payloads import PAYLOADS
 from tests.web.site import serving, serving_view
 
+from bringup.actions.engine_map import open_maps
 from bringup.actions.live import LiveProcess
 from bringup.actions.live_view import open_view
 from bringup.actions.sampler import Sampler
@@ -178,11 +179,14 @@ def test_a_model_of_this_disk_is_planned(browser: Browser, small_model: Path, ow
         page.goto(site.base_url + "/plan")
         page.fill("input[name=gpu]", "RTX 3060")
         page.fill("input[name=ctx]", "4k")
-        page.click("main button")
-        page.wait_for_selector("pre.terminal")
-        assert "--ctx-size 4096" in page.inner_text("pre.terminal").replace("\n", " ")
-        assert page.evaluate("document.querySelector('img.picture').naturalWidth") > 0
+        wait_for(page, "#plan", "--ctx-size 4096")
+        assert "gpu=RTX+3060" in page.url, "the address follows, so that it can be kept"
+        assert page.locator("#plan .bar").count() == 2
+        assert page.locator("#plan tr.chosen").count() == 1
         keep(page, "plan")
+        with page.expect_download() as saved:
+            page.click("text=save it as a picture")
+        assert saved.value.path().read_text().startswith("<svg")
         page.goto(site.base_url + "/plan?model=0&ctx=many")
         assert "is not a number of tokens" in page.inner_text("[role=alert]")
         page.goto(site.base_url + "/plan?model=../../etc/passwd")
@@ -239,16 +243,43 @@ def test_pages_can_be_read_without_javascript(browser: Browser) -> None:
 
 
 def test_the_keyboard_reaches_every_part(browser: Browser) -> None:
+    """Tab goes from map to map, the arrows from part to part; what has the focus is told beside it."""
     with serving() as site, browser.new_context() as context:
         page = context.new_page()
         page.goto(site.entry)
         page.goto(site.base_url + "/memory")
+        stops = page.locator('.map [role="img"][tabindex="0"]').count()
+        assert stops == page.locator(".map").count(), "one stop in each map"
         seen = set()
-        for _ in range(60):
-            page.keyboard.press("Tab")
-            seen.add(page.evaluate("document.activeElement.getAttribute('aria-label')"))
-        assert any(label and label.startswith("KV cache, reserved") for label in seen)
-        assert any(label and label.startswith("page cache") for label in seen)
+        for selector in ("#part-cards .map", "#part-ram .map", "#part-windows .map >> nth=2"):
+            page.locator(selector).first.locator('[tabindex="0"]').focus()
+            for _ in range(60):
+                seen.add(page.evaluate("document.activeElement.getAttribute('aria-label')"))
+                assert page.inner_text(".tip") in seen
+                page.keyboard.press("ArrowRight")
+        for begins in (
+            "layer 23 on CUDA0: 432 MiB (attention 26.9 MiB",
+            "KV cache of slot 1 of gpt-oss-20b: 6,600 of 8,192 tokens, filled",
+            "plan: weights 6.1 GiB",
+            "Xorg 210 MiB; by NVML",
+            "page cache: gpt-oss-20b 5.0 GiB; by fincore",
+            "layer 0: on CPU",
+        ):
+            assert any(label and label.startswith(begins) for label in seen), (begins, sorted(map(str, seen)))
+        page.keyboard.press("Escape")
+        assert page.locator(".tip").count() == 0
+
+
+def test_what_the_pointer_is_on_is_told(browser: Browser) -> None:
+    with serving() as site, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.entry)
+        page.goto(site.base_url + "/memory")
+        page.locator("#part-cards .map g", has=page.locator(".other")).hover()
+        assert page.inner_text(".tip") == "Xorg 210 MiB; by NVML"
+        page.goto(site.base_url + "/live")
+        page.locator(".fine-chart .chart").first.hover()
+        assert re.fullmatch(r"[\d:APM ]+: gpt-oss-20b \d+\.\d tokens/s", page.inner_text(".tip"))
 
 
 def test_an_action_asks_first(browser: Browser) -> None:
@@ -347,7 +378,10 @@ def test_a_real_engine_at_work(
         view.sampler.start()
         work = threading.Thread(target=lambda: urllib.request.urlopen(request, timeout=100).read())
         try:
-            with serving_view(view) as (access, base_url), browser.new_context() as context:
+            with (
+                serving_view(view, open_maps(is_live=True).of) as (access, base_url),
+                browser.new_context() as context,
+            ):
                 watched = Watched(base_url)
                 page = watched.open(context)
                 page.goto(f"{base_url}/?token={access.token}")
@@ -356,14 +390,23 @@ def test_a_real_engine_at_work(
                 wait_for(page, "#part-engines", "generated [1-9]", timeout_s=60)
                 keep(page, "real-live")
                 page.goto(base_url + "/memory")
-                wait_for(page, "#part-windows", "KV")
+                wait_for(page, "#part-windows", "Every layer's weights and cache")
+                assert page.locator("#part-windows .columns g").count() == 32, "30 layers, two ends"
+                assert "the settings that the journal has" in (page.text_content("#part-windows .more") or "")
                 keep(page, "real-memory")
                 work.join()
-                page.goto(base_url + "/prompt?text=Hello%20%3Cb%3Ethere&engine=" + str(served.port))
+                page.goto(base_url + "/prompt?text=Hello%20%3Cb%3Ethere&sends=1&engine=" + str(served.port))
                 assert "<b>there" in page.inner_text("pre.tokens")
                 assert page.locator("pre.tokens .special").count() >= 2
                 assert page.locator("pre.tokens .yours").count() >= 2
+                shares = [float(one.rstrip(" %")) for one in page.locator(".likely > span").all_inner_texts()]
+                assert len(shares) == 10
+                assert 0 < sum(shares) <= 100.1
+                assert shares == sorted(shares, reverse=True)
                 keep(page, "real-prompt")
+                page.reload()
+                n_tokens = int(page.inner_text("dl.tiles dd >> nth=0"))
+                assert page.inner_text("dl.tiles dd >> nth=3").startswith(f"{n_tokens - 1}\n"), "now reused"
                 watched.check()
         finally:
             work.join()

@@ -81,6 +81,15 @@ def explain(words: str, *, machine: Machine, place: Folders | None) -> tuple[Exp
     return explain_on(term, stack, figures=figures, episodes=told, notes=notes), warning
 
 
+def explain_seen(term: Term, stack: Stack, place: Folders) -> Explanation:
+    """The page of a term on this machine as it was last looked at; without a journal, what the stack says."""
+    from bringup.actions.journal_mending import with_journal_if_it_can_be_read
+
+    past, _ = with_journal_if_it_can_be_read(place, lambda journal: _past(journal, term))
+    told, notes, run = past or ((), (), None)
+    return explain_on(term, stack, figures=tuple(_figures(term, run, place)), episodes=told, notes=notes)
+
+
 def explain_on(
     term: Term,
     stack: Stack,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from typing import Final
 
 from bringup.errors import Failure, FileTrouble
@@ -11,6 +12,11 @@ from bringup.machine.folders import Folders, all_variables
 
 _NAME: Final = "web-metrics-token"
 _START_S: Final = 20.0
+
+TOKEN_PARAMETER: Final = "token"
+
+DETACHED: Final = "--token-on-stdin"
+"""Told to a server in the background: its token comes on stdin, and it prints none."""
 
 
 def export_token_path(folders: Folders) -> str:
@@ -43,6 +49,12 @@ def export_token(folders: Folders) -> str:
     return text
 
 
+def page_address(host: str, port: int, token: str) -> str:
+    """What is opened in a browser."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}/?{TOKEN_PARAMETER}={token}"
+
+
 def check_port(port: int, *, host: str) -> None:
     """Refuse a port that somebody listens on.
 
@@ -53,30 +65,37 @@ def check_port(port: int, *, host: str) -> None:
         raise Failure(f"port {port} is taken", hint="Give another one with --port.", reference="port-in-use")
 
 
-def start_detached(arguments: tuple[str, ...], folders: Folders, *, port: int) -> tuple[str, int]:
-    """Start the page's server in a session of its own; the address that it printed, and its process number.
+def told_token() -> str:
+    """The token that a server in the background is told; empty where there is none."""
+    line = sys.stdin.buffer.readline(256)
+    sys.stdin.close()
+    return line.decode("ascii", "replace").strip()
 
-    Returns once it listens on the port. What it prints, tokens too, goes to a file of mode 0600.
+
+def start_detached(arguments: tuple[str, ...], folders: Folders, *, port: int) -> tuple[str, int]:
+    """Start the page's server in a session of its own; the token that it takes once, and its process number.
+
+    Returns once it listens on the port. The token goes to it on stdin: no file and no command line holds it.
+    What it prints goes to a file of mode 0600.
 
     Raises:
-        Failure: it ended, or printed no address in time; its words are in the context.
+        Failure: it ended, or did not listen in time; its words are in the context.
     """
+    token = secrets.token_urlsafe(24)
     log_path = paths.join(folders.logs, "web.log")
     files.write_atomic(log_path, b"")
     with files.open_append(log_path) as log:
-        child = process.spawn(
-            process.python_argv("bringup", *arguments),
+        child = process.spawn_told(
+            process.python_argv("bringup", *arguments, DETACHED),
+            token.encode() + b"\n",
             environment=all_variables(),
-            stdout=log,
-            stderr=log,
+            output=log,
             new_session=True,
         )
     until_s = clock.monotonic_s() + _START_S
     while clock.monotonic_s() < until_s and child.poll() is None:
-        text = (files.read_small(log_path) or b"").decode("utf-8", "replace")
-        line, ended, _ = text.partition("\n")
-        if ended and line.startswith("http://") and sockets.is_only_listener(child.pid, port):
-            return line.strip(), child.pid
+        if sockets.is_only_listener(child.pid, port):
+            return token, child.pid
         clock.sleep_s(0.05)
     process.end_child(child, timeout_s=2.0)
     words = (files.read_small(log_path) or b"").decode("utf-8", "replace").strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bringup.engine.threads import choose_threads
@@ -316,3 +317,11 @@ def _holders(card: Card, device: str) -> list[Holder]:
         )
         for process in processes
     ]
+
+
+@lru_cache(maxsize=1)
+def known_cards() -> tuple[str, ...]:
+    """Names of the cards that can be planned for without having one."""
+    from bringup.plan.cards import all_cards
+
+    return tuple(sorted(card.name for card in all_cards()))

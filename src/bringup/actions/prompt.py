@@ -14,7 +14,7 @@ from typing import Any, Final
 from bringup.actions.conversation import Conversation
 from bringup.actions.preparation import Surroundings, check_reasoning, find_build, refuse_killers
 from bringup.actions.show import find_on_disk
-from bringup.engine.answers import EngineGone, Finished, RequestRefused, TokenPiece
+from bringup.engine.answers import EngineGone, Finished, NextToken, RequestRefused, TokenPiece
 from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
@@ -47,6 +47,7 @@ class PromptWishes:
         reasoning: effort for templates that know it; `None` for their default.
         engine: which engine to ask on a copy; `None` for the running one, else the first.
         measures_reuse: also send it to the running engine, for one token, to see what it reuses.
+        n_next: likewise, to see so many of the tokens that it may go on with; 0 for none.
     """
 
     text: str
@@ -54,6 +55,7 @@ class PromptWishes:
     reasoning: str | None = None
     engine: str | None = None
     measures_reuse: bool = False
+    n_next: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class PromptReport:
         n_ctx_train: window that the model was trained with; `None` when its file does not say.
         kv_cache_bytes: what these tokens fill of the KV cache, in f16.
         reused_tokens: how many the running engine had in its cache; `None` when it was not asked.
+        next_tokens: what the model may go on with, the likeliest first; empty when it was not asked.
     """
 
     model_name: str
@@ -91,13 +94,14 @@ class PromptReport:
     n_ctx_train: int | None
     kv_cache_bytes: int
     reused_tokens: int | None
+    next_tokens: tuple[NextToken, ...] = ()
 
 
 def show_prompt(name: str, wishes: PromptWishes, around: Surroundings) -> PromptReport:
     """What the model is sent.
 
     Raises:
-        WrongUse: no such model here; no engine runs that reuse could be measured on.
+        WrongUse: no such model here; no engine runs that could be asked what it reuses or goes on with.
         ModelFileError: no model, no vocabulary, or a tokenizer that is known to end an engine.
         EngineError: no engine, or the template refuses the conversation.
     """
@@ -106,15 +110,15 @@ def show_prompt(name: str, wishes: PromptWishes, around: Surroundings) -> Prompt
     refuse_killers(model)
     check_reasoning(model, wishes.reasoning)
     record = None if wishes.engine else _running(found[0], around.folders)
-    if wishes.measures_reuse and record is None:
+    if (wishes.measures_reuse or wishes.n_next) and record is None:
         raise WrongUse(
-            "no engine runs this model, so nothing can be reused",
+            "no engine runs this model, so none can be asked what it reuses or goes on with",
             hint=f"bringup serve {name} --detach starts one.",
             reference="engine-unknown",
         )
     with _asked(model, record, wishes, around) as (api, asked, n_ctx):
         rendered, pieces = _ask(api, wishes)
-        reused = _measure_reuse(api, wishes) if wishes.measures_reuse else None
+        reused, following = _send(api, wishes, pieces)
     texts = [("system prompt", wishes.system), ("your text", wishes.text)]
     owners = lay_over(rendered, pieces, texts)
     special = _special_ids(model)
@@ -132,6 +136,7 @@ def show_prompt(name: str, wishes: PromptWishes, around: Surroundings) -> Prompt
         n_ctx_train=model.architecture.n_ctx_train,
         kv_cache_bytes=_kv_cache_bytes(model, len(tokens)),
         reused_tokens=reused,
+        next_tokens=following,
     )
 
 
@@ -155,6 +160,16 @@ def _ask(api: EngineApi, wishes: PromptWishes) -> tuple[str, tuple[TokenPiece, .
             reference="chat-template-failed",
         ) from problem
     return rendered, api.pieces(rendered)
+
+
+def _send(
+    api: EngineApi, wishes: PromptWishes, pieces: Sequence[TokenPiece]
+) -> tuple[int | None, tuple[NextToken, ...]]:
+    """Tokens that were reused and those that may follow, where one wants to know."""
+    if wishes.n_next:
+        following, timings = api.next_tokens([piece.id for piece in pieces], count=wishes.n_next)
+        return timings.cached_tokens if timings is not None else None, following
+    return (_measure_reuse(api, wishes) if wishes.measures_reuse else None), ()
 
 
 def _measure_reuse(api: EngineApi, wishes: PromptWishes) -> int | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import exp
 from typing import Any, Final
 
 from bringup.errors import EngineError
@@ -193,6 +194,15 @@ class TokenPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class NextToken:
+    """A token that the model may go on with: its id, its bytes, its probability before any sampling."""
+
+    id: int
+    piece: bytes
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class ContentDelta:
     """More of the answer."""
 
@@ -338,6 +348,27 @@ def read_pieces(given: dict[str, Any]) -> tuple[TokenPiece, ...]:
         if number is None:
             raise UnexpectedAnswer("the engine's /tokenize gave a token without its id")
         found.append(TokenPiece(number, raw))
+    return tuple(found)
+
+
+def read_next_tokens(given: dict[str, Any]) -> tuple[NextToken, ...]:
+    """The likeliest first tokens of a completion with `n_probs`, the likeliest first; empty where it ends.
+
+    Raw: `"completion_probabilities":[{"top_logprobs":[{"id":29,"token":"-","bytes":[45],"logprob":-0.78}]}]`.
+    """
+    places = given.get("completion_probabilities")
+    first = places[0] if isinstance(places, list) and places and isinstance(places[0], dict) else {}
+    rows = first.get("top_logprobs")
+    found = []
+    for row in rows if isinstance(rows, list) else []:
+        number = _count(row, "id") if isinstance(row, dict) else None
+        told = row.get("bytes") if isinstance(row, dict) else None
+        logarithm = row.get("logprob") if isinstance(row, dict) else None
+        if number is None or not isinstance(told, list) or not isinstance(logarithm, int | float):
+            raise UnexpectedAnswer("the engine's /completion gave a choice without its id, bytes or logprob")
+        if not all(isinstance(byte, int) and 0 <= byte < 256 for byte in told):
+            raise UnexpectedAnswer("the engine's /completion gave a choice whose bytes are none")
+        found.append(NextToken(number, bytes(told), exp(min(0.0, float(logarithm)))))
     return tuple(found)
 
 

@@ -12,9 +12,11 @@ from bringup.engine.answers import (
     EngineGone,
     EngineInfo,
     Finished,
+    NextToken,
     ServedModel,
     Slot,
     StreamCutOff,
+    Timings,
     TokenPiece,
     UnexpectedAnswer,
     Usage,
@@ -23,6 +25,7 @@ from bringup.engine.answers import (
     read_finish_reason,
     read_info,
     read_models,
+    read_next_tokens,
     read_pieces,
     read_progress,
     read_slots,
@@ -115,6 +118,17 @@ class EngineApi:
         if not isinstance(prompt, str):
             raise UnexpectedAnswer("the engine's /apply-template gave no prompt")
         return prompt
+
+    def next_tokens(
+        self, prompt: Sequence[int], *, count: int
+    ) -> tuple[tuple[NextToken, ...], Timings | None]:
+        """What the model may go on with behind these tokens, and what reading them cost.
+
+        It is a request like any other: it takes a slot and leaves the prompt in its cache.
+        """
+        body = {"prompt": list(prompt), "n_predict": 1, "n_probs": count, "cache_prompt": True}
+        given = self._post_object("/completion", body)
+        return read_next_tokens(given), read_timings(given)
 
     def chat(
         self,

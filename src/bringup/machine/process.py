@@ -177,6 +177,29 @@ def spawn(
     )
 
 
+def spawn_told(
+    argv: tuple[str, ...],
+    told: bytes,
+    *,
+    environment: dict[str, str],
+    output: IO[bytes],
+    new_session: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a program and tell it something short that is not for others: on stdin, which ends then."""
+    child = spawn(
+        argv,
+        environment=environment,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        new_session=new_session,
+    )
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin as pipe:
+        pipe.write(told)
+    return child
+
+
 def end_child(child: subprocess.Popen[bytes], *, timeout_s: float) -> int:
     """End a child of ours: TERM, wait, KILL; its return code (negative for a signal)."""
     if child.poll() is None:

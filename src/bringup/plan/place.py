@@ -57,7 +57,7 @@ class Placement:
             given = self._overridden(f"blk.{index}.{suffix}")
             if given is not None:
                 return given
-        if index < self.n_cpu_moe and _EXPERTS.match(suffix):
+        if index < self.n_cpu_moe and is_expert(suffix):
             return CPU
         return self.layers[index]
 
@@ -66,10 +66,20 @@ class Placement:
         given = self._overridden(name)
         if given is not None:
             return given
-        return CPU if _INPUTS.match(name) else self.output
+        return CPU if is_input(name) else self.output
 
     def _overridden(self, name: str) -> str | None:
         return next((device for pattern, device in self.overrides if pattern.search(name)), None)
+
+
+def is_input(name: str) -> bool:
+    """Whether a tensor of no layer is an input, which stays in main memory."""
+    return _INPUTS.match(name) is not None
+
+
+def is_expert(suffix: str) -> bool:
+    """Whether a tensor of a layer, by its name behind `blk.N.`, holds experts."""
+    return _EXPERTS.match(suffix) is not None
 
 
 def place_layers(

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from bringup.errors import Failure
 from bringup.faces.render.console import Console
+from bringup.faces.web.served import Page
 from bringup.machine.folders import our_folders
 
 _WANTED = frozenset({"starlette", "uvicorn", "prometheus_client"})
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What is served: where, of which machine (`None`: this one), looked at how often."""
-
-    host: str
-    port: int
-    recording: str | None
-    interval_s: float
 
 
 def serve_web(console: Console, page: Page) -> int:
@@ -40,9 +31,7 @@ def serve_web(console: Console, page: Page) -> int:
             reference="extra-missing",
         ) from problem
     host = check_host(page.host)
-    return serve_page(
-        console, recording=page.recording, host=host, port=page.port, interval_s=page.interval_s
-    )
+    return serve_page(console, replace(page, host=host))
 
 
 def detach_web(console: Console, page: Page) -> int:
@@ -51,11 +40,13 @@ def detach_web(console: Console, page: Page) -> int:
     Raises:
         Failure: it did not start; says why.
     """
-    from bringup.actions.page_server import start_detached
+    from bringup.actions.page_server import page_address, start_detached
 
     words = ["web", "--port", str(page.port), "--host", page.host, "--interval", str(page.interval_s)]
     words += ["--from", page.recording] if page.recording is not None else []
-    address, process_id = start_detached(tuple(words), our_folders(), port=page.port)
-    console.answer(address)
+    token, process_id = start_detached(tuple(words), our_folders(), port=page.port)
+    console.answer(page_address(page.host, page.port, token))
+    console.line("Open it in a browser; the token works once, and no file holds it. The page itself has")
+    console.line("another one for another browser.")
     console.line(f"It goes on in the background as process {process_id}: kill {process_id} ends it.")
     return 0

@@ -25,6 +25,9 @@ def prompt_lines(report: PromptReport, *, shows_all: bool) -> Iterator[Line]:
     yield ("",)
     yield _rendered(report)
     yield ("",)
+    if report.next_tokens:
+        yield from _next_lines(report)
+        yield ("",)
     shown = report.tokens if shows_all else report.tokens[:_SHOWN_TOKENS]
     for number, token in enumerate(shown):
         yield _token_line(number, token)
@@ -53,6 +56,14 @@ def _cost_lines(report: PromptReport) -> Iterator[Line]:
         n_tokens = len(report.tokens)
         reused = format_count(report.reused_tokens)
         yield (f"  the running engine had {reused} of {format_count(n_tokens)} in its KV cache",)
+
+
+def _next_lines(report: PromptReport) -> Iterator[Line]:
+    yield (Styled("goes on with, before any sampling", Style.BOLD),)
+    for choice in report.next_tokens:
+        text = repr(choice.piece.decode("utf-8", "backslashreplace"))[1:-1]
+        share = f"{choice.probability * 100:6.2f} %"
+        yield (f"  {share}  ", Styled(f"{choice.id:>{_ID_COLUMNS}}  ", Style.DIM), Styled(text, Style.CYAN))
 
 
 def _rendered(report: PromptReport) -> Line:
@@ -102,6 +113,14 @@ def prompt_json(report: PromptReport) -> dict[str, Any]:
         "trained_tokens": report.n_ctx_train,
         "kv_cache_bytes": report.kv_cache_bytes,
         "reused_tokens": report.reused_tokens,
+        "next": [
+            {
+                "id": choice.id,
+                "text": choice.piece.decode("utf-8", "backslashreplace"),
+                "probability": round(choice.probability, 6),
+            }
+            for choice in report.next_tokens
+        ],
         "tokens": [
             {
                 "id": token.id,

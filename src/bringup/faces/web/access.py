@@ -19,7 +19,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN_PARAMETER: Final = "token"
+from bringup.actions.page_server import TOKEN_PARAMETER, page_address
+
 ACTION_HEADER: Final = "x-bringup-action"
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _OPEN: Final = frozenset({"/healthz"})
@@ -53,12 +54,14 @@ class Access:
         port: where it listens.
         hosts: names that a request may call us by, with the port.
         export_token: what Prometheus sends; kept in a file of the user.
-        on_taken: told when a token of the address was taken, with a fresh one for another browser.
+        host: our address, for the one that another browser is given.
+        on_taken: told when a token of the address was taken, with a fresh address for another browser.
     """
 
     port: int
     hosts: frozenset[str]
     export_token: str
+    host: str = "127.0.0.1"
     on_taken: Callable[[str], None] = lambda _: None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -88,8 +91,12 @@ class Access:
         if not _same(given, self.token):
             return False
         self.token = secrets.token_urlsafe(24)
-        self.on_taken(self.token)
+        self.on_taken(self.address())
         return True
+
+    def address(self) -> str:
+        """An address that lets another browser in, once."""
+        return page_address(self.host, self.port, self.token)
 
 
 def _same(given: str, wanted: str) -> bool:

@@ -16,9 +16,12 @@ from bringup.actions.live_view import LiveView
 from bringup.faces.web.access import Access, Gate
 from bringup.faces.web.drawer import LIVE_PAGES, Drawer
 from bringup.faces.web.exporter import exposition
-from bringup.faces.web.layout import page, parts
+from bringup.faces.web.layout import SCRIPTS, Frame, page, parts
 from bringup.faces.web.more import StillPages
+from bringup.faces.web.pages.live import span_choice
+from bringup.faces.web.pages.memory import Maps
 from bringup.machine import clock
+from bringup.reading import NOT_LOOKED
 
 STREAMS_MOST: Final = 64
 """More viewers at once are told to come later: each is a connection that stays."""
@@ -27,7 +30,7 @@ _STREAM_LOOK_S: Final = 0.2
 _BEAT_S: Final = 15.0
 _STATIC: Final = {
     "style.css": "text/css; charset=utf-8",
-    "live.js": "text/javascript; charset=utf-8",
+    **{name: "text/javascript; charset=utf-8" for name in SCRIPTS},
     "icon.svg": "image/svg+xml",
 }
 
@@ -37,44 +40,45 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Site:
     """The handlers; `view` is what they show, `access` who may see it."""
 
-    def __init__(self, view: LiveView, access: Access) -> None:
-        """Looks at nothing by itself: the view's sampler looks."""
+    def __init__(self, view: LiveView, access: Access, maps: Maps = lambda *_: NOT_LOOKED) -> None:
+        """Looks at nothing by itself: the view's sampler looks, `maps` tells engines layer by layer."""
         self._view = view
         self._access = access
-        self._drawer = Drawer(view)
+        self._drawer = Drawer(view, maps)
         self._streams = 0
 
     def app(self) -> ASGIApp:
         """The whole server's application."""
         routes = [
             *(Route(address, self._live_page(name), methods=["GET"]) for address, name, _ in LIVE_PAGES),
-            *StillPages(self._access, self._view).routes(),
+            *StillPages(self._frame, self._view, self._drawer).routes(),
             Route("/events/{name}", self._events, methods=["GET"]),
             Route("/static/{name}", _static, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
             Route("/healthz", _health, methods=["GET"]),
             Route("/engines/{port:int}/stop", self._stop, methods=["POST"]),
+            Route("/invitation", self._invite, methods=["POST"]),
         ]
         return Gate(Starlette(routes=routes, exception_handlers={Exception: _crashed}), self._access)
+
+    def _frame(self) -> Frame:
+        sample = self._view.sampler.latest()
+        subject = sample.subject if sample is not None else ""
+        return Frame(self._access.action, subject, self._view.faults.health)
 
     def _live_page(self, name: str) -> Handler:
         address, _, title = next(one for one in LIVE_PAGES if one[1] == name)
 
         async def show(_: Request) -> Response:
-            drawn = page(
-                title,
-                address,
-                *parts(self._drawer.draw(name)),
-                action_token=self._access.action,
-                live=name,
-            )
-            return HTMLResponse(drawn)
+            drawn = {part: inside for part, inside in self._drawer.draw(name).items() if part != "banner"}
+            body = parts(drawn, before={"charts": span_choice()})
+            return HTMLResponse(page(self._frame(), title, address, *body, live=name))
 
         return show
 
     async def _events(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in {one[1] for one in LIVE_PAGES}:
+        if not self._drawer.is_stream(name):
             return PlainTextResponse("There is no such stream.\n", 404)
         if self._streams >= STREAMS_MOST:
             return PlainTextResponse("Too many pages are open.\n", 503, headers={"retry-after": "10"})
@@ -89,7 +93,7 @@ class Site:
         from asyncio import sleep
 
         shown: dict[str, str] = {}
-        drawn_for = -1
+        drawn_for = (-1, -1)
         beat_s = clock.monotonic_s()
         while not await request.is_disconnected():
             version = self._drawer.version(name)
@@ -112,6 +116,10 @@ class Site:
             return PlainTextResponse("The first look is still under way.\n", 503)
         text = exposition(sample, self._view.faults.health, now_s=clock.wall_s())
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _invite(self, _: Request) -> Response:
+        """A fresh address for another browser of the holder, good once."""
+        return PlainTextResponse(self._access.address())
 
     async def _stop(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 from typing import Final
 
+from bringup.actions.live import Sample
 from bringup.actions.live_view import LiveView
 from bringup.faces.web.html import Html, tag
+from bringup.faces.web.layout import banner
 from bringup.faces.web.pages.live import live_parts
-from bringup.faces.web.pages.memory import memory_parts
+from bringup.faces.web.pages.memory import Maps, memory_parts
+from bringup.faces.web.pages.now import term_now
 from bringup.faces.web.pages.stack import stack_parts
 
 LIVE_PAGES: Final = (("/", "stack", "Stack"), ("/memory", "memory", "Memory"), ("/live", "live", "Live"))
 """Address, name in the stream, title."""
 
+TERM: Final = "term-"
+"""Before a term's name: the stream of its page."""
+
 
 class Drawer:
     """Keeps the newest drawing of each page; for one thread, that of the server."""
 
-    def __init__(self, view: LiveView) -> None:
-        """Nothing is drawn yet."""
+    def __init__(self, view: LiveView, maps: Maps) -> None:
+        """Nothing is drawn yet; `maps` gives each engine's memory layer by layer."""
         self._view = view
-        self._kept: dict[str, tuple[int, dict[str, Html]]] = {}
+        self._maps = maps
+        self._kept: dict[str, tuple[tuple[int, int], dict[str, Html]]] = {}
 
-    def version(self, name: str) -> int:
-        """Grows when the page has something new."""
+    def is_stream(self, name: str) -> bool:
+        """Whether there is a page of that name that follows along."""
+        return name in {one[1] for one in LIVE_PAGES} or bool(
+            name.startswith(TERM) and term_now(name[len(TERM) :], None)
+        )
+
+    def version(self, name: str) -> tuple[int, int]:
+        """Changes when the page has something new."""
         if name == "stack":
-            return self._view.faults.number
+            return self._view.faults.number, 0
         sample = self._view.sampler.latest()
-        return sample.number if sample is not None else 0
+        return self._view.faults.number, sample.number if sample is not None else 0
 
     def draw(self, name: str) -> dict[str, Html]:
         """The page's parts now."""
@@ -41,8 +54,15 @@ class Drawer:
         if name == "stack":
             return stack_parts(self._view.faults.examination)
         if self._view.sampler.problem is not None:
-            return {"now": tag("p", f"The sampler failed: {self._view.sampler.problem}")}
+            return {"now": tag("p", f"The sampler failed: {self._view.sampler.problem}", class_="note fault")}
         sample = self._view.sampler.latest()
         if sample is None:
             return {"now": tag("p", "The first look is under way.")}
-        return memory_parts(sample) if name == "memory" else live_parts(sample, self._view.sampler.history)
+        return {"banner": banner(self._view.faults.health), **self._of_sample(name, sample)}
+
+    def _of_sample(self, name: str, sample: Sample) -> dict[str, Html]:
+        if name == "memory":
+            return memory_parts(sample, self._maps)
+        if name == "live":
+            return live_parts(sample, self._view.sampler.history)
+        return {"now": term_now(name[len(TERM) :], sample)}

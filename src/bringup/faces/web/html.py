@@ -19,7 +19,7 @@ Child: TypeAlias = "str | Iterable[str] | None"
 Attribute: TypeAlias = "str | int | float | bool | None"
 
 _VOID: Final = frozenset({"meta", "link", "input", "img"})
-_EMPTY: Final = frozenset({"rect", "line", "polyline"})
+_EMPTY: Final = frozenset({"rect", "line", "polyline", "path", "circle"})
 
 
 def text(value: str) -> Html:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uvicorn
 from starlette.types import ASGIApp
 
+from bringup.actions.engine_map import open_maps
 from bringup.actions.live_view import watching
-from bringup.actions.page_server import check_port, export_token
+from bringup.actions.page_server import check_port, export_token, told_token
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console, Style, Styled
-from bringup.faces.web.access import TOKEN_PARAMETER, Access
+from bringup.faces.web.access import Access
 from bringup.faces.web.app import Site
+from bringup.faces.web.served import Page
 from bringup.machine import folders
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -18,33 +20,35 @@ _CONNECTIONS_MOST = 256
 _HEADERS_MOST_BYTES = 32 * 1024
 
 
-def serve_page(console: Console, *, recording: str | None, host: str, port: int, interval_s: float) -> int:
+def serve_page(console: Console, page: Page) -> int:
     """Serve until Ctrl-C.
 
     Raises:
         WrongUse: there is no such recording.
         Failure: the port is taken.
     """
+    host, port = page.host, page.port
     check_port(port, host=host)
     shown = f"[{host}]" if ":" in host else host
-    names = (
-        {f"{name}:{port}" for name in (*_LOOPBACK, shown)}
-        if host in ("127.0.0.1", "::1")
-        else {f"{shown}:{port}"}
-    )
-
-    def tell(token: str) -> None:
-        console.line("For another browser: ", f"http://{shown}:{port}/?{TOKEN_PARAMETER}={token}")
-
+    names = {*_LOOPBACK, shown} if host in ("127.0.0.1", "::1") else {shown}
     access = Access(
-        port=port, hosts=frozenset(names), export_token=export_token(folders.our_folders()), on_taken=tell
+        port=port,
+        hosts=frozenset(f"{name}:{port}" for name in names),
+        export_token=export_token(folders.our_folders()),
+        host=host,
     )
-    with watching(recording, interval_s=interval_s) as view:
-        console.answer(f"http://{shown}:{port}/?{TOKEN_PARAMETER}={access.token}")
-        console.line(
-            "Open it in a browser; the token works once. ", Styled("Ctrl-C", Style.BOLD), " ends it."
-        )
-        uvicorn.Server(configuration(Site(view, access).app(), host=host, port=port)).run()
+    if page.reads_token:
+        access.token = told_token() or access.token
+    else:
+        access.on_taken = lambda address: console.line("For another browser: ", address)
+    with watching(page.recording, interval_s=page.interval_s) as view:
+        if not page.reads_token:
+            console.answer(access.address())
+            console.line(
+                "Open it in a browser; the token works once. ", Styled("Ctrl-C", Style.BOLD), " ends it."
+            )
+        site = Site(view, access, open_maps(is_live=view.is_live).of)
+        uvicorn.Server(configuration(site.app(), host=host, port=port)).run()
     return 0
 
 

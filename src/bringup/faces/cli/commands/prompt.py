@@ -18,6 +18,14 @@ from bringup.faces.render.console import Console
     is_flag=True,
     help="Send it to the running engine for one token: how much of it is in the KV cache?",
 )
+@click.option(
+    "--next",
+    "n_next",
+    type=click.IntRange(1, 50),
+    default=None,
+    metavar="N",
+    help="Likewise: N tokens that it may go on with, and how likely each is.",
+)
 @click.option("--all", "shows_all", is_flag=True, help="List every token, also of a long prompt.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
@@ -34,6 +42,7 @@ def command(context: click.Context, /, model: str, text: str, **options: object)
     console: Console = context.obj
     shows_all, as_json = options.pop("shows_all"), options.pop("as_json")
     options["measures_reuse"] = options.pop("reuse")
+    options["n_next"] = options["n_next"] or 0
     console.status("asking the engine")
     report = show_prompt(model, PromptWishes(text, **options), look_around())  # type: ignore[arg-type]  # click's types
     if as_json:

@@ -24,18 +24,18 @@ import click
     metavar="SECONDS",
     help="Between two looks.",
 )
+@click.option("--token-on-stdin", "reads_token", is_flag=True, hidden=True)
 @click.option("--detach", is_flag=True, help="Go on in the background; kill its process to end it.")
 @click.pass_context
-def command(
-    context: click.Context, *, port: int, host: str, recording: str | None, interval_s: float, detach: bool
-) -> int:
+def command(context: click.Context, /, *, detach: bool, **options: object) -> int:
     """Serve a page of this machine: its layers, who holds its memory, its engines, charts, and /metrics.
 
     Prints an address with a token; it works once and becomes a cookie of that browser. Requests that name
     another host or come from another page are refused. Nothing outside this machine is asked. Prometheus
     reads /metrics with the token in the file web-metrics-token of the state folder.
     """
-    from bringup.faces.cli.web import Page, detach_web, serve_web
+    from bringup.faces.cli.web import detach_web, serve_web
+    from bringup.faces.web.served import Page
 
-    page = Page(host, port, recording, interval_s)
+    page = Page(**options)  # type: ignore[arg-type]  # click's types
     return detach_web(context.obj, page) if detach else serve_web(context.obj, page)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.explain import explain_on
+from bringup.actions.explain import Explanation, explain_on, explain_seen
 from bringup.actions.facts import Seen
 from bringup.actions.faults import get_fault, list_faults
 from bringup.actions.steps import quoted
@@ -12,65 +12,126 @@ from bringup.faces.render.explain import LEVEL_TITLES
 from bringup.faces.render.facts import words
 from bringup.faces.render.stack import LAYER_NAMES
 from bringup.faces.web.html import Html, join, table, tag
+from bringup.faces.web.widgets import command, field, panel, prose
 from bringup.faults._fault import Fault, Layer
+from bringup.machine.clock import local_time_text
+from bringup.machine.folders import Folders
 from bringup.stack.stack import Stack
 
 
 def index(typed: str) -> Html:
-    """The terms and the faults that hold the words, under a search form."""
-    field = tag("label", "Words", tag("input", name="q", value=typed, type="search"))
+    """The search form, and below it what it finds."""
+    search = tag("button", "Search", type="submit", class_="main needs-no-script")
     head = tag(
-        "form", field, tag("button", "Search", type="submit"), method="get", action="/explain", role="search"
+        "form",
+        field("Search terms and faults", "q", typed, example="kv cache, version mismatch, Xid", wide=True),
+        search,
+        method="get",
+        action="/explain",
+        role="search",
+        class_="fields panel",
+        data_follow="found",
+        data_from="/explain/result",
     )
+    return join([head, tag("div", found(typed), id="found", aria_live="polite")])
+
+
+def found(typed: str) -> Html:
+    """The terms and the faults that hold the words."""
     terms = [
         term for term in load_terms() if _are_in(typed, f"{term.title} {' '.join(term.also)} {term.text}")
     ]
-    found = [fault for fault in list_faults() if _holds(fault, typed)]
-    parts = [head, tag("p", f"{len(terms)} terms, {len(found)} faults", role="status")]
+    faults = [fault for fault in list_faults() if _holds(fault, typed)]
+    drawn = [tag("p", f"{len(terms)} terms, {len(faults)} faults", role="status", class_="soft")]
+    blocks = []
     for level in dict.fromkeys(term.level for term in terms):
         items = [
             tag("li", tag("a", term.title, href=f"/explain/term/{term.id}"))
             for term in terms
             if term.level == level
         ]
-        parts += [tag("h2", f"Terms: {LEVEL_TITLES[level]}"), tag("ul", items, class_="key")]
-    for layer in reversed(Layer):
-        inside = [fault for fault in found if fault.layer is layer]
+        blocks.append(panel(LEVEL_TITLES[level].capitalize(), tag("ul", items, class_="terms")))
+    drawn += [tag("h2", "Terms, from the card up"), *blocks] if blocks else []
+    blocks = []
+    for layer in Layer:
+        inside = [fault for fault in faults if fault.layer is layer]
         if inside:
             items = [tag("li", tag("a", fault.title, href=f"/explain/{fault.id}")) for fault in inside]
-            parts += [tag("h2", f"Faults: {LAYER_NAMES[layer]}"), tag("ul", items)]
-    return join(parts)
+            blocks.append(panel(LAYER_NAMES[layer].capitalize(), tag("ul", items, class_="plain")))
+    drawn += [tag("h2", "Faults that the doctor knows"), tag("div", blocks, class_="pair")] if blocks else []
+    return join(drawn)
 
 
-def term_page(name: str, stack: Stack) -> Html | None:
-    """A term and what it is on this machine; `None` where there is no such term."""
+def term_title(name: str) -> str:
+    """The title of a term's page; empty where there is no such term."""
+    try:
+        return find_term(name).title
+    except WrongUse:
+        return ""
+
+
+def term_page(name: str, stack: Stack, place: Folders | None, now: Html) -> Html | None:
+    """A term and what it is on this machine; `None` where there is no such term.
+
+    Args:
+        name: of the term.
+        stack: the machine as it was last looked at.
+        place: our folders, for figures of runs and notes; `None` for another machine.
+        now: what it is at this moment, the part that follows along; empty for none.
+    """
     try:
         term = find_term(name)
     except WrongUse:
         return None
-    found = explain_on(term, stack)
-    parts = [tag("h2", term.title)]
-    parts += [tag("p", f"also: {', '.join(term.also)}", class_="soft")] if term.also else []
-    parts += [tag("p", piece) for piece in term.text.split("\n\n")]
-    parts += [tag("p", f"Source: {term.source}", class_="soft"), tag("h3", "On this machine")]
+    told = explain_seen(term, stack, place) if place is not None else explain_on(term, stack)
+    parts = [tag("p", f"also: {', '.join(term.also)}", class_="soft")] if term.also else []
+    parts += prose(term.text)
+    parts += [tag("p", f"Source: {term.source}", class_="soft small")]
+    faults = [tag("li", tag("a", title, href=f"/explain/{fault}")) for fault, title in told.faults]
+    see = [tag("li", tag("a", title, href=f"/explain/term/{other}")) for other, title in told.see]
+    notes = [tag("p", tag("span", date, class_="soft"), f" {text}") for date, text in told.notes]
+    head = tag("section", parts, class_="panel prose")
+    drawn = [tag("div", head, now, class_="pair") if now else head]
+    drawn.append(panel("On this machine", *_here(told)))
+    beside = [panel("What goes wrong with it", *_episodes(told), tag("ul", faults))] if faults else []
+    beside.append(panel("Try it", *prose(term.try_it)))
+    drawn.append(tag("div", beside, class_="pair"))
+    drawn += [panel("Your notes", *notes)] if notes else []
+    drawn.append(panel("See also", tag("ul", see, class_="key")))
+    return join([*drawn, tag("p", tag("a", "all terms and faults", href="/explain"))])
+
+
+def _here(told: Explanation) -> list[Html]:
     rows = [
         (
             f"{fact.layer} {fact.name}",
             words(fact.value, fact.name) if fact.seen is Seen.KNOWN else fact.why or "not there",
             fact.source,
         )
-        for fact in found.facts
+        for fact in told.facts
     ]
-    if rows:
-        parts.append(table(("fact", "value", "source"), rows, caption="what was read", right=frozenset()))
-    parts += [tag("p", f"{missing}: nothing of it could be looked at here") for missing in found.missing]
-    if term.look:
-        parts.append(tag("p", "To see it yourself: ", tag("code", term.look)))
-    faults = [tag("li", tag("a", title, href=f"/explain/{fault}")) for fault, title in found.faults]
-    parts += [tag("h3", "What goes wrong with it"), tag("ul", faults)] if faults else []
-    parts += [tag("h3", "Try it"), *(tag("p", piece) for piece in term.try_it.split("\n\n"))]
-    see = [tag("li", tag("a", title, href=f"/explain/term/{other}")) for other, title in found.see]
-    return join([*parts, tag("h3", "See also"), tag("ul", see, class_="key")])
+    rows += [(one.name, one.value or "none yet", one.command) for one in told.figures]
+    drawn = (
+        [table(("fact", "value", "source"), rows, caption="what was read", right=frozenset())] if rows else []
+    )
+    drawn += [
+        tag("p", f"{missing}: nothing of it could be looked at here", class_="soft")
+        for missing in told.missing
+    ]
+    drawn += [tag("p", "To see it yourself:"), command(told.term.look)] if told.term.look else []
+    return drawn or [tag("p", "It is no figure that a look at the machine would give.", class_="soft")]
+
+
+def _episodes(told: Explanation) -> list[Html]:
+    drawn = []
+    for one in told.episodes:
+        when = local_time_text(one.opened.moment.at_s)[:16]
+        closed = (
+            "still there" if one.closed is None else f"gone on {local_time_text(one.closed.moment.at_s)[:16]}"
+        )
+        entry = tag("a", f"entry {one.opened.seq}", href=f"/log/entry/{one.opened.seq}")
+        drawn.append(tag("p", f"here: {when} {one.fault.title} ({closed}), ", entry, class_="note warn"))
+    return drawn
 
 
 def _are_in(words: str, text: str) -> bool:
@@ -81,6 +142,14 @@ def _holds(fault: Fault, words: str) -> bool:
     return _are_in(words, f"{fault.id} {fault.title} {fault.symptom} {fault.reason}")
 
 
+def fault_title(name: str) -> str:
+    """The title of a fault's page; empty where there is no such fault."""
+    try:
+        return get_fault(name).title
+    except WrongUse:
+        return ""
+
+
 def fault_page(name: str) -> Html | None:
     """All that one fault says of itself; `None` where there is no such fault."""
     try:
@@ -88,19 +157,23 @@ def fault_page(name: str) -> Html | None:
     except WrongUse:
         return None
     parts = [
-        tag("h2", fault.title),
-        tag("p", tag("strong", "what one sees "), fault.symptom),
-        tag("p", tag("strong", "why "), fault.reason),
+        tag("p", tag("strong", "What one sees. "), fault.symptom),
+        tag("p", tag("strong", "Why. "), fault.reason),
     ]
-    parts += [tag("p", tag("strong", "limits "), fault.limits)] if fault.limits else []
+    parts += [tag("p", tag("strong", "Limits. "), fault.limits)] if fault.limits else []
     steps = []
     for step in fault.steps:
         sudo = "sudo " if step.needs_root else ""
-        command = tag("pre", f"$ {sudo}{quoted(step.command, {})}") if step.command else None
+        shown = command(f"{sudo}{quoted(step.command, {})}") if step.command else None
         undo = f"; undo: {step.undo}" if step.undo else ""
-        steps.append(tag("li", step.say, command, tag("p", f"{step.safety.value}{undo}", class_="soft")))
-    parts += [tag("h3", "Steps"), tag("ol", steps), tag("p", tag("code", f"bringup fix {fault.id}"))]
+        steps.append(tag("li", step.say, shown, tag("p", f"{step.safety.value}{undo}", class_="soft small")))
+    walk = tag("p", "It is walked through by ", tag("code", f"bringup fix {fault.id}"))
     sources = [tag("li", tag("code", link)) for link in fault.sources]
     return join(
-        [*parts, tag("h3", "Sources"), tag("ul", sources), tag("p", tag("a", "all faults", href="/explain"))]
+        [
+            tag("section", parts, class_="panel prose"),
+            panel("Steps, in order of cost", tag("ol", steps), walk),
+            panel("Sources", tag("ul", sources)),
+            tag("p", tag("a", "all terms and faults", href="/explain")),
+        ]
     )

@@ -1,26 +1,66 @@
-"""Memory as maps to scale: each card by holder, main memory by floor, the context window by slot."""
+"""Memory as maps to scale: each card by holder, main memory floor by floor, each engine layer by layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from bringup.actions.engine_map import Compared, EngineMap, compare
 from bringup.actions.live import LiveCard, LiveEngine, Sample, Use
 from bringup.engine.answers import Slot
 from bringup.faces.render.format import format_bytes, format_count
 from bringup.faces.render.live import cards_lines
 from bringup.faces.render.live_cards import share_text
 from bringup.faces.render.live_engines import runs_on, slot_text
-from bringup.faces.web.charts import Slice, bar
+from bringup.faces.web.charts import Slice, axis, bar
 from bringup.faces.web.html import Html, join, table, tag
-from bringup.reading import Known
+from bringup.faces.web.memory_map import (
+    LOOKS,
+    card_slices,
+    comparison,
+    experts_bytes,
+    layer_columns,
+    layer_slices,
+    origin,
+    planned_slices,
+    slot_slices,
+    two_rows,
+)
+from bringup.faces.web.pages.house import house
+from bringup.faces.web.widgets import key, mapped, more, panel, pill
+from bringup.reading import NOT_LOOKED, Known, Reading
+
+Maps = Callable[[LiveEngine, Sequence[LiveCard]], Reading[EngineMap]]
+"""Gives an engine's memory layer by layer, as far as it was worked out."""
+
+_SLOTS_SHOWN = 64
+_STATES = {"ready": "fine", "failed": "fault", "not asked": ""}
+_SLOT_KEY = (
+    ("reused", "prompt, reused from the cache"),
+    ("read", "prompt, computed"),
+    ("generated", "generated"),
+    ("kept", "kept of the last request"),
+    ("free", "free"),
+)
+_LAYER_KEY = (
+    ("attention", "attention"),
+    ("feed-forward", "feed-forward"),
+    ("experts", "experts"),
+    ("kv-reserved", "KV cache"),
+    ("ends", "token embedding, output"),
+)
 
 
-def memory_parts(sample: Sample) -> dict[str, Html]:
+def memory_parts(sample: Sample, maps: Maps) -> dict[str, Html]:
     """The page's parts."""
+    cards = sample.cards.value if isinstance(sample.cards, Known) else ()
+    readings = {engine.process_id: maps(engine, cards) for engine in sample.engines}
+    drawn = {number: one.value for number, one in readings.items() if isinstance(one, Known)}
     return {
-        "cards": join([tag("h2", "Memory of the cards"), *each_card(sample, _shares)]),
-        "ram": join([tag("h2", "Main memory, floor by floor"), _floors(sample)]),
-        "windows": join([tag("h2", "Context windows and buffers"), *_engines(sample)]),
+        "cards": join(
+            [tag("h2", "Memory of the cards"), *each_card(sample, lambda live: _card(live, sample, drawn))]
+        ),
+        "ram": join([tag("h2", "Main memory, floor by floor"), house(sample)]),
+        "windows": join([tag("h2", "Engines, layer by layer"), *_engines(sample, readings)]),
     }
 
 
@@ -29,141 +69,100 @@ def plain_lines(lines: Iterable[tuple[object, ...]]) -> Html:
     return join([tag("p", "".join(getattr(piece, "text", str(piece)) for piece in line)) for line in lines])
 
 
-def swatch(look: str) -> Html:
-    """The colour of a part, in the legend."""
-    return tag(
-        "svg",
-        tag("rect", width=12, height=12, class_=f"use {look}"),
-        viewBox="0 0 12 12",
-        class_="swatch",
-        aria_hidden="true",
-    )
+def each_card(sample: Sample, told: Callable[[LiveCard], list[Html]]) -> list[Html]:
+    """A panel for each card with what is told of it, or its trouble; without a card, why there is none."""
+    if not isinstance(sample.cards, Known) or not sample.cards.value:
+        return [tag("section", plain_lines(cards_lines(sample, width_columns=100)), class_="panel")]
+    found = []
+    for live in sample.cards.value:
+        name = live.card.name.value if isinstance(live.card.name, Known) else "a card without a name"
+        if isinstance(live.card.trouble, Known):
+            body = [tag("p", live.card.trouble.value.words, class_="note fault")]
+            found.append(panel(f"card {live.card.index}: {name}", *body, right=pill("fault", "fault")))
+        else:
+            found.append(panel(f"card {live.card.index}: {name}", *told(live), right=_held(live)))
+    return found
 
 
-def key(slices: Iterable[Slice]) -> Html:
-    """A legend: colour and words."""
-    return tag("ul", [tag("li", swatch(one.look), " ", one.words) for one in slices], class_="key")
+def _held(live: LiveCard) -> str:
+    if not isinstance(live.card.memory, Known):
+        return ""
+    memory = live.card.memory.value
+    return f"{format_bytes(memory.total_bytes - memory.free_bytes)} of {format_bytes(memory.total_bytes)}"
 
 
 def card_bar(live: LiveCard) -> Html:
-    """One card's memory with its legend."""
-    memory = live.card.memory
-    if not isinstance(memory, Known):
+    """One card's memory with its legend, by holder."""
+    if not isinstance(live.card.memory, Known):
         return tag("p", "The driver does not tell this card's memory.")
-    slices = [
-        Slice(
-            share.size_bytes,
-            share.use.name.lower().replace("_", "-"),
-            _words(share_text(share), share.holder),
-        )
-        for share in live.shares
-    ]
-    total = memory.value.total_bytes
-    return join([bar(slices, total, label=f"memory of card {live.card.index}"), key(slices)])
+    slices = card_slices(live, (), {})
+    drawing = bar(slices, live.card.memory.value.total_bytes, label=f"memory of card {live.card.index}")
+    return join([mapped(drawing), _legend(live)])
+
+
+def _legend(live: LiveCard, drawn: dict[int, EngineMap] | None = None) -> Html:
+    entries: list[tuple[str, str]] = []
+    for share in live.shares:
+        entries.append((LOOKS[share.use], _words(share_text(share), share.holder)))
+        mapped_to = (drawn or {}).get(share.process_id)
+        if share.use is Use.WEIGHTS and mapped_to is not None:
+            device = next((name for name, index in mapped_to.cards if index == live.card.index), "")
+            experts = experts_bytes(mapped_to.layers, device)
+            entries += [("experts", f"experts in them {format_bytes(experts)}")] if experts else []
+    return key(entries)
 
 
 def _words(told: str, holder: str) -> str:
     return told if not holder or told.startswith(holder) else f"{told} ({holder})"
 
 
-def card_title(live: LiveCard) -> str:
-    """`card 0: NVIDIA GeForce RTX 3080 Ti`."""
-    name = live.card.name.value if isinstance(live.card.name, Known) else "a card without a name"
-    return f"card {live.card.index}: {name}"
-
-
-def each_card(sample: Sample, told: Callable[[LiveCard], list[Html]]) -> list[Html]:
-    """Each card's title with what is told of it, or its trouble; without a card, why there is none."""
-    if not isinstance(sample.cards, Known) or not sample.cards.value:
-        return [plain_lines(cards_lines(sample, width_columns=100))]
-    found = []
-    for live in sample.cards.value:
-        found.append(tag("h3", card_title(live)))
-        if isinstance(live.card.trouble, Known):
-            found.append(tag("p", live.card.trouble.value.words))
-        else:
-            found += told(live)
-    return found
-
-
-def _shares(live: LiveCard) -> list[Html]:
+def _card(live: LiveCard, sample: Sample, drawn: dict[int, EngineMap]) -> list[Html]:
+    if not isinstance(live.card.memory, Known):
+        return [tag("p", "The driver does not tell this card's memory.")]
+    total = live.card.memory.value.total_bytes
+    planned = _planned_row(live, sample, drawn)
+    label = f"memory of card {live.card.index}, {'measured above, planned below' if planned else 'measured'}"
+    drawing = two_rows(card_slices(live, sample.engines, drawn), planned, total, label=label)
+    marks = axis(["0", *(format_bytes(total * share) for share in (0.25, 0.5, 0.75, 1.0))])
     rows = [
-        (
-            share.use.value,
-            share.holder or "-",
-            format_bytes(share.size_bytes),
-            _origin(share.use, is_estimate=share.is_estimate),
-        )
+        (*_share_cells(share.use.value, share.holder, share.size_bytes), origin(share))
         for share in live.shares
     ]
     titles = ("for", "holder", "size", "who says so")
-    caption = f"card {live.card.index} in figures"
-    return [card_bar(live), table(titles, rows, caption=caption, right=frozenset({2}))]
-
-
-def _origin(use: Use, *, is_estimate: bool) -> str:
-    if is_estimate:
-        return "arithmetic from the model's header"
-    if use in (Use.OTHER, Use.ENGINE, Use.FREE):
-        return "NVML"
-    if use in (Use.KV_FILLED, Use.KV_RESERVED):
-        return "the engine's log; how full by /slots"
-    return "NVML, less all that is told" if use in (Use.UNSEEN, Use.OVERHEAD) else "the engine's log"
-
-
-def _floors(sample: Sample) -> Html:
-    if not isinstance(sample.memory.floors, Known):
-        return tag("p", "Main memory could not be looked at.")
-    floors = sample.memory.floors.value
-    models = sum(
-        engine.model_cached_bytes.value
-        for engine in sample.engines
-        if isinstance(engine.model_cached_bytes, Known)
+    figures = table(titles, rows, caption=f"card {live.card.index} in figures", right=frozenset({2}))
+    below = (
+        tag("p", "above: measured · below: the plan, to the same scale", class_="rows")
+        if planned
+        else Html("")
     )
-    models = min(models, floors.cache_bytes)
-    rows = (
-        ("kernel and drivers", "kernel", floors.kernel_bytes + floors.other_bytes),
-        ("programs", "programs", floors.programs_bytes + floors.huge_bytes),
-        ("shared memory", "shared", floors.shared_bytes),
-        ("page cache: model files", "model-cache", models),
-        ("page cache: other files", "cache", floors.cache_bytes - models),
-        ("free", "free", floors.free_bytes),
-    )
-    slices = [Slice(size, look, f"{name} {format_bytes(size)}") for name, look, size in rows]
-    swapped = floors.swap_total_bytes - floors.swap_free_bytes
-    swap = f"{format_bytes(swapped)} of {format_bytes(floors.swap_total_bytes)} swap in use"
-    told = [
-        f"{format_bytes(floors.available_bytes)} of {format_bytes(floors.total_bytes)} can still be taken"
+    return [
+        mapped(drawing, marks),
+        below,
+        _legend(live, drawn),
+        more("as a table", figures, id_=f"card-{live.card.index}-table"),
     ]
-    told.append(swap if floors.swap_total_bytes else "no swap")
-    if isinstance(sample.memory.pressure, Known):
-        waited_pct = sample.memory.pressure.value.some_pct
-        told.append(f"tasks waited for memory in {waited_pct:.0f} % of the last ten seconds")
-    return join(
-        [
-            bar(slices, floors.total_bytes, label="main memory"),
-            key(slices),
-            tag("p", "; ".join(told), ". Source: /proc/meminfo"),
-        ]
-    )
 
 
-def _engines(sample: Sample) -> list[Html]:
-    if not sample.engines:
-        why = f"Engines could not be looked for: {sample.engines_trouble}" if sample.engines_trouble else ""
-        return [tag("p", why or "No engine is running.")]
-    cards = sample.cards.value if isinstance(sample.cards, Known) else ()
-    found = []
-    for engine in sample.engines:
-        found.append(tag("h3", engine_title(engine)))
-        found.append(tag("p", f"{engine.state}, {engine.program} {engine.build}, {runs_on(engine, cards)}"))
-        found += slots(engine)
-        if isinstance(engine.memory, Known):
-            memory = engine.memory.value
-            rows = [(one.use.value, one.device, format_bytes(one.size_bytes)) for one in memory.buffers]
-            caption = f"buffers, by {'arithmetic from ' if memory.is_estimate else ''}{memory.source}"
-            found.append(table(("buffer", "device", "size"), rows, caption=caption, right=frozenset({2})))
-    return found
+def _share_cells(use: str, holder: str, size_bytes: int) -> tuple[str, str, str]:
+    return use, holder or "-", format_bytes(size_bytes)
+
+
+def _planned_row(live: LiveCard, sample: Sample, drawn: dict[int, EngineMap]) -> list[Slice]:
+    """Each engine's plan, beginning where what is measured of it begins."""
+    found: list[Slice] = []
+    at = taken = 0
+    seen: set[int] = set()
+    for share in live.shares:
+        mapped_to = drawn.get(share.process_id)
+        if mapped_to is not None and share.process_id not in seen:
+            seen.add(share.process_id)
+            engine = next(one for one in sample.engines if one.process_id == share.process_id)
+            device = next((name for name, index in mapped_to.cards if index == live.card.index), "")
+            slices = planned_slices(compare(mapped_to, engine, device, live)) if device else []
+            found += [Slice(max(0, at - taken), "", ""), *slices]
+            taken = max(at, taken) + sum(round(one.amount) for one in slices)
+        at += share.size_bytes
+    return found if any(one.look for one in found) else []
 
 
 def engine_title(engine: LiveEngine) -> str:
@@ -172,11 +171,123 @@ def engine_title(engine: LiveEngine) -> str:
     return f"{where}: {engine.name or engine.program}"
 
 
+def engine_state(engine: LiveEngine) -> Html:
+    """Its state as a mark."""
+    return pill(engine.state, _STATES.get(engine.state, "warn"))
+
+
+def no_engine(sample: Sample) -> Html:
+    """Why no engine is shown."""
+    if sample.engines_trouble:
+        return tag("p", f"Engines could not be looked for: {sample.engines_trouble}", class_="note warn")
+    say = tag("p", "No engine is running. ", tag("code", "bringup serve MODEL"), " starts one.")
+    return tag("section", say, class_="panel")
+
+
+def _engines(sample: Sample, readings: dict[int, Reading[EngineMap]]) -> list[Html]:
+    if not sample.engines:
+        return [no_engine(sample)]
+    cards = sample.cards.value if isinstance(sample.cards, Known) else ()
+    found = []
+    for engine in sample.engines:
+        note = f"{engine.program} {engine.build}".strip() + f", {runs_on(engine, cards)}"
+        body = [*slots(engine), *_layers(engine, cards, readings[engine.process_id]), *_buffers(engine)]
+        body = body or [tag("p", "It does not tell what it holds.", class_="soft")]
+        found.append(panel(engine_title(engine), *body, note=note, right=engine_state(engine)))
+    return found
+
+
+def _layers(engine: LiveEngine, cards: Sequence[LiveCard], reading: Reading[EngineMap]) -> list[Html]:
+    if not isinstance(reading, Known):
+        why = "" if reading is NOT_LOOKED else getattr(reading, "why", "")
+        return (
+            [tag("p", f"Its layers cannot be told: {why}.", class_="soft")]
+            if why and engine.model_path
+            else []
+        )
+    found = reading.value
+    by_number = {live.card.index: live for live in cards}
+    numbers = dict(found.cards)
+    body = [
+        tag("h4", "Every layer's weights and cache, to one scale"),
+        mapped(layer_columns(found.layers, label=f"layers of {engine.name}"), axis(_ends(found))),
+        key(_LAYER_KEY + ((("on-card", "on a card"),) if numbers else ()) + (("on-cpu", "in main memory"),)),
+    ]
+    tables = []
+    for device in found.devices:
+        card = by_number.get(numbers[device]) if device in numbers else None
+        compared = compare(found, engine, device, card)
+        if card is None:
+            body += _in_main_memory(engine, found, compared, device)
+        where = f"card {card.card.index} ({device})" if card is not None else "main memory"
+        tables.append(comparison(compared, caption=f"plan and measurement on {where}"))
+    told = tag("p", f"The plan follows {found.told_by}, by the model's header.", class_="soft small")
+    return [*body, more("plan and measurement in figures", *tables, told, id_=f"plan-{engine.process_id}")]
+
+
+def _ends(found: EngineMap) -> list[str]:
+    layers = [one.index for one in found.layers if one.index is not None]
+    first, last = found.layers[0], found.layers[-1]
+    names = ["embedding" if first.index is None else "layer 0", f"layer {max(layers, default=0) // 2}"]
+    return [*names, "output" if last.index is None else f"layer {max(layers, default=0)}"]
+
+
+def _in_main_memory(
+    engine: LiveEngine, found: EngineMap, compared: Sequence[Compared], device: str
+) -> list[Html]:
+    """What it has in main memory, to the scale of that; where its log does not tell, as planned."""
+    sizes = {
+        one.name: one.planned_bytes if one.measured_bytes is None else one.measured_bytes for one in compared
+    }
+    is_measured = compared[0].measured_bytes is not None
+    slices = [
+        *layer_slices(found.layers, device, sizes["weights"]),
+        *(slot_slices(engine, sizes["KV cache"]) if sizes["KV cache"] else []),
+        Slice(sizes["compute"], "compute", f"compute {format_bytes(sizes['compute'])}"),
+        Slice(sizes["overhead"], "overhead", f"overhead {format_bytes(sizes['overhead'])}, as planned"),
+    ]
+    total = max(sum(one.amount for one in slices), sum(one.planned_bytes for one in compared[:-1]))
+    drawing = two_rows(
+        slices,
+        planned_slices(compared) if is_measured else [],
+        total,
+        label=f"main memory of {engine.name or engine.program}",
+    )
+    words = (
+        "measured above, planned below" if is_measured else "as planned: its log does not tell its buffers"
+    )
+    resident = compared[-1].measured_bytes
+    held = f"; {format_bytes(resident)} of the process are in memory now" if resident is not None else ""
+    legend = (
+        ("weights", "weights"),
+        ("kv-filled", "KV cache, filled"),
+        ("kv-reserved", "KV cache, reserved"),
+    )
+    return [
+        tag("h4", f"In main memory, {words}{held}"),
+        mapped(drawing, axis(["0", format_bytes(total / 2), format_bytes(total)])),
+        key((*legend, ("compute", "compute"), ("overhead", "overhead"))),
+    ]
+
+
+def _buffers(engine: LiveEngine) -> list[Html]:
+    if not isinstance(engine.memory, Known):
+        return []
+    memory = engine.memory.value
+    rows = [(one.use.value, one.device, format_bytes(one.size_bytes)) for one in memory.buffers]
+    caption = f"buffers, by {'arithmetic from ' if memory.is_estimate else ''}{memory.source}"
+    figures = table(("buffer", "device", "size"), rows, caption=caption, right=frozenset({2}))
+    return [more("its buffers", figures, id_=f"buffers-{engine.process_id}")]
+
+
 def slots(engine: LiveEngine) -> list[Html]:
     """Each slot's window filling up."""
-    if not isinstance(engine.slots, Known):
+    if not isinstance(engine.slots, Known) or not engine.slots.value:
         return []
-    return [_slot(slot) for slot in engine.slots.value[:64]]
+    shown = [_slot(slot) for slot in engine.slots.value[:_SLOTS_SHOWN]]
+    looks = {look for slot in engine.slots.value for look in (("kept",) if not slot.is_processing else ())}
+    legend = [pair for pair in _SLOT_KEY if pair[0] not in ("kept",) or pair[0] in looks]
+    return [tag("h4", "Context windows"), *shown, key(legend)]
 
 
 def _slot(slot: Slot) -> Html:
@@ -188,5 +299,8 @@ def _slot(slot: Slot) -> Html:
         parts = (("reused", slot.n_reused), ("read", slot.n_read), ("generated", slot.n_generated))
     else:
         parts = (("kept", slot.n_filled),)
-    slices = [Slice(count or 0, look, f"{look} {format_count(count or 0)} tokens") for look, count in parts]
-    return join([tag("p", told), bar(slices, slot.n_ctx, label=told, height=18.0)])
+    slices = [
+        Slice(count or 0, look, f"slot {slot.id}: {look} {format_count(count or 0)} tokens")
+        for look, count in parts
+    ]
+    return join([tag("p", told, class_="small"), mapped(bar(slices, slot.n_ctx, label=told, kind="slim"))])

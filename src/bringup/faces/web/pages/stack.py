@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from bringup.actions.doctor import Examination
+from bringup.actions.doctor import Examination, Verdict
 from bringup.actions.facts import Fact, Seen, list_facts
 from bringup.actions.overview import PARTS_OF_LAYER, LayerView, State, view_layers
 from bringup.actions.steps import quoted
@@ -13,8 +13,11 @@ from bringup.faces.render.diagnosis import steps_of
 from bringup.faces.render.facts import words
 from bringup.faces.render.stack import LAYER_NAMES, summarise
 from bringup.faces.web.html import Html, join, tag
+from bringup.faces.web.pages.stack_parts import TERMS, parts_of
+from bringup.faces.web.widgets import command as command_to_copy
+from bringup.faces.web.widgets import more, pill
 from bringup.faults._diagnose import Finding, Role
-from bringup.faults._fault import Layer
+from bringup.faults._fault import Certainty, Layer
 
 _MARKS: Final = {
     State.FINE: "ok",
@@ -22,14 +25,27 @@ _MARKS: Final = {
     State.FOLLOWS: "follows",
     State.UNSEEN: "unseen",
 }
+_PILLS: Final = {State.FINE: "fine", State.FAULT: "fault", State.FOLLOWS: "", State.UNSEEN: "warn"}
 _FACTS_SHOWN: Final = 200
-_KERNEL_SPACE: Final = frozenset({Layer.HARDWARE, Layer.KERNEL})
+_STEPS_SHOWN: Final = 3
+_SPACES: Final = (
+    ("user space", frozenset(Layer) - {Layer.HARDWARE, Layer.KERNEL, Layer.MEMORY}),
+    ("kernel space", frozenset({Layer.KERNEL, Layer.MEMORY})),
+    ("hardware", frozenset({Layer.HARDWARE})),
+)
+"""From the top down: the kernel deals out main memory as it drives the card."""
+
+_BORDERS: Final = ("system calls, /dev/nvidia*", "PCIe bus")
+_VERDICTS: Final = {
+    Verdict.HEALTHY: ("fine", "Healthy: nothing is wrong that the doctor knows of."),
+    Verdict.CANNOT_TELL: ("", "No fault was found, and not everything could be seen."),
+}
 
 
 def stack_parts(examination: Examination | None) -> dict[str, Html]:
     """The page's one part."""
     if examination is None:
-        return {"stack": tag("p", "The doctor is looking at the machine.")}
+        return {"stack": tag("section", tag("p", "The doctor is looking at the machine."), class_="panel")}
     views = view_layers(examination)
     facts = list_facts(examination.stack)
     return {"stack": join([_verdict(examination), _picture(examination, views, facts)])}
@@ -38,40 +54,74 @@ def stack_parts(examination: Examination | None) -> dict[str, Html]:
 def _verdict(examination: Examination) -> Html:
     roots = examination.diagnosis.roots
     if not roots:
-        words = examination.verdict.name.lower().replace("_", " ")
-        return tag("p", f"The doctor says of {examination.subject}: {words}.")
-    items = [tag("li", tag("a", root.fault.title, href=f"#fault-{root.fault.id}")) for root in roots]
-    return join([tag("p", f"Root faults of {examination.subject}:"), tag("ul", items)])
+        look, words = _VERDICTS[examination.verdict]
+        unseen = [tag("li", f"{one.what}: {one.why}") for one in examination.unseen]
+        listed = tag("ul", unseen, class_="small soft") if unseen else Html("")
+        return tag("section", tag("p", words, class_=f"verdict {look}".strip()), listed, class_="panel")
+    count = f"{len(roots)} root fault{'s' if len(roots) > 1 else ''}"
+    followers = len(examination.diagnosis.findings) - len(roots)
+    count += f", and {followers} that follow" if followers else ""
+    items = [_root(root) for root in roots]
+    head = tag("p", count, class_="verdict fault")
+    return tag("section", head, tag("ol", items), class_="panel")
+
+
+def _root(root: Finding) -> Html:
+    steps = steps_of(root)
+    first = f" First: {steps[0].say}" if steps else ""
+    likely = "" if root.evidence.certainty is Certainty.SURE else "likely: "
+    link = tag("a", root.fault.title, href=f"#fault-{root.fault.id}")
+    return tag("li", likely, link, tag("span", first, class_="soft"))
 
 
 def _picture(examination: Examination, views: tuple[LayerView, ...], facts: tuple[Fact, ...]) -> Html:
-    rows: list[Html] = []
-    is_below = False
-    for view in reversed(views):
-        if view.layer in _KERNEL_SPACE and not is_below:
-            rows.append(tag("div", "user space above, kernel space below", class_="border"))
-            is_below = True
-        rows.append(_layer(examination, view, facts))
-    return tag("div", rows, class_="stack")
+    drawn: list[Html] = []
+    for number, (name, layers) in enumerate(_SPACES):
+        inside = [_layer(examination, view, facts) for view in reversed(views) if view.layer in layers]
+        if not inside:
+            continue
+        if number:
+            drawn.append(tag("div", _BORDERS[number - 1], class_="divide"))
+        drawn.append(tag("section", tag("h2", name), tag("div", inside), class_="space"))
+    return join(drawn)
 
 
 def _layer(examination: Examination, view: LayerView, facts: tuple[Fact, ...]) -> Html:
     says = view.findings[0].fault.title if view.findings else view.problem
-    says = says or summarise(view.layer, examination.stack)
+    says = says or summarise(view.layer, examination.stack) or "not looked at"
+    chips = [
+        tag("span", tag("b", part.name), f" {part.state}", class_="chip" if part.is_there else "chip soft")
+        for part in parts_of(view.layer, examination.stack)
+    ]
     head = tag(
         "summary",
         tag("strong", LAYER_NAMES[view.layer]),
-        tag("span", _MARKS[view.state], class_="mark"),
-        tag("span", says, class_="says"),
+        pill(_MARKS[view.state], _PILLS[view.state]),
+        tag(
+            "span",
+            tag("span", says) if view.findings or view.problem or not chips else None,
+            tag("span", chips, class_="chips") if chips else None,
+            class_="says",
+        ),
     )
     mine = [fact for fact in facts if fact.layer in PARTS_OF_LAYER.get(view.layer, ())]
-    inside = [_finding(finding) for finding in view.findings] + [_facts(mine)]
+    name = view.layer.name.lower()
+    seen = tag(
+        "details",
+        tag("summary", f"{len(mine)} facts with their sources"),
+        _facts(mine),
+        class_="more",
+        id=f"facts-{name}",
+        open=not view.findings,
+    )
+    term = tag("p", tag("a", "what this layer is", href=f"/explain/term/{TERMS[view.layer]}"), class_="small")
+    inside = tag("div", [_finding(finding) for finding in view.findings], seen, term, class_="inside")
     return tag(
         "details",
         head,
         inside,
         class_=f"layer {view.state.value}",
-        id=f"layer-{view.layer.name.lower()}",
+        id=f"layer-{name}",
         open=view.state is State.FAULT,
     )
 
@@ -83,24 +133,40 @@ def _finding(finding: Finding) -> Html:
     for step in steps_of(finding):
         command = quoted(step.command, values | dict(step.values)) if step.command else ""
         sudo = "sudo " if step.needs_root else ""
-        shown = tag("pre", f"$ {sudo}{command}") if command else None
+        shown = command_to_copy(f"{sudo}{command}") if command else None
         undo = f" Undo: {step.undo}." if step.undo else ""
         steps.append(tag("li", step.say, shown, tag("p", f"{step.safety.value}.{undo}", class_="soft")))
-    head = fault.title if finding.role is Role.ROOT else f"{fault.title} (follows from another fault)"
+    is_root = finding.role is Role.ROOT
+    rest = len(steps) - _STEPS_SHOWN
+    head = fault.title if is_root else f"{fault.title} (follows from {', '.join(finding.explained_by)})"
     rows = [
-        tag("h3", head, id=f"fault-{fault.id}"),
+        tag(
+            "h3",
+            pill("root fault", "fault") if is_root else pill("follows"),
+            " ",
+            head,
+            id=f"fault-{fault.id}",
+        ),
         tag("p", tag("strong", "saw "), evidence.saw),
         tag("p", tag("strong", "expected "), evidence.expected) if evidence.expected else Html(""),
         tag("p", tag("strong", "why "), fault.reason),
         tag("p", tag("strong", "where "), ", ".join(evidence.sources)) if evidence.sources else Html(""),
     ]
-    if finding.role is Role.ROOT and steps:
+    if is_root and steps:
         rows += [
-            tag("ol", steps),
+            tag("h4", "Steps, in order of cost"),
+            tag("ol", steps[:_STEPS_SHOWN]),
+            more(
+                f"{rest} more steps",
+                tag("ol", steps[_STEPS_SHOWN:], start=_STEPS_SHOWN + 1),
+                id_=f"steps-{fault.id}",
+            )
+            if rest > 0
+            else Html(""),
             tag("p", "It is walked through by ", tag("code", f"bringup fix {fault.id}")),
         ]
     rows.append(tag("p", tag("a", f"the page of {fault.id}", href=f"/explain/{fault.id}")))
-    return join(rows)
+    return tag("div", rows, class_="finding" if is_root else "finding soft")
 
 
 def _facts(facts: Iterable[Fact]) -> Html:
