@@ -217,7 +217,12 @@ def test_detached_it_goes_on_until_it_is_ended(own_home: Path) -> None:
     number = int(done.stderr.split("process ")[1].split(":")[0])
     try:
         running = Running(port, number, done.stdout.split("token=")[1].strip())
-        assert running.get("/live", running.enter())[0] == 200
+        kept = [Path(f"/proc/{number}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        assert running.get("/live", running.enter())[0] == 200, "which makes a fresh token"
+        assert running.token.encode() not in b"".join(kept)
+        texts = [path.read_bytes() for path in home.path.rglob("*") if path.is_file()]
+        assert texts
+        assert not any(running.token.encode() in text or b"token=" in text for text in texts)
         assert (home.state / "logs/web.log").stat().st_mode & 0o077 == 0
         again = run_cli(home, "web", "--detach", "--port", str(port))
         assert again.returncode == 1

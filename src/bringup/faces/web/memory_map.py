@@ -31,7 +31,7 @@ _PLANNED: Final = {
     "compute": "compute",
     "overhead": "overhead",
 }
-_PIECES: Final = {
+PIECES: Final = {
     Piece.ATTENTION: "attention",
     Piece.FEED_FORWARD: "feed-forward",
     Piece.EXPERTS: "experts",
@@ -207,7 +207,7 @@ def layer_columns(layers: Sequence[LayerShare], *, label: str) -> Html:
         for piece, size in (pair for one in column for pair in one.pieces):
             height = _COLUMN_HEIGHT * size / most
             y -= height
-            shapes.append(tag("rect", x=x, y=y, width=width, height=height, class_=f"use {_PIECES[piece]}"))
+            shapes.append(tag("rect", x=x, y=y, width=width, height=height, class_=f"use {PIECES[piece]}"))
         shapes += _device_strip(column, x, width)
         drawn.append(part(*shapes, words=_column_words(column)))
     return tag(

@@ -68,11 +68,11 @@ def house(sample: Sample) -> Html:
     told = [
         f"{format_bytes(floors.available_bytes)} of {format_bytes(floors.total_bytes)} can still be taken: "
         "what is free, and what the page cache gives back",
-        swap if floors.swap_total_bytes else "no swap",
+        swap if floors.swap_total_bytes else "No swap",
     ]
     if isinstance(sample.memory.pressure, Known):
         waited = sample.memory.pressure.value.some_pct
-        told.append(f"tasks waited for memory in {waited:.0f} % of the last ten seconds")
+        told.append(f"Tasks waited for memory in {waited:.0f} % of the last ten seconds")
     cells = [(name, format_bytes(size), source) for name, _, size, source in found]
     figures = table(
         ("floor", "size", "who says so"), cells, caption="from the ground up", right=frozenset({1})

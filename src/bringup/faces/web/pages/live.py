@@ -12,11 +12,13 @@ from bringup.faces.render.live_cards import figure_words
 from bringup.faces.web.charts import Series, line_chart
 from bringup.faces.web.html import Html, join, table, tag
 from bringup.faces.web.pages.memory import (
+    asked_engines,
     card_bar,
     each_card,
     engine_state,
     engine_title,
     no_engine,
+    silent_engines,
     slots,
 )
 from bringup.faces.web.widgets import Tile, panel, tiles
@@ -122,7 +124,9 @@ def _figures(live: LiveCard) -> list[Html]:
 def _engines(sample: Sample) -> list[Html]:
     if not sample.engines:
         return [no_engine(sample)]
-    return [panel(engine_title(one), *_engine(one), right=engine_state(one)) for one in sample.engines]
+    asked = asked_engines(sample)
+    shown = [panel(engine_title(one), *_engine(one), right=engine_state(one)) for one in asked]
+    return [*shown, silent_engines(sample)]
 
 
 def _engine(engine: LiveEngine) -> list[Html]:

@@ -15,6 +15,7 @@ from bringup.faces.web.charts import Slice, axis, bar
 from bringup.faces.web.html import Html, join, table, tag
 from bringup.faces.web.memory_map import (
     LOOKS,
+    PIECES,
     card_slices,
     comparison,
     experts_bytes,
@@ -46,6 +47,7 @@ _LAYER_KEY = (
     ("feed-forward", "feed-forward"),
     ("experts", "experts"),
     ("kv-reserved", "KV cache"),
+    ("state", "recurrent state"),
     ("ends", "token embedding, output"),
 )
 
@@ -189,12 +191,39 @@ def _engines(sample: Sample, readings: dict[int, Reading[EngineMap]]) -> list[Ht
         return [no_engine(sample)]
     cards = sample.cards.value if isinstance(sample.cards, Known) else ()
     found = []
-    for engine in sample.engines:
-        note = f"{engine.program} {engine.build}".strip() + f", {runs_on(engine, cards)}"
+    for engine in asked_engines(sample):
+        build = "" if "unknown" in engine.build else f" {engine.build}"
         body = [*slots(engine), *_layers(engine, cards, readings[engine.process_id]), *_buffers(engine)]
         body = body or [tag("p", "It does not tell what it holds.", class_="soft")]
+        note = f"{engine.program}{build}, {runs_on(engine, cards)}"
         found.append(panel(engine_title(engine), *body, note=note, right=engine_state(engine)))
-    return found
+    return [*found, silent_engines(sample)]
+
+
+def asked_engines(sample: Sample) -> list[LiveEngine]:
+    """Engines that are ours, or of which something is told."""
+    return [one for one in sample.engines if one.is_ours or one.state != "not asked"]
+
+
+def silent_engines(sample: Sample) -> Html:
+    """Engines of others that nobody may ask, in one table; nothing where there are none."""
+    cards = sample.cards.value if isinstance(sample.cards, Known) else ()
+    asked = {id(one) for one in asked_engines(sample)}
+    rows = [
+        (
+            str(one.process_id),
+            one.program,
+            one.name or "-",
+            runs_on(one, cards),
+            format_bytes(one.resident_bytes.value) if isinstance(one.resident_bytes, Known) else "-",
+        )
+        for one in sample.engines
+        if id(one) not in asked
+    ]
+    titles = ("process", "program", "model", "where", "main memory")
+    caption = "engines that are not ours: seen, not asked"
+    listed = table(titles, rows, caption=caption, right=frozenset({0, 4}))
+    return tag("section", listed, class_="panel") if rows else Html("")
 
 
 def _layers(engine: LiveEngine, cards: Sequence[LiveCard], reading: Reading[EngineMap]) -> list[Html]:
@@ -211,7 +240,9 @@ def _layers(engine: LiveEngine, cards: Sequence[LiveCard], reading: Reading[Engi
     body = [
         tag("h4", "Every layer's weights and cache, to one scale"),
         mapped(layer_columns(found.layers, label=f"layers of {engine.name}"), axis(_ends(found))),
-        key(_LAYER_KEY + ((("on-card", "on a card"),) if numbers else ()) + (("on-cpu", "in main memory"),)),
+        key(
+            [*_present(found), *([("on-card", "on a card")] if numbers else []), ("on-cpu", "in main memory")]
+        ),
     ]
     tables = []
     for device in found.devices:
@@ -223,6 +254,12 @@ def _layers(engine: LiveEngine, cards: Sequence[LiveCard], reading: Reading[Engi
         tables.append(comparison(compared, caption=f"plan and measurement on {where}"))
     told = tag("p", f"The plan follows {found.told_by}, by the model's header.", class_="soft small")
     return [*body, more("plan and measurement in figures", *tables, told, id_=f"plan-{engine.process_id}")]
+
+
+def _present(found: EngineMap) -> list[tuple[str, str]]:
+    """The legend of the layers, as far as there is any of it."""
+    looks = {PIECES[piece] for one in found.layers for piece, _ in one.pieces}
+    return [pair for pair in _LAYER_KEY if pair[0] in looks]
 
 
 def _ends(found: EngineMap) -> list[str]:
