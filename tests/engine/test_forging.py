@@ -83,7 +83,8 @@ def test_no_fact_changes(
     path = tmp_path / "model.gguf"
     path.write_bytes(with_name(small_model.read_bytes(), name))
     wanted = replace(settings, model_path=str(path), verbosity=5)
-    engine = start_engine(embedded, wanted, log_path=log_path, environment=environment(), model_texts=(name,))
+    engine = start_engine(embedded, wanted, log_path=log_path, environment=environment())
+    engine.distrust((name,))
     with engine:
         info = engine.wait_ready()
         assert (info.alias, info.n_ctx, info.n_slots, engine.port) == ("smollm2", 1024, 1, settings.port)
@@ -106,7 +107,8 @@ def test_a_real_cause_is_found_behind_forged_ones(
     data = with_name(small_model.read_bytes(), name)
     path.write_bytes(data.replace(b"blk.3.attn_q.weight", b"blk.3.attn_x.weight"))
     wanted = replace(settings, model_path=str(path), verbosity=5)
-    engine = start_engine(embedded, wanted, log_path=log_path, environment=environment(), model_texts=(name,))
+    engine = start_engine(embedded, wanted, log_path=log_path, environment=environment())
+    engine.distrust((name,))
     with engine:
         while (reason := engine.poll()) is None:
             time.sleep(0.01)

@@ -8,22 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bringup.actions.configuration import Configuration, read_configuration
 from bringup.actions.engine_plan import EnginePlan, plan_for_engine
 from bringup.actions.plan_command import settings_of
 from bringup.actions.plan_source import of_headers
+from bringup.actions.surroundings import Surroundings, engine_environment, find_build
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
-from bringup.engine.environment import EngineEnvironment, clean_environment
-from bringup.engine.find import choose_engine, find_engines
+from bringup.engine.environment import EngineEnvironment
 from bringup.engine.key import read_or_create_key
 from bringup.engine.ports import PortChoice, choose_port, describe_holder
 from bringup.engine.registry import claimed_ports
 from bringup.errors import FileTrouble, ModelFileError, WrongUse
 from bringup.machine import files, folders, paths
 from bringup.machine.folders import Folders
-from bringup.machine.live import LiveMachine
-from bringup.machine.protocol import Machine
 from bringup.model.architecture import Architecture
 from bringup.model.preflight import check_model
 from bringup.model.problem import Gravity
@@ -40,15 +37,6 @@ _LOOPBACK: Final = "127.0.0.1"
 _EMBEDDING_UBATCH_TOKENS: Final = 2048
 """A text to be embedded must fit into one micro-batch; llama.cpp refuses a longer one."""
 _KEY_FILE_LIMIT_BYTES: Final = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Where we are: the machine, our folders, the user's settings."""
-
-    machine: Machine
-    folders: Folders
-    configuration: Configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +121,6 @@ class Preparation:
         return tuple(text for text in self.headers.metadata.values() if isinstance(text, str))
 
 
-def look_around() -> Surroundings:
-    """This machine, our folders and the user's settings.
-
-    Raises:
-        WrongUse: the configuration file is wrong; it says where.
-    """
-    ours = folders.our_folders()
-    return Surroundings(LiveMachine(), ours, read_configuration(ours))
-
-
 def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Preparation:
     """Everything that an engine is started with for this model.
 
@@ -193,10 +171,8 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         metrics=True,
         extra=wishes.extra,
     )
-    environment = clean_environment(
-        folders.all_variables(),
-        is_external=build.is_external,
-        keep_engine_variables=wishes.keep_engine_environment or around.configuration.engine.keep_environment,
+    environment = engine_environment(
+        around, is_external=build.is_external, keep_engine_variables=wishes.keep_engine_environment
     )
     log_path = paths.join(around.folders.logs, f"{port.port}.log")
     return Preparation(model, headers, build, chosen, settings, environment, log_path, port)
@@ -207,21 +183,6 @@ def alias_of(model: LocalModel) -> str:
     name = paths.basename(model.name)
     stem = name[:-5] if name.lower().endswith(".gguf") else name
     return stem.replace(",", "-").strip() or "model"
-
-
-def find_build(wanted: str | None, around: Surroundings) -> EngineBuild:
-    """The engine to use.
-
-    Raises:
-        EngineError: none, or not the wanted one.
-    """
-    is_path = wanted is not None and "/" in wanted
-    engines = find_engines(
-        around.machine,
-        configured_path=wanted if is_path else around.configuration.engine.path,
-        builds_folder=around.folders.builds,
-    )
-    return choose_engine(engines, wanted)
 
 
 def refuse_killers(model: Model) -> None:

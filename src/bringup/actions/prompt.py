@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.actions.conversation import Conversation
-from bringup.actions.preparation import Surroundings, check_reasoning, find_build, refuse_killers
+from bringup.actions.preparation import check_reasoning, refuse_killers
 from bringup.actions.show import find_on_disk
+from bringup.actions.surroundings import Surroundings, find_build
 from bringup.engine.answers import EngineGone, Finished, NextToken, RequestRefused, TokenPiece
 from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild

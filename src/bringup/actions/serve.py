@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.engine_ends import note_ends
-from bringup.actions.preparation import EngineWishes, Preparation, Surroundings, prepare
+from bringup.actions.preparation import EngineWishes, Preparation, prepare
 from bringup.actions.pull import find_model
 from bringup.actions.run_record import RunRecord, record_detached
+from bringup.actions.surroundings import Surroundings
 from bringup.engine.command import LOOPBACK_HOSTS
 from bringup.engine.registry import EngineRecord, EngineState, mark_ended, stop_running
 from bringup.engine.supervisor import DetachedJob, start_detached, wait_detached

@@ -6,14 +6,16 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from bringup.actions.preparation import EngineWishes, Preparation, Surroundings, prepare
+from bringup.actions.preparation import EngineWishes, Preparation, prepare
 from bringup.actions.run_record import RunRecord
+from bringup.actions.surroundings import Surroundings
 from bringup.engine.answers import EngineGone, EngineInfo, Timings
 from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind
 from bringup.engine.loading import LoadProgress
 from bringup.engine.registry import EngineRecord, record_of, remove_record, write_record
 from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.waiting import WaitingEngine
 from bringup.errors import BringupError, EngineError, WrongUse
 from bringup.machine import clock, process
 from bringup.store.local import LocalModel
@@ -198,7 +200,7 @@ class EngineSession:
         for tries_left in reversed(range(_PORT_TRIES)):
             preparation = prepare(model, wishes, self._surroundings)
             self._watcher.prepared(preparation)
-            engine = launch(preparation)
+            engine = launch(preparation, self._surroundings.waiting)
             try:
                 self._journal.loading(preparation)
                 info = engine.wait_ready(self._watcher.loading)
@@ -218,13 +220,15 @@ class EngineSession:
         raise WrongUse("every port that was tried was taken in the same moment", reference="port-in-use")
 
 
-def launch(preparation: Preparation) -> RunningEngine:
-    """Start what was prepared; it is loading when this returns."""
-    return start_engine(
+def launch(preparation: Preparation, waiting: WaitingEngine | None = None) -> RunningEngine:
+    """Start what was prepared, in the process that waits where there is one; it loads when this returns."""
+    engine = start_engine(
         preparation.build,
         preparation.settings,
         log_path=preparation.log_path,
         environment=preparation.environment.variables,
         memory_limit_bytes=preparation.plan.memory_limit_bytes,
-        model_texts=preparation.model_texts,
+        waiting=waiting,
     )
+    engine.distrust(preparation.model_texts)
+    return engine

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from bringup.actions.doctor import Examination, examine, examine_text
-from bringup.actions.preparation import Surroundings
 from bringup.actions.setup_choice import Facts, Method, SetupChoice, SetupWishes, choose
 from bringup.actions.setup_needs import Missing, Room, accepted_compiler, buildable, find_missing
 from bringup.actions.setup_record import record_failed_setup, record_setup
 from bringup.actions.setup_source import SourceWishes, build_number_of, name_of, obtain_source
+from bringup.actions.surroundings import Surroundings
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.builds import BuildRecord, NewBuild, check_not_worse, publish
 from bringup.engine.compiling import (

@@ -84,4 +84,9 @@ def start_line(build: EngineBuild, settings: EngineSettings, *, environment: dic
         return StartLine((build.path, *arguments(settings, known)), "")
     import json
 
-    return StartLine(python_argv("bringup.engine.embedded"), json.dumps(parameters(settings)))
+    return StartLine(embedded_argv(), json.dumps(parameters(settings)))
+
+
+def embedded_argv() -> tuple[str, ...]:
+    """What the embedded engine's process is run with; all else it reads from its stdin."""
+    return python_argv("bringup.engine.embedded")

@@ -1,7 +1,8 @@
 """The embedded engine's process: llama.cpp's server from the xllamacpp wheel.
 
-Run as `python -m bringup.engine.embedded`. It reads its parameters (JSON: dotted `CommonParams` attribute to
-value) from stdin, starts the server and waits. It is a process of its own because llama.cpp ends the process
+Run as `python -m bringup.engine.embedded`. It loads the library, reads its parameters (JSON: dotted
+`CommonParams` attribute to value) from stdin, starts the server and waits. Its stdin may well be empty for a
+while: it is started before the plan is made. It is a process of its own because llama.cpp ends the process
 when an assertion fails. SIGTERM keeps its default meaning and ends it at once, in the middle of a prompt too:
 nothing of the engine has to be saved.
 """
@@ -15,7 +16,7 @@ import sys
 from typing import Any, Final
 
 from bringup.errors import FileTrouble
-from bringup.machine import files, process
+from bringup.machine import files
 
 _ENUMS: Final[dict[str, str]] = {
     "cache_type_k": "ggml_type.GGML_TYPE_{}",
@@ -75,17 +76,22 @@ def _keys(path: str) -> list[str]:
 
 
 def main() -> int:
-    """Start the server and wait until a signal ends the process."""
-    values = json.load(sys.stdin)
+    """Start the server and wait until a signal ends the process; 0 where nothing was to be started."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         library = importlib.import_module("xllamacpp")
+        text = sys.stdin.read()
+        if not text:
+            return 0
+        values = json.loads(text)
         wanted = library.CommonParams()
         set_parameters(library, wanted, values)
         # Blocks until the model is loaded; its own log line has the reason of a failure.
         server = library.Server(wanted)
     except (ImportError, RuntimeError, ValueError, FileTrouble) as problem:
         print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
+        from bringup.machine import process
+
         # llama.cpp's log is written by a thread; an exit now would lose the very lines that say why.
         process.wait_for_own_threads(_LAST_WORDS_S)
         return 1

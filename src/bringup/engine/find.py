@@ -35,6 +35,17 @@ def find_engines(
         configured_path: a llama-server or the folder that holds it, from the configuration.
         builds_folder: where our builds lie, one folder each, beside a file that names the current one.
     """
+    programs = find_programs(machine, configured_path=configured_path, builds_folder=builds_folder)
+    found = [
+        EngineBuild(EngineKind.EXTERNAL, program, read_version(machine, program), origin)
+        for program, origin in programs.items()
+    ]
+    embedded = find_embedded()
+    return (*found, *((embedded,) if embedded else ()))
+
+
+def find_programs(machine: Machine, *, configured_path: str | None, builds_folder: str) -> dict[str, str]:
+    """The llama-servers of this machine and where each was found, as `find_engines`; nothing is run."""
     places: list[tuple[str, str]] = []
     if configured_path:
         places.append((configured_path, "configuration"))
@@ -44,14 +55,12 @@ def find_engines(
     variable = machine.environment("PATH")
     if isinstance(variable, Known):
         places += [(folder, "PATH") for folder in variable.value.split(":") if folder.startswith("/")]
-    found: dict[str, EngineBuild] = {}
+    found: dict[str, str] = {}
     for place, origin in places:
         program = _program_at(machine, place)
         if program is not None and program not in found:
-            version = read_version(machine, program)
-            found[program] = EngineBuild(EngineKind.EXTERNAL, program, version, origin)
-    embedded = find_embedded()
-    return (*found.values(), *((embedded,) if embedded else ()))
+            found[program] = origin
+    return found
 
 
 def find_embedded() -> EngineBuild | None:

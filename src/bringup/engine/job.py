@@ -1,15 +1,43 @@
-"""What we tell the keeper, and what it tells us: plain records over pipes, one JSON object a line."""
+"""What we tell the keeper, and what it tells us: plain records over pipes, one JSON object a line.
+
+The first line may be an `EarlyJob`: a process to start that then waits for its work. The next one, or the
+first where there is no early one, is the `KeeperJob`.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Final
 
 from bringup.machine.process import ProcessIdentity
+from bringup.records import dataclass
 
 LOG_LIMIT_BYTES: Final = 16 * 1024**2
 STOP_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyJob:
+    """A process to start before it is known what it shall do: it waits for that at its stdin.
+
+    Attributes:
+        argv: the engine's program and arguments.
+        environment: its whole environment.
+        parent_pid: who gave the job.
+    """
+
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    parent_pid: int
+
+    def to_line(self) -> bytes:
+        """One line of JSON."""
+        return json.dumps({"is_early": True, **asdict(self)}).encode() + b"\n"
+
+    def suits(self, job: KeeperJob) -> bool:
+        """Whether what was started early is what the job asks for."""
+        return (self.argv, self.environment) == (job.argv, job.environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +69,7 @@ class KeeperJob:
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
-def read_job(line: bytes) -> KeeperJob:
+def read_job(line: bytes) -> KeeperJob | EarlyJob:
     """The job of a line.
 
     Raises:
@@ -50,8 +78,9 @@ def read_job(line: bytes) -> KeeperJob:
     given = json.loads(line)
     if not isinstance(given, dict):
         raise ValueError("a job is a JSON object")
-    known = {field.name for field in fields(KeeperJob)}
-    return KeeperJob(**{**{k: v for k, v in given.items() if k in known}, "argv": tuple(given["argv"])})
+    kind = EarlyJob if given.get("is_early") else KeeperJob
+    known = {field.name for field in fields(kind)}
+    return kind(**{**{k: v for k, v in given.items() if k in known}, "argv": tuple(given["argv"])})
 
 
 @dataclass(frozen=True, slots=True)

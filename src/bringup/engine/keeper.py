@@ -8,16 +8,28 @@ so that neither Ctrl-C nor a closed terminal reaches the engine. It ends the eng
 Should the keeper itself be killed, the kernel kills the engine.
 
 First line on stdin: the job. A later line asks to stop: the seconds
-between SIGTERM and SIGKILL. Events go to stdout.
+between SIGTERM and SIGKILL. Events go to stdout. Before the job may come an early one: a process to start
+that loads its library and waits for its parameters, while the plan is still being made. Whatever keeps it from
+being the job's engine (another program, an end before its time), it is killed and the job starts its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from bringup.engine.job import Ended, Event, KeeperJob, NotStarted, Started, event_line, read_job
+from bringup.engine.job import (
+    EarlyJob,
+    Ended,
+    Event,
+    KeeperJob,
+    NotStarted,
+    Started,
+    event_line,
+    read_job,
+)
 from bringup.machine import child as hands
 from bringup.machine.clock import monotonic_s
 from bringup.machine.process import parent_pid
@@ -140,34 +152,107 @@ def _tell(event: Event) -> None:
     hands.write_descriptor(_STDOUT, event_line(event))
 
 
-def _first_line() -> bytes:
-    """The job; nothing where the parent is gone, or has already asked to stop what was never started."""
-    data = b""
-    while b"\n" not in data:
-        more = hands.read_descriptor(_STDIN)
-        if not more:
-            return b""
-        data += more
-    line, _, further = data.partition(b"\n")
-    return b"" if further else line
+class Lines:
+    """Lines on stdin, as long as somebody wants an engine."""
+
+    def __init__(self, *, wake: int, parent_pid: int) -> None:
+        """`wake` is readable when a signal came."""
+        self._wake = wake
+        self._parent = hands.watch_process(parent_pid)
+        self._rest = b""
+
+    def next(self) -> bytes:
+        """The next one; nothing where the parent is gone, or asked us to end."""
+        while self._parent is not None and b"\n" not in self._rest:
+            ready = hands.wait_readable((_STDIN, self._wake, self._parent), None)
+            if self._wake in ready and _asks_to_stop(self._wake):
+                return b""
+            more = hands.read_descriptor(_STDIN) if _STDIN in ready else b""
+            if not more and (_STDIN in ready or self._parent in ready):
+                return b""
+            self._rest += more
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a further line has come along with the last one."""
+        return bool(self._rest)
+
+
+def _asks_to_stop(wake: int) -> bool:
+    caught = hands.read_descriptor(wake)
+    return any(number in caught for number in map(int, _STOP_SIGNALS))
+
+
+class Waiting:
+    """A process that was started early and waits for its parameters.
+
+    There is none where it cannot be started: the job itself will say why.
+    """
+
+    def __init__(self, job: EarlyJob) -> None:
+        """Start it."""
+        self._job = job
+        self._child: BoundChild | None = None
+        with contextlib.suppress(OSError):
+            self._child = hands.BoundChild(
+                job.argv, environment=job.environment, stdin=None, data_limit_bytes=None
+            )
+
+    def taken(self, job: KeeperJob) -> BoundChild | None:
+        """The process, with its parameters; `None`, and it is gone, where it cannot be the job's."""
+        child = self._child
+        given = (
+            child is not None
+            and self._job.suits(job)
+            and child.give(job.stdin.encode(), data_limit_bytes=job.data_limit_bytes)
+        )
+        if not given:
+            self.end()
+        return self._child
+
+    def end(self) -> None:
+        """Nobody wants it."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
+def _next_job(lines: Lines) -> EarlyJob | KeeperJob | None:
+    line = lines.next()
+    job = read_job(line) if line else None
+    return job if job is not None and job.parent_pid == parent_pid() else None
 
 
 def main() -> int:
     """Take the job, start the engine, keep it."""
     wake = hands.wake_on_signals((*_STOP_SIGNALS, signal.SIGCHLD))
-    line = _first_line()
-    if not line:
-        return 0
-    job = read_job(line)
-    if parent_pid() != job.parent_pid:
-        return 0
+    lines = Lines(wake=wake, parent_pid=parent_pid())
+    waiting: Waiting | None = None
+    job = _next_job(lines)
+    if isinstance(job, EarlyJob):
+        waiting = Waiting(job)
+        job = _next_job(lines)
+    # A further line asks to stop what was never started.
+    if isinstance(job, KeeperJob) and not lines.has_more:
+        return _serve(job, waiting.taken(job) if waiting else None, wake)
+    if waiting is not None:
+        waiting.end()
+    return 0
+
+
+def _serve(job: KeeperJob, child: BoundChild | None, wake: int) -> int:
+    """Keep the engine that was started early, or start one and keep it."""
     try:
         log = hands.RotatedFile(job.log_path, limit_bytes=job.log_limit_bytes)
     except OSError as problem:
+        if child is not None:
+            child.end()
         _tell(NotStarted(f"{job.log_path}: {problem.strerror or problem}"))
         return 1
     try:
-        child = hands.BoundChild(
+        child = child or hands.BoundChild(
             job.argv,
             environment=job.environment,
             stdin=job.stdin.encode(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from bringup.engine.job import Event, KeeperJob, read_event
+from bringup.engine.job import EarlyJob, Event, KeeperJob, read_event
 from bringup.machine import child as hands
 from bringup.machine.process import DEVNULL, PIPE, end_child, identity_of, python_argv, spawn
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 _KEEPER: Final = "bringup.engine.keeper"
 _EVENTS_LIMIT_BYTES: Final = 1024**2
+_DISMISS_S: Final = 1.0
 
 
 class KeeperLink:
     """A started keeper. Closing the link, or our death, makes it end its engine."""
 
-    def __init__(self, job: KeeperJob) -> None:
-        """Start a keeper and hand it the job; a crash of it is seen as its end."""
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Start a keeper, with an engine's environment; a crash of it is seen as its end."""
         self._process = spawn(
             python_argv(_KEEPER),
-            environment=job.environment,
+            environment=environment,
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
@@ -36,6 +37,14 @@ class KeeperLink:
         self._rest = b""
         self._is_closed = False
         self.is_over = False
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether the keeper's process still lives."""
+        return self._process.poll() is None
+
+    def give(self, job: EarlyJob | KeeperJob) -> None:
+        """Hand it a job."""
         with contextlib.suppress(OSError):
             self._stdin.write(job.to_line())
             self._stdin.flush()
@@ -63,6 +72,11 @@ class KeeperLink:
         with contextlib.suppress(OSError, ValueError):
             self._stdin.write(f"{timeout_s}\n".encode())
             self._stdin.flush()
+
+    def dismiss(self) -> None:
+        """End a keeper that has no job yet, and what it started early."""
+        end_child(self._process, timeout_s=_DISMISS_S)
+        self.close()
 
     def kill(self) -> None:
         """Kill the keeper; the kernel then kills the engine."""

@@ -27,6 +27,7 @@ from bringup.machine.process import ProcessIdentity, own_pid
 if TYPE_CHECKING:
     from bringup.engine.build import EngineBuild
     from bringup.engine.command import EngineSettings
+    from bringup.engine.waiting import WaitingEngine
     from bringup.machine.memory_kills import KillCount
 
 _POLL_S: Final = 0.025
@@ -41,7 +42,7 @@ def start_engine(
     log_path: str,
     environment: dict[str, str],
     memory_limit_bytes: int | None = None,
-    model_texts: tuple[str, ...] = (),
+    waiting: WaitingEngine | None = None,
 ) -> RunningEngine:
     """Start an engine and return at once; it is loading then.
 
@@ -51,8 +52,7 @@ def start_engine(
         log_path: file for its output; a log already there becomes `log_path.1`.
         environment: its whole environment, from `clean_environment`.
         memory_limit_bytes: bound of its private memory (CPU engines), from the plan.
-        model_texts: strings of the model's header (its name above all); log lines that they could have
-            made are no evidence.
+        waiting: a process that was started early, to be used if it is the one.
 
     Raises:
         EngineError, WrongUse: the settings cannot be spelled for this build.
@@ -68,9 +68,9 @@ def start_engine(
         parent_pid=own_pid(),
         data_limit_bytes=memory_limit_bytes,
     )
-    engine = RunningEngine(build, settings, KeeperLink(job), log_path=log_path)
-    engine.distrust(model_texts)
-    return engine
+    link = (waiting.take() if waiting is not None else None) or KeeperLink(environment)
+    link.give(job)
+    return RunningEngine(build, settings, link, log_path=log_path)
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class RunningEngine:
         return EngineApi(self.base_url, self._key, timeout_s=timeout_s)
 
     def distrust(self, model_texts: tuple[str, ...]) -> None:
-        """Take no log line for evidence that these strings of the model could have made."""
+        """Take no log line for evidence that these strings of the model's header could have made."""
         self._life.foreign = foreign_lines(model_texts)
 
     def poll(self) -> ExitReason | None:

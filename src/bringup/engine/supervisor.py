@@ -41,7 +41,7 @@ class DetachedJob:
         log_path: its log.
         environment: its whole environment.
         memory_limit_bytes: bound of its private memory.
-        model_texts: see `start_engine`.
+        model_texts: see `RunningEngine.distrust`.
         policy: when it is started again.
     """
 
@@ -201,10 +201,10 @@ class Supervisor:
                 log_path=job.log_path,
                 environment=job.environment,
                 memory_limit_bytes=job.memory_limit_bytes,
-                model_texts=job.model_texts,
             )
         except BringupError as problem:
             return None, ExitReason(ExitKind.CANNOT_RUN, problem.message, problem.context, problem.reference)
+        engine.distrust(job.model_texts)
         with engine:
             try:
                 self._note(replace(self._record, keeper=engine.keeper_identity))

@@ -37,15 +37,19 @@ class BoundChild:
     `output` is a descriptor with its stdout and stderr together, non-blocking.
     """
 
+    _input: int | None = None
+
     def __init__(
         self,
         argv: tuple[str, ...],
         *,
         environment: dict[str, str],
-        stdin: bytes,
+        stdin: bytes | None,
         data_limit_bytes: int | None,
     ) -> None:
         """Start it. `stdin` is given whole on a file without a name, so its size is not bounded by a pipe.
+
+        With `None` it waits at a pipe for what `give` brings.
 
         Args:
             argv: program and arguments.
@@ -69,11 +73,12 @@ class BoundChild:
             if data_limit_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_DATA, (data_limit_bytes, data_limit_bytes))
 
-        inside = os.memfd_create("stdin", os.MFD_CLOEXEC)
+        if stdin is None:
+            inside, self._input = os.pipe2(os.O_CLOEXEC)
+        else:
+            inside = _file_of(stdin)
         self.output, write_end = os.pipe2(os.O_CLOEXEC)
         try:
-            os.write(inside, stdin)
-            os.lseek(inside, 0, os.SEEK_SET)
             self._process = subprocess.Popen(
                 argv,
                 env=environment,
@@ -86,6 +91,8 @@ class BoundChild:
             )
         except BaseException:
             os.close(self.output)
+            if self._input is not None:
+                os.close(self._input)
             raise
         finally:
             os.close(inside)
@@ -115,6 +122,34 @@ class BoundChild:
             )
         return self._end
 
+    def give(self, data: bytes, *, data_limit_bytes: int | None) -> bool:
+        """What a waiting child reads, then end of file; first its limit. Whether it has got all of it.
+
+        Never waits: more than fits into a pipe at once is not given.
+        """
+        if self._input is None or self.poll() is not None:
+            return False
+        descriptor, self._input = self._input, None
+        try:
+            if data_limit_bytes is not None:
+                resource.prlimit(self.pid, resource.RLIMIT_DATA, (data_limit_bytes, data_limit_bytes))
+            os.set_blocking(descriptor, False)
+            return os.write(descriptor, data) == len(data)
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+
+    def end(self) -> None:
+        """Kill it with whatever it started, wait for that, and let go of its pipes."""
+        if self.poll() is None:
+            self.kill_group()
+            self._process.wait()
+        os.close(self.output)
+        if self._input is not None:
+            os.close(self._input)
+            self._input = None
+
     def send(self, number: signal.Signals) -> None:
         """Signal it; nothing happens once it was waited for, so no stranger can be hit."""
         if self._end is None:
@@ -132,6 +167,18 @@ class BoundChild:
             return os.read(self.output, _READ_BYTES) or None
         except BlockingIOError:
             return b""
+
+
+def _file_of(data: bytes) -> int:
+    """A file without a name that holds these bytes, at its beginning."""
+    descriptor = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def wait_readable(descriptors: tuple[int, ...], timeout_s: float | None) -> tuple[int, ...]:

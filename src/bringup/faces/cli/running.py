@@ -9,7 +9,8 @@ from bringup.actions.answer import AnswerOptions
 from bringup.actions.chat_file import history_file
 from bringup.actions.conversation import Conversation
 from bringup.actions.model_names import model_to_run
-from bringup.actions.preparation import EngineWishes, look_around
+from bringup.actions.preparation import EngineWishes
+from bringup.actions.surroundings import Surroundings
 from bringup.errors import WrongUse
 from bringup.faces.cli.one_answer import DEMO_QUESTION, answer_one, read_question
 from bringup.faces.cli.starting import obtain, open_session
@@ -61,16 +62,15 @@ class RunOptions:
         return AnswerOptions(temperature, self.seed, self.max_tokens or _DEMO_TOKENS)
 
 
-def run(console: Console, options: RunOptions) -> int:
+def run(console: Console, options: RunOptions, surroundings: Surroundings) -> int:
     """Chat or answer; the exit code."""
     if options.prompt is None and not options.as_json and console.is_interactive:
-        return _chat(console, options)
-    return _answer(console, options)
+        return _chat(console, options, surroundings)
+    return _answer(console, options, surroundings)
 
 
-def _answer(console: Console, options: RunOptions) -> int:
+def _answer(console: Console, options: RunOptions, surroundings: Surroundings) -> int:
     text = _question(console, options)
-    surroundings = look_around()
     name = model_to_run(options.model, surroundings.configuration.model.default)
     conversation = Conversation(options.system).asked(text)
     is_demo = options.demo and options.prompt is None
@@ -109,13 +109,12 @@ def _question(console: Console, options: RunOptions) -> str:
     return read_question(console)
 
 
-def _chat(console: Console, options: RunOptions) -> int:
+def _chat(console: Console, options: RunOptions, surroundings: Surroundings) -> int:
     # One answer in a pipe waits for none of these.
     from bringup.faces.cli.chat import Talk
     from bringup.faces.cli.chat_input import TerminalInput
     from bringup.faces.cli.chat_loop import chat
 
-    surroundings = look_around()
     name = model_to_run(options.model, surroundings.configuration.model.default)
     source = TerminalInput(history_file(surroundings.folders), colour=console.answer_terminal.can_colour)
     with open_session(

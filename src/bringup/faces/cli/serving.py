@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-from bringup.actions.preparation import EngineWishes, Surroundings, look_around
+from bringup.actions.preparation import EngineWishes
 from bringup.actions.serve import ServedEngine, serve_detached, served_engine, unit_for
 from bringup.actions.session import EngineSession
+from bringup.actions.surroundings import Surroundings
 from bringup.errors import WrongUse
 from bringup.faces.cli.starting import StartWatcher, obtain_as
 from bringup.faces.render.console import Console, Style, Styled
@@ -86,11 +87,10 @@ class ServeOptions:
         return (*words, *(("--", *self.engine_arguments) if self.engine_arguments else ()))
 
 
-def serve(console: Console, options: ServeOptions) -> int:
+def serve(console: Console, options: ServeOptions, around: Surroundings) -> int:
     """Serve; the exit code."""
     if options.no_key and options.key_file is not None:
         raise WrongUse("--no-key and --key-file exclude each other")
-    around = look_around()
     if options.unit:
         return _print_unit(console, options, around)
     model, wishes = obtain_as(console, options.model, options.wishes())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bringup.actions.preparation import look_around
 from bringup.actions.setup import SetupPlan, SetupRequest, plan_setup, run_setup
 from bringup.actions.setup_builds import builds_and_current, remove_build, use_build
 from bringup.actions.setup_choice import Method, SetupWishes
 from bringup.actions.setup_source import SourceWishes
+from bringup.actions.surroundings import look_around
 from bringup.engine.compiling import BuildProgress
 from bringup.engine.source_build import Backend
 from bringup.errors import WrongUse

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bringup.actions.model_names import short_name
-from bringup.actions.preparation import EngineWishes, Preparation, Surroundings
+from bringup.actions.preparation import EngineWishes, Preparation
 from bringup.actions.pull import pull_model
 from bringup.actions.session import EngineSession
+from bringup.actions.surroundings import Surroundings
 from bringup.engine.answers import EngineInfo
 from bringup.engine.loading import LoadProgress
 from bringup.faces.cli.pulling import PullWatcher, token_question

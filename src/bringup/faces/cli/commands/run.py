@@ -35,6 +35,10 @@ def command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 
     bringup run qwen3-4b --ctx-size 16k
     echo "Why is the sky blue?" | bringup run --json
     """
-    from bringup.faces.cli.running import RunOptions, run
+    from bringup.actions.surroundings import starting_early
 
-    context.exit(run(context.obj, RunOptions(**options)))
+    keep = options["keep_engine_environment"]
+    with starting_early(engine=options["engine"], keep_engine_environment=keep) as around:
+        from bringup.faces.cli.running import RunOptions, run
+
+        context.exit(run(context.obj, RunOptions(**options), around))

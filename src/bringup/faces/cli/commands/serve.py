@@ -38,6 +38,13 @@ def command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 
     bringup serve smollm2-135m
     bringup serve qwen3-4b --detach --parallel 4 --ctx-size 32k
     """
-    from bringup.faces.cli.serving import ServeOptions, serve
+    from bringup.actions.surroundings import starting_early
 
-    context.exit(serve(context.obj, ServeOptions(**options)))
+    with starting_early(
+        engine=options["engine"],
+        keep_engine_environment=options["keep_engine_environment"],
+        is_wanted=not options["detach"] and not options["unit"],
+    ) as around:
+        from bringup.faces.cli.serving import ServeOptions, serve
+
+        context.exit(serve(context.obj, ServeOptions(**options), around))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.engines import list_engines
-from bringup.actions.preparation import look_around
 from bringup.actions.prompt import PromptReport, PromptToken, PromptWishes, show_prompt
+from bringup.actions.surroundings import look_around
 from bringup.engine.answers import NextToken
 from bringup.errors import BringupError
 from bringup.faces.render.format import format_bytes, format_count, format_percent

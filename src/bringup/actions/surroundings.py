@@ -1,0 +1,107 @@
+"""Where we are before anything is planned: the machine, our folders, the user's settings, the engine.
+
+Cheap to import: `run` and `serve` let the engine's process load its library while they import all the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from bringup.actions.configuration import Configuration, read_configuration
+from bringup.engine.build import EngineBuild
+from bringup.engine.environment import EngineEnvironment, clean_environment
+from bringup.engine.find import choose_engine, find_embedded, find_engines, find_programs
+from bringup.engine.waiting import WaitingEngine
+from bringup.machine import folders
+from bringup.machine.folders import Folders
+from bringup.machine.live import LiveMachine
+from bringup.machine.protocol import Machine
+from bringup.records import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where we are.
+
+    Attributes:
+        machine: the machine.
+        folders: our folders.
+        configuration: the user's settings.
+        waiting: a process that loads the embedded engine's library already, for the first engine.
+    """
+
+    machine: Machine
+    folders: Folders
+    configuration: Configuration
+    waiting: WaitingEngine | None = None
+
+
+def look_around() -> Surroundings:
+    """This machine, our folders and the user's settings.
+
+    Raises:
+        WrongUse: the configuration file is wrong; it says where.
+    """
+    ours = folders.our_folders()
+    return Surroundings(LiveMachine(), ours, read_configuration(ours))
+
+
+@contextmanager
+def starting_early(
+    *, engine: str | None, keep_engine_environment: bool = False, is_wanted: bool = True
+) -> Iterator[Surroundings]:
+    """As `look_around`, and where the embedded engine is sure to be the one, its process is started already.
+
+    It waits for its parameters. What has not been taken when the block is left is ended.
+
+    Args:
+        engine: the engine that the user named.
+        keep_engine_environment: whether the user wants `LLAMA_*` and `GGML_*` variables honoured.
+        is_wanted: whether an engine is to be started by this process at all.
+    """
+    around = look_around()
+    if not is_wanted or not is_embedded_next(engine, around):
+        yield around
+        return
+    environment = engine_environment(around, is_external=False, keep_engine_variables=keep_engine_environment)
+    with WaitingEngine(environment.variables) as waiting:
+        yield replace(around, waiting=waiting)
+
+
+def is_embedded_next(wanted: str | None, around: Surroundings) -> bool:
+    """Whether `find_build` will choose the embedded engine, told without running any other."""
+    if wanted not in (None, "embedded") or find_embedded() is None:
+        return False
+    return wanted is not None or not find_programs(
+        around.machine,
+        configured_path=around.configuration.engine.path,
+        builds_folder=around.folders.builds,
+    )
+
+
+def find_build(wanted: str | None, around: Surroundings) -> EngineBuild:
+    """The engine to use.
+
+    Raises:
+        EngineError: none, or not the wanted one.
+    """
+    is_path = wanted is not None and "/" in wanted
+    engines = find_engines(
+        around.machine,
+        configured_path=wanted if is_path else around.configuration.engine.path,
+        builds_folder=around.folders.builds,
+    )
+    return choose_engine(engines, wanted)
+
+
+def engine_environment(
+    around: Surroundings, *, is_external: bool, keep_engine_variables: bool
+) -> EngineEnvironment:
+    """What an engine gets of our environment, as the user's settings or this command line want it."""
+    return clean_environment(
+        folders.all_variables(),
+        is_external=is_external,
+        keep_engine_variables=keep_engine_variables or around.configuration.engine.keep_environment,
+    )
