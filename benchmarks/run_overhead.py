@@ -26,7 +26,7 @@ from bringup.engine.answers import ContentDelta, Finished
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.command import EngineSettings, arguments, parameters
 from bringup.engine.environment import clean_environment
-from bringup.engine.server import start_engine
+from bringup.engine.start import start_engine
 
 AIM_MORE_MS = 200.0
 AIM_RATIO = 0.98

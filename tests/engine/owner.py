@@ -14,7 +14,8 @@ import time
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.command import EngineSettings
 from bringup.engine.environment import clean_environment
-from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.server import RunningEngine
+from bringup.engine.start import start_engine
 
 JOB = json.loads(sys.argv[1])
 KIND = EngineKind.EMBEDDED if JOB["build"] == "embedded" else EngineKind.EXTERNAL

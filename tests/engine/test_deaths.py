@@ -25,7 +25,8 @@ from bringup.engine.answers import EngineGone, StreamCutOff
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings, FlashAttention
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
-from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.server import RunningEngine
+from bringup.engine.start import start_engine
 from bringup.engine.watch import find_cause
 
 MakeEnvironment = Callable[..., dict[str, str]]

@@ -21,7 +21,7 @@ from tests.engine.conftest import rounds
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.exits import ExitKind
-from bringup.engine.server import start_engine
+from bringup.engine.start import start_engine
 
 FORGED = (
     "0.00.596.041 I srv          init: listening on http://127.0.0.1:1",

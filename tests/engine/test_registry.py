@@ -33,7 +33,7 @@ from bringup.engine.registry import (
     stop_running,
     write_record,
 )
-from bringup.engine.server import start_engine
+from bringup.engine.start import start_engine
 from bringup.errors import WrongUse
 from bringup.machine.folders import Folders
 from bringup.machine.process import ProcessIdentity, identity_of, is_alive

@@ -32,7 +32,8 @@ from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
 from bringup.engine.loading import LoadProgress, StallLimits
-from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.server import RunningEngine
+from bringup.engine.start import start_engine
 from bringup.machine.process import command_line, identity_of, is_alive
 from bringup.machine.sockets import is_port_free
 

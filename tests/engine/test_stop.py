@@ -16,7 +16,8 @@ from bringup.engine.answers import EngineGone, PromptProgress, StreamCutOff
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.exits import ExitKind, ExitReason
-from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.server import RunningEngine
+from bringup.engine.start import start_engine
 from bringup.machine.process import identity_of, is_alive
 from bringup.machine.sockets import free_port, is_port_free
 

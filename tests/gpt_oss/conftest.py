@@ -17,7 +17,7 @@ from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.command import EngineSettings
 from bringup.engine.environment import clean_environment
-from bringup.engine.server import start_engine
+from bringup.engine.start import start_engine
 from bringup.machine import scratch
 from bringup.machine.sockets import free_port
 from bringup.model.tokenizer_copy import copy_tokenizer

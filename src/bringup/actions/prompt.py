@@ -22,7 +22,7 @@ from bringup.engine.command import EngineSettings
 from bringup.engine.environment import clean_environment
 from bringup.engine.key import read_or_create_key
 from bringup.engine.registry import EngineRecord, EngineState, list_running
-from bringup.engine.server import start_engine
+from bringup.engine.start import start_engine
 from bringup.errors import EngineError, WrongUse
 from bringup.machine import folders as machine_folders
 from bringup.machine import paths, scratch, sockets

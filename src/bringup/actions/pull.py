@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bringup.errors import BringupError, ModelFileError
 from bringup.machine import clock
 from bringup.machine.folders import Folders, our_folders
-from bringup.store import hub, pull, resolve, token
+from bringup.records import dataclass
+from bringup.store import resolve
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel
 from bringup.store.names import Name, parse_name
-from bringup.store.prepare import PullPlan
-from bringup.store.progress import OnProgress
+
+if TYPE_CHECKING:
+    from bringup.store.prepare import PullPlan
+    from bringup.store.progress import OnProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,11 @@ def pull_model(
     folders = our_folders()
     name = parse_name(text)
     started_s = clock.monotonic_s()
-    local = pull.find_here(name, folders)
+    local = resolve.find_here(name, folders)
     if local is not None:
         return PullResult(local, None, clock.monotonic_s() - started_s)
+    # Most runs find their model here: they need nothing of what fetches one.
+    from bringup.store import hub, pull, token
 
     def go(secret: str | None) -> PullResult:
         plan = pull.prepare(name, folders=folders, token=secret)
@@ -128,4 +133,6 @@ def _check_header(model: LocalModel) -> None:
 
 def plan_pull(name: Name, folders: Folders | None = None) -> PullPlan:
     """What would be fetched for a name, without fetching it. One or two short requests."""
+    from bringup.store import pull
+
     return pull.prepare(name, folders=folders or our_folders())

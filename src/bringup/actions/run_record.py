@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal import Note, record
@@ -28,6 +29,7 @@ class RunRecord:
     def __init__(self) -> None:
         """Nothing runs yet."""
         self.trouble = ""
+        self._writing: Thread | None = None
         self._data: dict[str, Any] = {}
         self._planned: dict[str, Any] = {}
         self._started_s = 0.0
@@ -39,6 +41,7 @@ class RunRecord:
 
     def failed(self, model: LocalModel, problem: BringupError, *, n_ctx: int | None = None) -> None:
         """An engine that could not be prepared or did not come up."""
+        self._settle()
         name = name_of(model)
         data: dict[str, Any] = {
             "phase": "failed",
@@ -60,7 +63,7 @@ class RunRecord:
         self._planned = planned_speed(preparation)
 
     def started(self, preparation: Preparation, info: EngineInfo) -> None:
-        """It answers: what runs, and what the plan says it costs."""
+        """It answers: what runs, and what the plan says it costs. No answer waits for the disk."""
         self._name = name_of(preparation.model)
         self._started_s = clock.monotonic_s()
         self._n_tokens, self._fastest, self._prompt_rate = 0, 0.0, 0.0
@@ -84,7 +87,11 @@ class RunRecord:
         }
         window = f"context window of {info.n_ctx:,} tokens"
         text = f"{self._name} runs on {self._data['engine']}, {window}"
-        self._write(self._name, text, {"phase": "started", **self._data})
+        self._settle()
+        self._writing = Thread(
+            target=self._write, args=(self._name, text, {"phase": "started", **self._data}), name="journal"
+        )
+        self._writing.start()
 
     def answered(self, timings: Timings | None) -> None:
         """An answer ended; the best speed of a run is kept."""
@@ -97,7 +104,8 @@ class RunRecord:
         self._prompt_rate = max(self._prompt_rate, timings.prompt_per_second or 0.0)
 
     def ended(self, problem: BringupError | None, *, resident_bytes: int) -> None:
-        """It is over: by our wish, or with the reason why not."""
+        """It is over: by our wish, or with the reason why not. All is written when this returns."""
+        self._settle()
         if not self._data:
             return
         duration_s = clock.monotonic_s() - self._started_s
@@ -121,6 +129,12 @@ class RunRecord:
             words.append(f"{resident_bytes / MIB:,.0f} MiB in memory")
         self._write(self._name, ", ".join(words), {"phase": "ended", **self._data, **measured})
         self._data = {}
+
+    def _settle(self) -> None:
+        """Wait until what is being written is written."""
+        if self._writing is not None:
+            self._writing.join()
+            self._writing = None
 
     def _write(self, subject: str, text: str, data: dict[str, Any]) -> None:
         from bringup.journal.entry import Kind

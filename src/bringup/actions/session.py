@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from bringup.actions.preparation import EngineWishes, Preparation, prepare
 from bringup.actions.run_record import RunRecord
 from bringup.actions.surroundings import Surroundings
-from bringup.engine.answers import EngineGone, EngineInfo, Timings
-from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind
-from bringup.engine.loading import LoadProgress
 from bringup.engine.registry import EngineRecord, record_of, remove_record, write_record
-from bringup.engine.server import RunningEngine, start_engine
-from bringup.engine.waiting import WaitingEngine
+from bringup.engine.start import start_engine
 from bringup.errors import BringupError, EngineError, WrongUse
 from bringup.machine import clock, process
-from bringup.store.local import LocalModel
+
+if TYPE_CHECKING:
+    from bringup.engine.answers import EngineInfo, Timings
+    from bringup.engine.api import EngineApi
+    from bringup.engine.loading import LoadProgress
+    from bringup.engine.server import RunningEngine
+    from bringup.engine.waiting import WaitingEngine
+    from bringup.store.local import LocalModel
 
 _PORT_TRIES = 4
 _DEATH_IS_SEEN_WITHIN_S = 2.0
@@ -29,6 +32,9 @@ class SessionWatcher(Protocol):
 
     def prepared(self, preparation: Preparation) -> None:
         """What will be started."""
+
+    def launched(self) -> None:
+        """It loads from now on; what takes long can be done meanwhile."""
 
     def loading(self, progress: LoadProgress) -> None:
         """Told about ten times a second until the engine is ready."""
@@ -109,6 +115,8 @@ class EngineSession:
         return cause
 
     def _is_answering(self) -> bool:
+        from bringup.engine.answers import EngineGone
+
         try:
             return self.api.health()
         except EngineGone:
@@ -202,6 +210,7 @@ class EngineSession:
             self._watcher.prepared(preparation)
             engine = launch(preparation, self._surroundings.waiting)
             try:
+                self._watcher.launched()
                 self._journal.loading(preparation)
                 info = engine.wait_ready(self._watcher.loading)
             except EngineStopped as stopped:

@@ -7,10 +7,10 @@ so that neither Ctrl-C nor a closed terminal reaches the engine. It ends the eng
 (its stdin closes, and the parent's process is watched too), when it is asked to, or on SIGTERM and SIGHUP.
 Should the keeper itself be killed, the kernel kills the engine.
 
-First line on stdin: the job. A later line asks to stop: the seconds
-between SIGTERM and SIGKILL. Events go to stdout. Before the job may come an early one: a process to start
-that loads its library and waits for its parameters, while the plan is still being made. Whatever keeps it from
-being the job's engine (another program, an end before its time), it is killed and the job starts its own.
+First line on stdin: the job. A later line asks to stop: the seconds between SIGTERM and SIGKILL. Events go
+to stdout. Before the job may come an early one: a process to start that loads its library and waits for its
+parameters, while the plan is still being made. Whatever keeps it from being the job's engine (another
+program, an end before its time), it is killed and the job starts its own.
 """
 
 from __future__ import annotations

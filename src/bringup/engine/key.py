@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from bringup.errors import FileTrouble
@@ -26,6 +25,8 @@ def read_or_create_key(folders: Folders) -> str:
     found = _read(folders.key_file)
     if found is not None:
         return found
+    import secrets  # with hashing and random numbers of its own: only the first run needs it
+
     fresh = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     if files.create_once(folders.key_file, fresh.encode() + b"\n"):
         return fresh

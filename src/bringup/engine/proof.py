@@ -16,8 +16,9 @@ from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.exits import EngineStopped
 from bringup.engine.killer_requests import KillerRequest, killer_requests
-from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.server import RunningEngine
 from bringup.engine.source_build import Backend
+from bringup.engine.start import start_engine
 from bringup.errors import EngineError
 from bringup.machine import files, sockets
 from bringup.machine.http import Endpoint, HttpTrouble, request

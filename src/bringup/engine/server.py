@@ -1,4 +1,4 @@
-"""One running engine: start, loading, ready, stop, and the reason of its end.
+"""One running engine: loading, ready, stop, and the reason of its end. `start` starts it.
 
 The engine is a grandchild: its keeper stands between (see `keeper`). Facts of a ready engine come from its
 HTTP API, after it was made sure that the port belongs to this very process.
@@ -13,64 +13,25 @@ from typing import TYPE_CHECKING, Final, Self
 
 from bringup.engine.answers import EngineGone, EngineInfo, StillLoading
 from bringup.engine.api import EngineApi
-from bringup.engine.build import start_line
 from bringup.engine.causes import Scene, explain
 from bringup.engine.exits import EngineStopped, ExitReason
-from bringup.engine.job import Ended, KeeperJob, NotStarted, Started
-from bringup.engine.keeping import KeeperLink
+from bringup.engine.job import Ended, NotStarted, Started
 from bringup.engine.loading import LoadProgress, LoadWatch, Stall, StallLimits
 from bringup.engine.watch import foreign_lines
-from bringup.machine import files, memory_kills, paths, sockets
+from bringup.machine import files, memory_kills, sockets
 from bringup.machine.clock import monotonic_s, sleep_s
-from bringup.machine.process import ProcessIdentity, own_pid
 
 if TYPE_CHECKING:
     from bringup.engine.build import EngineBuild
     from bringup.engine.command import EngineSettings
-    from bringup.engine.waiting import WaitingEngine
+    from bringup.engine.keeping import KeeperLink
     from bringup.machine.memory_kills import KillCount
+    from bringup.machine.process import ProcessIdentity
 
 _POLL_S: Final = 0.025
+_LOOK_S: Final = 0.003
 _TELL_S: Final = 0.1
 _STOP_GRACE_S: Final = 2.0
-
-
-def start_engine(
-    build: EngineBuild,
-    settings: EngineSettings,
-    *,
-    log_path: str,
-    environment: dict[str, str],
-    memory_limit_bytes: int | None = None,
-    waiting: WaitingEngine | None = None,
-) -> RunningEngine:
-    """Start an engine and return at once; it is loading then.
-
-    Args:
-        build: which engine.
-        settings: what with.
-        log_path: file for its output; a log already there becomes `log_path.1`.
-        environment: its whole environment, from `clean_environment`.
-        memory_limit_bytes: bound of its private memory (CPU engines), from the plan.
-        waiting: a process that was started early, to be used if it is the one.
-
-    Raises:
-        EngineError, WrongUse: the settings cannot be spelled for this build.
-        FileTrouble: the log's folder cannot be made.
-    """
-    line = start_line(build, settings, environment=environment)
-    files.make_private_folder(paths.dirname(log_path))
-    job = KeeperJob(
-        argv=line.argv,
-        environment=environment,
-        stdin=line.stdin,
-        log_path=log_path,
-        parent_pid=own_pid(),
-        data_limit_bytes=memory_limit_bytes,
-    )
-    link = (waiting.take() if waiting is not None else None) or KeeperLink(environment)
-    link.give(job)
-    return RunningEngine(build, settings, link, log_path=log_path)
 
 
 @dataclass(slots=True)
@@ -158,13 +119,20 @@ class RunningEngine:
         told_s = 0.0
         while True:
             self._raise_if_ended()
+            log_bytes = files.size_bytes(self.log_path)
             if (info := self._ask()) is not None:
                 self._life.was_ready = True
                 return info
             if monotonic_s() - told_s >= _TELL_S:
                 told_s = monotonic_s()
                 self._look(on_progress, limits or StallLimits())
-            sleep_s(_POLL_S)
+            self._pause(log_bytes)
+
+    def _pause(self, log_bytes: int) -> None:
+        """A moment until it is asked again; less when it writes to its log, as it does once it is loaded."""
+        until_s = monotonic_s() + _POLL_S
+        while files.size_bytes(self.log_path) == log_bytes and monotonic_s() < until_s:
+            sleep_s(_LOOK_S)
 
     def _look(self, on_progress: Callable[[LoadProgress], None] | None, limits: StallLimits) -> None:
         progress = self._life.watch.look(self.pid, self.log_path)

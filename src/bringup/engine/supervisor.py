@@ -19,7 +19,8 @@ from bringup.engine.command import EngineSettings, FlashAttention, ReasoningForm
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
 from bringup.engine.registry import EngineRecord, EngineState, read_record, remove_record, write_record
 from bringup.engine.restart import RestartPolicy, is_final
-from bringup.engine.server import RunningEngine, start_engine
+from bringup.engine.server import RunningEngine
+from bringup.engine.start import start_engine
 from bringup.errors import BringupError, EngineError
 from bringup.machine import child, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s

@@ -6,7 +6,6 @@ Meant for a small process with one thread (the engine's keeper): code runs betwe
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import select
@@ -61,6 +60,8 @@ class BoundChild:
         Raises:
             OSError: the program cannot be run.
         """
+        import ctypes  # who only reads a child's end, or waits for it, needs none
+
         # Loaded here: between fork and exec nothing may be loaded any more.
         prctl = ctypes.CDLL(None, use_errno=True).prctl
         us = os.getpid()

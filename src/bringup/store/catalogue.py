@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from bringup.errors import WrongUse
+from bringup.machine import files, paths
+from bringup.records import dataclass
 from bringup.store.names import HubName, ShortName
+from bringup.units import MIB
 
 DEFAULT_MODEL = "smollm2-135m"
 """What a fresh machine runs when no model is named."""
@@ -45,10 +46,10 @@ class CatalogueEntry:
 def catalogue() -> tuple[CatalogueEntry, ...]:
     """All entries, in the order of the file."""
     import tomllib
-    from importlib.resources import files
 
-    text = (files("bringup.store") / "catalogue.toml").read_text(encoding="utf-8")
-    return tuple(_entry(record) for record in tomllib.loads(text)["model"])
+    # Read by its path: importlib.resources loads archives and random numbers, and every run comes here.
+    data = files.read_small(paths.join(paths.dirname(__file__), "catalogue.toml"), limit_bytes=MIB)
+    return tuple(_entry(record) for record in tomllib.loads((data or b"").decode())["model"])
 
 
 def _entry(record: dict[str, Any]) -> CatalogueEntry:
@@ -93,6 +94,8 @@ def look_up(name: ShortName) -> tuple[CatalogueEntry, HubName]:
 
 def nearest(text: str) -> tuple[str, ...]:
     """Up to five short names most like a text."""
+    import difflib
+
     names = [name for entry in catalogue() for name in (entry.name, *entry.aliases)]
     close = difflib.get_close_matches(text, names, n=5, cutoff=0.4)
     return tuple(close) or tuple(entry.name for entry in catalogue()[:5])

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from bringup.machine.folders import Folders, our_folders
 from bringup.store import hub, quants, small
-from bringup.store.landing import HashMismatch, Landing, Wanted, check_space, clear_left_behind, land
+from bringup.store.landing import HashMismatch, Landing, Wanted, check_space, land
 from bringup.store.local import LocalModel, list_ours, model_at
 from bringup.store.names import Name
 from bringup.store.prepare import DEFAULT_TIMING, PullPlan, prepare
 from bringup.store.progress import OnProgress, Reporter, TransferState
-from bringup.store.resolve import find_local
+from bringup.store.resolve import find_here
 from bringup.store.transfer import Remote, fill_from_web
 from bringup.store.web import Timing, Token, Web, site_of
 
@@ -44,15 +44,6 @@ def pull(
         return local
     plan = prepare(name, folders=folders, token=token, timing=timing)
     return fetch(plan, on_progress=on_progress, folders=folders, token=token, timing=timing)
-
-
-def find_here(name: Name, folders: Folders) -> LocalModel | None:
-    """As `find_local`; of a model of ours it also removes what killed runs left beside it."""
-    local = find_local(name, folders)
-    if local is not None and local.is_ours:
-        for path in local.paths:
-            clear_left_behind(path)
-    return local
 
 
 def fetch(

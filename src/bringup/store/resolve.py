@@ -27,6 +27,17 @@ def find_local(name: Name, folders: Folders | None = None) -> LocalModel | None:
     return pick(name, list_models(folders or our_folders()))
 
 
+def find_here(name: Name, folders: Folders) -> LocalModel | None:
+    """As `find_local`; of a model of ours it also removes what killed runs left beside it."""
+    local = find_local(name, folders)
+    if local is not None and local.is_ours:
+        from bringup.store.landing import clear_left_behind
+
+        for path in local.paths:
+            clear_left_behind(path)
+    return local
+
+
 def pick(name: Name, models: tuple[LocalModel, ...]) -> LocalModel | None:
     """The one of these models that a name means. As `find_local`, for a list that was made already."""
     if isinstance(name, HubName):

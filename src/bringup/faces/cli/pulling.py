@@ -5,12 +5,15 @@ Used by `pull`, and by `run` and `serve` when their model has to be fetched firs
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bringup.errors import BringupError
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Console, Style, Styled
-from bringup.faces.render.pull import interrupted_lines, plan_lines, progress_line
-from bringup.store.prepare import PullPlan
-from bringup.store.progress import TransferProgress
+
+if TYPE_CHECKING:
+    from bringup.store.prepare import PullPlan
+    from bringup.store.progress import TransferProgress
 
 
 class PullWatcher:
@@ -24,6 +27,8 @@ class PullWatcher:
 
     def plan(self, plan: PullPlan) -> None:
         """What will be fetched."""
+        from bringup.faces.render.pull import plan_lines
+
         self._said = plan.note
         self._is_resumable = not plan.is_by_pip
         for line in plan_lines(plan):
@@ -31,6 +36,8 @@ class PullWatcher:
 
     def progress(self, progress: TransferProgress) -> None:
         """A moment of a transfer."""
+        from bringup.faces.render.pull import progress_line
+
         self._last = progress
         if progress.message and progress.message != self._said:
             self._said = progress.message
@@ -43,6 +50,8 @@ class PullWatcher:
 
     def interrupted(self, typed: str) -> None:
         """Ctrl-C: what is kept of it, and how to go on."""
+        from bringup.faces.render.pull import interrupted_lines
+
         last = self._last if self._is_resumable else None
         for line in interrupted_lines(last, typed):
             self._console.line(line)

@@ -1,21 +1,25 @@
-"""What `bringup run` does: a chat where a person sits at a terminal, one answer everywhere else."""
+"""What `bringup run` does: a chat where a person sits at a terminal, one answer everywhere else.
+
+What only an engine that answers needs is imported while it loads.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from bringup.actions.answer import AnswerOptions
-from bringup.actions.chat_file import history_file
-from bringup.actions.conversation import Conversation
 from bringup.actions.model_names import model_to_run
 from bringup.actions.preparation import EngineWishes
 from bringup.actions.surroundings import Surroundings
 from bringup.errors import WrongUse
-from bringup.faces.cli.one_answer import DEMO_QUESTION, answer_one, read_question
-from bringup.faces.cli.starting import obtain, open_session
+from bringup.faces.cli.question import DEMO_QUESTION, read_question
+from bringup.faces.cli.starting import StartWatcher, obtain, open_session
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.machine.terminal import is_a_terminal
+from bringup.records import dataclass
+
+if TYPE_CHECKING:
+    from bringup.actions.answer import AnswerOptions
 
 _DEMO_TOKENS: Final = 200
 
@@ -52,12 +56,26 @@ class RunOptions:
             keep_engine_environment=self.keep_engine_environment,
         )
 
+    def watcher(self, console: Console, *, verbose: bool, meanwhile: Callable[[], None]) -> StartWatcher:
+        """Who shows the start; `meanwhile` is done while the engine loads."""
+        return StartWatcher(
+            console,
+            verbose=verbose,
+            tells_port=self.port is not None,
+            explains=self.explain,
+            meanwhile=meanwhile,
+        )
+
     def answer_options(self) -> AnswerOptions:
         """How answers are sampled."""
+        from bringup.actions.answer import AnswerOptions
+
         return AnswerOptions(self.temperature, self.seed, self.max_tokens)
 
     def demo_options(self) -> AnswerOptions:
         """How the built-in question is answered unless said otherwise: shortly, and each time the same."""
+        from bringup.actions.answer import AnswerOptions
+
         temperature = 0.0 if self.temperature is None else self.temperature
         return AnswerOptions(temperature, self.seed, self.max_tokens or _DEMO_TOKENS)
 
@@ -72,18 +90,25 @@ def run(console: Console, options: RunOptions, surroundings: Surroundings) -> in
 def _answer(console: Console, options: RunOptions, surroundings: Surroundings) -> int:
     text = _question(console, options)
     name = model_to_run(options.model, surroundings.configuration.model.default)
-    conversation = Conversation(options.system).asked(text)
     is_demo = options.demo and options.prompt is None
-    sampling = options.demo_options() if is_demo else options.answer_options()
-    with open_session(
-        console,
-        name,
-        options.wishes(),
-        surroundings,
-        verbose=options.verbose or is_demo,
-        explains=options.explain,
-    ) as session:
+    watcher = options.watcher(console, verbose=options.verbose or is_demo, meanwhile=_load_answering)
+    with open_session(console, name, options.wishes(), surroundings, watcher) as session:
+        from bringup.actions.conversation import Conversation
+        from bringup.faces.cli.one_answer import answer_one
+
+        conversation = Conversation(options.system).asked(text)
+        sampling = options.demo_options() if is_demo else options.answer_options()
         return answer_one(console, session, conversation, sampling, as_json=options.as_json)
+
+
+def _load_answering() -> None:
+    import bringup.faces.cli.one_answer  # noqa: F401 - so that the first answer need not wait for it
+
+
+def _load_chat() -> None:
+    import prompt_toolkit  # noqa: F401 - so that the first line can be typed at once
+
+    import bringup.faces.cli.chat_loop  # noqa: F401
 
 
 def _question(console: Console, options: RunOptions) -> str:
@@ -110,16 +135,17 @@ def _question(console: Console, options: RunOptions) -> str:
 
 
 def _chat(console: Console, options: RunOptions, surroundings: Surroundings) -> int:
-    # One answer in a pipe waits for none of these.
-    from bringup.faces.cli.chat import Talk
-    from bringup.faces.cli.chat_input import TerminalInput
-    from bringup.faces.cli.chat_loop import chat
-
     name = model_to_run(options.model, surroundings.configuration.model.default)
-    source = TerminalInput(history_file(surroundings.folders), colour=console.answer_terminal.can_colour)
-    with open_session(
-        console, name, options.wishes(), surroundings, verbose=True, explains=options.explain
-    ) as session:
+    watcher = options.watcher(console, verbose=True, meanwhile=_load_chat)
+    with open_session(console, name, options.wishes(), surroundings, watcher) as session:
+        from bringup.actions.chat_file import history_file
+        from bringup.actions.conversation import Conversation
+        from bringup.faces.cli.chat import Talk
+        from bringup.faces.cli.chat_input import TerminalInput
+        from bringup.faces.cli.chat_loop import chat
+
+        history = history_file(surroundings.folders)
+        source = TerminalInput(history, colour=console.answer_terminal.can_colour)
         talk = Talk(
             console, session, source, options.answer_options(), obtain=lambda wanted: obtain(console, wanted)
         )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bringup.actions.model_names import short_name
 from bringup.actions.preparation import EngineWishes, Preparation
 from bringup.actions.pull import pull_model
 from bringup.actions.session import EngineSession
 from bringup.actions.surroundings import Surroundings
-from bringup.engine.answers import EngineInfo
-from bringup.engine.loading import LoadProgress
 from bringup.faces.cli.pulling import PullWatcher, token_question
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration
 from bringup.faces.render.starting import dropped_line, model_line, moved_line, running_bytes
 from bringup.store.local import LocalModel
+
+if TYPE_CHECKING:
+    from bringup.engine.answers import EngineInfo
+    from bringup.engine.loading import LoadProgress
 
 
 def obtain(console: Console, name: str) -> LocalModel:
@@ -37,11 +41,20 @@ def obtain(console: Console, name: str) -> LocalModel:
 class StartWatcher:
     """Shows the start of an engine on stderr; all of it where `verbose`, else only what surprises."""
 
-    def __init__(self, console: Console, *, verbose: bool, tells_port: bool, explains: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        verbose: bool,
+        tells_port: bool,
+        explains: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
         """`verbose` for a person who watches; `tells_port` where it matters which port it is.
 
-        With `explains` the plan that is followed is shown, once.
+        With `explains` the plan that is followed is shown, once. `meanwhile` is done while an engine loads.
         """
+        self._meanwhile = meanwhile
         self._explains = explains
         self._tells_port = tells_port
         self._console = console
@@ -72,6 +85,11 @@ class StartWatcher:
         for line in plan_lines(preparation.chosen.report(), width_columns=width, has_blocks=False):
             self._console.line(*line)
         self._console.line("")
+
+    def launched(self) -> None:
+        """It loads now: do what can be done meanwhile."""
+        if self._meanwhile is not None:
+            self._meanwhile()
 
     def loading(self, progress: LoadProgress) -> None:
         """Say how long it has been loading, and what of the model is in memory."""
@@ -109,13 +127,7 @@ def obtain_as(console: Console, name: str, wishes: EngineWishes) -> tuple[LocalM
 
 
 def open_session(
-    console: Console,
-    name: str,
-    wishes: EngineWishes,
-    surroundings: Surroundings,
-    *,
-    verbose: bool,
-    explains: bool = False,
+    console: Console, name: str, wishes: EngineWishes, surroundings: Surroundings, watcher: StartWatcher
 ) -> EngineSession:
     """Get the model and start an engine on it.
 
@@ -123,5 +135,4 @@ def open_session(
         BringupError: no model, no engine, or they do not go together.
     """
     model, wishes = obtain_as(console, name, wishes)
-    watcher = StartWatcher(console, verbose=verbose, tells_port=wishes.port is not None, explains=explains)
     return EngineSession(model, wishes, surroundings, watcher)
