@@ -1,0 +1,78 @@
+"""The engine's process is started early only where it is the one that will be chosen, and before all the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.engine.conftest import make_fake
+
+from bringup.actions.surroundings import find_build, is_embedded_next, look_around, starting_early
+from bringup.errors import WrongUse
+
+
+def place(where: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a llama-server where engines are looked for."""
+    around = look_around()
+    if where == "PATH":
+        monkeypatch.setenv("PATH", f"{Path(make_fake(folder)).parent}:/usr/bin:/bin")
+    elif where == "our build":
+        builds = Path(around.folders.builds)
+        make_fake(builds / "one")
+        (builds / "current").write_text("one\n")
+    elif where == "configuration":
+        file = Path(around.folders.configuration_file)
+        file.parent.mkdir(parents=True)
+        file.write_text(f'[engine]\npath = "{make_fake(folder)}"\n')
+
+
+@pytest.mark.parametrize("wanted", [None, "embedded", "external"])
+@pytest.mark.parametrize("where", ["nowhere", "PATH", "our build", "configuration"])
+def test_it_is_the_engine_that_will_be_chosen(
+    where: str, wanted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    place(where, tmp_path / "bin", monkeypatch)
+    around = look_around()
+    is_next = is_embedded_next(wanted, around)
+    if (where, wanted) == ("nowhere", "external"):
+        assert not is_next  # there is no such engine, which is said later
+    else:
+        assert is_next is not find_build(wanted, around).is_external
+    with starting_early(engine=wanted) as early:
+        assert (early.waiting is not None) is is_next
+
+
+def test_a_named_program_is_not_waited_for_with_another(tmp_path: Path) -> None:
+    assert not is_embedded_next(make_fake(tmp_path), look_around())
+
+
+def test_nothing_is_started_where_none_is_wanted_or_the_settings_are_wrong() -> None:
+    with starting_early(engine="embedded", is_wanted=False) as around:
+        assert around.waiting is None
+    file = Path(around.folders.configuration_file)
+    file.parent.mkdir(parents=True)
+    file.write_text("[engine]\nunknown = 1\n")
+    with pytest.raises(WrongUse), starting_early(engine="embedded"):
+        pass
+
+
+def test_it_is_started_before_the_planner_is_imported() -> None:
+    """What an import costs is counted in modules, not in milliseconds."""
+    code = (
+        "import sys, bringup.engine.waiting as waiting\n"
+        "def start(environment):\n"
+        "    print(*sys.modules)\n"
+        "    sys.exit()\n"
+        "waiting.WaitingEngine = start\n"
+        "from bringup.faces.cli.main import run\n"
+        "run(['run', 'x', '--engine', 'embedded'])\n"
+    )
+    told = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(told.stdout.split())
+    assert "bringup.actions.surroundings" in loaded
+    late = ("bringup.plan", "bringup.model", "bringup.store", "bringup.stack", "bringup.journal")
+    assert [name for name in loaded if name.startswith(late)] == []
+    assert "bringup.actions.preparation" not in loaded and "bringup.engine.server" not in loaded
