@@ -1,4 +1,4 @@
-"""The engine's process is started early only where it is the one that will be chosen, and before all the rest."""
+"""The engine is started early only where it is the one that will be chosen, and before all the rest."""
 
 from __future__ import annotations
 
