@@ -24,9 +24,8 @@ from tests.stubs.command_line import Home, argv
 from bringup.actions.live import LiveProcess, Sample
 from bringup.actions.live_faults import Health
 from bringup.actions.live_view import LiveView, open_view
+from bringup.faces.tui.board import PROCESSES
 from bringup.faces.tui.dialogs import EndQuestion, FilterLine, TextScreen
-from bringup.faces.tui.panes import Pane
-from bringup.faces.tui.table import ProcessTable
 from bringup.faces.tui.top import TopApp
 from bringup.machine import process
 
@@ -47,12 +46,25 @@ class MadeSampler:
         self.history = made.history()
         self.interval_s = 1.0
         self.problem: Exception | None = None
+        self._tell: Callable[[], object] | None = None
+
+    def on_sample(self, tell: Callable[[], object] | None) -> None:
+        self._tell = tell
 
     def latest(self) -> Sample:
         return self.sample
 
     def give(self, sample: Sample) -> None:
         self.sample = replace(sample, number=self.sample.number + 1)
+        self.tell()
+
+    def fail(self, problem: Exception) -> None:
+        self.problem = problem
+        self.tell()
+
+    def tell(self) -> None:
+        assert self._tell is not None, "the screen wants to be told"
+        self._tell()
 
 
 class MadeFaults:
@@ -87,6 +99,16 @@ async def settle(app: TopApp, pilot: Any) -> None:
             return
         before = text
     raise AssertionError(f"the screen did not come to rest:\n{before}")
+
+
+async def until(pilot: Any, holds: Callable[[], bool]) -> None:
+    """Wait until it holds; what never comes fails."""
+    for _ in range(300):
+        await pilot.pause()
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it never came:\n{shown(pilot.app)}")
 
 
 def drive(
@@ -173,7 +195,7 @@ def test_the_memory_bar_names_every_holder() -> None:
 
 
 def chosen(app: TopApp) -> LiveProcess:
-    found = app.query_one(ProcessTable).chosen
+    found = app.board.table.chosen
     assert found is not None
     return found
 
@@ -187,7 +209,7 @@ def test_sort_tree_filter() -> None:
         await pilot.press("P", "r", "home")
         assert chosen(app).cpu_share == 0.0
         await pilot.press("s", "home")
-        assert app.query_one(ProcessTable).view.order.value == "USER"
+        assert app.board.table.view.order.value == "USER"
         await pilot.press("t")
         assert "└ llama-server" in shown(app)
         await pilot.press("slash", *"xorg")
@@ -210,12 +232,11 @@ def test_the_cursor_stays_on_its_process() -> None:
         await pilot.press("down", "down")
         number = chosen(app).process_id
         rows = made.processes("x")
-        sampler.give(replace(sampler.sample, processes=tuple(reversed(rows))))
-        await pilot.pause(0.3)
+        sampler.give(replace(sampler.sample, processes=tuple(reversed(rows)), subject="turned round"))
+        await until(pilot, lambda: "turned round" in shown(app))
         assert chosen(app).process_id == number
         sampler.give(replace(sampler.sample, processes=()))
-        await pilot.pause(0.3)
-        assert app.query_one(ProcessTable).chosen is None
+        await until(pilot, lambda: app.board.table.chosen is None)
         await pilot.press("down", "up", "end", "pagedown", "k")
         assert not isinstance(app.screen, EndQuestion), "nobody is chosen, so nobody is ended"
 
@@ -228,12 +249,10 @@ def test_pause_stands_still_and_goes_on() -> None:
     async def press(app: TopApp, pilot: Any) -> None:
         await pilot.press("space")
         sampler.give(replace(sampler.sample, subject="a later machine"))
-        await pilot.pause(0.3)
-        assert "paused" in shown(app)
+        await until(pilot, lambda: "paused" in shown(app))
         assert "a later machine" not in shown(app)
         await pilot.press("space")
-        await pilot.pause(0.3)
-        assert "a later machine" in shown(app)
+        await until(pilot, lambda: "a later machine" in shown(app))
         await pilot.press("plus")
         assert sampler.interval_s == 2.0
 
@@ -277,17 +296,14 @@ def test_a_card_that_vanishes_and_an_engine_that_comes(request: pytest.FixtureRe
 
     async def press(app: TopApp, pilot: Any) -> None:
         await pilot.press("tab", "tab")
-        assert isinstance(app.focused, Pane)
+        assert app.board.chosen == "card 0"
         sampler.give(made.without_cards("the library killed the process that asked it (signal 11)"))
-        await pilot.pause(0.3)
-        assert "signal 11" in shown(app)
-        assert app.focused is not None, "the focus went to what is still there"
+        await until(pilot, lambda: "signal 11" in shown(app))
+        assert app.board.chosen == PROCESSES, "what is gone is not chosen any more"
         sampler.give(replace(made.sample(), engines=()))
-        await pilot.pause(0.3)
-        assert "No engine is running." in shown(app)
+        await until(pilot, lambda: "No engine is running." in shown(app))
         sampler.give(made.sample())
-        await pilot.pause(0.3)
-        assert "engine 8080" in shown(app)
+        await until(pilot, lambda: "engine 8080" in shown(app))
 
     drive(view, press)
 
@@ -322,8 +338,7 @@ def test_a_process_is_ended_after_a_yes(key: str, ended_by: signal.Signals) -> N
         await pilot.press("k")
         assert isinstance(app.screen, EndQuestion)
         await pilot.press(key)
-        await pilot.pause(0.5)
-        assert f"process {child.pid}: " in shown(app)
+        await until(pilot, lambda: f"process {child.pid}: " in shown(app))
 
     try:
         drive(view, press)
@@ -340,8 +355,7 @@ def test_anything_else_is_a_no(key: str) -> None:
 
     async def press(app: TopApp, pilot: Any) -> None:
         await pilot.press("k", key)
-        await pilot.pause(0.2)
-        assert not isinstance(app.screen, EndQuestion)
+        await until(pilot, lambda: not isinstance(app.screen, EndQuestion))
 
     try:
         drive(view, press)
@@ -358,8 +372,7 @@ def test_another_process_with_the_number_is_left_alone() -> None:
 
     async def press(app: TopApp, pilot: Any) -> None:
         await pilot.press("k", "K")
-        await pilot.pause(0.4)
-        assert "it had ended already" in shown(app)
+        await until(pilot, lambda: "it had ended already" in shown(app))
 
     try:
         drive(view, press)
@@ -380,12 +393,13 @@ def test_a_recorded_machine_has_nobody_to_end() -> None:
 
 def test_a_sampler_that_fails_ends_the_screen_with_its_error() -> None:
     view, sampler = made_view()
-    sampler.problem = RuntimeError("made")
 
     async def run() -> Exception | None:
         app = TopApp(view)
         async with app.run_test() as pilot:
-            await pilot.pause(0.3)
+            await pilot.pause()
+            sampler.fail(RuntimeError("made"))
+            await until(pilot, lambda: app.return_value is not None)
         return app.return_value
 
     assert asyncio.run(run()) is sampler.problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from bringup.actions.live import LiveCard, LiveEngine, Sample
@@ -83,6 +84,12 @@ class History:
         """Time and value of one series."""
         points = tuple(self.coarse if coarse else self.fine)
         return tuple((point.taken_s, value) for point in points for key, value in point.values if key == name)
+
+    def recent(self, name: str, count: int) -> list[float]:
+        """The values of one series in the last `count` looks, the oldest first."""
+        last = islice(reversed(self.fine.copy()), count)
+        found = [value for point in last for key, value in point.values if key == name]
+        return found[::-1]
 
 
 def mean_of(points: list[Point]) -> Point:

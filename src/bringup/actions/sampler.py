@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from bringup.actions.card_shares import share_memory
@@ -15,11 +16,11 @@ from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
 from bringup.machine.nvml_watch import NvmlWatch
 from bringup.machine.protocol import CommandResult, Machine
-from bringup.reading import Known, Reading, Unreadable, convert
+from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable, convert
 from bringup.stack import nvml
 from bringup.stack.card_load import CardLoad, parse_loads
 from bringup.stack.host import parse_cpu_list
-from bringup.stack.memory import probe_memory
+from bringup.stack.memory import Memory, probe_memory, renew_memory
 from bringup.stack.nvml import Nvml
 from bringup.stack.processes import CpuTimes, probe_cpu_times
 
@@ -28,6 +29,8 @@ _RENEW_S: Final = 60.0
 """How often NVML is opened anew while a card is lost, because only then one that came back is seen."""
 
 _LIBRARY_S: Final = 30.0
+_LIMITS_S: Final = 15.0
+"""How often that is read which hardly ever changes: limits of memory, the number of processors."""
 
 
 class Sampler:
@@ -59,12 +62,16 @@ class Sampler:
         self._engines = EngineLooks(machine, folders, interval_s=self.interval_s)
         self._processes = ProcessLook(machine)
         self._times: CpuTimes | None = None
+        self._memory = Memory()
+        self._cpus: Reading[int] = NOT_LOOKED
+        self._limits_s = float("-inf")
         self._number = 0
         self._latest: Sample | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.problem: Exception | None = None
+        self._tell: Callable[[], object] | None = None
 
     def start(self) -> None:
         """Look again and again in a thread of its own."""
@@ -78,6 +85,10 @@ class Sampler:
             self._thread.join(10.0)
         self._engines.close()
         self._driver.close()
+
+    def on_sample(self, tell: Callable[[], object] | None) -> None:
+        """Call this after each look, in the sampler's own thread; `None` for nobody any more."""
+        self._tell = tell
 
     def latest(self) -> Sample | None:
         """The newest sample; `None` before the first."""
@@ -111,6 +122,7 @@ class Sampler:
             [engine.process_id for engine in engines if engine.process_id], _on_cards(told)
         )
         now = self._machine.now_s()
+        memory = self._memory_now()
         self._number += 1
         sample = Sample(
             number=self._number,
@@ -118,12 +130,9 @@ class Sampler:
             subject=self._subject,
             driver=told,
             cards=cards,
-            memory=probe_memory(self._machine),
+            memory=memory,
             cpu_share=self._cpu_share(),
-            cpus=convert(
-                self._machine.read_text("/sys/devices/system/cpu/online"),
-                lambda text: len(parse_cpu_list(text)),
-            ),
+            cpus=self._cpus,
             engines=engines,
             processes=processes,
             engines_trouble=self._engines.trouble,
@@ -131,6 +140,18 @@ class Sampler:
         )
         self.history.add(point_of(sample))
         return sample
+
+    def _memory_now(self) -> Memory:
+        """Floors and pressure now; limits, and how many processors there are, as of some seconds ago."""
+        now_s = clock.monotonic_s()
+        if now_s - self._limits_s >= _LIMITS_S:
+            self._memory, self._limits_s = probe_memory(self._machine), now_s
+            self._cpus = convert(
+                self._machine.read_text("/sys/devices/system/cpu/online"),
+                lambda text: len(parse_cpu_list(text)),
+            )
+            return self._memory
+        return renew_memory(self._machine, self._memory)
 
     def _cpu_share(self) -> Reading[float]:
         times = probe_cpu_times(self._machine)
@@ -157,6 +178,9 @@ class Sampler:
         with self._changed:
             self._latest, self.problem = sample, problem
             self._changed.notify_all()
+        tell = self._tell
+        if tell is not None:
+            tell()
 
 
 class _Driver:
@@ -178,7 +202,7 @@ class _Driver:
         now_s = clock.monotonic_s()
         if self._kept is not None and now_s - self._kept_s < _LIBRARY_S:
             return self._kept
-        unseen = nvml.find_no_library(self._machine)
+        unseen = None if self._watch.is_open else nvml.find_no_library(self._machine)
         if unseen is not None:
             self._kept, self._kept_s = (Nvml(unseen, unseen, unseen, unseen, unseen), ()), now_s
             return self._kept

@@ -38,6 +38,11 @@ class NvmlWatch:
         self._not_before_s = 0.0
         self._last: Reading[CommandResult] = Unreadable(SOURCE, "not asked yet")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the process lives, which has the library open."""
+        return self._child is not None
+
     def look(self) -> Reading[CommandResult]:
         """The driver's answer now; between two tries with a driver that fails, the failure again."""
         if self._child is None:

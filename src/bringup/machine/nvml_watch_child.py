@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from queue import SimpleQueue
 from typing import Final
 
 from bringup.machine.nvml_child import Answer, Interview, Untyped, questions
@@ -100,28 +101,46 @@ class Watch:
             self._known[index] = dict(device)
 
 
+class Worker:
+    """One thread that looks, so that a call that hangs is seen from outside it."""
+
+    def __init__(self, watch: Watch) -> None:
+        """Starts the thread."""
+        self.problem = ""
+        self._watch = watch
+        self._wanted: SimpleQueue[None] = SimpleQueue()
+        self._is_done = threading.Lock()
+        self._is_done.acquire()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def look(self, patience_s: float) -> bool:
+        """Look once; whether it came to an end within its patience."""
+        self._wanted.put(None)
+        return self._is_done.acquire(timeout=patience_s)
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.get()
+            try:
+                self._watch.look()
+            except Exception as trouble:  # noqa: BLE001 - a broken library or binding is an answer too
+                self.problem = f"{type(trouble).__name__}: {trouble}"
+            self._is_done.release()
+
+
 def main() -> None:
     """Answer each line of the input with one line."""
     patience_s = float(sys.argv[1]) if len(sys.argv) > 1 else PATIENCE_S
     watch = Watch()
+    worker = Worker(watch)
     for _ in sys.stdin:
-        problem: list[str] = []
-
-        def work(problem: list[str] = problem) -> None:
-            try:
-                watch.look()
-            except Exception as trouble:  # noqa: BLE001 - a broken library or binding is an answer too
-                problem.append(f"{type(trouble).__name__}: {trouble}")
-
-        worker = threading.Thread(target=work, daemon=True)
-        worker.start()
-        worker.join(patience_s)
+        hangs = not worker.look(patience_s)
         report = dict(watch.interview.report)
-        if worker.is_alive():
+        if hangs:
             report["hangs_in"] = watch.interview.asking or "NVML"
-        if problem:
-            report["problem"] = problem[0]
-        report["ends"] = worker.is_alive() or bool(problem) or not watch.has_started
+        if worker.problem:
+            report["problem"] = worker.problem
+        report["ends"] = hangs or bool(worker.problem) or not watch.has_started
         sys.stdout.write(json.dumps(report) + "\n")
         sys.stdout.flush()
         if report["ends"]:

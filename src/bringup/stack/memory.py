@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from bringup.machine.protocol import Machine
@@ -93,8 +94,8 @@ def probe_memory(machine: Machine) -> Memory:
     limits = machine.read_text(_LIMITS)
     group = probe_cgroup(machine)
     return Memory(
-        floors=convert(machine.read_text(_MEMINFO), parse_meminfo),
-        pressure=convert(machine.read_text("/proc/pressure/memory"), parse_pressure),
+        floors=_floors(machine),
+        pressure=_pressure(machine),
         oom_kills=convert(machine.read_text("/proc/vmstat"), parse_oom_kills),
         locked_limit_bytes=_limit(limits, "Max locked memory"),
         address_space_limit_bytes=_limit(limits, "Max address space"),
@@ -102,6 +103,19 @@ def probe_memory(machine: Machine) -> Memory:
         group_limit_bytes=group.memory_limit_bytes,
         group_free_bytes=group.memory_free_bytes,
     )
+
+
+def renew_memory(machine: Machine, memory: Memory) -> Memory:
+    """The same with what changes from second to second: floors and pressure."""
+    return replace(memory, floors=_floors(machine), pressure=_pressure(machine))
+
+
+def _floors(machine: Machine) -> Reading[MemoryFloors]:
+    return convert(machine.read_text(_MEMINFO), parse_meminfo)
+
+
+def _pressure(machine: Machine) -> Reading[Pressure]:
+    return convert(machine.read_text("/proc/pressure/memory"), parse_pressure)
 
 
 def recognise(lines: Lines) -> Memory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from bringup.actions.live import LiveCard, Share, Use
@@ -45,12 +45,23 @@ def driver_lines(driver: Nvml) -> list[Line]:
 
 def card_lines(live: LiveCard, *, width_columns: int) -> list[Line]:
     """Head, figures, the bar and its legend."""
+    return _lines(live, _figures, width_columns)
+
+
+def brief_card_lines(live: LiveCard, *, width_columns: int) -> list[Line]:
+    """The same with the figures that matter most."""
+    return _lines(live, _main_figures, width_columns)
+
+
+def _lines(
+    live: LiveCard, figures: Callable[[LiveCard], list[str | Styled]], width_columns: int
+) -> list[Line]:
     card = live.card
     name = card.name.value if isinstance(card.name, Known) else "a card that does not tell its name"
     head: Line = (Styled(f"card {card.index}  ", Style.BOLD), name)
     if isinstance(card.trouble, Known):
         return [(*head, "  ", Styled(card.trouble.value.words, Style.RED))]
-    lines = [head, *_wrapped(_figures(live), width_columns)]
+    lines = [head, *_wrapped(figures(live), width_columns)]
     if isinstance(card.memory, Known):
         total = card.memory.value.total_bytes
         told = f"  {format_bytes(total - card.memory.value.free_bytes)} of {format_bytes(total)}"
@@ -92,7 +103,7 @@ def figure_words(live: LiveCard) -> list[str]:
 
 def _figures(live: LiveCard) -> list[str | Styled]:
     card, load = live.card, live.load
-    words: list[str | Styled] = [f"busy {_told(load.busy_pct, '{} %')}"]
+    words: list[str | Styled] = [_told(load.busy_pct, "busy {} %")]
     words += (
         [f"memory busy {load.memory_busy_pct.value} %"] if isinstance(load.memory_busy_pct, Known) else []
     )
@@ -100,14 +111,25 @@ def _figures(live: LiveCard) -> list[str | Styled]:
     words.append(_power(card))
     words += [f"fan {load.fan_pct.value} %"] if isinstance(load.fan_pct, Known) else []
     words.append(f"{_told(card.clock_mhz, '{:,} MHz')}")
-    reasons = card.clock_reasons.value if isinstance(card.clock_reasons, Known) else ()
-    held = [reason for reason in reasons if reason not in _QUIET]
-    words += [Styled(f"held down by {', '.join(held)}", Style.YELLOW)] if held else []
+    words += _held(card)
     words.append(_link(live))
     if isinstance(load.traffic_in_bytes_per_s, Known) and isinstance(load.traffic_out_bytes_per_s, Known):
         inward, outward = load.traffic_in_bytes_per_s.value, load.traffic_out_bytes_per_s.value
         words.append(f"in {format_rate(inward)}, out {format_rate(outward)}")
     return words
+
+
+def _main_figures(live: LiveCard) -> list[str | Styled]:
+    card = live.card
+    words: list[str | Styled] = [_told(live.load.busy_pct, "busy {} %"), _told(card.temperature_c, "{} °C")]
+    return [*words, _power(card), *_held(card)]
+
+
+def _held(card: Card) -> list[str | Styled]:
+    """What holds the clocks down; nothing where nothing does."""
+    reasons = card.clock_reasons.value if isinstance(card.clock_reasons, Known) else ()
+    held = [reason for reason in reasons if reason not in _QUIET]
+    return [Styled(f"held down by {', '.join(held)}", Style.YELLOW)] if held else []
 
 
 def _power(card: Card) -> str:

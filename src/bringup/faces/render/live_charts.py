@@ -19,13 +19,13 @@ _WIDEST_COLUMNS: Final = 120
 
 def card_chart(card: LiveCard, history: History, width_columns: int) -> list[Line]:
     """How busy the card was; nothing where the driver does not tell."""
-    values = [value for _, value in history.series(f"card{card.card.index}.busy_pct")]
+    values = history.recent(f"card{card.card.index}.busy_pct", _WIDEST_COLUMNS)
     return _chart("busy", values, 100.0, "", width_columns)
 
 
 def engine_chart(engine: LiveEngine, history: History, width_columns: int) -> list[Line]:
     """Generated tokens per second; nothing while none were."""
-    values = [value for _, value in history.series(f"engine{engine.port or engine.process_id}.generated")]
+    values = history.recent(f"engine{engine.port or engine.process_id}.generated", _WIDEST_COLUMNS)
     most = max(values, default=0.0)
     if most <= 0:
         return []

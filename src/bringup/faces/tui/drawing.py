@@ -1,21 +1,30 @@
-"""From our lines to Textual's text: every piece cleaned, none read as markup."""
+"""From our lines to what Textual shows: every piece cleaned, none read as markup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+from rich.segment import Segment
+from rich.style import Style as Look
 from textual.content import Content
+from textual.strip import Strip
 
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.format import display_width
+from bringup.faces.render.live_board import MACHINE
+from bringup.faces.render.live_rows import Cell
 
 Line = tuple[str | Styled, ...]
 
+_BACKGROUND: Final = "#121212"
 _STYLES: Final = {
     Style.PLAIN: "",
     Style.BOLD: "bold",
-    Style.DIM: "dim",
+    Style.DIM: "#8f949c",
     Style.ITALIC: "italic",
     Style.RED: "#e06c75",
     Style.GREEN: "#8ad4a1",
@@ -24,6 +33,39 @@ _STYLES: Final = {
     Style.MAGENTA: "#c297d6",
     Style.CYAN: "#4ec9c9",
 }
+PLAIN: Final = Look.parse(f"#d8d8d8 on {_BACKGROUND}")
+TITLE: Final = Look.parse("bold #aeb4bd on #24272c")
+HERE: Final = Look.parse("#ffffff on #2f4b6b")
+THERE: Final = PLAIN + Look.parse("bold")
+_MARK: Final = Look.parse(f"#61afef on {_BACKGROUND}")
+_RULE: Final = Look.parse(f"#4a4f57 on {_BACKGROUND}")
+_LOOKS: Final = {style: PLAIN + Look.parse(words or "none") for style, words in _STYLES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """A row of the upper part: one or two cells, and the part that is chosen."""
+
+    cells: tuple[Cell, ...]
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """One text in one look."""
+
+    text: str
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """One line of ours."""
+
+    line: Line
+
+
+DrawnRow = PartRow | TextRow | LineRow
 
 
 def draw(lines: Sequence[Line]) -> Content:
@@ -40,3 +82,45 @@ def draw_line(line: Line) -> Content:
         for piece in line
     ]
     return Content.assemble(*parts)
+
+
+def draw_row(row: DrawnRow, width_columns: int) -> Strip:
+    """A row of exactly this width."""
+    if isinstance(row, TextRow):
+        segment, columns = _piece(row.text, row.look)
+        return Strip([segment], columns).adjust_cell_length(width_columns, row.look)
+    segments = (
+        _segments(row.line)
+        if isinstance(row, LineRow)
+        else [segment for cell in row.cells for segment in _cell(cell, is_chosen=cell.name == row.chosen)]
+    )
+    return Strip(segments).adjust_cell_length(width_columns, PLAIN)
+
+
+def blank_row(width_columns: int) -> Strip:
+    """Nothing."""
+    return Strip.blank(width_columns, PLAIN)
+
+
+@lru_cache(maxsize=4096)
+def _piece(text: str, look: Look) -> tuple[Segment, int]:
+    """A cleaned piece and its columns; most pieces are as they were a second ago."""
+    shown = clean(text, keep_newlines=False)
+    return Segment(shown, look), display_width(shown)
+
+
+def _segments(line: Line) -> list[Segment]:
+    return [
+        _piece(part.text, _LOOKS[part.style])[0] if isinstance(part, Styled) else _piece(part, PLAIN)[0]
+        for part in line
+    ]
+
+
+def _cell(cell: Cell, *, is_chosen: bool) -> list[Segment]:
+    """A mark, the line, and blanks or a rule up to the cell's width."""
+    mark = _piece("▎" if is_chosen and cell.name else " ", _MARK)[0]
+    body = Strip(_segments(cell.line))
+    left = cell.width_columns - body.cell_length
+    if cell.is_head and cell.name != MACHINE and left > 2:
+        return [mark, *body, _piece(f" {'─' * (left - 2)} ", _RULE)[0]]
+    return [mark, *body.adjust_cell_length(cell.width_columns, PLAIN)]

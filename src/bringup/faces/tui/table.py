@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual import events
-from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widget import Widget
 
 from bringup.actions.live import LiveProcess
-from bringup.faces.render.clean import clean
 from bringup.faces.render.format import format_table
 from bringup.faces.render.live import COLUMNS, process_row
 from bringup.faces.render.process_table import TableRow, TableView, arrange
 
 
-class ProcessTable(Widget, can_focus=True):
-    """Rows of processes; arrows move the cursor."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,p", "move(-1)", show=False),
-        Binding("down,n", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home,g", "edge(-1)", show=False),
-        Binding("end,G", "edge(1)", show=False),
-    ]
+class ProcessTable:
+    """Rows of processes, and which of them is chosen."""
 
     def __init__(self) -> None:
         """No rows yet."""
-        super().__init__()
         self.view = TableView()
+        self.room = 1
         self._processes: tuple[LiveProcess, ...] = ()
         self._rows: tuple[TableRow, ...] = ()
         self._at = 0
         self._top = 0
 
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
     @property
     def chosen(self) -> LiveProcess | None:
         """The process under the cursor."""
         return self._rows[self._at].process if self._rows else None
+
+    @property
+    def chosen_place(self) -> int:
+        """Which of the shown rows is chosen."""
+        return self._at - self._top
 
     def show(self, processes: Sequence[LiveProcess], view: TableView | None = None) -> None:
         """Take new processes, or another view of them; the cursor stays on its process."""
@@ -57,58 +50,37 @@ class ProcessTable(Widget, can_focus=True):
         """Another view of the same processes."""
         self.show(self._processes, view)
 
-    def action_move(self, step: int) -> None:
-        """One row up or down."""
+    def move(self, step: int) -> None:
+        """Some rows up or down."""
         self._move_to(self._at + step)
 
-    def action_page(self, step: int) -> None:
+    def move_page(self, step: int) -> None:
         """One page up or down."""
-        self._move_to(self._at + step * self._room)
+        self._move_to(self._at + step * self.room)
 
-    def action_edge(self, step: int) -> None:
+    def move_edge(self, step: int) -> None:
         """To the first or last row."""
         self._move_to(0 if step < 0 else len(self._rows))
 
-    def on_click(self, event: events.Click) -> None:
-        """Choose the row that was clicked."""
-        self._move_to(self._top + event.y - 1)
+    def choose_shown(self, place: int) -> None:
+        """Choose one of the shown rows."""
+        self._move_to(self._top + place)
 
-    def on_mouse_scroll_down(self) -> None:
-        """Scroll by the wheel."""
-        self._move_to(self._at + 1)
-
-    def on_mouse_scroll_up(self) -> None:
-        """Scroll by the wheel."""
-        self._move_to(self._at - 1)
-
-    def on_resize(self) -> None:
-        """What is seen depends on the height."""
+    def set_room(self, room: int) -> None:
+        """How many rows can be seen."""
+        self.room = max(1, room)
         self._move_to(self._at)
 
-    @property
-    def _room(self) -> int:
-        return max(1, self.content_size.height - 1)
+    def lines(self, width_columns: int) -> tuple[str, ...]:
+        """The title and the rows that have room."""
+        seen = self._rows[self._top : self._top + self.room]
+        return format_table(COLUMNS, [_cells(row) for row in seen], width_columns=width_columns)
 
     def _move_to(self, place: int) -> None:
         self._at = max(0, min(place, len(self._rows) - 1))
-        self._top = max(0, min(self._top, len(self._rows) - self._room, self._at))
-        if self._at >= self._top + self._room:
-            self._top = self._at - self._room + 1
-        self.refresh()
-
-    def render(self) -> Content:
-        """The title and the rows that have room."""
-        width = self.content_size.width
-        seen = self._rows[self._top : self._top + self._room]
-        lines = format_table(COLUMNS, [_cells(row) for row in seen], width_columns=width)
-        title = Content(lines[0].ljust(width)).stylize("bold reverse")
-        drawn = [title]
-        for place, line in enumerate(lines[1:], start=self._top):
-            text = Content(clean(line, keep_newlines=False).ljust(width))
-            is_here = place == self._at
-            style = "reverse" if is_here and self.has_focus else "bold" if is_here else ""
-            drawn.append(text.stylize(style) if style else text)
-        return Content("\n").join(drawn)
+        self._top = max(0, min(self._top, len(self._rows) - self.room, self._at))
+        if self._at >= self._top + self.room:
+            self._top = self._at - self.room + 1
 
 
 def _cells(row: TableRow) -> tuple[str, ...]:
