@@ -64,10 +64,8 @@ def plain_bar(share: float, width_columns: int, style: Style) -> tuple[Styled, .
 def sparkline(values: Sequence[float], most: float, width_columns: int) -> str:
     """The last values as a line of blocks, the newest at the right; `most` is the height of a full block."""
     shown = list(values)[-width_columns:] if width_columns > 0 else []
-    steps = len(_BLOCKS) - 1
-    line = "".join(
-        _BLOCKS[min(steps, max(0, round(value / most * steps))) if most > 0 else 0] for value in shown
-    )
+    step = (len(_BLOCKS) - 1) / most if most > 0 else 0.0
+    line = "".join([_BLOCKS[int(min(most, value) * step + 0.5) if value > 0 else 0] for value in shown])
     return line.rjust(max(0, width_columns))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,6 +12,8 @@ from bringup.records import dataclass
 _SIZE_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SHORT_UNITS: Final = ("", "K", "M", "B", "T")
 _GAP: Final = "  "
+_NARROW: Final = re.compile("[\\x20-\\x7e\\xa1-\\xac\\xae-\\u02ff\\u2026\\u2500-\\u259f]*")
+"""Text of which every character takes one column: no mark that combines, nothing wide."""
 
 
 def format_bytes(size_bytes: float) -> str:
@@ -84,7 +87,7 @@ def _scale(value: float, step: int, units: Sequence[str]) -> tuple[float, str]:
 
 def display_width(text: str) -> int:
     """Columns that a clean one-line text takes: wide East Asian characters two, combining marks none."""
-    if text.isascii():
+    if _NARROW.fullmatch(text) is not None:
         return len(text)
     from unicodedata import category, east_asian_width
 

@@ -28,6 +28,11 @@ LOOKS: Final = {
 }
 """Character and colour of each use; the characters alone tell the uses apart."""
 
+_SHORTER: Final = (
+    (Use.KV_FILLED.value, "KV filled"),
+    (Use.KV_RESERVED.value, "KV reserved"),
+    (Use.UNSEEN.value, "unseen"),
+)
 _QUIET: Final = frozenset({"idle"})
 
 
@@ -45,28 +50,28 @@ def driver_lines(driver: Nvml) -> list[Line]:
 
 def card_lines(live: LiveCard, *, width_columns: int) -> list[Line]:
     """Head, figures, the bar and its legend."""
-    return _lines(live, _figures, width_columns)
+    return _lines(live, _figures(live), share_text, width_columns)
 
 
 def brief_card_lines(live: LiveCard, *, width_columns: int) -> list[Line]:
-    """The same with the figures that matter most."""
-    return _lines(live, _main_figures, width_columns)
+    """The same in fewer words and with the figures that matter most."""
+    return _lines(live, _main_figures(live), _short_share_text, width_columns)
 
 
 def _lines(
-    live: LiveCard, figures: Callable[[LiveCard], list[str | Styled]], width_columns: int
+    live: LiveCard, figures: list[str | Styled], tell: Callable[[Share], str], width_columns: int
 ) -> list[Line]:
     card = live.card
     name = card.name.value if isinstance(card.name, Known) else "a card that does not tell its name"
     head: Line = (Styled(f"card {card.index}  ", Style.BOLD), name)
     if isinstance(card.trouble, Known):
         return [(*head, "  ", Styled(card.trouble.value.words, Style.RED))]
-    lines = [head, *_wrapped(figures(live), width_columns)]
+    lines = [head, *_wrapped(figures, width_columns)]
     if isinstance(card.memory, Known):
         total = card.memory.value.total_bytes
         told = f"  {format_bytes(total - card.memory.value.free_bytes)} of {format_bytes(total)}"
         lines.append(("  ", *memory_bar(live.shares, total, max(10, width_columns - 2 - len(told))), told))
-        lines += _legend(live.shares, width_columns)
+        lines += _legend(live.shares, tell, width_columns)
     return lines
 
 
@@ -76,19 +81,26 @@ def memory_bar(shares: Sequence[Share], total_bytes: int, width_columns: int) ->
     return stacked_bar(segments, total_bytes, width_columns)
 
 
+def _short_share_text(share: Share) -> str:
+    text = share_text(share)
+    for long, short in _SHORTER:
+        text = text.replace(long, short) if text.startswith(long) else text
+    return text
+
+
 def share_text(share: Share) -> str:
     """A share in words: `weights 6.1 GiB`, `Xorg 210 MiB`; `~` marks an estimate."""
     name = share.holder if share.use in (Use.OTHER, Use.ENGINE) else share.use.value
     return f"{name} {'~' if share.is_estimate else ''}{format_bytes(share.size_bytes)}"
 
 
-def _legend(shares: Sequence[Share], width_columns: int) -> list[Line]:
+def _legend(shares: Sequence[Share], tell: Callable[[Share], str], width_columns: int) -> list[Line]:
     lines: list[list[str | Styled]] = [["  "]]
     taken = 2
     for share in shares:
         character, style = LOOKS[share.use]
-        text = f" {share_text(share)}   "
-        if taken + 1 + len(text) > width_columns and taken > 2:
+        text = f" {tell(share)}   "
+        if taken + 1 + len(text.rstrip()) > width_columns and taken > 2:
             lines.append(["  "])
             taken = 2
         lines[-1] += [Styled(character, style), text]
@@ -146,7 +158,7 @@ def _link(live: LiveCard) -> str:
 
 
 def _told(reading: Reading[T], form: str) -> str:
-    return form.format(reading.value) if isinstance(reading, Known) else form.format("?").replace(":,", "")
+    return form.format(reading.value) if isinstance(reading, Known) else form.replace(":,", "").format("?")
 
 
 def _wrapped(words: list[str | Styled], width_columns: int) -> list[Line]:

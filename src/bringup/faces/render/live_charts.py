@@ -36,4 +36,4 @@ def _chart(label: str, values: list[float], most: float, note: str, width_column
     room = min(_WIDEST_COLUMNS, width_columns - _LABEL_COLUMNS - len(note))
     if len(values) < _LEAST_POINTS or room < _LABEL_COLUMNS:
         return []
-    return [(f"  {label:9} ", Styled(sparkline(values, most, room), Style.GREEN), note)]
+    return [(f"  {label:9} ", Styled(sparkline(values, most, room), Style.DIM), note)]

@@ -15,7 +15,7 @@ from bringup.faces.render.live_board import Detail, Line, Part, Scene, board_par
 WIDE_COLUMNS: Final = 150
 """From this width on, cards and engines stand two side by side."""
 
-_GAP_COLUMNS: Final = 2
+_GAP_COLUMNS: Final = 1
 _HANG: Final = "    "
 
 
@@ -49,10 +49,10 @@ def arrange_rows(scene: Scene, width_columns: int, room: int) -> list[Row]:
 
 
 def _rows(scene: Scene, detail: Detail, width_columns: int) -> list[Row]:
-    # A column at the left of each part tells which one is chosen.
-    whole = max(1, width_columns - 1)
+    # A column at the left of each part tells which one is chosen; one at the right stays free.
+    whole = max(1, width_columns - 2)
     is_wide = width_columns >= WIDE_COLUMNS
-    half = (width_columns - _GAP_COLUMNS) // 2 - 1
+    half = (whole - _GAP_COLUMNS) // 2
     machine, *others = board_parts(
         scene, detail, width_columns=half if is_wide else whole, machine_columns=whole
     )

@@ -36,7 +36,7 @@ from bringup.faces.tui.table import ProcessTable
 
 PROCESSES: Final = "processes"
 _LEAST_TABLE: Final = 5
-_MOST_TABLE_SHARE: Final = 0.35
+_TABLE_SHARE: Final = 0.25
 
 
 class Board(Widget, can_focus=True):
@@ -162,7 +162,7 @@ class Board(Widget, can_focus=True):
         width, height = self.size
         if self._scene is None or width <= 0 or height <= 1:
             return
-        table_rows = min(1 + len(self.table), max(_LEAST_TABLE, int(height * _MOST_TABLE_SHARE)))
+        table_rows = min(1 + len(self.table), max(_LEAST_TABLE, int(height * _TABLE_SHARE)))
         most = max(1, height - 1 - table_rows)
         self._rows = arrange_rows(self._scene, width, most)
         self._room = min(most, len(self._rows))
@@ -178,9 +178,8 @@ class Board(Widget, can_focus=True):
         self.table.set_room(height - 1)
         title, *lines = self.table.lines(width - 1)
         hidden = len(self._rows) - self._room
-        note = f"{hidden} more lines above: Tab " if hidden else ""
-        if len(title) + len(note) + 2 < width:
-            title = title.ljust(width - 1 - len(note)) + note
+        note = next((note for note in _notes(hidden) if len(title) + len(note) + 2 < width), "")
+        title = title.ljust(width - 1 - len(note)) + note
         rows: list[DrawnRow] = [TextRow(f" {title}", TITLE)]
         for place, line in enumerate(lines):
             look = PLAIN
@@ -215,3 +214,8 @@ class Board(Widget, can_focus=True):
         if crop.column_span != (0, self.size.width):
             lines = [line.crop(*crop.column_span) for line in lines]
         return lines
+
+
+def _notes(hidden: int) -> tuple[str, ...]:
+    """That there are lines of the upper part which are not seen, the longest words first."""
+    return (f"{hidden} more lines above: Tab ", f"{hidden} above: Tab ", f"+{hidden} ") if hidden else ()
