@@ -1,4 +1,4 @@
-"""What the screen of `top` costs beside nvitop's: both at 1 Hz at once, in terminals of one size, on one stub library.
+"""What the screen of `top` costs beside that of nvitop: both at 1 Hz at once, in terminals of one size.
 
 The driver is the tests' stand-in with two cards and one process; its load and its memory change each second,
 so that both have something to draw. Both are measured over the same spans, children included.
