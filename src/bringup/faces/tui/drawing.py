@@ -33,13 +33,12 @@ _STYLES: Final = {
     Style.MAGENTA: "#c297d6",
     Style.CYAN: "#4ec9c9",
 }
-PLAIN: Final = Look.parse(f"#d8d8d8 on {_BACKGROUND}")
-TITLE: Final = Look.parse("bold #aeb4bd on #24272c")
-HERE: Final = Look.parse("#ffffff on #2f4b6b")
-THERE: Final = PLAIN + Look.parse("bold")
-_MARK: Final = Look.parse(f"#61afef on {_BACKGROUND}")
-_RULE: Final = Look.parse(f"#4a4f57 on {_BACKGROUND}")
-_LOOKS: Final = {style: PLAIN + Look.parse(words or "none") for style, words in _STYLES.items()}
+PLAIN: Final = f"#d8d8d8 on {_BACKGROUND}"
+TITLE: Final = "bold #aeb4bd on #24272c"
+HERE: Final = "#ffffff on #2f4b6b"
+THERE: Final = f"bold {PLAIN}"
+_MARK: Final = f"#61afef on {_BACKGROUND}"
+_RULE: Final = f"#4a4f57 on {_BACKGROUND}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class TextRow:
     """One text in one look."""
 
     text: str
-    look: Look
+    look: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,30 +87,38 @@ def draw_row(row: DrawnRow, width_columns: int) -> Strip:
     """A row of exactly this width."""
     if isinstance(row, TextRow):
         segment, columns = _piece(row.text, row.look)
-        return Strip([segment], columns).adjust_cell_length(width_columns, row.look)
+        return Strip([segment], columns).adjust_cell_length(width_columns, _look(row.look))
     segments = (
         _segments(row.line)
         if isinstance(row, LineRow)
         else [segment for cell in row.cells for segment in _cell(cell, is_chosen=cell.name == row.chosen)]
     )
-    return Strip(segments).adjust_cell_length(width_columns, PLAIN)
+    return Strip(segments).adjust_cell_length(width_columns, _look(PLAIN))
 
 
 def blank_row(width_columns: int) -> Strip:
     """Nothing."""
-    return Strip.blank(width_columns, PLAIN)
+    return Strip.blank(width_columns, _look(PLAIN))
+
+
+@lru_cache
+def _look(words: str) -> Look:
+    """Rich's form of a look."""
+    return Look.parse(words)
 
 
 @lru_cache(maxsize=4096)
-def _piece(text: str, look: Look) -> tuple[Segment, int]:
+def _piece(text: str, look: str) -> tuple[Segment, int]:
     """A cleaned piece and its columns; most pieces are as they were a second ago."""
     shown = clean(text, keep_newlines=False)
-    return Segment(shown, look), display_width(shown)
+    return Segment(shown, _look(look)), display_width(shown)
 
 
 def _segments(line: Line) -> list[Segment]:
     return [
-        _piece(part.text, _LOOKS[part.style])[0] if isinstance(part, Styled) else _piece(part, PLAIN)[0]
+        _piece(part.text, f"{PLAIN} {_STYLES[part.style]}")[0]
+        if isinstance(part, Styled)
+        else _piece(part, PLAIN)[0]
         for part in line
     ]
 
@@ -123,4 +130,4 @@ def _cell(cell: Cell, *, is_chosen: bool) -> list[Segment]:
     left = cell.width_columns - body.cell_length
     if cell.is_head and cell.name != MACHINE and left > 2:
         return [mark, *body, _piece(f" {'─' * (left - 2)} ", _RULE)[0]]
-    return [mark, *body.adjust_cell_length(cell.width_columns, PLAIN)]
+    return [mark, *body.adjust_cell_length(cell.width_columns, _look(PLAIN))]
