@@ -142,7 +142,7 @@ class _Look:
 
     def _look(self, machine: Machine, described: Described) -> None:
         try:
-            self._found = look_for_place(machine, described)
+            self._found = look_for_place(machine, described, expects_driver=True)
         except BaseException as problem:  # noqa: BLE001 - raised again where it is waited for
             self._found = problem
 

@@ -58,6 +58,6 @@ def compare_plans(
         raise WrongUse(f"more than {LIMIT} plans in one table", hint="Name fewer models or cards.")
     described = [replace(wishes.described, gpus=(card,)) for card in cards] or [wishes.described]
     machine = machine or LiveMachine()
-    places = [look_for_place(machine, one) for one in described]
+    places = [look_for_place(machine, one, expects_driver=True) for one in described]
     sources = [find_source(model, our_folders(), may_send_token=may_send_token) for model in models]
     return tuple(plan_source(source, wishes, place, machine) for source in sources for place in places)

@@ -11,15 +11,13 @@ from bringup.engine.threads import choose_threads
 from bringup.errors import CannotTell, WrongUse
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
-from bringup.plan.rates import pcie_bytes_per_s
 from bringup.plan.request import CPU, Device, DeviceKind
-from bringup.reading import Known, Unreadable
+from bringup.reading import Known
 from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
 if TYPE_CHECKING:
     from bringup.stack.host import Host
-    from bringup.stack.nvml import Card, Nvml
 
 ASSUMED_RAM_BYTES: Final = 32 * GIB
 """Main memory of a described machine when nobody says how much."""
@@ -27,7 +25,6 @@ ASSUMED_THREADS: Final = 8
 """Cores of a described machine."""
 _SYSTEM_BYTES: Final = 2 * GIB
 """What the system itself and a desktop hold of a described machine's main memory."""
-_VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +97,13 @@ class Place:
         return self.devices[-1]
 
 
-def look_for_place(machine: Machine, described: Described) -> Place:
+def look_for_place(machine: Machine, described: Described, *, expects_driver: bool = False) -> Place:
     """The place that is meant.
+
+    Args:
+        machine: that is looked at, unless another one is described.
+        described: what the user said.
+        expects_driver: a card whose driver does not load is planned for all the same: nothing is started.
 
     Raises:
         WrongUse: an unknown card (with near names), or figures that do not go together.
@@ -112,7 +114,6 @@ def look_for_place(machine: Machine, described: Described) -> Place:
         return _described_place(described)
     # Only a look at this machine pays for these imports.
     from bringup.stack.host import probe_host
-    from bringup.stack.nvml import probe_nvml
 
     host = probe_host(machine)
     place = Place((_main_memory(host),), (), _threads(host))
@@ -120,7 +121,10 @@ def look_for_place(machine: Machine, described: Described) -> Place:
         place = _with_ram(place, described.ram_bytes)
     if described.cpu_only:
         return replace(place, is_card_hidden=True)
-    return _with_cards(machine, place, probe_nvml(machine))
+    from bringup.actions.plan_cards import with_cards
+    from bringup.stack.nvml import probe_nvml
+
+    return with_cards(machine, place, probe_nvml(machine), expects_driver=expects_driver)
 
 
 def check_described(described: Described) -> None:
@@ -217,106 +221,6 @@ def _with_ram(place: Place, ram_bytes: int) -> Place:
     main = Device(CPU, DeviceKind.CPU, ram_bytes, ram_bytes - held, "main memory")
     said = f"{ram_bytes / GIB:g} GiB main memory as told, {held / GIB:g} GiB of it taken by the system."
     return Place((main,), (), place.n_threads, (said,), is_this_machine=False)
-
-
-def _with_cards(machine: Machine, place: Place, nvml: Nvml) -> Place:
-    if not isinstance(nvml.cards, Known):
-        return replace(place, warnings=(*place.warnings, *_why_no_card(machine, nvml)))
-    chosen, said = _visible(machine, nvml.cards.value)
-    cards: list[Device] = []
-    holders: list[Holder] = []
-    links: dict[str, float] = {}
-    for card in chosen:
-        device = _device(card, len(cards))
-        if device is None:
-            said.append(f"Card {card.index} is left out: {_trouble(card)}. See bringup doctor.")
-            continue
-        cards.append(device)
-        if (link := _link_bytes_per_s(card)) is not None:
-            links[device.name] = link
-        holders += _holders(card, device.name)
-    if len({card.title for card in cards}) > 1:
-        said.append(
-            "The cards differ: CUDA counts the fastest first, the driver by address; "
-            "CUDA_DEVICE_ORDER=PCI_BUS_ID makes them agree."
-        )
-    return replace(
-        place,
-        devices=(*cards, *place.devices),
-        holders=tuple(sorted(holders, key=lambda one: -(one.used_bytes or 0))),
-        warnings=(*place.warnings, *said),
-        links_bytes_per_s=links,
-    )
-
-
-def _link_bytes_per_s(card: Card) -> float | None:
-    """What card and slot can carry at most: an idle card lowers its link, and raises it under load."""
-    generation, lanes = card.link_generation_most, card.link_width_most_lanes
-    if not isinstance(generation, Known) or not isinstance(lanes, Known):
-        return None
-    return pcie_bytes_per_s(generation.value, lanes.value)
-
-
-def _why_no_card(machine: Machine, nvml: Nvml) -> tuple[str, ...]:
-    """Nothing where there surely is no NVIDIA card."""
-    from bringup.stack.hardware import probe_hardware
-
-    why = ""
-    if isinstance(nvml.error, Known):
-        why = f"the driver does not start ({nvml.error.value.words})"
-    elif isinstance(nvml.error, Unreadable):
-        why = f"the driver could not be asked ({nvml.error.why})"
-    elif seen := probe_hardware(machine).nvidia_devices:
-        why = f"{seen[0].name or 'an NVIDIA card'} is there, but no driver for it"
-    return (f"Planned without a card: {why}. See bringup doctor.",) if why else ()
-
-
-def _visible(machine: Machine, cards: tuple[Card, ...]) -> tuple[list[Card], list[str]]:
-    """The cards that CUDA would see: an engine inherits the variable as we do."""
-    said = machine.environment(_VISIBLE)
-    if not isinstance(said, Known):
-        return list(cards), []
-    words = [word.strip() for word in said.value.split(",")]
-    by_index = {str(card.index): card for card in cards}
-    if not all(word in by_index for word in words if word):
-        return list(cards), [f"{_VISIBLE}={said.value} names cards in a way that is not followed here."]
-    chosen = [by_index[word] for word in words if word]
-    return chosen, [f"{_VISIBLE}={said.value} hides {len(cards) - len(chosen)} of {len(cards)} cards."]
-
-
-def _device(card: Card, index: int) -> Device | None:
-    if not isinstance(card.memory, Known) or isinstance(card.trouble, Known):
-        return None
-    memory = card.memory.value
-    capability = card.compute_capability
-    return Device(
-        f"CUDA{index}",
-        DeviceKind.CUDA,
-        memory.total_bytes,
-        memory.free_bytes,
-        card.name.value if isinstance(card.name, Known) else "a card without a name",
-        capability.value if isinstance(capability, Known) else None,
-    )
-
-
-def _trouble(card: Card) -> str:
-    if isinstance(card.trouble, Known):
-        return card.trouble.value.words
-    return "it does not tell its memory (it may share the machine's)"
-
-
-def _holders(card: Card, device: str) -> list[Holder]:
-    processes = card.processes.value if isinstance(card.processes, Known) else ()
-    return [
-        Holder(
-            device,
-            process.process_id,
-            process.name,
-            process.used_bytes.value if isinstance(process.used_bytes, Known) else None,
-            process.is_graphics,
-        )
-        for process in processes
-    ]
 
 
 @lru_cache(maxsize=1)

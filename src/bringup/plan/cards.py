@@ -56,11 +56,12 @@ class Card:
         compute_capability: CUDA's number, such as `8.6`; empty for other makers.
         memory_bytes: its memory; 0 where it uses main memory and the sheet names no size.
         bandwidth_bytes_per_s: to its memory.
-        flops: half-precision operations a second on the matrix units (see `cards.toml`).
+        flops: half-precision operations a second on the matrix units (see `gpus.toml`).
         is_rate_worked_out: no sheet says `flops`.
         link_bytes_per_s: to main memory, one way; 0 where card and processor share it.
         is_unified: card and processor share one memory.
         aliases: other names of the same card.
+        pci_ids: vendor and device on the PCI bus, `10de:2204`; another card may have the same.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Card:
     link_bytes_per_s: float
     is_unified: bool
     aliases: tuple[str, ...]
+    pci_ids: tuple[str, ...] = ()
 
 
 _NAMES: Final = re.compile(r"^(?:name|aliases) = .*$", re.MULTILINE)
@@ -85,7 +87,7 @@ def _blocks() -> tuple[str, ...]:
     """The file's tables as text: most questions are about one card, and parsing all of them takes long."""
     from pkgutil import get_data  # `importlib.resources` takes several times as long to import
 
-    data = get_data("bringup.plan", "cards.toml")
+    data = get_data("bringup.plan", "gpus.toml")
     assert data is not None, "the package was built without its list of cards"
     return tuple(data.decode().split("[[card]]\n")[1:])
 
@@ -108,6 +110,13 @@ def card_at(place: int) -> Card:
     return _card(tomllib.loads(_blocks()[place]))
 
 
+def cards_with_id(vendor_id: int, device_id: int) -> tuple[Card, ...]:
+    """The cards that a PCI id may stand for, the smallest first; none where it is not listed."""
+    wanted = f'"{vendor_id:04x}:{device_id:04x}"'
+    found = [card_at(place) for place, block in enumerate(_blocks()) if wanted in block]
+    return tuple(sorted(found, key=lambda card: card.memory_bytes))
+
+
 def all_cards() -> tuple[Card, ...]:
     """All cards, in the order of the file."""
     return tuple(card_at(place) for place in range(len(_blocks())))
@@ -126,6 +135,7 @@ def _card(record: dict[str, Any]) -> Card:
         link_bytes_per_s=record.get("link_gb_s", 0) * _GIGA,
         is_unified=record.get("unified", False),
         aliases=tuple(record.get("aliases", ())),
+        pci_ids=tuple(record.get("pci", ())),
     )
 
 

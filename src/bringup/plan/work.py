@@ -55,7 +55,7 @@ class SpeedDevice:
         family: see `Family`.
         backend: see `Backend`.
         bandwidth_bytes_per_s: to its memory.
-        flops: of its matrix units, see `cards.toml`; for the CPU of its vector units.
+        flops: of its matrix units, see `gpus.toml`; for the CPU of its vector units.
         link_bytes_per_s: to main memory, one way; 0 where they share one memory.
         body: what its power allows, see `cards.Body`.
         source: where the rates come from, for people.
