@@ -62,6 +62,40 @@ def test_runs_of_this_machine_correct_its_plans_and_it_is_said(own_home: Path, s
     assert len(said) == 1
 
 
+def keep_prompt(speed: Speed, n_prompt: int, rate: float, *, detached: bool) -> None:
+    """Made: a run whose longest prompt was timed; of a detached one the plan stands at its start."""
+    from bringup import __version__
+
+    predicted = speed.prompt_empty.value
+    planned = {
+        "tokens_per_s": speed.generation_empty.value,
+        "prompts": [[64, predicted], [1024, predicted]],
+        "basis": [*speed.sources, processor_name(LiveMachine()), f"bringup {__version__}"],
+    }
+    started = {"phase": "started", "is_detached": True, "port": 8080, "planned": planned}
+    ended = {"phase": "ended", "longest_prompt": {"tokens": n_prompt, "tokens_per_s": rate}}
+    ended |= {"is_detached": True, "port": 8080} if detached else {"planned": planned}
+    notes = [started, ended] if detached else [ended]
+    assert record(*(Note(Kind.RUN, "made", "a made run", one, is_redacted=True) for one in notes)) == ""
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_prompts_of_own_runs_correct_the_time_to_the_first_token(
+    own_home: Path, small_model: Path, detached: bool
+) -> None:
+    before = speed_of(planned_here(small_model))
+    for _ in range(4):
+        keep_prompt(before, 500, before.prompt_empty.value * 0.5, detached=detached)
+    keep_prompt(before, 5000, before.prompt_empty.value * 3, detached=detached)  # nothing was planned for it
+    report = planned_here(small_model)
+    after = speed_of(report)
+    assert after.prompt_empty.value == pytest.approx(before.prompt_empty.value * 0.5, rel=0.05)
+    assert after.first_token_s.value == pytest.approx(before.first_token_s.value * 2, rel=0.05)
+    assert after.first_token_s.low < after.first_token_s.value < after.first_token_s.high
+    assert after.generation_empty == before.generation_empty
+    assert [line for line in report.assumptions if "reading of prompts is corrected by 4 runs" in line]
+
+
 @pytest.mark.parametrize("other", ["processor", "speed", "wild", "no figure", "another machine"])
 def test_what_does_not_compare_corrects_nothing(own_home: Path, small_model: Path, other: str) -> None:
     described = Described(ram_bytes=64 * 1024**3, cpu_only=True) if other == "another machine" else HERE
@@ -112,6 +146,7 @@ def test_a_real_run_is_kept_with_what_was_planned_for_it(own_home: Path, small_m
     found = own_runs(LiveMachine())
     plan = speed_of(planned_here(small_model))
     ((basis, (run,)),) = found.runs.items()
+    assert found.prompts == {}, "a prompt of a few words measures nothing"
     assert basis[: len(plan.sources)] == plan.sources, "a later plan finds it"
     assert run.measured > 0
     assert run.predicted > 0

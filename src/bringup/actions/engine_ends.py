@@ -48,6 +48,7 @@ def _note(ours: Folders) -> str:
 def end_note(engine: EngineRecord) -> Note:
     """How an engine ended that nobody stopped, as far as that is known."""
     from bringup.actions.journal import Note
+    from bringup.actions.run_speed import speed_in_log
     from bringup.journal.entry import Kind
 
     if engine.is_given_up:
@@ -60,6 +61,8 @@ def end_note(engine: EngineRecord) -> Note:
         "phase": "ended",
         "is_detached": True,
         "model": engine.alias,
+        "port": engine.port,
+        **speed_in_log(engine.log_path).data(),
         "how": how,
         "is_good": False,
         "reference": engine.reference if engine.is_given_up else "",

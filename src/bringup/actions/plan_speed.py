@@ -12,7 +12,7 @@ from bringup.errors import CannotTell
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.place import Placement
-from bringup.plan.predict import Prediction, predict_works, traits_of
+from bringup.plan.predict import Estimate, Prediction, predict_works, traits_of
 from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
@@ -77,9 +77,11 @@ class SpeedTeller:
         )
 
     def _corrected(self, plan: MemoryPlan) -> tuple[str, ...]:
-        speed = self.tell_uncorrected(plan) if self.own_runs.runs else None
+        known = self.own_runs.runs or self.own_runs.prompts
+        speed = self.tell_uncorrected(plan) if known else None
         if speed is None:
             return ()
+        prompts = self.own_runs.prompt_correction(speed.sources, speed.prompt_empty.value)
         value = speed.generation_empty.value
         correction = self.own_runs.correction(speed.sources, value)
         n_wild = len(self.own_runs.alike(speed.sources, value)) - correction.n_runs
@@ -88,6 +90,11 @@ class SpeedTeller:
             said.append(
                 f"Generation is corrected by {_runs(correction.n_runs)} of yours on this machine: "
                 f"{correction.factor:.2f} times what was predicted without."
+            )
+        if prompts.n_runs:
+            said.append(
+                f"The reading of prompts is corrected by {_runs(prompts.n_runs)} of yours on this machine: "
+                f"{prompts.factor:.2f} times what was predicted without."
             )
         if n_wild:
             said.append(
@@ -110,16 +117,33 @@ class SpeedTeller:
         return (f"Main memory carries {rate:.0f} GB/s (two channels of DDR4-3200; --measure-ram).",)
 
     def tell(self, plan: MemoryPlan) -> Speed | None:
-        """The speeds of a plan, generation as own runs correct it; `None` where they cannot be told."""
+        """The speeds of a plan as own runs correct them; `None` where they cannot be told."""
         speed = self.tell_uncorrected(plan)
-        if speed is None or not self.own_runs.runs:
-            return speed
-        correction = self.own_runs.correction(speed.sources, speed.generation_empty.value)
+        if speed is None:
+            return None
+        answers = self.own_runs.correction(speed.sources, speed.generation_empty.value)
+        prompts = self.own_runs.prompt_correction(speed.sources, speed.prompt_empty.value)
+        prompt_empty = prompts.apply(speed.prompt_empty)
         return replace(
             speed,
-            generation_empty=correction.apply(speed.generation_empty),
-            generation_full=correction.apply(speed.generation_full),
+            generation_empty=answers.apply(speed.generation_empty),
+            generation_full=answers.apply(speed.generation_full),
+            prompt_empty=prompt_empty,
+            prompt_full=prompts.apply(speed.prompt_full),
+            first_token_s=Estimate(
+                speed.n_prompt / prompt_empty.value,
+                speed.n_prompt / prompt_empty.high,
+                speed.n_prompt / prompt_empty.low,
+            ),
         )
+
+    def prompt_rate(self, plan: MemoryPlan, n_prompt: int) -> float:
+        """Tokens a second at which a prompt of so many tokens is read; 0 where it cannot be told."""
+        try:
+            told = self._predict(plan.placement, plan.run, n_prompt, 0)
+        except CannotTell:
+            return 0.0
+        return told.prompt_tokens_per_s.value
 
     def tell_uncorrected(self, plan: MemoryPlan) -> Speed | None:
         """The speeds of a plan; `None` where they cannot be told, `why_not` says why then."""

@@ -6,9 +6,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal import Note, record
+from bringup.actions.run_speed import MeasuredSpeed, speed_in_log
 from bringup.engine.exits import EngineStopped
 from bringup.errors import BringupError
 from bringup.machine import clock, paths, process
+from bringup.stack.engine_timings import RequestTimings
 from bringup.units import MIB
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from bringup.engine.registry import EngineRecord
     from bringup.store.local import LocalModel
 
-_FEWEST_TOKENS: Final = 16
-"""An answer of fewer tokens says nothing of the speed."""
 _NAMES_ONLY: Final = ("api_key_file",)
 """Settings that are kept as set or not set."""
 
@@ -34,10 +34,8 @@ class RunRecord:
         self._planned: dict[str, Any] = {}
         self._started_s = 0.0
         self._name = ""
-        self._n_tokens = 0
-        self._fastest = 0.0
-        self._prompt_rate = 0.0
-        self._long_fastest = 0.0
+        self._speed = MeasuredSpeed()
+        self._log_path = ""
 
     def failed(self, model: LocalModel, problem: BringupError, *, n_ctx: int | None = None) -> None:
         """An engine that could not be prepared or did not come up."""
@@ -66,8 +64,8 @@ class RunRecord:
         """It answers: what runs, and what the plan says it costs. No answer waits for the disk."""
         self._name = name_of(preparation.model)
         self._started_s = clock.monotonic_s()
-        self._n_tokens, self._fastest, self._prompt_rate = 0, 0.0, 0.0
-        self._long_fastest = 0.0
+        self._speed = MeasuredSpeed()
+        self._log_path = preparation.log_path
         self._data = {
             "run": process.random_bytes(4).hex(),
             "model": self._name,
@@ -95,13 +93,12 @@ class RunRecord:
 
     def answered(self, timings: Timings | None) -> None:
         """An answer ended; the best speed of a run is kept."""
-        if timings is None:
-            return
-        self._n_tokens += timings.predicted_tokens
-        self._fastest = max(self._fastest, timings.predicted_per_second or 0.0)
-        if timings.predicted_tokens >= _FEWEST_TOKENS:
-            self._long_fastest = max(self._long_fastest, timings.predicted_per_second or 0.0)
-        self._prompt_rate = max(self._prompt_rate, timings.prompt_per_second or 0.0)
+        if timings is not None:
+            self._speed.add(
+                RequestTimings(
+                    timings.prompt_tokens, timings.prompt_s, timings.predicted_tokens, timings.predicted_s
+                )
+            )
 
     def ended(self, problem: BringupError | None, *, resident_bytes: int) -> None:
         """It is over: by our wish, or with the reason why not. All is written when this returns."""
@@ -110,21 +107,20 @@ class RunRecord:
             return
         duration_s = clock.monotonic_s() - self._started_s
         how = "stopped" if problem is None else problem.message
+        # Requests of other programs are told by the engine's own log alone.
+        speed = self._speed if self._speed.n_tokens else speed_in_log(self._log_path)
         measured = {
             "duration_s": round(duration_s, 3),
             "resident_bytes": resident_bytes,
-            "predicted_tokens": self._n_tokens,
-            "predicted_tokens_per_s": round(self._fastest, 3),
-            "prompt_tokens_per_s": round(self._prompt_rate, 3),
-            **({"generation_tokens_per_s": round(self._long_fastest, 3)} if self._long_fastest else {}),
+            **speed.data(),
             "how": how,
             "is_good": problem is None,
             "reference": "" if problem is None else problem.reference,
             "evidence": list(problem.reason.evidence) if isinstance(problem, EngineStopped) else [],
         }
         words = [f"{self._name}: {how} after {duration_s:,.0f} s"]
-        if self._n_tokens:
-            words.append(f"{self._n_tokens:,} tokens at {self._fastest:.1f} tokens/s")
+        if speed.n_tokens:
+            words.append(f"{speed.n_tokens:,} tokens at {speed.fastest:.1f} tokens/s")
         if resident_bytes:
             words.append(f"{resident_bytes / MIB:,.0f} MiB in memory")
         self._write(self._name, ", ".join(words), {"phase": "ended", **self._data, **measured})
@@ -149,6 +145,7 @@ def name_of(model: LocalModel) -> str:
 
 def record_detached(preparation: Preparation, wishes: EngineWishes) -> str:
     """A server that goes on behind us; a warning where it could not be written down."""
+    from bringup.actions.plan_own_runs import planned_speed
     from bringup.journal.entry import Kind
 
     build = preparation.build
@@ -161,7 +158,9 @@ def record_detached(preparation: Preparation, wishes: EngineWishes) -> str:
         "engine": engine,
         "n_ctx": preparation.plan.n_ctx,
         "n_slots": wishes.n_parallel,
+        "port": preparation.settings.port,
         "settings": _settings(preparation),
+        "planned": planned_speed(preparation),
     }
     text = f"{name} is served in the background by {engine} on port {preparation.settings.port}"
     return record(Note(Kind.RUN, name, text, data))
@@ -177,6 +176,8 @@ def record_stopped(engine: EngineRecord, *, is_gone: bool) -> str:
         "phase": "ended",
         "is_detached": engine.is_detached,
         "model": engine.alias,
+        "port": engine.port,
+        **speed_in_log(engine.log_path).data(),
         "how": engine.cause or words,
         "is_good": is_gone and not engine.cause,
         "reference": engine.reference,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.plan.graph import Node
-from bringup.plan.layers import F32_BYTES, Builder, LayerPlan
-from bringup.plan.request import CPU
+from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, is_cuda
 from bringup.records import dataclass
 
 FUSED_EXPERTS: Final = 15
@@ -91,7 +90,7 @@ def add_experts(build: Builder, layer: LayerPlan, source: Node) -> Node:
     total = build.beside(weighted, size=rows * n_embd, in_place=False)
     for _ in range(n_used - 2):
         total = build.beside(total, weighted)
-    if total.device != CPU and n_used <= FUSED_EXPERTS:
+    if is_cuda(total.device) and n_used <= FUSED_EXPERTS:
         total.kept = (results, weights)
     return total
 
@@ -108,7 +107,7 @@ def _add_router(build: Builder, layer: LayerPlan, source: Node, *, n_expert: int
         return _Choice(order, build.beside(chosen, in_place=False), ())
     total = build.beside(chosen, size=rows, in_place=False)
     weights = build.beside(chosen, total, in_place=False)
-    is_fused = logits.device != CPU and _has_fused_router(n_expert)
+    is_fused = is_cuda(logits.device) and _has_fused_router(n_expert)
     kept = (logits, probabilities, judged, order, chosen, total) if is_fused else ()
     return _Choice(order, weights, tuple(dict.fromkeys(kept)))
 

@@ -307,23 +307,29 @@ def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
     cells = run.swa_cells if layer.is_swa else run.cells
     device = query.device
     mask = build.mask(device, is_swa=layer.is_swa)
-    inputs = [query, mask]
     kept = cells * run.n_stream
     n_key, n_value = layer.n_head_kv * layer.n_head_k, layer.n_head_kv * layer.n_head_v
+    keys: tuple[Node, ...] = ()
+    values: tuple[Node, ...] = ()
     if layer.cache_device != device:
-        for cache_type, width in ((run.type_k, n_key), (run.type_v, n_value)):
-            copied = Node(kept * row_bytes(cache_type, width), layer.cache_device)
-            inputs.append(copied)
+        keys = (Node(kept * row_bytes(run.type_k, n_key), layer.cache_device),)
+        values = (Node(kept * row_bytes(run.type_v, n_value), layer.cache_device),)
     size = F32_BYTES * layer.n_head * layer.n_head_v * build.n_tokens
     if run.flash_attention:
-        result = build.graph.add(size, *inputs, device=device)
+        result = build.graph.add(size, query, *keys, *values, mask, device=device)
         result.is_viewed = True
-        if device != CPU and run.reserves_copies:
+        if is_cuda(device) and run.reserves_copies:
             result.extra_bytes = _f16_copies(layer, run, kept, n_key, n_value)
         return result
-    scores = build.graph.add(F32_BYTES * cells * layer.n_head * build.n_tokens, *inputs, device=device)
+    scores = build.graph.add(F32_BYTES * cells * layer.n_head * build.n_tokens, *keys, query, device=device)
     scores = build.beside(scores, mask)
-    return build.beside(build.beside(scores, size=size, in_place=False), in_place=False)
+    summed = build.graph.add(size, *values, scores, device=device)
+    return build.beside(summed, in_place=False)
+
+
+def is_cuda(device: str) -> bool:
+    """Whether CUDA's backend drives a device, with its fused kernels and their room; ROCm shares it."""
+    return device.startswith(("CUDA", "ROCm"))
 
 
 def _f16_copies(layer: LayerPlan, run: Run, kept: int, n_key: int, n_value: int) -> int:

@@ -226,7 +226,8 @@ class Planner:
 
     def _place(self, request: Request) -> Placement:
         cards = self.cards_of(request)
-        shares_of_cards = request.tensor_split or tuple(float(card.free_bytes) for card in cards)
+        free = tuple(float(card.free_bytes) for card in cards)
+        shares_of_cards = request.tensor_split if any(request.tensor_split) else free  # zeros say nothing
         layers, output = place_layers(
             len(self.anatomy.layers),
             n_gpu_layers=request.n_gpu_layers or 0,

@@ -176,18 +176,19 @@ def _legend(sheet: _Sheet, groups: dict[Group, int]) -> None:
 
 
 def _ladder(sheet: _Sheet, ladder: tuple[Rung, ...]) -> None:
-    """Columns of the first device's memory, one for each window, below the line of what is free."""
+    """Columns of the fullest device's memory, one for each window, below the line of what is free."""
     sheet.y += 46
-    name = ladder[0].uses[0].device.name
+    at = _fullest(ladder)
+    name = ladder[0].uses[at].device.name
     sheet.text(f"Context window and memory of {name}", size=15, more=' font-weight="600"')
     top, bottom = sheet.y + 36, sheet.y + 36 + _CHART_HEIGHT
-    free = ladder[0].uses[0].device.free_bytes
-    most = max([free, *(rung.uses[0].planned_bytes for rung in ladder)])
+    free = ladder[0].uses[at].device.free_bytes
+    most = max([free, *(rung.uses[at].planned_bytes for rung in ladder)])
     step = (_INNER - _GUTTER) / len(ladder)
     width = min(64.0, step * 0.5)
     for index, rung in enumerate(ladder):
         x = _MARGIN + step * (index + 0.5)
-        _column(sheet, rung, x - width / 2, bottom, (width, _CHART_HEIGHT / max(most, 1)))
+        _column(sheet, rung, at, (x - width / 2, bottom), (width, _CHART_HEIGHT / max(most, 1)))
         _labels(sheet, rung, x, bottom)
     y = bottom - free * _CHART_HEIGHT / max(most, 1)
     sheet.elements.append(
@@ -203,11 +204,22 @@ def _ladder(sheet: _Sheet, ladder: tuple[Rung, ...]) -> None:
     sheet.y = max(bottom, top) + 56
 
 
-def _column(sheet: _Sheet, rung: Rung, x: float, bottom: float, scales: tuple[float, float]) -> None:
-    width, scale = scales
+def _fullest(ladder: tuple[Rung, ...]) -> int:
+    """Place of the device that the chosen window leaves the smallest share of; a card before main memory."""
+    rung = next((one for one in ladder if one.is_chosen), ladder[0])
+    shares = [use.planned_bytes / max(use.device.free_bytes, 1) for use in rung.uses]
+    cards = range(len(shares) - 1)
+    used = [at for at in cards if rung.uses[at].used_bytes] or range(len(shares))
+    return max(used, key=lambda at: shares[at])
+
+
+def _column(
+    sheet: _Sheet, rung: Rung, at: int, corner: tuple[float, float], scales: tuple[float, float]
+) -> None:
+    (x, bottom), (width, scale) = corner, scales
     y = bottom
     faded = "" if rung.fits else ' opacity="0.45"'
-    for group, size in rung.uses[0].groups().items():
+    for group, size in rung.uses[at].groups().items():
         if group in (Group.OTHERS, Group.FREE):
             continue
         height = size * scale
