@@ -62,7 +62,7 @@ def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -
     )
     embedded = graph.add(row, tokens, device=CPU)
     if mixed:
-        _add_mixed(build, placement, row, mixed)
+        _add_mixed(build, _first_device(build, anatomy, placement), row, mixed)
     return build, embedded
 
 
@@ -106,10 +106,18 @@ def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs,
     return cells, rotations, masks
 
 
-def _add_mixed(build: Builder, placement: Placement, row: int, mixed: tuple[Node, ...]) -> None:
+def _first_device(build: Builder, anatomy: Anatomy, placement: Placement) -> str:
+    """Where the first node behind the embeddings is computed: what precedes it follows it there."""
+    if not placement.layers or placement.layers[0] != CPU:
+        return placement.layers[0] if placement.layers else CPU
+    # These families read their states, which lie in main memory, before the first norm.
+    reads_first = {"ssm_in.weight", "shortconv.in_proj.weight"} & set(anatomy.layers[0])
+    return CPU if reads_first else build.computes_on(CPU)
+
+
+def _add_mixed(build: Builder, device: str, row: int, mixed: tuple[Node, ...]) -> None:
     """The branch for batches of tokens and embeddings, which is there though nothing reads it."""
     tokens, slots, embeddings = mixed
-    device = build.computes_on(placement.layers[0] if placement.layers else CPU)
     rows = build.graph.add(row, tokens, device=CPU)
     copy = build.graph.add(row, embeddings, device=device)
     copy.is_output = True  # its only user is a view that nothing reads, so it is never freed

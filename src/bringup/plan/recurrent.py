@@ -24,10 +24,30 @@ def add_recurrent(build: Builder, layer: LayerPlan, source: Node) -> Node:
     return source
 
 
-def _gather(build: Builder, source: Node, n_state: int) -> Node:
-    """States of the slots, read out of the cache."""
+def _gather(build: Builder, layer: LayerPlan, n_state: int) -> Node:
+    """States of the slots, read out of the cache where that lies."""
     size = F32_BYTES * n_state * build.run.n_seq
-    return build.graph.add(size, *(() if build.slots is None else (build.slots,)), device=source.device)
+    return build.graph.add(size, *(() if build.slots is None else (build.slots,)), device=layer.cache_device)
+
+
+def _keep(build: Builder, layer: LayerPlan, state: Node) -> None:
+    """A state written back into the cache; where that lies elsewhere it is copied there first.
+
+    The last columns of a convolution's input are a view that spans all of it, and the copy is as large.
+    """
+    if state.device != layer.cache_device:
+        build.graph.add(0, state, device=layer.cache_device)
+
+
+def _state_of(build: Builder, layer: LayerPlan, result: Node, n_state: int) -> None:
+    """The state at the end of a recurrence's result, written back: that part alone is copied."""
+    if result.device != layer.cache_device:
+        _keep(build, layer, Node(F32_BYTES * n_state * build.run.n_seq, result.device))
+
+
+def _scan(build: Builder, layer: LayerPlan, sources: tuple[Node, ...], size: int) -> Node:
+    """The scan reads and writes its states in the cache, so it is computed where that lies."""
+    return build.graph.add(size, *sources, device=layer.cache_device)
 
 
 def _short_convolution(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
@@ -37,10 +57,11 @@ def _short_convolution(build: Builder, layer: LayerPlan, state: StateSpace, sour
     turned = build.beside(product, in_place=False)
     longer = build.beside(
         turned,
-        _gather(build, source, state.n_embd_r),
+        _gather(build, layer, state.n_embd_r),
         size=width + F32_BYTES * state.n_embd_r,
         in_place=False,
     )
+    _keep(build, layer, longer)
     result = build.beside(longer, size=width, in_place=False)
     gated = build.beside(result, joint)
     return build.multiply(layer, "shortconv.out_proj", gated)
@@ -50,19 +71,20 @@ def _mamba(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) ->
     """Mamba and Mamba 2: one projection, a convolution, a scan with its states behind the result."""
     rows = F32_BYTES * build.n_tokens
     tail = F32_BYTES * state.n_embd_r * build.run.n_seq
-    gathered = _gather(build, source, state.n_embd_r)
+    gathered = _gather(build, layer, state.n_embd_r)
     joint = build.multiply(layer, "ssm_in", source)
     longer = build.beside(joint, gathered, size=rows * state.n_convolved + tail, in_place=False)
+    _keep(build, layer, longer)
     convolved = build.beside(longer, size=rows * state.n_convolved, in_place=False)
     convolved = build.beside(convolved)
     size = rows * state.n_inner + F32_BYTES * state.n_embd_s * build.run.n_seq
     if state.n_convolved > state.n_inner:
         return _second_mamba(build, layer, state, joint, convolved, scan_bytes=size)
     steps = build.multiply(layer, "ssm_dt", build.multiply(layer, "ssm_x", convolved))
-    scanned = build.beside(convolved, steps, size=size, in_place=False)
+    scanned = _scan(build, layer, (convolved, steps), size)
+    gate = build.beside(joint, size=rows * state.n_inner, in_place=False)
     direct = build.beside(convolved, size=rows * state.n_inner)
     summed = build.beside(direct, scanned)
-    gate = build.beside(joint, size=rows * state.n_inner, in_place=False)
     result = build.beside(gate, summed, in_place=False)
     return _flat(build.multiply(layer, "ssm_out", build.norm(layer, "ssm_norm", result)))
 
@@ -74,7 +96,10 @@ def _second_mamba(
     size = F32_BYTES * build.n_tokens * state.n_inner
     n_heads = layer.tensors["ssm_dt.bias"].n_elements if "ssm_dt.bias" in layer.tensors else 1
     steps = build.beside(joint, size=F32_BYTES * build.n_tokens * n_heads, in_place=False)
-    scanned = build.beside(convolved, steps, size=scan_bytes, in_place=False)
+    views: tuple[Node, ...] = (convolved,)
+    if layer.cache_device != convolved.device:  # three views of one result, each as wide as all of it
+        views += (Node(convolved.size_bytes, convolved.device), Node(convolved.size_bytes, convolved.device))
+    scanned = _scan(build, layer, (*views, steps), scan_bytes)
     gate = build.beside(joint, size=size, in_place=False)
     direct = build.beside(convolved, size=size, in_place=False)
     result = build.beside(gate, build.beside(direct, scanned), in_place=False)
@@ -86,10 +111,12 @@ def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node
     rows = F32_BYTES * build.n_tokens
     n_keys = (state.n_convolved - state.n_inner) // 2
     tail = F32_BYTES * state.n_embd_r * build.run.n_seq
-    gathered = _gather(build, source, state.n_embd_r)
+    gathered = _gather(build, layer, state.n_embd_r)
     joint = build.multiply(layer, "attn_qkv", source) if layer.has("attn_qkv") else source
-    longer = build.beside(gathered, joint, size=rows * state.n_convolved + tail, in_place=False)
-    kept = _gather(build, source, state.n_embd_s)
+    size = rows * state.n_convolved + tail
+    longer = build.graph.add(size, gathered, joint, device=joint.device)
+    _keep(build, layer, longer)
+    kept = _gather(build, layer, state.n_embd_s)
     convolved = build.beside(longer, size=rows * state.n_convolved, in_place=False)
     convolved = build.beside(convolved)
     heads = [build.beside(convolved, size=rows * n_keys, in_place=False)]
@@ -106,6 +133,7 @@ def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node
     states = F32_BYTES * state.n_embd_s * build.run.n_seq
     size = rows * state.n_inner + states
     result = build.beside(*heads, convolved, *gates, kept, size=size, in_place=False)
+    _state_of(build, layer, result, state.n_embd_s)
     normed = build.beside(build.beside(result, size=rows * state.n_inner, in_place=False))
     gate = build.multiply(layer, "attn_gate", source) if layer.has("attn_gate") else source
     gate = build.beside(gate, in_place=False)

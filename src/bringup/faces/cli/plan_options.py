@@ -69,6 +69,19 @@ class Shares(click.ParamType[tuple[float, ...]]):
             self.fail(f"{value!r} are no proportions such as 3,1", param, ctx)
 
 
+class Build(click.ParamType[int]):
+    """A build of llama.cpp: `b10644`."""
+
+    name = "BUILD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Its number."""
+        digits = str(value).strip().lower().removeprefix("b")
+        if not digits.isdecimal() or not 1 <= int(digits) < 1_000_000:
+            self.fail(f"{value!r} is no build of llama.cpp such as b10644", param, ctx)
+        return int(digits)
+
+
 _CACHE_TYPE: Final = "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0 or iq4_nl."
 
 _ENGINE: Final = (
@@ -105,6 +118,12 @@ _ENGINE: Final = (
     click.option("--no-mmap", is_flag=True, help="The file is read into memory, not mapped."),
     click.option(
         "-cram", "--cache-ram", type=click.IntRange(0), metavar="MIB", help="Main memory for earlier prompts."
+    ),
+    click.option(
+        "--engine-build",
+        type=Build(),
+        metavar="bNUMBER",
+        help="The llama.cpp build that will run it; the newest known.",
     ),
     click.option("-t", "--threads", type=click.IntRange(1, 4096), help="Threads of the engine."),
 )

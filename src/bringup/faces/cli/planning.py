@@ -46,6 +46,7 @@ class PlanOptions:
     no_op_offload: bool
     no_mmap: bool
     cache_ram: int | None
+    engine_build: int | None
     threads: int | None
     gpu: tuple[str, ...]
     vram: tuple[int, ...]
@@ -87,6 +88,7 @@ class PlanOptions:
             offloads_ops=not self.no_op_offload,
             is_mapped=not self.no_mmap,
             cache_ram_bytes=None if self.cache_ram is None else self.cache_ram * MIB,
+            build=self.engine_build or plain.build,
         )
 
     def described(self) -> Described:
