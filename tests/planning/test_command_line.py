@@ -172,10 +172,8 @@ def test_an_older_engine_is_planned_by_its_own_rules(own_home: Path, gpt_oss: Pa
         _, value = answered(own_home, str(gpt_oss), *CARD, "-c", "8192", "-ub", "512", *build)
         return sum(one["bytes"] for one in value["parts"] if one["name"] == "compute")
 
-    newest, before, older = compute_bytes(), compute_bytes("--engine-build", "b10644"), 0
-    assert newest - before == pytest.approx(4 * 2880 * 512 * 4, rel=0.05), (
-        "inputs of mixed batches, twice each"
-    )
+    newest, before = compute_bytes(), compute_bytes("--engine-build", "b10644")
+    assert newest > before + 2 * 2880 * 512 * 4, "inputs of batches that mix tokens and embeddings"
     older = compute_bytes("--engine-build", "9010")
     assert older > before + 300 * 1024**2, "logits of every token"
     done = run_cli(Home(own_home), "plan", str(gpt_oss), "--engine-build", "newest")
