@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from bringup.stack import build, container, hardware, kernel, memory, nvml, runtime, toolkit, userspace
+from bringup.stack.carried import pieces, plain_characters, uncarried, whole_lines
 from bringup.stack.lines import Line, Lines
 from bringup.stack.stack import Stack
 
@@ -30,8 +31,13 @@ _DIGITS: Final = str.maketrans("0123456789abcdef", "0" * 16)
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|.)?")
 _PREFIXES: Final = (
-    re.compile(r"[A-Z][a-z]{2}\s{1,2}\d{1,2} \d{2}:\d{2}:\d{2} \S{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
-    re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\S{0,16} \S{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
+    re.compile(
+        r"[A-Z][a-z]{2}\s{1,2}\d{1,2} \d{2}:\d{2}:\d{2} [^\s:/]{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "
+    ),
+    re.compile(
+        r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?[+-]\d{2}:?\d{2} "
+        r"[^\s:/]{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "
+    ),
     re.compile(r"[\w.-]{1,60}+\s{0,20}+\| "),
     re.compile(r"\[\d{2,5}\] (?=\d+\.\d{2}\.\d{3})"),
     re.compile(r"\[\s{0,8}\d{1,9}\.\d{1,9}\] "),
@@ -40,13 +46,23 @@ _ANY_PREFIX: Final = re.compile("|".join(pattern.pattern for pattern in _PREFIXE
 
 
 def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines]:
-    """Facts and lines of a text of any length and mixture; never fails."""
-    lines = split_lines(text, source=source)
-    return recognise(lines), lines
+    """Facts and lines of a text of any length and mixture; never fails.
+
+    Rules also see the whole of each line that was cut at a width; facts are read from what stands there.
+    """
+    raws = _raw_lines(plain_characters(text))
+    lines = uncarried(_read_lines(raws, source, {}))
+    wholes = whole_lines(raws)
+    return recognise(lines), uncarried(_read_lines(raws, source, wholes)) if wholes else lines
 
 
 def split_lines(text: str, *, source: str) -> Lines:
     """Lines without terminal escapes and log prefixes; a line is cut at 4,000 characters."""
+    return _read_lines(_raw_lines(text), source, {})
+
+
+def _raw_lines(text: str) -> list[str]:
+    """A text's lines without terminal escapes, the endless ones shortened."""
     raws = text.split("\n")
     if len(text) > THIN_ABOVE_CHARACTERS and max(map(len, raws)) > _RAW_CHARACTERS:
         text = "\n".join(map(_shortened, raws))
@@ -54,12 +70,18 @@ def split_lines(text: str, *, source: str) -> Lines:
     if "\x1b" in text or "\r" in text:
         text = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
         raws = text.split("\n")
-    kept = thin_lines(raws) if len(text) > THIN_ABOVE_CHARACTERS else range(len(raws))
+    return raws
+
+
+def _read_lines(raws: list[str], source: str, wholes: dict[int, list[str]]) -> Lines:
+    length = sum(map(len, raws)) + len(raws)
+    kept = thin_lines(raws) if length > THIN_ABOVE_CHARACTERS else range(len(raws))
     result = []
     for index in kept:
-        line = strip_prefix(raws[index][:LINE_LIMIT_CHARACTERS])
-        if line.strip():
-            result.append(Line(index + 1, line, source))
+        for piece in (*pieces(raws[index]), *wholes.get(index, ())):
+            line = strip_prefix(piece[:LINE_LIMIT_CHARACTERS]).rstrip()
+            if line:
+                result.append(Line(index + 1, line, source))
     return Lines(tuple(result))
 
 

@@ -26,7 +26,7 @@ SIGNS = (
         r"std::bad_alloc",
         anchor="bad_alloc",
         example="terminate called after throwing an instance of 'std::bad_alloc'",
-        unless=("cc1plus", "llama_kv_cache"),
+        unless=("cc1plus", "llama_kv_cache", "parser generation failed"),
     ),
     Sign(
         r"posix_memalign failed",

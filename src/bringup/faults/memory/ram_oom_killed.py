@@ -73,7 +73,7 @@ SIGNS = (
     ),
 )
 
-EXPLAINS = ("server-not-ready",)
+EXPLAINS = ("server-not-ready", "offload-partial", "running-on-cpu")
 
 STEPS = (
     Step(

@@ -31,7 +31,13 @@ SIGNS = (
         " https://huggingface.co/a/b/resolve/main/config.json",
     ),
     Sign(
-        r"GatedRepoError|[Cc]annot access gated repo",
+        r"(?:huggingface\.co|hf\.co|modelscope\.c\w{1,2})/\S{0,200}: status code (?:40[134]|429|5\d\d)",
+        anchor=": status code ",
+        example="Error: request error: https://huggingface.co/a/b/resolve/main/tokenizer.json: status code"
+        " 401",
+    ),
+    Sign(
+        r"GatedRepoError|(?:[Cc]annot|trying to) access (?:a )?gated repo",
         anchor="gated",
         example="huggingface_hub.errors.GatedRepoError: 401 Client Error.",
     ),

@@ -55,6 +55,12 @@ SIGNS = (
         example="Error: open /usr/share/ollama/.ollama/models/blobs/sha256-1a2b: permission denied",
     ),
     Sign(
+        r"Error: (?:could not create directory )?mkdir \S{1,120}: permission denied",
+        anchor="permission denied",
+        example="Jan 22 21:25:41 box sh[301002]: Error: mkdir /home/ada/model_drive: permission denied",
+        needs=("ollama",),
+    ),
+    Sign(
         r"failed to load lora adapter|llama_adapter_lora_init\w{0,40}: failed",
         anchor="lora",
         example="common_init_from_params: failed to load lora adapter 'style.gguf'",

@@ -43,7 +43,7 @@ SIGNS = (
         example="GGML_ASSERT: ggml.c:21075: 0 <= info->type && info->type < GGML_TYPE_COUNT",
     ),
     Sign(
-        r"(?:unknown|unsupported) (?:tensor|ggml|quantization|quantized) type:? ?\d{0,10}",
+        r"(?:unknown|unsupported|unrecognized) (?:tensor|ggml|quantization|quantized) type:? ?\d{0,10}",
         anchor=" type",
         example="error loading model: unsupported tensor type 36",
         certainty=Certainty.LIKELY,

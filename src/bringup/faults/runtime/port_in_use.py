@@ -40,6 +40,13 @@ SIGNS = (
         " permitted.",
     ),
     Sign(
+        r"listen tcp \S{2,60}: bind: (?!permission denied|can(?:'t|not) assign|An attempt was|The requested)",
+        anchor=": bind: ",
+        example="Error: listen tcp 127.0.0.1:11434: bind: Normalerweise darf jede Socketadresse (Protokoll,"
+        " Netzwerkadresse oder Anschluss) nur jeweils einmal verwendet werden.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"\[Errno 98\]",
         anchor="[errno 98]",
         example="ERROR: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000)",

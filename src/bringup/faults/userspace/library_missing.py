@@ -42,6 +42,11 @@ SIGNS = (
         example="NVML_ERROR_LIBRARY_NOT_FOUND",
     ),
     Sign(
+        r"(?i)could not load NVML library",
+        anchor="could not load nvml library",
+        example="Failed to initialize NVML: could not load NVML library.",
+    ),
+    Sign(
         r"(?i)couldn't find libnvidia-ml\.so",
         anchor="libnvidia-ml.so",
         example="NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.",
