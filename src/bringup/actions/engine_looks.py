@@ -136,6 +136,7 @@ class EngineLooks:
             state=state if told.looked_s or told.info is not None else engine.state,
             build=told.info.build if told.info is not None else "",
             window_tokens=told.info.n_ctx if told.info is not None else None,
+            has_page=told.info is not None and told.info.has_page,
             slots=told.slots,
             totals=told.totals,
             speed=told.speed,

@@ -108,6 +108,7 @@ class LiveEngine:
         resident_bytes: main memory that it holds, mapped files included.
         model_cached_bytes: how much of the model's file lies in the page cache.
         has_cuda: whether CUDA's library is mapped into it.
+        has_page: it serves its own page for chats.
         age_s: how old slots and totals are: an engine that reads a long prompt answers late.
         trouble: why it does not answer; empty when it does.
     """
@@ -129,6 +130,7 @@ class LiveEngine:
     resident_bytes: Reading[int] = NOT_LOOKED
     model_cached_bytes: Reading[int] = NOT_LOOKED
     has_cuda: Reading[bool] = NOT_LOOKED
+    has_page: bool = False
     age_s: float = 0.0
     trouble: str = ""
 

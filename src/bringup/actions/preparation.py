@@ -56,6 +56,7 @@ class EngineWishes:
         reasoning: how much the model is to think, `low`, `medium` or `high`, where its template knows that.
         key_file: a file with the key to use instead of the user's own.
         no_key: the user chose to have no key.
+        web_page: serve llama.cpp's own page for chats too.
         keep_engine_environment: honour inherited `LLAMA_*` and `GGML_*` variables.
         extra: further arguments for an external llama-server.
     """
@@ -72,6 +73,7 @@ class EngineWishes:
     reasoning: str | None = None
     key_file: str | None = None
     no_key: bool = False
+    web_page: bool = False
     keep_engine_environment: bool = False
     extra: tuple[str, ...] = ()
 
@@ -166,6 +168,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         host=host,
         api_key_file=_key_file(wishes, around.folders),
         embeddings=wishes.embeddings,
+        web_page=wishes.web_page,
         reasoning_effort=wishes.reasoning,
         pooling=_pooling(headers) if wishes.embeddings else None,
         metrics=True,

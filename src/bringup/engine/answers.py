@@ -84,6 +84,7 @@ class EngineInfo:
         build: the engine's build, such as `b6325-4fd1242b`; empty when it does not say.
         chat_template: the template that it renders chats with; empty without one.
         has_vision: images can be sent.
+        has_page: it serves its own page for chats.
     """
 
     alias: str
@@ -93,6 +94,7 @@ class EngineInfo:
     build: str
     chat_template: str
     has_vision: bool
+    has_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,7 @@ def read_info(given: dict[str, Any]) -> EngineInfo:
         build=_text(given, "build_info"),
         chat_template=_text(given, "chat_template"),
         has_vision=_object(given, "modalities").get("vision") is True,
+        has_page=given.get("ui") is True or given.get("webui") is True,
     )
 
 

@@ -42,6 +42,7 @@ class ServeOptions:
     embeddings: bool
     no_key: bool
     key_file: str | None
+    page: bool
     detach: bool
     unit: bool
 
@@ -60,6 +61,7 @@ class ServeOptions:
             embeddings=self.embeddings,
             key_file=self.key_file,
             no_key=self.no_key,
+            web_page=self.page,
             keep_engine_environment=self.keep_engine_environment,
             extra=self.engine_arguments,
         )
@@ -81,6 +83,7 @@ class ServeOptions:
             ("--keep-engine-environment", self.keep_engine_environment),
             ("--embeddings", self.embeddings),
             ("--no-key", self.no_key),
+            ("--page", self.page),
         )
         words = [word for name, value in values if value is not None for word in (name, str(value))]
         words += [name for name, is_set in flags if is_set]

@@ -25,6 +25,7 @@ from bringup.faces.cli.parameters import engine_options
     "--key-file", type=click.Path(dir_okay=False), help="File with the key, instead of your own one."
 )
 @click.option("--no-key", is_flag=True, help="Serve everybody who can reach the port.")
+@click.option("--page", is_flag=True, help="Serve llama.cpp's own chat page too; it asks for the key.")
 @click.option("--detach", is_flag=True, help="Go on in the background; started again when it fails.")
 @click.option("--unit", is_flag=True, help="Print a systemd user unit that serves the model, and end.")
 @click.pass_context

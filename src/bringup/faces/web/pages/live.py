@@ -14,6 +14,7 @@ from bringup.faces.web.html import Html, join, table, tag
 from bringup.faces.web.pages.memory import (
     asked_engines,
     card_bar,
+    chat_link,
     each_card,
     engine_state,
     engine_title,
@@ -133,7 +134,7 @@ def _engine(engine: LiveEngine) -> list[Html]:
     parts: list[Html] = []
     if engine.trouble and engine.state != "ready":
         parts.append(tag("p", engine.trouble, class_="note warn"))
-    parts += [tiles(_engine_tiles(engine)), *slots(engine)]
+    parts += [tiles(_engine_tiles(engine)), *slots(engine), *chat_link(engine)]
     if engine.is_ours and engine.port is not None:
         stop = tag("button", f"Stop the engine on port {engine.port}", type="submit")
         question = f"Stop {engine.name} on port {engine.port}? Requests that run are cut off."

@@ -178,6 +178,20 @@ def engine_state(engine: LiveEngine) -> Html:
     return pill(engine.state, _STATES.get(engine.state, "warn"))
 
 
+def chat_link(engine: LiveEngine) -> list[Html]:
+    """The engine's own page, where it serves one; how to have one where it is ours."""
+    if engine.state != "ready" or engine.port is None:
+        return []
+    if not engine.has_page:
+        how = "No chat page: bringup serve --page has the engine serve its own."
+        return [tag("p", how, class_="soft small")] if engine.is_ours else []
+    link = tag(
+        "a", "Chat on the engine's own page", href=f"http://127.0.0.1:{engine.port}/", rel="noreferrer"
+    )
+    key = " (its settings want your key: bringup serve prints where it is)" if engine.is_ours else ""
+    return [tag("p", link, tag("span", key, class_="soft small") if key else None)]
+
+
 def no_engine(sample: Sample) -> Html:
     """Why no engine is shown."""
     if sample.engines_trouble:
