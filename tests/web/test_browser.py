@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from tests.cases._make.machines import healthy, morning
 from tests.faults.cases import CASES
+from tests.journal.test_founding_morning import Day
 from tests.live import made
 from tests.serve.conftest import serve_in_front
 from tests.stubs.command_line import Home
@@ -24,15 +26,18 @@ from tests.web.payloads import PAYLOADS
 from tests.web.site import serving, serving_view
 
 from bringup.actions.engine_map import open_maps
+from bringup.actions.journal import Note, record
 from bringup.actions.live import LiveProcess
 from bringup.actions.live_view import open_view
 from bringup.actions.sampler import Sampler
+from bringup.journal.entry import Kind
+from bringup.machine.clock import local_time_text
 from bringup.machine.folders import our_folders
 from bringup.machine.sockets import free_port
 from bringup.reading import Known
 
 PAGES = (
-    *("/", "/memory", "/live", "/plan", "/prompt", "/log"),
+    *("/", "/memory", "/live", "/plan", "/prompt", "/log", "/log/compare", "/log/since"),
     *("/explain", "/explain/driver-library-mismatch", "/explain/term/kv-cache"),
 )
 PICTURES = Path(__file__).parents[2] / ".cache/pictures"
@@ -209,6 +214,38 @@ def test_the_stack_opens_on_a_click_and_tells_the_root_fault(browser: Browser) -
         assert "bringup fix driver-library-mismatch" in page.inner_text("main")
 
 
+def test_the_log_says_what_changed_since_it_worked(browser: Browser, own_home: Path, tmp_path: Path) -> None:
+    """The made morning of tests/journal, in the journal of a home of its own; and a stranger's note."""
+    day = Day(tmp_path)
+    day.place = our_folders()
+    assert day.place.state.startswith(str(own_home))
+    day.look(healthy(), "2025-07-14 23:10")
+    day.look(morning(), "2025-07-15 08:12")
+    payload = PAYLOADS[0]
+    assert record(Note(Kind.NOTE, payload, f"{payload} was tried", {})) == ""
+    with serving() as site, browser.new_context() as context:
+        watched = Watched(site.base_url)
+        page = watched.open(context)
+        page.goto(site.entry)
+        page.goto(site.base_url + "/log/since")
+        assert "570.169" in page.inner_text(".rank >> nth=0")
+        assert "driver-library-mismatch" in page.inner_text(".pair")
+        keep(page, "log-since")
+        page.goto(site.base_url + "/log/compare?first=first&second=now")
+        assert "570.172.08" in page.inner_text("main")
+        page.goto(site.base_url + "/log/compare?first=1999-01-01&second=now")
+        assert "no state of the machine was kept" in page.inner_text("[role=alert]")
+        page.goto(site.base_url + "/log?layer=kernel")
+        assert "different versions" in page.inner_text("main")
+        page.goto(site.base_url + "/log?q=tried")
+        assert page.locator(".line").count() == 1
+        assert payload in page.inner_text(".line .text")
+        keep(page, "log-search")
+        page.click(".line a")
+        assert payload in page.inner_text("pre")
+        watched.check()
+
+
 def test_it_follows_along_and_says_when_it_cannot(browser: Browser) -> None:
     with browser.new_context() as context:
         with serving() as site:
@@ -242,6 +279,10 @@ def test_pages_can_be_read_without_javascript(browser: Browser) -> None:
             assert words in page.inner_text("main")
 
 
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.getAttribute('aria-label')"))
+
+
 def test_the_keyboard_reaches_every_part(browser: Browser) -> None:
     """Tab goes from map to map, the arrows from part to part; what has the focus is told beside it."""
     with serving() as site, browser.new_context() as context:
@@ -250,22 +291,26 @@ def test_the_keyboard_reaches_every_part(browser: Browser) -> None:
         page.goto(site.base_url + "/memory")
         stops = page.locator('.map [role="img"][tabindex="0"]').count()
         assert stops == page.locator(".map").count(), "one stop in each map"
-        seen = set()
+        seen: set[str] = set()
         for selector in ("#part-cards .map", "#part-ram .map", "#part-windows .map >> nth=2"):
             page.locator(selector).first.locator('[tabindex="0"]').focus()
-            for _ in range(60):
-                seen.add(page.evaluate("document.activeElement.getAttribute('aria-label')"))
-                assert page.inner_text(".tip") in seen
+            label, before = focused(page), ""
+            while label != before:
+                seen.add(label)
+                assert page.inner_text(".tip") == label
                 page.keyboard.press("ArrowRight")
+                label, before = focused(page), label
+        assert len(seen) > 60
         for begins in (
-            "layer 23 on CUDA0: 432 MiB (attention 26.9 MiB",
+            "layer 23 on CUDA0: 27.3 MiB (attention 26.9 MiB",
+            "layer 23 on CUDA0: its experts 404 MiB",
             "KV cache of slot 1 of gpt-oss-20b: 6,600 of 8,192 tokens, filled",
             "plan: weights 6.1 GiB",
             "Xorg 210 MiB; by NVML",
             "page cache: gpt-oss-20b 5.0 GiB; by fincore",
             "layer 0: on CPU",
         ):
-            assert any(label and label.startswith(begins) for label in seen), (begins, sorted(map(str, seen)))
+            assert any(label.startswith(begins) for label in seen), (begins, sorted(seen))
         page.keyboard.press("Escape")
         assert page.locator(".tip").count() == 0
 
@@ -321,11 +366,15 @@ def test_two_hundred_payloads_stay_text(browser: Browser) -> None:
                 for at, card in enumerate(made.cards(engines))
             )
             sample = replace(
-                made.sample(), engines=engines, cards=Known(cards, "NVML"), processes=rows, subject=few[0]
+                made.sample(),
+                engines=engines,
+                cards=Known(cards, "NVML"),
+                processes=rows,
+                subject=few[0],
+                taken_s=made.NOW_S + start + 1,
             )
             site.sampler.give(sample)
-            wait_for(page, "#part-processes", r"\S")
-            page.wait_for_timeout(400)
+            wait_for(page, "#part-now", local_time_text(sample.taken_s)[11:19])
             assert page.locator("#part-engines form").count() == 10
         for path in (
             "/memory",
@@ -334,6 +383,9 @@ def test_two_hundred_payloads_stay_text(browser: Browser) -> None:
             *(f"/explain?q={urllib.request.quote(p)}" for p in PAYLOADS[::20]),
         ):
             page.goto(site.base_url + path)
+            for part in page.locator(".map").all():
+                part.locator('[tabindex="0"]').focus()
+                assert page.locator(".tip *").count() == 0, "what is told beside a part is text"
         assert page.evaluate("window.hit") is None
         page.goto(site.base_url + "/live")
         assert "<script>window.hit=1</script>" in page.inner_text("#part-processes")

@@ -98,10 +98,13 @@ def layer_slices(layers: Iterable[LayerShare], device: str, measured_bytes: int)
     for number, one in enumerate(mine):
         odd = " odd" if number % 2 else ""
         experts = one.bytes_of(Piece.EXPERTS)
-        words = f"{layer_name(one)} on {device}: {layer_words(one)}; by the model's header"
-        look = "ends" if one.index is None else f"weights{odd}"
-        found.append(Slice((_weights(one) - experts) * scale, look, words))
+        name = f"{layer_name(one)} on {device}"
+        if _weights(one) > experts:
+            look = "ends" if one.index is None else f"weights{odd}"
+            words = f"{name}: {layer_words(one, without=Piece.EXPERTS)}; by the model's header"
+            found.append(Slice((_weights(one) - experts) * scale, look, words))
         if experts:
+            words = f"{name}: its experts {format_bytes(experts)}; by the model's header"
             found.append(Slice(experts * scale, f"experts{odd}", words))
     return found
 
@@ -120,11 +123,11 @@ def layer_name(one: LayerShare) -> str:
     return f"layer {one.index}" if one.index is not None else " and ".join(p.value for p, _ in one.pieces)
 
 
-def layer_words(one: LayerShare) -> str:
+def layer_words(one: LayerShare, *, without: Piece | None = None) -> str:
     """`421 MiB (attention 27 MiB, experts 404 MiB)`, its cache left out."""
-    inside = [(piece, size) for piece, size in one.pieces if piece not in _CACHED]
+    inside = [(piece, size) for piece, size in one.pieces if piece not in _CACHED and piece is not without]
     told = ", ".join(f"{piece.value} {format_bytes(size)}" for piece, size in inside)
-    return format_bytes(_weights(one)) + (f" ({told})" if len(inside) > 1 else "")
+    return format_bytes(sum(size for _, size in inside)) + (f" ({told})" if len(inside) > 1 else "")
 
 
 def slot_slices(engine: LiveEngine, cache_bytes: int) -> list[Slice]:

@@ -50,14 +50,14 @@ def found(typed: str) -> Html:
             for term in terms
             if term.level == level
         ]
-        blocks.append(panel(LEVEL_TITLES[level].capitalize(), tag("ul", items, class_="terms")))
+        blocks.append(panel(_headed(LEVEL_TITLES[level]), tag("ul", items, class_="terms")))
     drawn += [tag("h2", "Terms, from the card up"), *blocks] if blocks else []
     blocks = []
     for layer in Layer:
         inside = [fault for fault in faults if fault.layer is layer]
         if inside:
             items = [tag("li", tag("a", fault.title, href=f"/explain/{fault.id}")) for fault in inside]
-            blocks.append(panel(LAYER_NAMES[layer].capitalize(), tag("ul", items, class_="plain")))
+            blocks.append(panel(_headed(LAYER_NAMES[layer]), tag("ul", items, class_="plain")))
     drawn += [tag("h2", "Faults that the doctor knows"), tag("div", blocks, class_="pair")] if blocks else []
     return join(drawn)
 
@@ -132,6 +132,11 @@ def _episodes(told: Explanation) -> list[Html]:
         entry = tag("a", f"entry {one.opened.seq}", href=f"/log/entry/{one.opened.seq}")
         drawn.append(tag("p", f"here: {when} {one.fault.title} ({closed}), ", entry, class_="note warn"))
     return drawn
+
+
+def _headed(title: str) -> str:
+    """A title with a capital, but for a name that has none."""
+    return title if "." in title else title[:1].upper() + title[1:]
 
 
 def _are_in(words: str, text: str) -> bool:

@@ -127,6 +127,10 @@ def _timeline(since: str, layer: str) -> Html:
 
 def _found(words: str) -> Html:
     entries, warning = search(our_folders(), tuple(words.split()), last=_LAST)
+    if not entries:
+        return join(
+            [_warned(warning), tag("section", tag("p", "No entry holds these words."), class_="panel")]
+        )
     return join([_warned(warning), _days([item_of(entry) for entry in entries])])
 
 
@@ -186,14 +190,16 @@ def _since(what: str | None) -> Html:
 def _comparison(found: Comparison) -> list[Html]:
     drawn: list[Html] = []
     if found.then is not None and found.now is not None:
-        broken = "; ".join(f"{fault.title} [{fault.id}]" for fault in found.broken)
+        broken = [
+            tag("p", tag("a", fault.title, href=f"/explain/{fault.id}"), f" [{fault.id}]")
+            for fault in found.broken
+        ]
+        now = found.now.verdict.replace("-", " ") or "nobody judged it"
         drawn.append(
             tag(
                 "div",
-                _moment("Then", found.then.seq, found.then.moment.at_s, found.worked),
-                _moment(
-                    "Now", found.now.seq, found.now.moment.at_s, broken or found.now.verdict.replace("-", " ")
-                ),
+                _moment("Then", found.then.seq, found.then.moment.at_s, tag("p", found.worked)),
+                _moment("Now", found.now.seq, found.now.moment.at_s, join(broken) or tag("p", now)),
                 class_="pair",
             )
         )
@@ -216,12 +222,12 @@ def _when(at_s: float | None) -> str:
     return f"{clock.local_time_text(at_s)[:16]}  " if at_s is not None else ""
 
 
-def _moment(title: str, seq: int, at_s: float, words: str) -> Html:
+def _moment(title: str, seq: int, at_s: float, told: Html) -> Html:
     link = tag("a", f"entry {seq}", href=f"/log/entry/{seq}")
     head = tag(
         "header", tag("h3", title), tag("span", clock.local_time_text(at_s)[:16], " · ", link, class_="soft")
     )
-    return tag("section", head, tag("p", words or "-"), class_="panel")
+    return tag("section", head, told, class_="panel")
 
 
 def _suspect(rank: int, text: str, who: str, reason: str) -> Html:

@@ -97,17 +97,22 @@ def _userspace(stack: Stack) -> Iterator[StackPart]:
         yield StackPart("CUDA", "starts" if start.value.code == 0 else start.value.name)
 
 
+def _dotted(version: object) -> str:
+    """`13.0` of `(13, 0)`."""
+    return ".".join(map(str, version)) if isinstance(version, tuple) else str(version)
+
+
 def _toolkit(stack: Stack) -> Iterator[StackPart]:
     nvcc = stack.toolkit.nvcc
     version = (
-        str(nvcc.value.version.value)
+        _dotted(nvcc.value.version.value)
         if isinstance(nvcc, Known) and isinstance(nvcc.value.version, Known)
         else None
     )
     yield from _told("nvcc", nvcc, version or "there")
     yield from _told("gcc", stack.toolkit.host_compiler, _compiler(stack))
     if isinstance(stack.toolkit.glibc, Known):
-        yield StackPart("glibc", ".".join(map(str, stack.toolkit.glibc.value)))
+        yield StackPart("glibc", _dotted(stack.toolkit.glibc.value))
 
 
 def _compiler(stack: Stack) -> str:

@@ -4,6 +4,7 @@
 // escapes every text; nothing else is ever turned into markup, and the page's policy allows no other maker of it.
 (() => {
   document.documentElement.classList.add("has-script");
+  document.querySelector(".top a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const page = document.body.dataset.live;
   const state = document.getElementById("stream-state");
   const maker = window.trustedTypes
