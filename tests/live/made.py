@@ -12,9 +12,11 @@ from bringup.actions.doctor import Verdict
 from bringup.actions.history import History, Point
 from bringup.actions.live import EngineMemory, LiveCard, LiveEngine, LiveProcess, Sample, Speed
 from bringup.actions.live_faults import Health, RootFault
+from bringup.actions.planned_speed import PlannedSpeed
 from bringup.actions.timeline import Item
 from bringup.engine.answers import Slot
 from bringup.engine.totals import EngineTotals
+from bringup.plan.predict import Estimate
 from bringup.reading import Absent, Known, Unreadable
 from bringup.stack.card_load import CardLoad
 from bringup.stack.engine_buffers import Buffer, BufferUse
@@ -27,6 +29,15 @@ from bringup.units import GIB, MIB
 NOW_S = 1795690000.0
 HOSTILE = "evil[red]\x1b[31m<script>alert(1)</script>\u202e"
 """A model's name as a stranger would make it."""
+
+
+PLANNED = PlannedSpeed(
+    generation_empty=Estimate(52.0, 45.0, 60.0),
+    generation_full=Estimate(36.0, 31.0, 42.0),
+    prompt_empty=Estimate(900.0, 700.0, 1150.0),
+    prompt_full=Estimate(640.0, 500.0, 820.0),
+    bottleneck="reading the weights on card 0",
+)
 
 
 def engine(name: str = "gpt-oss-20b") -> LiveEngine:
@@ -54,7 +65,8 @@ def engine(name: str = "gpt-oss-20b") -> LiveEngine:
         window_tokens=8192,
         slots=Known(slots, "/slots"),
         totals=Known(EngineTotals(6100, 7.2, 1800, 4210, 98.0, 1, 2), "/metrics"),
-        speed=Speed(42.7, 0.0, 43.9, 812.0, 300.0),
+        speed=Speed(42.7, 0.0, 43.9, 812.0, 300.0, generates_throughout=True),
+        planned=Known(PLANNED, "its plan"),
         memory=Known(EngineMemory(buffers, "8080.log", is_estimate=False), "8080.log"),
         resident_bytes=Known(6 * GIB, "/proc/812/status"),
         model_cached_bytes=Known(5 * GIB, "fincore"),

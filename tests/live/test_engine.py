@@ -86,6 +86,15 @@ def test_the_shown_slot_moves_while_it_answers(served: Served) -> None:
     assert engine["generated_tokens_per_s"] > 0
 
 
+def test_the_plan_stands_beside_the_measured_speed(served: Served) -> None:
+    planned = look(served)["planned"]
+    for name in ("generated", "read"):
+        told = planned[name]
+        assert 0 < told["low_tokens_per_s"] < told["tokens_per_s"] < told["high_tokens_per_s"]
+        assert told["measured_is"] is None, "nothing is asked of it now"
+    assert "memory" in planned["bottleneck"]
+
+
 def test_the_arithmetic_and_the_models_file_agree(served: Served, small_model: Path) -> None:
     engine = look(served)
     sizes: dict[str, int] = {}

@@ -17,7 +17,7 @@ from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.layer_map import LayerShare, map_layers
-from bringup.plan.memory import Planner
+from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, DeviceKind, Request
 from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable
@@ -152,6 +152,16 @@ def draw_map(
         request: what it was started with; open choices are filled in from what is seen.
         told_by: what that was taken from.
     """
+    plan, numbers = plan_running(anatomy, engine, cards, request)
+    left_out = ("margin", "other_programs", "prompt_cache", "checkpoints")
+    parts = tuple(part for part in plan.parts if part.name not in left_out)
+    return EngineMap(map_layers(anatomy, plan), parts, numbers, plan.run.n_ctx, told_by)
+
+
+def plan_running(
+    anatomy: Anatomy, engine: LiveEngine, cards: Sequence[LiveCard], request: Request
+) -> tuple[MemoryPlan, tuple[tuple[str, int], ...]]:
+    """The plan of an engine that runs, and its cards' names in the plan with the driver's numbers; pure."""
     slots = engine.slots.value if isinstance(engine.slots, Known) else ()
     request = replace(
         request,
@@ -172,11 +182,8 @@ def draw_map(
         request = replace(request, tensor_split=shares)
     if request.n_gpu_layers is None and measured:
         request = replace(request, n_gpu_layers=_nearest(planner, request, sum(measured.values())))
-    plan = planner.plan(request)
-    left_out = ("margin", "other_programs", "prompt_cache", "checkpoints")
-    parts = tuple(part for part in plan.parts if part.name not in left_out)
     numbers = tuple((name, index) for name, (index, _) in zip(names, on, strict=True))
-    return EngineMap(map_layers(anatomy, plan), parts, numbers, plan.run.n_ctx, told_by)
+    return planner.plan(request), numbers
 
 
 def _cards_of(engine: LiveEngine, cards: Sequence[LiveCard]) -> list[tuple[int, int]]:
@@ -224,6 +231,7 @@ def request_of_command(command: tuple[str, ...]) -> Request:
         n_ctx=number("-c", "--ctx-size"),
         n_parallel=number("-np", "--parallel") or 1,
         n_ubatch=number("-ub", "--ubatch-size"),
+        n_threads=number("-t", "--threads") or 0,
         n_gpu_layers=number("-ngl", "--gpu-layers", "--n-gpu-layers"),
         n_cpu_moe=number("-ncmoe", "--n-cpu-moe"),
         overrides=_rules(option(command, "-ot", "--override-tensor")),
@@ -261,6 +269,7 @@ def request_of_settings(settings: Mapping[str, Any]) -> Request:
         n_ctx=number("n_ctx"),
         n_parallel=number("n_parallel") or 1,
         n_ubatch=number("n_ubatch"),
+        n_threads=number("n_threads") or 0,
         n_gpu_layers=number("n_gpu_layers"),
         n_cpu_moe=number("n_cpu_moe"),
         overrides=tuple((str(pattern), str(device)) for pattern, device in settings.get("overrides") or ()),
@@ -302,27 +311,29 @@ class EngineMaps:
     def _work(self, key: tuple[object, ...], engine: LiveEngine, cards: Sequence[LiveCard]) -> None:
         try:
             model = load_model(engine.model_path, folders=self._folders)
-            request, told_by = self._settings(engine)
+            request, told_by = settings_of(engine, self._machine, self._folders)
             found = draw_map(take_apart(model), engine, cards, request, told_by)
             self._kept[key] = Known(found, engine.model_path)
         except BringupError as problem:
             self._kept[key] = Unreadable(engine.model_path, problem.message)
 
-    def _settings(self, engine: LiveEngine) -> tuple[Request, str]:
-        from bringup.actions.journal_mending import with_journal_if_it_can_be_read
 
-        told = None
-        if engine.is_ours and self._folders is not None:
-            told, _ = with_journal_if_it_can_be_read(
-                self._folders, lambda journal: _last_settings(journal, engine.port)
-            )
-        if told:
-            return request_of_settings(told), "the settings that the journal has of its start"
-        path = f"/proc/{engine.process_id}/cmdline"
-        raw = self._machine.read_text(path, limit_bytes=_COMMAND_LIMIT_BYTES)
-        command = tuple(raw.value.rstrip("\x00").split("\x00")) if isinstance(raw, Known) else ()
-        words = "its command line" if command else "llama.cpp's own choices: its settings cannot be seen"
-        return request_of_command(without_secrets(command)), words
+def settings_of(engine: LiveEngine, machine: Machine, folders: Folders | None) -> tuple[Request, str]:
+    """What an engine was started with, and what that was taken from."""
+    from bringup.actions.journal_mending import with_journal_if_it_can_be_read
+
+    told = None
+    if engine.is_ours and folders is not None:
+        told, _ = with_journal_if_it_can_be_read(
+            folders, lambda journal: _last_settings(journal, engine.port)
+        )
+    if told:
+        return request_of_settings(told), "the settings that the journal has of its start"
+    path = f"/proc/{engine.process_id}/cmdline"
+    raw = machine.read_text(path, limit_bytes=_COMMAND_LIMIT_BYTES)
+    command = tuple(raw.value.rstrip("\x00").split("\x00")) if isinstance(raw, Known) else ()
+    words = "its command line" if command else "llama.cpp's own choices: its settings cannot be seen"
+    return request_of_command(without_secrets(command)), words
 
 
 def open_maps(*, is_live: bool) -> EngineMaps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -156,29 +156,36 @@ class SpeedMeter:
 
     def measure(self, now_s: float, slots: Reading[tuple[Slot, ...]], totals: Reading[EngineTotals]) -> Speed:
         """Take one look into account."""
-        generated, read = self._now(now_s, slots)
+        now = self._now(now_s, slots)
         generated_lately, read_lately, lately_s = self._lately(now_s, totals)
-        return Speed(generated, read, generated_lately, read_lately, lately_s)
+        return replace(now, generated_lately=generated_lately, read_lately=read_lately, lately_s=lately_s)
 
-    def _now(self, now_s: float, slots: Reading[tuple[Slot, ...]]) -> tuple[float | None, float | None]:
+    def _now(self, now_s: float, slots: Reading[tuple[Slot, ...]]) -> Speed:
         if not isinstance(slots, Known):
             self._before = None
-            return None, None
+            return Speed()
         before, self._before = self._before, (now_s, slots.value)
-        if not any(slot.is_processing for slot in slots.value):
-            return 0.0, 0.0
+        working = [slot for slot in slots.value if slot.is_processing]
+        if not working:
+            return Speed(0.0, 0.0)
         if before is None or now_s <= before[0]:
-            return None, None
-        earlier = {slot.id: slot for slot in before[1]}
+            return Speed()
+        earlier = {slot.id: slot for slot in before[1] if slot.is_processing}
         generated = read = 0
-        for slot in slots.value:
-            if not slot.is_processing or slot.n_generated is None or slot.n_read is None:
+        for slot in working:
+            if slot.n_generated is None or slot.n_read is None:
                 continue
-            old = earlier.get(slot.id)
-            same = old is not None and old.is_processing and old.task_id == slot.task_id
-            generated += max(0, slot.n_generated - ((old.n_generated or 0) if same and old else 0))
-            read += max(0, slot.n_read - ((old.n_read or 0) if same and old else 0))
-        return generated / (now_s - before[0]), read / (now_s - before[0])
+            old = _same_task(slot, earlier)
+            generated += max(0, slot.n_generated - ((old.n_generated or 0) if old else 0))
+            read += max(0, slot.n_read - ((old.n_read or 0) if old else 0))
+        old = _same_task(working[0], earlier) if len(working) == len(earlier) == 1 else None
+        passed_s = now_s - before[0]
+        return Speed(
+            generated / passed_s,
+            read / passed_s,
+            generates_throughout=old is not None and bool(old.n_generated) and not read,
+            reads_throughout=old is not None and bool(working[0].n_prompt_left) and not generated,
+        )
 
     def _lately(
         self, now_s: float, totals: Reading[EngineTotals]
@@ -200,6 +207,12 @@ class SpeedMeter:
             _rate(first.prompt_tokens, first.prompt_s, newest.prompt_tokens, newest.prompt_s),
             min(LATELY_S, now_s - first_s),
         )
+
+
+def _same_task(slot: Slot, earlier: Mapping[int, Slot]) -> Slot | None:
+    """The slot at the look before, if it worked on the same task then."""
+    old = earlier.get(slot.id)
+    return old if old is not None and old.task_id == slot.task_id else None
 
 
 def _rate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from bringup.actions.planned_speed import PlannedSpeed
 from bringup.engine.answers import Slot
 from bringup.engine.totals import EngineTotals
 from bringup.machine.process import ProcessIdentity
@@ -68,6 +69,8 @@ class Speed:
         generated_lately: of the requests that ended in the last minutes, by the engine's own clock.
         read_lately: likewise for prompts.
         lately_s: how far back that reaches.
+        generates_throughout: one slot, and no other, did nothing else between the two looks.
+        reads_throughout: likewise it read a prompt.
     """
 
     generated_now: float | None = None
@@ -75,6 +78,8 @@ class Speed:
     generated_lately: float | None = None
     read_lately: float | None = None
     lately_s: float = 0.0
+    generates_throughout: bool = False
+    reads_throughout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class LiveEngine:
         slots: the slots and what is in them.
         totals: its counters.
         speed: tokens per second.
+        planned: the same by its plan.
         memory: its buffers.
         resident_bytes: main memory that it holds, mapped files included.
         model_cached_bytes: how much of the model's file lies in the page cache.
@@ -126,6 +132,7 @@ class LiveEngine:
     slots: Reading[tuple[Slot, ...]] = NOT_LOOKED
     totals: Reading[EngineTotals] = NOT_LOOKED
     speed: Speed = field(default_factory=Speed)
+    planned: Reading[PlannedSpeed] = NOT_LOOKED
     memory: Reading[EngineMemory] = NOT_LOOKED
     resident_bytes: Reading[int] = NOT_LOOKED
     model_cached_bytes: Reading[int] = NOT_LOOKED
@@ -133,6 +140,15 @@ class LiveEngine:
     has_page: bool = False
     age_s: float = 0.0
     trouble: str = ""
+
+    @property
+    def depth_share(self) -> float:
+        """How much of its window the one slot at work has filled; 0 where none or several are."""
+        slots = self.slots.value if isinstance(self.slots, Known) else ()
+        working = [slot for slot in slots if slot.is_processing]
+        if len(working) != 1 or not working[0].n_ctx:
+            return 0.0
+        return min(1.0, (working[0].n_filled or 0) / working[0].n_ctx)
 
     @property
     def filled_share(self) -> float | None:

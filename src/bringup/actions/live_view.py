@@ -13,6 +13,7 @@ from bringup.actions.live_faults import FaultWatch, Health
 from bringup.actions.sampler import Sampler
 from bringup.machine import clock, folders
 from bringup.machine.live import LiveMachine
+from bringup.reading import NOT_LOOKED
 
 _FIRST_ANSWER_S: Final = 2.0
 
@@ -80,5 +81,9 @@ def look_once(recording: str | None, *, apart_s: float) -> tuple[Sample, Health 
 
 
 def _is_waiting(sample: Sample) -> bool:
-    """Whether an engine was asked and has neither answered nor failed to."""
-    return any(engine.trouble == "not asked yet" for engine in sample.engines)
+    """Whether an engine was asked and has not answered, or its planned speed is still worked out."""
+    return any(
+        engine.trouble == "not asked yet"
+        or (engine.window_tokens is not None and not engine.trouble and engine.planned is NOT_LOOKED)
+        for engine in sample.engines
+    )

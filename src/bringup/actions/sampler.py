@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from bringup.actions.card_shares import share_memory
 from bringup.actions.engine_looks import EngineLooks
+from bringup.actions.engine_speed import EngineSpeeds
 from bringup.actions.history import History, point_of
 from bringup.actions.live import LiveCard, LiveEngine, Sample
 from bringup.actions.process_look import ProcessLook
@@ -60,6 +62,7 @@ class Sampler:
         self._is_live = isinstance(machine, LiveMachine)
         self._driver = _Driver(machine)
         self._engines = EngineLooks(machine, folders, interval_s=self.interval_s)
+        self._speeds = EngineSpeeds(machine, folders)
         self._processes = ProcessLook(machine)
         self._times: CpuTimes | None = None
         self._memory = Memory()
@@ -118,6 +121,8 @@ class Sampler:
         told, loads = self._driver.look()
         engines = self._engines.look()
         cards = _join(told, loads, engines)
+        seen = cards.value if isinstance(cards, Known) else ()
+        engines = tuple(replace(one, planned=self._speeds.of(one, seen)) for one in engines)
         processes = self._processes.look(
             [engine.process_id for engine in engines if engine.process_id], _on_cards(told)
         )

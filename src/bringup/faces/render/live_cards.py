@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from bringup.actions.live import LiveCard, Share, Use
 from bringup.faces.render.bars import Segment, stacked_bar
 from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.flow import side_by_side
 from bringup.faces.render.format import format_bytes, format_rate
 from bringup.reading import Absent, Known, Reading
 from bringup.stack.nvml import Card, Nvml
@@ -66,7 +67,7 @@ def _lines(
     head: Line = (Styled(f"card {card.index}  ", Style.BOLD), name)
     if isinstance(card.trouble, Known):
         return [(*head, "  ", Styled(card.trouble.value.words, Style.RED))]
-    lines = [head, *_wrapped(figures, width_columns)]
+    lines = [head, *side_by_side(figures, width_columns)]
     if isinstance(card.memory, Known):
         total = card.memory.value.total_bytes
         told = f"  {format_bytes(total - card.memory.value.free_bytes)} of {format_bytes(total)}"
@@ -159,16 +160,3 @@ def _link(live: LiveCard) -> str:
 
 def _told(reading: Reading[T], form: str) -> str:
     return form.format(reading.value) if isinstance(reading, Known) else form.replace(":,", "").format("?")
-
-
-def _wrapped(words: list[str | Styled], width_columns: int) -> list[Line]:
-    lines: list[list[str | Styled]] = [["  "]]
-    taken = 2
-    for word in words:
-        size = len(word.text if isinstance(word, Styled) else word) + 3
-        if taken + size - 3 > width_columns and taken > 2:
-            lines.append(["  "])
-            taken = 2
-        lines[-1] += [word, "   "]
-        taken += size
-    return [tuple(line[:-1]) for line in lines]

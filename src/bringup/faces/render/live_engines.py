@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bringup.actions.live import LiveCard, LiveEngine, Speed
+from bringup.actions.live import LiveCard, LiveEngine
+from bringup.actions.planned_speed import Against, Beside, generation_beside, prompt_beside
 from bringup.engine.answers import Slot
 from bringup.faces.render.bars import Segment, level_style, stacked_bar
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.format import flow, format_bytes, format_count, format_duration, format_token_rate
+from bringup.faces.render.flow import side_by_side
+from bringup.faces.render.format import format_bytes, format_count, format_duration, format_token_rate
 from bringup.reading import Known
 
 Line = tuple[str | Styled, ...]
@@ -52,28 +54,45 @@ def runs_on(engine: LiveEngine, cards: Sequence[LiveCard]) -> str:
 
 
 def _facts(engine: LiveEngine, width_columns: int) -> list[Line]:
-    words: list[str] = []
+    words: list[str | Styled] = []
     if engine.state == "ready":
-        words += speed_words(engine.speed)
+        words += speed_words(engine)
     if isinstance(engine.totals, Known) and engine.totals.value.requests_waiting is not None:
         words.append(f"{engine.totals.value.requests_waiting} waiting")
     if isinstance(engine.resident_bytes, Known):
         words.append(f"RAM {format_bytes(engine.resident_bytes.value)}")
     if engine.age_s > _STALE_S:
         words.append(f"as of {format_duration(engine.age_s)} ago")
-    return [("  ", line) for line in flow(words, width_columns - 2)]
+    return side_by_side(words, width_columns)
 
 
-def speed_words(speed: Speed) -> list[str]:
-    """Now and lately; `?` where nothing tells."""
+def speed_words(engine: LiveEngine) -> list[str | Styled]:
+    """Now, by the plan, and lately; `?` where nothing tells."""
+    speed = engine.speed
 
     def told(value: float | None) -> str:
         return "? tokens/s" if value is None else format_token_rate(value)
 
-    words = [f"generates {told(speed.generated_now)}", f"reads {told(speed.read_now)}"]
+    words: list[str | Styled] = [
+        f"generates {told(speed.generated_now)}",
+        *_beside(generation_beside(engine)),
+        f"reads {told(speed.read_now)}",
+        *_beside(prompt_beside(engine)),
+    ]
     lately = [("generated", speed.generated_lately), ("read", speed.read_lately)]
     told_lately = ", ".join(f"{name} {told(value)}" for name, value in lately if value is not None)
     return [*words, f"last {format_duration(speed.lately_s)}: {told_lately}"] if told_lately else words
+
+
+def _beside(beside: Beside | None) -> list[str | Styled]:
+    """`(plan 38 to 47: as planned)`."""
+    if beside is None:
+        return []
+    low, high = (f"{rate:,.{0 if rate >= 20 else 1}f}" for rate in (beside.planned.low, beside.planned.high))
+    if beside.against is None:
+        return [Styled(f"(plan {low} to {high})", Style.DIM)]
+    style = Style.YELLOW if beside.against is Against.BELOW else Style.DIM
+    return [Styled(f"(plan {low} to {high}: {beside.against.value})", style)]
 
 
 def _slot_line(slot: Slot, width_columns: int) -> Line:

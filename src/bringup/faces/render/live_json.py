@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from bringup.actions.live import LiveCard, LiveEngine, LiveProcess, Sample
 from bringup.actions.live_faults import Health
+from bringup.actions.planned_speed import generation_beside, prompt_beside
 from bringup.engine.answers import Slot
 from bringup.faces.render.live import why_unseen
 from bringup.reading import Known, Reading
@@ -136,6 +137,7 @@ def engine_json(engine: LiveEngine) -> dict[str, Any]:
         "generated_tokens_total": totals.predicted_tokens if totals is not None else None,
         "generated_tokens_per_s": speed.generated_now,
         "read_tokens_per_s": speed.read_now,
+        "planned": _planned(engine),
         "generated_lately_tokens_per_s": speed.generated_lately,
         "read_lately_tokens_per_s": speed.read_lately,
         "resident_bytes": _known(engine.resident_bytes),
@@ -146,6 +148,26 @@ def engine_json(engine: LiveEngine) -> dict[str, Any]:
         ],
         "buffers_source": memory.source if memory is not None else None,
         "age_s": round(engine.age_s, 3),
+    }
+
+
+def _planned(engine: LiveEngine) -> dict[str, Any] | None:
+    """The plan's figures at the depth that the engine is at, and how the measured ones lie beside them."""
+    told = {"generated": generation_beside(engine), "read": prompt_beside(engine)}
+    if not isinstance(engine.planned, Known):
+        return None
+    return {
+        **{
+            name: {
+                "tokens_per_s": round(beside.planned.value, 3),
+                "low_tokens_per_s": round(beside.planned.low, 3),
+                "high_tokens_per_s": round(beside.planned.high, 3),
+                "measured_is": beside.against.name.lower() if beside.against is not None else None,
+            }
+            for name, beside in told.items()
+            if beside is not None
+        },
+        "bottleneck": engine.planned.value.bottleneck,
     }
 
 
