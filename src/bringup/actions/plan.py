@@ -9,6 +9,7 @@ from typing import Final
 
 from bringup.actions.plan_check import ask_engine, remembered
 from bringup.actions.plan_command import choices_of, command_of
+from bringup.actions.plan_companions import Accompanied, Beside, check_language_model, look_beside
 from bringup.actions.plan_devices import Described, Place, check_described, look_for_place
 from bringup.actions.plan_ladder import gives_way, ladder_of
 from bringup.actions.plan_memory_rate import known_rates, measured_rates
@@ -22,6 +23,7 @@ from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import take_apart
+from bringup.plan.companions import Companions
 from bringup.plan.kv_cache import is_quantised
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.rates import HostRates
@@ -48,6 +50,7 @@ class PlanWishes:
         ram_bytes_per_s: bandwidth of main memory, where known.
         measures_ram: it is measured first, on this machine and where it is not given.
         checks: the engine's dry run judges the plan.
+        beside: a drafting model, a projector.
     """
 
     request: Request = field(default_factory=Request)
@@ -59,6 +62,7 @@ class PlanWishes:
     ram_bytes_per_s: float | None = None
     measures_ram: bool = False
     checks: bool = False
+    beside: Beside = field(default_factory=Beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Planning:
         request: what was asked for.
         teller: tells the speed of plans.
         has_threads: the user said how many threads.
+        accompanied: what runs beside the model.
     """
 
     source: ModelSource
@@ -80,6 +85,7 @@ class Planning:
     request: Request
     teller: SpeedTeller
     has_threads: bool = False
+    accompanied: Accompanied = field(default_factory=lambda: Accompanied(Companions()))
     _chosen: dict[Request, MemoryPlan] = field(default_factory=dict)
 
     def choose(self, request: Request | None = None, *, planner: Planner | None = None) -> MemoryPlan:
@@ -201,8 +207,8 @@ def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -
         choices=choices_of(planning, settings),
         reasons=plan.reasons,
         alternatives=ways_of(planning, plan, ladder),
-        command=("llama-server", *source.argument, *settings),
-        warnings=(*_warnings(source, place), *plan.notes),
+        command=("llama-server", *source.argument, *settings, *planning.accompanied.arguments),
+        warnings=(*_warnings(source, place), *plan.notes, *planning.accompanied.notes),
         assumptions=(*place.assumptions, *(planning.teller.assumptions(plan) if speed else ())),
     )
 
@@ -217,6 +223,8 @@ def start_planning(
         GgufError: a figure of the architecture is missing or cannot be.
     """
     _check_types(wishes.request)
+    _check_split(wishes.split_mode)
+    check_language_model(source)
     anatomy = take_apart(source.model)
     threads = wishes.n_threads or place.n_threads
     n_cpu_moe = wishes.request.n_cpu_moe
@@ -235,7 +243,9 @@ def start_planning(
         host=host or given_rates(place, wishes.ram_bytes_per_s),
         offloads_cache=request.offloads_cache,
     )
-    return Planning(source, place, Planner(anatomy, place.devices), request, teller, bool(wishes.n_threads))
+    beside = look_beside(wishes.beside)
+    planner = Planner(anatomy, place.devices, companions=beside.companions)
+    return Planning(source, place, planner, request, teller, bool(wishes.n_threads), beside)
 
 
 def _check_types(request: Request) -> None:
@@ -246,6 +256,24 @@ def _check_types(request: Request) -> None:
             f"values of type {values} need flash attention, and --flash-attn off takes it away",
             hint="Leave --flash-attn out, or keep the values as f16: --cache-type-v f16.",
             reference="kv-quant-needs-flash-attn",
+        )
+
+
+def _check_split(mode: str | None) -> None:
+    """Refuse what the engine no longer does on CUDA, or does in a way that nobody can count beforehand."""
+    if mode == "row":
+        raise WrongUse(
+            "--split-mode row: llama.cpp's CUDA backend has no split buffers any more (b11434): "
+            "'device CUDA0 does not support split buffers'",
+            hint="Take --split-mode layer, which is also the engine's own choice.",
+            reference="split-mode-unsupported",
+        )
+    if mode == "tensor":
+        raise WrongUse(
+            "--split-mode tensor cannot be planned: it is experimental, splits matrices and cache by "
+            "rules of each family, and the engine's own fit step refuses it too",
+            hint="Take --split-mode layer, or try it with the engine itself.",
+            reference="split-mode-unsupported",
         )
 
 

@@ -10,6 +10,7 @@ from bringup.actions.plan_devices import Holder
 from bringup.actions.plan_ladder import gives_way, layers_text
 from bringup.actions.plan_report import Alternative, Group, Rung, group_of
 from bringup.plan.bounds import Bounds
+from bringup.plan.companions import Companions
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.place import ALL_LAYERS
 from bringup.plan.request import Request
@@ -97,7 +98,8 @@ def _close_programs(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
         replace(device, free_bytes=min(device.total_bytes, device.free_bytes + freed.get(device.name, 0)))
         for device in planning.planner.devices
     )
-    closed = Planner(planning.planner.anatomy, devices, planning.planner.correct)
+    beside = Companions(planning.planner.companions.draft, planning.planner.companions.projector)
+    closed = Planner(planning.planner.anatomy, devices, planning.planner.correct, beside)
     plan = planning.choose(goal.request, planner=closed)
     if _is_better(goal, plan):
         yield Alternative(

@@ -8,6 +8,7 @@ from typing import Final
 
 from bringup.plan import parts as shares
 from bringup.plan.anatomy import Anatomy, take_apart
+from bringup.plan.companions import Companions
 from bringup.plan.compute import Layouts
 from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_layers
 from bringup.plan.plan import CacheTypes, Part, Residence
@@ -117,11 +118,13 @@ class Planner:
         anatomy: the model.
         devices: cards in order; main memory under the name `CPU`.
         correct: what an earlier dry run of the engine knows better, see `differences`.
+        companions: what runs beside it.
     """
 
     anatomy: Anatomy
     devices: tuple[Device, ...]
     correct: Callable[[MemoryPlan], MemoryPlan] | None = None
+    companions: Companions = field(default_factory=Companions)
     _layouts: Layouts = field(init=False)
     _weights: WeightSums = field(init=False)
     _caches: dict[Hashable, tuple[Part, ...]] = field(default_factory=dict, init=False)
@@ -157,6 +160,7 @@ class Planner:
                 is_estimated=self._layouts.is_estimated,
             ),
             shares.output(self.anatomy, run),
+            *self.companions.parts(settled, self.devices),
         ]
         used = {CPU, *(part.device for part in fixed)}
         for device in self.devices:
@@ -187,7 +191,7 @@ class Planner:
         return placement, run
 
     def _sizes(self, request: Request) -> tuple[Request, Run, Placement]:
-        settled = self.settle(request)
+        settled = self.companions.outputs(self.settle(request))
         flash = settled.flash_attention is not False
         n_swa = self.anatomy.architecture.n_swa
         run = make_run(settled, n_ctx=settled.n_ctx or 0, n_swa=n_swa, flash_attention=flash)

@@ -105,7 +105,10 @@ _ENGINE: Final = (
     ),
     click.option("-ts", "--tensor-split", type=Shares(), help="Proportions of several cards: 3,1."),
     click.option(
-        "-sm", "--split-mode", type=click.Choice(["layer", "none"]), help="All cards, or --main-gpu alone."
+        "-sm",
+        "--split-mode",
+        type=click.Choice(["layer", "none", "row", "tensor"]),
+        help="All cards, or --main-gpu alone.",
     ),
     click.option("-mg", "--main-gpu", type=click.IntRange(0, 63), help="The card for --split-mode none."),
     click.option("-ctk", "--cache-type-k", metavar="TYPE", help=f"Keys of the KV cache: {_CACHE_TYPE}"),
@@ -118,6 +121,21 @@ _ENGINE: Final = (
     click.option("--no-mmap", is_flag=True, help="The file is read into memory, not mapped."),
     click.option(
         "-cram", "--cache-ram", type=click.IntRange(0), metavar="MIB", help="Main memory for earlier prompts."
+    ),
+    click.option(
+        "-mm", "--mmproj", metavar="FILE", help="A projector for pictures or sound, beside the model."
+    ),
+    click.option("--no-mmproj-offload", is_flag=True, help="The projector stays in main memory."),
+    click.option(
+        "-md", "--model-draft", "--spec-draft-model", metavar="MODEL", help="A drafting model beside it."
+    ),
+    click.option(
+        "-ngld", "--gpu-layers-draft", "--spec-draft-ngl", type=Layers(), help="Its layers on the card."
+    ),
+    click.option("-ctkd", "--cache-type-k-draft", metavar="TYPE", help="Keys of its KV cache."),
+    click.option("-ctvd", "--cache-type-v-draft", metavar="TYPE", help="Values of its KV cache."),
+    click.option(
+        "--draft-max", "--spec-draft-n-max", type=click.IntRange(1, 64), help="Tokens drafted at once: 3."
     ),
     click.option(
         "--engine-build",

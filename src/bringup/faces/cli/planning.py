@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bringup.actions.plan import PlanWishes, plan_model
+from bringup.actions.plan_companions import Beside
 from bringup.actions.plan_devices import Described
 from bringup.actions.plan_record import record_plan
 from bringup.actions.plan_report import PlanReport
@@ -46,6 +47,13 @@ class PlanOptions:
     no_op_offload: bool
     no_mmap: bool
     cache_ram: int | None
+    mmproj: str | None
+    no_mmproj_offload: bool
+    model_draft: str | None
+    gpu_layers_draft: int | None
+    cache_type_k_draft: str | None
+    cache_type_v_draft: str | None
+    draft_max: int | None
     engine_build: int | None
     threads: int | None
     gpu: tuple[str, ...]
@@ -91,6 +99,19 @@ class PlanOptions:
             build=self.engine_build or plain.build,
         )
 
+    def beside(self) -> Beside:
+        """What runs beside the model."""
+        plain = Beside()
+        return Beside(
+            mmproj=self.mmproj,
+            is_mmproj_offloaded=not self.no_mmproj_offload,
+            draft=self.model_draft,
+            draft_gpu_layers=self.gpu_layers_draft,
+            draft_type_k=self.cache_type_k_draft,
+            draft_type_v=self.cache_type_v_draft,
+            draft_max=self.draft_max or plain.draft_max,
+        )
+
     def described(self) -> Described:
         """The machine's part of it."""
         return Described(self.gpu, self.vram, self.held, self.ram, self.cpu_only)
@@ -108,6 +129,7 @@ class PlanOptions:
             checks=self.check,
             ram_bytes_per_s=None if bandwidth is None else bandwidth * _GIGA,
             measures_ram=self.measure_ram,
+            beside=self.beside(),
         )
 
 

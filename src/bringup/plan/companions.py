@@ -1,0 +1,175 @@
+"""What runs beside a model and takes memory of its own: a drafting model, a projector for pictures or sound.
+
+Source: llama.cpp b11434, `common_base_params_to_speculative` in `common/speculative.cpp` (the draft has the
+window, slots and micro-batch of the model, cache types and layers of its own, and logits of one token a
+slot), `tools/mtmd/clip.cpp` (a projector lies on one device whole, and lays out the graph of its largest
+picture when it is loaded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from bringup.model.shards import Model
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.plan import Part
+from bringup.plan.request import CPU, Device, Request
+
+if TYPE_CHECKING:
+    from bringup.plan.memory import Planner
+
+DRAFTED_TOKENS: Final = 3
+"""`common_params_speculative_draft::n_max`: tokens that are drafted at once unless told otherwise."""
+
+_OWN_PARTS: Final = frozenset({"weights", "kv_cache", "kv_cache_swa", "recurrent_state", "compute", "output"})
+"""Parts of a drafting model that come on top; the process, its CUDA context and the margin are shared."""
+
+_F32_BYTES: Final = 4
+
+_TOKENS_A_SIDE: Final = {
+    **dict.fromkeys(("phi4", "pixtral", "lightonocr", "kimivl", "gemma4v", "gemma4uv", "minimax_m3"), 16),
+    **dict.fromkeys(("qwen2vl_merger", "qwen2.5vl_merger", "qwen3vl_merger", "ling3vl", "mimovl"), 46),
+    **dict.fromkeys(("dots_ocr", "dots3note_v", "glm4v", "glm5v", "exaone4_5"), 46),
+    **dict.fromkeys(("muse-glimmer", "hunyuanvl"), 32),
+    "paddleocr": 28,
+    "youtuvl": 16,
+}
+"""For pictures of any size: tokens on a side of the one that is laid out (`set_warmup_n_tokens`)."""
+
+_MERGES: Final = {"phi4": 1, "pixtral": 1, "lightonocr": 1, "gemma4uv": 1, "gemma4v": 3}
+"""Patches on a side of a token where the file does not say; 2 for all others."""
+
+_SOUND_FRAMES: Final = 1500
+"""Rows of half a minute of sound behind the two convolutions of Whisper's encoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A drafting model.
+
+    Attributes:
+        anatomy: it.
+        n_gpu_layers: of its layers on the card; `None` for all.
+        cache_type_k: of its keys; `None` for f16.
+        cache_type_v: of its values, likewise.
+        n_max: tokens that it drafts at once.
+    """
+
+    anatomy: Anatomy
+    n_gpu_layers: int | None = None
+    cache_type_k: str | None = None
+    cache_type_v: str | None = None
+    n_max: int = DRAFTED_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Projector:
+    """A projector: it makes tokens of pictures or sound.
+
+    Attributes:
+        name: of its file.
+        weights_bytes: of all its tensors.
+        n_tensors: how many.
+        compute_bytes: of the graph of its largest picture, an estimate.
+        formula: of that.
+        is_offloaded: it lies on the first card, where there is one.
+    """
+
+    name: str
+    weights_bytes: int
+    n_tensors: int
+    compute_bytes: int
+    formula: str
+    is_offloaded: bool = True
+
+
+@dataclass(slots=True)
+class Companions:
+    """What runs beside a model, and its parts.
+
+    Attributes:
+        draft: a drafting model.
+        projector: a projector.
+    """
+
+    draft: Draft | None = None
+    projector: Projector | None = None
+    _planner: Planner | None = field(default=None, init=False)
+
+    def outputs(self, request: Request) -> Request:
+        """The request of the model itself: it judges all that was drafted at once."""
+        if self.draft is None or request.n_outputs is not None:
+            return request
+        return replace(request, n_outputs=request.n_parallel * (1 + self.draft.n_max))
+
+    def parts(self, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:
+        """Parts of both; `settled` is the model's own request with every choice filled in."""
+        if self.draft is not None:
+            yield from self._draft_parts(self.draft, settled, devices)
+        if self.projector is not None:
+            yield from _projector_parts(self.projector, settled, devices)
+
+    def _draft_parts(self, draft: Draft, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:
+        from bringup.plan.memory import Planner
+
+        if self._planner is None or self._planner.devices != devices:
+            self._planner = Planner(draft.anatomy, devices)
+        request = replace(
+            settled,
+            n_gpu_layers=draft.n_gpu_layers,
+            n_cpu_moe=None,
+            overrides=(),
+            cache_type_k=draft.cache_type_k,
+            cache_type_v=draft.cache_type_v,
+            n_outputs=settled.n_parallel,
+        )
+        for part in self._planner.plan(request).parts:
+            if part.name in _OWN_PARTS:
+                yield replace(part, name=f"draft_{part.name}")
+
+
+def _projector_parts(projector: Projector, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:
+    cards = [one.name for one in devices if one.name != CPU]
+    used = [name for name in cards if settled.cards is None or name in settled.cards]
+    device = used[0] if used and projector.is_offloaded else CPU
+    source = "llama.cpp b11434, tools/mtmd/clip.cpp"
+    told = f"sum of {projector.n_tensors:,} tensors of {projector.name}"
+    yield Part("projector_weights", projector.weights_bytes, device, told, source)
+    yield Part("projector_compute", projector.compute_bytes, device, projector.formula, source)
+
+
+def read_projector(model: Model, *, is_offloaded: bool = True) -> Projector:
+    """A projector from its file's header: weights to the byte, the buffer of its graph as an estimate.
+
+    At its widest the graph of a transformer over patches has two rows of its width and two of its inner part
+    for each patch; with fused attention no scores.
+    """
+    told = model.metadata
+    kind = "vision" if told.integer("clip.vision.embedding_length") else "audio"
+
+    def figure(name: str, otherwise: int) -> int:
+        return told.integer(f"clip.{kind}.{name}") or otherwise
+
+    width = figure("embedding_length", 1024)
+    inner = figure("feed_forward_length", 4 * width)
+    n_patches, what = _SOUND_FRAMES, "half a minute of sound"
+    if kind == "vision":
+        side = _pixels(model, figure("image_size", 224), figure("patch_size", 14))
+        n_patches = (side // figure("patch_size", 14)) ** 2
+        what = f"a picture of {side:,} x {side:,}"
+    size = _F32_BYTES * n_patches * (2 * width + 2 * inner)
+    name = model.name.rsplit("/", 1)[-1]
+    formula = f"4 x {n_patches:,} patches x (2 x {width:,} + 2 x {inner:,}), estimated for {what}"
+    return Projector(name, model.weights_bytes, len(model.tensors), size, formula, is_offloaded)
+
+
+def _pixels(model: Model, image_size: int, patch_size: int) -> int:
+    """Side of the picture that is laid out."""
+    told = model.metadata
+    kind = told.text("clip.projector_type") or told.text("clip.vision.projector_type") or ""
+    tokens = _TOKENS_A_SIDE.get(kind)
+    if tokens is None:
+        return image_size
+    return tokens * patch_size * (told.integer("clip.vision.spatial_merge_size") or _MERGES.get(kind, 2))
