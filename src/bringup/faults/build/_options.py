@@ -52,6 +52,12 @@ REMOVED_OPTIONS: Final[dict[str, str]] = {
 _VALUED_SINCE: Final = frozenset({"-fa", "--flash-attn"})
 """Switches of old that take a value now, and so swallow the next word."""
 
+_ENGINES: Final = (
+    *("llama", "ggml", ".gguf", "ollama", "koboldcpp", "error while handling"),
+    *("error: unknown argument: -", "error: invalid argument: -"),
+)
+"""What only an engine prints; the last two are how llama.cpp words a refusal, and hardly another program."""
+
 _UNKNOWN: Final = re.compile(
     r"(?:unknown|invalid|unrecognized|unsupported) (?:argument|option|(?:shorthand )?flag)s?:? "
     r"['\"`]?(--?[A-Za-z][\w-]*)",
@@ -78,12 +84,14 @@ class Refusal:
         """Whether other builds have known this spelling: the option was renamed, dropped or given a value."""
         if "has been removed" in self.line.text:
             return True
+        if not self.by_value and "_" in self.option:
+            return True
         return self.option in (_VALUED_SINCE if self.by_value else REMOVED_OPTIONS)
 
 
 def refused_option(lines: Lines) -> Refusal | None:
     """The first option that a llama.cpp program refused."""
-    if not lines.has_any("llama", "ggml", ".gguf", "ollama", "error while handling", "koboldcpp"):
+    if not lines.has_any(*_ENGINES):
         return None
     for anchor in ("argument", "option", "flag", "error while handling"):
         for line in lines.with_anchor(anchor):

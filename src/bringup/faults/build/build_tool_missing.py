@@ -55,6 +55,11 @@ SIGNS = (
         example="error: built without CURL, downloading from the internet is not supported",
     ),
     Sign(
+        r"'https' scheme is not supported",
+        anchor="'https' scheme is not supported",
+        example="'https' scheme is not supported.",
+    ),
+    Sign(
         r"HTTPS is not supported\. Please rebuild",
         anchor="https is not supported",
         example="HTTPS is not supported. Please rebuild with one of:",

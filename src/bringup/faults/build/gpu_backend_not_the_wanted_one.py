@@ -15,6 +15,7 @@ from bringup.faults._scene import Scene
 from bringup.reading import need
 
 _NVIDIA = ("nvidia", "geforce", "rtx", "tesla", "quadro")
+_ASKED_FOR = ("--device vulkan", "--device=vulkan", "-dev vulkan")
 _INTEGRATED = ("intel", "radeon graphics", "iris", "uhd", "llvmpipe", "raphael")
 
 SIGNS = (
@@ -62,7 +63,7 @@ STEPS = (
 def check(scene: Scene) -> Evidence | None:
     """An NVIDIA card that is driven by something else than CUDA, or an integrated GPU used beside one."""
     log = need(scene.stack.runtime.log)
-    if log is None or log.has_cuda:
+    if log is None or log.has_cuda or scene.lines.has_any(*_ASKED_FOR):
         return None
     others = [
         d for d in log.gpu_devices if d.name.lower().startswith(("vulkan", "sycl", "opencl", "gpuopencl"))

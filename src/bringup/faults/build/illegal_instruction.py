@@ -15,7 +15,7 @@ from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 SIGNS = (
     Sign(
-        r"[Ii]llegal [Ii]nstruction(?! was encountered)",
+        r"[Ii]llegal [Ii]nstruction(?! was encountered| Parameter| Encoding| Address)",
         anchor="illegal instruction",
         example="Illegal instruction (core dumped)",
     ),

@@ -59,8 +59,8 @@ SIGNS = (
         ' function""',
     ),
     Sign(
-        r"Value is not callable: null at row",
-        anchor="value is not callable",
+        r"\bat row \d{1,6}, column \d{1,6}:",
+        anchor="at row ",
         example="Value is not callable: null at row 1, column 72:",
     ),
     Sign(

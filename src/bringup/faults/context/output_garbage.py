@@ -81,7 +81,7 @@ STEPS = (
     ),
 )
 
-_RUN_CHARACTERS = "abcdefghijklmnopqrstuvwxyz@?!$%&/"
+_RUN_CHARACTERS = "abcdefghijklmnopqrstuvwxyz23456789@?!$%&/"
 _RUN = re.compile(rf"(?i:([{_RUN_CHARACTERS}]))\1{{39,}}")
 
 

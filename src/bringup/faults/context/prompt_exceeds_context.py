@@ -30,7 +30,7 @@ SIGNS = (
         " keep=4 new=2048",
     ),
     Sign(
-        r"Requested tokens \(\d{1,10}\) exceed context window of \d{1,10}",
+        r"Requested tokens(?: \(\d{1,10}\))? exceed context window of \d{1,10}",
         anchor="exceed context window of",
         example="ValueError: Requested tokens (2100) exceed context window of 2048",
     ),

@@ -63,7 +63,15 @@ SIGNS = (
         " (0x00000062)",
     ),
     Sign(
-        r"\bXid\b.{0,60}\): (?:61|62|109|110)\b",
+        r"\bXid\b.{0,60}\): 109\b",
+        anchor="): 109",
+        example="NVRM: Xid (PCI:0000:cb:00): 109, pid=1797, name=python3, Ch 00000008, errorString CTX SWITCH"
+        " TIMEOUT, Info 0x58005",
+        certainty=Certainty.LIKELY,
+        unless=("): 13, ", "): 31, "),
+    ),
+    Sign(
+        r"\bXid\b.{0,60}\): (?:61|62|110)\b",
         anchor="xid",
         example="NVRM: Xid (PCI:0000:0a:00): 62, pid=1423, 23a8(3298) 00000000 00000000",
         certainty=Certainty.LIKELY,

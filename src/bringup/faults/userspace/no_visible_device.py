@@ -28,6 +28,14 @@ SIGNS = (
         unless=_LOWER,
     ),
     Sign(
+        r"msg=\"no nvidia devices detected\"",
+        anchor="no nvidia devices detected",
+        example='source=gpu.go:560 msg="no nvidia devices detected"'
+        " library=/usr/lib/x86_64-linux-gnu/libcuda.so.550.107.02",
+        certainty=Certainty.LIKELY,
+        unless=_LOWER,
+    ),
+    Sign(
         r"(?i)CUDA_ERROR_NO_DEVICE|cudaErrorNoDevice",
         anchor="device",
         example="failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
