@@ -123,7 +123,7 @@ def cards(engines: tuple[LiveEngine, ...]) -> tuple[LiveCard, ...]:
     )
     lost = Card(1, trouble=Known(find_nvml_error(15), "NVML"), name=Known("NVIDIA GeForce RTX 3060", "NVML"))
     return (
-        LiveCard(busy, load, share_memory(busy, engines, card_count=2)),
+        LiveCard(busy, load, share_memory(busy, engines, [busy])),
         LiveCard(lost, CardLoad(1), ()),
     )
 

@@ -139,7 +139,7 @@ BUFFERS = (
 
 
 def test_an_engines_memory_is_divided_and_the_bar_adds_up() -> None:
-    shares = share_memory(card({7: 400, 8: 100}), [engine(BUFFERS)], card_count=1)
+    shares = share_memory(card({7: 400, 8: 100}), [engine(BUFFERS)], [card({7: 400, 8: 100})])
     assert [(share.use, share.size_bytes, share.holder) for share in shares] == [
         (Use.WEIGHTS, 200, "small"),
         (Use.KV_FILLED, 25, "small"),
@@ -154,24 +154,51 @@ def test_an_engines_memory_is_divided_and_the_bar_adds_up() -> None:
 
 
 def test_parts_that_cannot_be_are_not_shown() -> None:
-    shares = share_memory(card({7: 300}), [engine(BUFFERS)], card_count=1)
+    shares = share_memory(card({7: 300}), [engine(BUFFERS)], [card({7: 300})])
     assert shares[0] == Share(Use.ENGINE, 300, "small", 7)
 
 
 def test_two_cards_get_their_own_buffers() -> None:
     buffers = (Buffer(BufferUse.WEIGHTS, "CUDA0", 200), Buffer(BufferUse.WEIGHTS, "CUDA1", 90))
-    shares = share_memory(card({7: 100}, index=1), [engine(buffers)], card_count=2)
+    second = card({7: 100}, index=1)
+    shares = share_memory(second, [engine(buffers)], [card({7: 210}), second])
     assert [(share.use, share.size_bytes) for share in shares[:2]] == [(Use.WEIGHTS, 90), (Use.OVERHEAD, 10)]
-    estimate = share_memory(card({7: 300}), [engine(buffers, is_estimate=True)], card_count=2)
-    assert estimate[0].use is Use.ENGINE, "an estimate does not know which card"
-    alone = share_memory(card({7: 300}), [engine(buffers, is_estimate=True)], card_count=1)
-    assert alone[0] == Share(Use.WEIGHTS, 290, "small", 7, is_estimate=True)
+
+
+def test_an_estimate_is_divided_as_the_driver_says_that_the_engine_is() -> None:
+    guess = engine(
+        (Buffer(BufferUse.WEIGHTS, "CPU", 240), Buffer(BufferUse.KV_CACHE, "CPU", 40)), is_estimate=True
+    )
+    first, second = card({7: 300}), card({7: 100}, index=1)
+    shares = share_memory(first, [guess], [first, second])
+    assert [(share.use, share.size_bytes) for share in shares[:4]] == [
+        (Use.WEIGHTS, 180),
+        (Use.KV_FILLED, 8),
+        (Use.KV_RESERVED, 22),
+        (Use.OVERHEAD, 90),
+    ]
+    assert all(share.is_estimate for share in shares[:4])
+    assert sum(share.size_bytes for share in share_memory(second, [guess], [first, second])) == 1000
+    assert share_memory(second, [guess], [first, second])[0] == Share(
+        Use.WEIGHTS, 60, "small", 7, is_estimate=True
+    )
+    alone = share_memory(first, [guess], [first, card({8: 100}, index=1)])
+    assert alone[0] == Share(Use.WEIGHTS, 240, "small", 7, is_estimate=True), "the other card is not its"
+
+
+def test_an_estimate_is_not_divided_where_a_card_does_not_tell() -> None:
+    guess = engine((Buffer(BufferUse.WEIGHTS, "CPU", 240),), is_estimate=True)
+    first = card({7: 300})
+    silent = replace(card({}, index=1), processes=Known((GpuProcess(7, Absent("NVML"), False, "x"),), "NVML"))
+    assert share_memory(first, [guess], [first, silent])[0] == Share(Use.ENGINE, 300, "small", 7)
+    too_large = engine((Buffer(BufferUse.WEIGHTS, "CPU", 999),), is_estimate=True)
+    assert share_memory(first, [too_large], [first])[0] == Share(Use.ENGINE, 300, "small", 7)
 
 
 def test_memory_that_the_driver_does_not_tell_is_unseen() -> None:
     hidden = replace(card({}), processes=Known((GpuProcess(7, Absent("NVML"), False, "x"),), "NVML"))
-    assert share_memory(hidden, [], card_count=1) == (Share(Use.UNSEEN, 600), Share(Use.FREE, 400))
-    assert share_memory(replace(hidden, memory=NOT_LOOKED), [], card_count=1) == ()
+    assert share_memory(hidden, [], [hidden]) == (Share(Use.UNSEEN, 600), Share(Use.FREE, 400))
+    assert share_memory(replace(hidden, memory=NOT_LOOKED), [], [hidden]) == ()
 
 
 def slots(generated: int, read: int = 0, task: int = 1, *, busy: bool = True) -> Reading[tuple[Slot, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bringup.actions.live import EngineMemory, LiveEngine, Share, Use
@@ -18,11 +19,16 @@ _USES: Final = {
 }
 
 
-def share_memory(card: Card, engines: Sequence[LiveEngine], *, card_count: int) -> tuple[Share, ...]:
+def share_memory(card: Card, engines: Sequence[LiveEngine], cards: Sequence[Card]) -> tuple[Share, ...]:
     """Shares that add up to the card's memory; empty where the driver does not tell that.
 
     Engines come first, then other programs by size, then what nobody claims, then what is free. An engine is
     only divided where its parts are not larger than what the driver says that it holds on this card.
+
+    Args:
+        card: the card.
+        engines: engines that run.
+        cards: all cards of the machine, this one too.
     """
     if not isinstance(card.memory, Known):
         return ()
@@ -35,7 +41,7 @@ def share_memory(card: Card, engines: Sequence[LiveEngine], *, card_count: int) 
             continue
         engine = by_process.get(process.process_id)
         if engine is not None:
-            known += _divide(engine, process.used_bytes.value, card.index, card_count=card_count)
+            known += _divide(engine, process.used_bytes.value, card.index, cards)
         else:
             name = process.name or "another container's program"
             others.append(Share(Use.OTHER, process.used_bytes.value, name, process.process_id))
@@ -50,12 +56,13 @@ def _rest(memory: GpuMemory, claimed: list[Share]) -> tuple[Share, ...]:
     return (*shares, Share(Use.FREE, memory.free_bytes))
 
 
-def _divide(engine: LiveEngine, used_bytes: int, index: int, *, card_count: int) -> tuple[Share, ...]:
+def _divide(engine: LiveEngine, used_bytes: int, index: int, cards: Sequence[Card]) -> tuple[Share, ...]:
     name = engine.name or engine.program
     whole = (Share(Use.ENGINE, used_bytes, name, engine.process_id),)
     if not isinstance(engine.memory, Known):
         return whole
-    buffers = _on_card(engine.memory.value, index, card_count=card_count)
+    told = engine.memory.value
+    buffers = _estimated(engine, told, used_bytes, cards) if told.is_estimate else _on_card(told, index)
     inside = sum(buffer.size_bytes for buffer in buffers)
     if not buffers or inside > used_bytes:
         return whole
@@ -76,18 +83,38 @@ def _divide(engine: LiveEngine, used_bytes: int, index: int, *, card_count: int)
     )
 
 
-def _on_card(memory: EngineMemory, index: int, *, card_count: int) -> tuple[Buffer, ...]:
-    """The buffers on one card. An estimate knows no card: it is taken whole where there is only one.
+def _on_card(memory: EngineMemory, index: int) -> tuple[Buffer, ...]:
+    """The buffers on one card as the log tells them.
 
     CUDA may count the cards otherwise than NVML does, so with several cards an engine on more than one of
     them is told by its own numbers, and `_divide` drops what cannot be.
     """
-    if memory.is_estimate:
-        return memory.buffers if card_count == 1 else ()
     on_cards = tuple(buffer for buffer in memory.buffers if buffer.is_on_card)
     if len({buffer.device for buffer in on_cards}) <= 1:
         return on_cards
     return tuple(buffer for buffer in on_cards if _number(buffer) == index)
+
+
+def _estimated(
+    engine: LiveEngine, memory: EngineMemory, used_bytes: int, cards: Sequence[Card]
+) -> tuple[Buffer, ...]:
+    """An estimate knows no card: each gets that part of it which it has of what the engine holds on all.
+
+    Empty where a card does not tell what the engine holds there: then no part can be worked out.
+    """
+    held: list[int] = []
+    for card in cards:
+        for process in card.processes.value if isinstance(card.processes, Known) else ():
+            if process.process_id == engine.process_id:
+                if not isinstance(process.used_bytes, Known):
+                    return ()
+                held.append(process.used_bytes.value)
+    whole = sum(held)
+    if len(held) <= 1 or whole <= 0:
+        return memory.buffers
+    return tuple(
+        replace(buffer, size_bytes=round(buffer.size_bytes * used_bytes / whole)) for buffer in memory.buffers
+    )
 
 
 def _number(buffer: Buffer) -> int:

@@ -235,12 +235,11 @@ def _join(
     if not isinstance(told.cards, Known):
         return told.cards
     by_index = {load.index: load for load in loads}
-    count = len(told.cards.value)
     cards = (
         LiveCard(
             card,
             by_index.get(card.index, CardLoad(card.index)),
-            share_memory(card, engines, card_count=count),
+            share_memory(card, engines, told.cards.value),
         )
         for card in told.cards.value
     )

@@ -25,8 +25,12 @@ def engine_lines(engine: LiveEngine, cards: Sequence[LiveCard], *, width_columns
     """Head, speed, slots."""
     where = f"engine {engine.port}" if engine.port is not None else f"process {engine.process_id}"
     state = Styled(engine.state, _STATES.get(engine.state, Style.YELLOW))
-    head: list[str | Styled] = [Styled(where, Style.BOLD), f"  {engine.name or engine.program}  ", state]
-    head.append(f"  {engine.program}{f' {engine.build}' if engine.build else ''}, {runs_on(engine, cards)}")
+    build = f"{engine.program}{f' {engine.build}' if engine.build else ''}"
+    head: list[str | Styled] = [Styled(where, Style.BOLD), "  "]
+    head += [f"{engine.name}  ", state, f"  {build}"] if engine.name else [f"{build}  ", state]
+    head.append(f", {runs_on(engine, cards)}")
+    if engine.state == "not asked":
+        return [(*head, *_ram_words(engine, ", "))]
     lines: list[Line] = [tuple(head)]
     if engine.trouble and engine.state not in ("ready", "not asked"):
         lines.append(("  ", Styled(engine.trouble, Style.YELLOW)))
@@ -59,11 +63,16 @@ def _facts(engine: LiveEngine, width_columns: int) -> list[Line]:
         words += speed_words(engine)
     if isinstance(engine.totals, Known) and engine.totals.value.requests_waiting is not None:
         words.append(f"{engine.totals.value.requests_waiting} waiting")
-    if isinstance(engine.resident_bytes, Known):
-        words.append(f"RAM {format_bytes(engine.resident_bytes.value)}")
+    words += _ram_words(engine)
     if engine.age_s > _STALE_S:
         words.append(f"as of {format_duration(engine.age_s)} ago")
     return side_by_side(words, width_columns)
+
+
+def _ram_words(engine: LiveEngine, before: str = "") -> list[str]:
+    if not isinstance(engine.resident_bytes, Known):
+        return []
+    return [f"{before}RAM {format_bytes(engine.resident_bytes.value)}"]
 
 
 def speed_words(engine: LiveEngine) -> list[str | Styled]:
