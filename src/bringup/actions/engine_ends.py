@@ -1,4 +1,4 @@
-"""Ends of detached engines that nobody asked for: written to the journal once, when somebody looks."""
+"""Ends that nobody asked for: written to the journal once, when somebody looks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 
 
 def note_ends(ours: Folders) -> str:
-    """Write down detached engines that were given up or are gone; a warning where that failed.
+    """Write down engines, chats and setups that are gone and nobody said how; a warning where that failed.
 
-    One that was given up stays listed; the record of one that is gone is removed. Never raises: it runs
-    beside other commands.
+    A detached engine that was given up stays listed; the record of one that is gone is removed. Never raises:
+    it runs beside other commands.
     """
+    from bringup.actions.silent_ends import note_quietly
+
+    return _note_detached(ours) or note_quietly(ours)
+
+
+def _note_detached(ours: Folders) -> str:
     try:
         if not list_ended(ours):
             return ""

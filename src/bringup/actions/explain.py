@@ -151,7 +151,7 @@ def _past(
     told = tuple(one for one in episodes(standings(journal)) if one.fault.id in term.faults)
     notes = tuple((date, text) for _, date, text in term_notes(journal, term.id))
     runs = [run for run in journal.entries(kinds=(Kind.RUN,), last=200) if run.data.get("phase") == "ended"]
-    whole = [run for run in runs if run.data.get("plan")]
+    whole = [run for run in runs if run.data.get("plan") and not run.data.get("is_noticed_later")]
     return told, notes, whole[-1] if whole else None
 
 

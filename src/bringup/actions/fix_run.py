@@ -107,6 +107,8 @@ def keep_fix(attempt: Attempt, *, end: EffectEnd | None, fault_gone: bool | None
         False: "the fault is still there",
         None: "whether it is gone cannot be told",
     }
+    if attempt.restarts:
+        held[None] = "the look after the restart tells whether it is gone"
     data = {
         "attempt": attempt.key,
         "step": attempt.step,
@@ -153,7 +155,7 @@ class FixRun:
         yield Ran(end)
         if end.is_known and not planned.restarts:
             yield from self.verify(planned, attempt, is_success=end.is_success)
-        trouble = keep_fix(attempt, end=end, fault_gone=self.fault_gone)
+        trouble = keep_fix(attempt, end=end, fault_gone=None if planned.restarts else self.fault_gone)
         if trouble:
             yield NotNoted(trouble)
 

@@ -77,7 +77,7 @@ def _ending(episode: Episode, told: Sequence[Item], fixes: Sequence[Entry]) -> s
     opened_s = episode.opened.moment.at_s
     closed_s = None if episode.closed is None else episode.closed.moment.at_s
     done = [
-        fix.text
+        _fix_words(fix)
         for fix in fixes
         if fix.subject == episode.fault.id
         and opened_s <= fix.moment.at_s
@@ -90,6 +90,16 @@ def _ending(episode: Episode, told: Sequence[Item], fixes: Sequence[Entry]) -> s
     gone = f"Gone on {clock.local_time_text(closed_s)[:16]}"
     lines = [*done, *between[-_TOLD_CHANGES:]]
     return "\n".join([*(f"- {line}" for line in lines), "", f"{gone}."] if lines else [f"{gone}."])
+
+
+def _fix_words(fix: Entry) -> str:
+    """One step that was taken, and how it ended where that is more than that it ran."""
+    step, command, code = (fix.data.get(name) for name in ("step", "command", "exit_code"))
+    if not step or not command:
+        return fix.text
+    ended = "" if code == 0 else " (its end was not seen)" if code is None else f" (exit code {code})"
+    cured = "; the fault was gone after it" if fix.data.get("fault_gone") is True else ""
+    return f"step {step}: `{command}`{ended}{cured}"
 
 
 def _dated(item: Item) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal import Note, record
 from bringup.actions.run_speed import MeasuredSpeed, speed_in_log
+from bringup.actions.silent_ends import own_mark
 from bringup.engine.exits import EngineStopped
 from bringup.errors import BringupError
 from bringup.machine import clock, paths, process
@@ -86,9 +87,8 @@ class RunRecord:
         window = f"context window of {info.n_ctx:,} tokens"
         text = f"{self._name} runs on {self._data['engine']}, {window}"
         self._settle()
-        self._writing = Thread(
-            target=self._write, args=(self._name, text, {"phase": "started", **self._data}), name="journal"
-        )
+        data = {"phase": "started", **self._data, **own_mark()}
+        self._writing = Thread(target=self._write, args=(self._name, text, data), name="journal")
         self._writing.start()
 
     def answered(self, timings: Timings | None) -> None:

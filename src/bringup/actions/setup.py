@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from bringup.actions.doctor import Examination, examine, examine_text
 from bringup.actions.setup_choice import Facts, Method, SetupChoice, SetupWishes, choose
 from bringup.actions.setup_needs import Missing, Room, accepted_compiler, buildable, find_missing
-from bringup.actions.setup_record import record_failed_setup, record_setup
+from bringup.actions.setup_record import SetupRecord
 from bringup.actions.setup_source import SourceWishes, build_number_of, name_of, obtain_source
 from bringup.actions.surroundings import Surroundings
 from bringup.engine.build import EngineBuild, EngineKind
@@ -144,21 +144,22 @@ def run_setup(
             engine did not pass the proof. The engine before it stays.
         WrongUse: a wish that cannot be followed, or another setup runs.
     """
-    started_s = clock.monotonic_s()
+    record = SetupRecord(around.folders)
     try:
-        result = _run(request, around, watcher, model_path)
-    except WrongUse:
-        raise
+        result = _run(request, around, watcher, model_path, record)
     except BringupError as problem:
-        spent_s = clock.monotonic_s() - started_s
-        watcher.warning(record_failed_setup(request, problem, duration_s=spent_s, ours=around.folders))
+        watcher.warning(record.failed(request, problem))
         raise
-    spent_s = clock.monotonic_s() - started_s
-    watcher.warning(record_setup(result, duration_s=spent_s, ours=around.folders))
+    except KeyboardInterrupt:
+        watcher.warning(record.stopped())
+        raise
+    watcher.warning(record.proved(result))
     return result
 
 
-def _run(request: SetupRequest, around: Surroundings, watcher: SetupWatcher, model_path: str) -> SetupResult:
+def _run(
+    request: SetupRequest, around: Surroundings, watcher: SetupWatcher, model_path: str, record: SetupRecord
+) -> SetupResult:
     watcher.step("looking at the machine")
     seen = _look(around)
     plan = _plan(request, around.folders, seen)
@@ -175,6 +176,7 @@ def _run(request: SetupRequest, around: Surroundings, watcher: SetupWatcher, mod
     if isinstance(lease, locks.Holder):
         raise WrongUse(f"another bringup setup is at work (process {lease.pid})", reference="setup-runs")
     with lease:
+        watcher.warning(record.begins(plan))
         if plan.choice.method is Method.EXISTING:
             return _prove_existing(plan, around, watcher, model_path)
         if plan.missing:

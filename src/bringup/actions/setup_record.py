@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bringup.actions.journal import Note, record
-from bringup.errors import BringupError
+from bringup.actions.silent_ends import own_mark
+from bringup.errors import BringupError, WrongUse
+from bringup.machine import clock, process
 
 if TYPE_CHECKING:
-    from bringup.actions.setup import SetupRequest, SetupResult
+    from bringup.actions.setup import SetupPlan, SetupRequest, SetupResult
     from bringup.machine.folders import Folders
 
 
-def record_setup(result: SetupResult, *, duration_s: float, ours: Folders) -> str:
+class SetupRecord:
+    """One setup from its start to its end, however that comes."""
+
+    def __init__(self, ours: Folders) -> None:
+        """Nothing is written before it begins."""
+        self._ours = ours
+        self._started_s = clock.monotonic_s()
+        self._run: dict[str, Any] = {}
+        self._name = "setup"
+
+    def begins(self, plan: SetupPlan) -> str:
+        """It has the machine for itself now; a warning where that could not be written down."""
+        self._run = {"run": process.random_bytes(4).hex()}
+        self._name = plan.name or "the engine that is here"
+        choice = plan.choice
+        is_there = choice.method.value == "existing"
+        words = "is being proved" if is_there else f"is being built for {choice.backend.value}"
+        data = {"phase": "started", "backend": choice.backend.value, "method": choice.method.value}
+        return _write(self._name, f"{self._name} {words}", {**data, **self._run, **own_mark()}, self._ours)
+
+    def proved(self, result: SetupResult) -> str:
+        """It came to a proved engine."""
+        return record_setup(result, duration_s=self._spent_s(), ours=self._ours, more=self._run)
+
+    def failed(self, request: SetupRequest, problem: BringupError) -> str:
+        """It came to none; of a wish that could not be followed only what had begun is told."""
+        if isinstance(problem, WrongUse) and not self._run:
+            return ""
+        return record_failed_setup(
+            request, problem, duration_s=self._spent_s(), ours=self._ours, more=self._run
+        )
+
+    def stopped(self) -> str:
+        """A person stopped it (Ctrl-C); what was built stays, and the next setup goes on."""
+        if not self._run:
+            return ""
+        spent_s = self._spent_s()
+        data = {"phase": "stopped", "how": "stopped by Ctrl-C", "duration_s": round(spent_s, 3), **self._run}
+        return _write(self._name, f"{self._name}: stopped by Ctrl-C after {spent_s:,.0f} s", data, self._ours)
+
+    def _spent_s(self) -> float:
+        return clock.monotonic_s() - self._started_s
+
+
+def record_setup(
+    result: SetupResult, *, duration_s: float, ours: Folders, more: Mapping[str, Any] | None = None
+) -> str:
     """An engine that was proved; a warning where that could not be written down."""
     proof, build, choice = result.proof, result.record, result.plan.choice
     name = build.name if build is not None else "the engine of the Python package"
@@ -30,6 +79,7 @@ def record_setup(result: SetupResult, *, duration_s: float, ours: Folders) -> st
         "layers": proof.layers,
         "tokens_per_s": proof.tokens_per_s,
         "duration_s": round(duration_s, 3),
+        **(more or {}),
     }
     words = [f"{name}: proved in {duration_s:,.0f} s with version {proof.version}, {choice.backend.value}"]
     if proof.layers:
@@ -42,7 +92,12 @@ def record_setup(result: SetupResult, *, duration_s: float, ours: Folders) -> st
 
 
 def record_failed_setup(
-    request: SetupRequest, problem: BringupError, *, duration_s: float, ours: Folders
+    request: SetupRequest,
+    problem: BringupError,
+    *,
+    duration_s: float,
+    ours: Folders,
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """A setup that came to no proved engine; a warning where that could not be written down."""
     wishes, source = request.wishes, request.source
@@ -56,6 +111,7 @@ def record_failed_setup(
         "how": problem.message,
         "context": list(problem.context),
         "duration_s": round(duration_s, 3),
+        **(more or {}),
     }
     return _write("setup", f"no engine was set up: {problem.message}", data, ours)
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bringup.actions.change_words import fold_changes
 from bringup.actions.standing import Standing, StoodFault, episodes, standings
-from bringup.actions.state_record import change_words, layer_of_fact, state_changes
+from bringup.actions.state_record import layer_of_fact, state_changes
 from bringup.actions.timeline import LAYERS, Item, item_of, merge, outside_items
 from bringup.errors import CannotTell, WrongUse
 from bringup.journal.entry import Entry, Kind
@@ -115,7 +116,7 @@ def since_it_worked(
     end_s = now.moment.at_s + 1 if until_s is None else until_s
     between = _events(journal, outside, base.then.moment.at_s, end_s)
     suspects = rank(between, changes, now.roots, layers, first_seen_s=_first_seen_s(stood, now))
-    words = tuple((name, change_words(name, old, new)) for name, old, new in changes)
+    words = tuple((change.name, change.words) for change in fold_changes(changes))
     return Comparison(base.then, now, base.worked, now.roots, suspects, words, base.runs, unseen)
 
 
@@ -142,7 +143,7 @@ def compare_moments(journal: Journal, first: int, second: int, *, outside: Seque
     between = _events(journal, outside, then.moment.at_s, now.moment.at_s + 1)
     layers = tuple(fault.layer for fault in now.roots)
     suspects = rank(between, changes, now.roots, layers, first_seen_s=None)
-    words = tuple((name, change_words(name, old, new)) for name, old, new in changes)
+    words = tuple((change.name, change.words) for change in fold_changes(changes))
     return Comparison(then, now, "", now.roots, suspects, words)
 
 
@@ -340,10 +341,10 @@ def rank(
         score, reason = _score_event(item, roots, layers, first_seen_s)
         suspect = Suspect(0, item.text, reason, item.at_s, item.who, item.layers, item.seq)
         scored.append((score, item.at_s, suspect))
-    for name, old, new in changes:
-        score, reason = _score_fact(name, new, roots, layers)
-        text = change_words(name, old, new)
-        scored.append((score, 0.0, Suspect(0, text, reason, None, "", (layer_of_fact(name),))))
+    for change in fold_changes(changes):
+        score, reason = _score_fact(change.name, change.new, roots, layers)
+        layer = layer_of_fact(change.name)
+        scored.append((score, 0.0, Suspect(0, change.words, reason, None, "", (layer,))))
     scored.sort(key=lambda one: (-one[0], -one[1], one[2].text))
     return tuple(
         Suspect(number, one.text, one.reason, one.at_s, one.who, one.layers, one.seq)

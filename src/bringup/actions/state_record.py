@@ -219,14 +219,16 @@ def _primed_redactor(machine: Machine, place: Folders) -> Any:  # noqa: ANN401 -
 
 
 def _summary(before: Any, difference: Any) -> str:  # noqa: ANN401 - Snapshot and Difference, imported late
+    from bringup.actions.change_words import fold_changes
     from bringup.actions.machine_state import facts_of
     from bringup.journal import state
 
     if before is None:
         return "first look at this machine"
     changes = state_changes(facts_of(before), facts_of(state.apply(before, difference)))
-    shown = [change_words(name, old, new) for name, old, new in changes[:_SHOWN_CHANGES]]
-    more = len(changes) - len(shown)
+    told = fold_changes(changes)
+    shown = [change.words for change in told[:_SHOWN_CHANGES]]
+    more = len(told) - len(shown)
     lines = [*shown, *([f"and {more} more"] if more > 0 else [])]
     return "\n".join(lines) or "another verdict on the same facts"
 
@@ -245,28 +247,3 @@ def state_changes(
         if not same and (with_passing or not is_passing(layer, name)):
             found.append((change.name, change.old, change.new))
     return found
-
-
-def change_words(name: str, old: Any, new: Any) -> str:  # noqa: ANN401 - facts as plain JSON
-    """One line: `kernel loaded_driver: version 570.169 -> absent`; of a list what came and what went."""
-    if old and new and isinstance(old[1], list) and isinstance(new[1], list):
-        gone = [item for item in old[1] if item not in new[1]]
-        come = [item for item in new[1] if item not in old[1]]
-        words = [f"-{_short(item)}" for item in gone[:3]] + [f"+{_short(item)}" for item in come[:3]]
-        more = len(gone) + len(come) - len(words)
-        return f"{name}: {', '.join(words) or 'another order'}" + (f" and {more} more" if more > 0 else "")
-    return f"{name}: {seen_words(old)} -> {seen_words(new)}"
-
-
-def seen_words(value: Any) -> str:  # noqa: ANN401 - a fact as plain JSON
-    """What was seen of a fact, in words."""
-    if not value:
-        return "not looked at"
-    seen, shown, _, why = value
-    if seen != "known":
-        return f"{seen} ({why})" if why else str(seen)
-    return _short(", ".join(shown) if isinstance(shown, list) else str(shown)) or "none"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 160 else f"{text[:157]}..."

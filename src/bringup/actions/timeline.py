@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bringup.actions.silent_ends import is_alive
 from bringup.actions.standing import Episode, Standing, count_old_rules, episodes, standings
 from bringup.errors import WrongUse
 from bringup.journal.entry import Kind
@@ -144,19 +145,21 @@ def _journal_items(journal: Journal, stood: tuple[Standing, ...], *, last: int) 
 
 
 def told_once(entries: Sequence[Entry]) -> list[Entry]:
-    """Without the start of a run whose end tells it all; a start without an end says so."""
+    """Without the start of a run or setup whose end tells it all; a start without an end says so."""
+    told = (Kind.RUN, Kind.SETUP)
     ended = {
         entry.data.get("run")
         for entry in entries
-        if entry.kind is Kind.RUN and entry.data.get("phase") == "ended"
+        if entry.kind in told and entry.data.get("phase") != "started"
     }
     kept = []
     for entry in entries:
-        run = entry.data.get("run") if entry.kind is Kind.RUN else None
+        run = entry.data.get("run") if entry.kind in told else None
         if run is None or entry.data.get("phase") != "started":
             kept.append(entry)
         elif run not in ended:
-            kept.append(replace(entry, text=f"{entry.text}; no end of it is written down"))
+            how = "it goes on" if is_alive(entry) else "no end of it is written down"
+            kept.append(replace(entry, text=f"{entry.text}; {how}"))
     return kept
 
 
