@@ -34,18 +34,27 @@ def draw_top() -> None:
 
 
 def draw_web(program: str) -> None:
-    """docs/pictures/web.png."""
+    """docs/pictures/web-memory.png of the made machine, web-stack.png of a recorded morning."""
     from playwright.sync_api import sync_playwright
-    from tests.web.site import serving
+    from tests.faults.cases import CASES
+    from tests.web.site import serving, serving_view
 
-    with sync_playwright() as playwright, serving() as site:
+    from bringup.actions.live_view import open_view
+
+    view = open_view(str(CASES / "driver-library-mismatch/morning"), interval_s=1.0)
+    view.faults.look_now()
+    view.sampler._publish(view.sampler.look(), None)
+    with sync_playwright() as playwright, serving() as site, serving_view(view) as (access, base_url):
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=program, args=options)
-        page = browser.new_page(viewport={"width": 1000, "height": 760})
+        page = browser.new_page(viewport={"width": 1120, "height": 900})
         page.goto(site.entry)
-        page.goto(site.base_url + "/live")
+        page.goto(f"{site.base_url}/memory")
         page.wait_for_timeout(500)
-        page.screenshot(path=str(FOLDER / "web.png"))
+        page.screenshot(path=str(FOLDER / "web-memory.png"))
+        page.goto(f"{base_url}/?token={access.token}")
+        page.wait_for_timeout(500)
+        page.screenshot(path=str(FOLDER / "web-stack.png"))
         browser.close()
 
 
@@ -57,7 +66,7 @@ def main() -> int:
     draw_top()
     program = shutil.which("chromium")
     if program is None:
-        print("no chromium: docs/pictures/web.png stays as it is", file=sys.stderr)
+        print("no chromium: docs/pictures/web-*.png stay as they are", file=sys.stderr)
         return 1
     draw_web(program)
     return 0

@@ -116,6 +116,23 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+def check_access(browser: Browser, context: BrowserContext, *addresses: str) -> None:
+    """What axe-core says of pages with something on them; light and dark, and as wide as a phone."""
+    state = context.storage_state()
+    for scheme in ("light", "dark"):
+        with browser.new_context(
+            color_scheme=scheme,  # type: ignore[arg-type]
+            bypass_csp=True,
+            storage_state=state,
+            viewport={"width": 390, "height": 800},
+        ) as plain:
+            page = plain.new_page()
+            for address in addresses:
+                page.goto(address)
+                assert serious(page) == [], (address, scheme)
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+
+
 def visit(
     browser: Browser,
     entry: str,
@@ -188,6 +205,7 @@ def test_a_model_of_this_disk_is_planned(browser: Browser, small_model: Path, ow
         assert "gpu=RTX+3060" in page.url, "the address follows, so that it can be kept"
         assert page.locator("#plan .bar").count() == 2
         assert page.locator("#plan tr.chosen").count() == 1
+        check_access(browser, context, page.url)
         keep(page, "plan")
         with page.expect_download() as saved:
             page.click("text=save it as a picture")
@@ -207,6 +225,7 @@ def test_the_stack_opens_on_a_click_and_tells_the_root_fault(browser: Browser) -
         page = context.new_page()
         page.goto(f"{base_url}/?token={access.token}")
         assert "570.169" in page.inner_text("#layer-kernel")
+        check_access(browser, context, base_url + "/")
         assert not page.locator("#layer-hardware table").is_visible()
         page.click("#layer-hardware > summary")
         assert page.locator("#layer-hardware table").is_visible()
@@ -241,6 +260,7 @@ def test_the_log_says_what_changed_since_it_worked(browser: Browser, own_home: P
         assert page.locator(".line").count() == 1
         assert payload in page.inner_text(".line .text")
         keep(page, "log-search")
+        check_access(browser, context, page.url, site.base_url + "/log/since")
         page.click(".line a")
         assert payload in page.inner_text("pre")
         watched.check()
@@ -456,6 +476,7 @@ def test_a_real_engine_at_work(
                 assert 0 < sum(shares) <= 100.1
                 assert shares == sorted(shares, reverse=True)
                 keep(page, "real-prompt")
+                check_access(browser, context, page.url)
                 page.reload()
                 n_tokens = int(page.inner_text("dl.tiles dd >> nth=0"))
                 assert page.inner_text("dl.tiles dd >> nth=3").startswith(f"{n_tokens - 1}\n"), "now reused"

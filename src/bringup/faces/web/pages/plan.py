@@ -110,7 +110,7 @@ def plan_page(form: PlanForm, cards: Sequence[str]) -> Html:
     types = [("", "our choice"), *((name, name) for name in _CACHE_TYPES)]
     fields = [
         choice("Model on this disk", "model", names, form.model or "0", wide=True),
-        field("Card (empty: this machine's)", "gpu", form.gpu, example="RTX 3060", list_="known-cards"),
+        field("Card (empty: yours)", "gpu", form.gpu, example="RTX 3060", list_="known-cards"),
         tag("datalist", [tag("option", value=name) for name in cards], id="known-cards"),
         field("Main memory", "ram", form.ram, example="32G"),
         field("Context in tokens", "ctx", form.ctx, example="our choice"),

@@ -68,10 +68,10 @@ def _verdict(examination: Examination) -> Html:
 
 def _root(root: Finding) -> Html:
     steps = steps_of(root)
-    first = f" First: {steps[0].say}" if steps else ""
+    first = tag("p", f"First: {steps[0].say}", class_="soft") if steps else None
     likely = "" if root.evidence.certainty is Certainty.SURE else "likely: "
     link = tag("a", root.fault.title, href=f"#fault-{root.fault.id}")
-    return tag("li", likely, link, tag("span", first, class_="soft"))
+    return tag("li", likely, link, first)
 
 
 def _picture(examination: Examination, views: tuple[LayerView, ...], facts: tuple[Fact, ...]) -> Html:
