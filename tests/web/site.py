@@ -36,6 +36,10 @@ class MadeFaults:
         self.health: Health | None = made.HEALTH
         self.number = 1
         self.events = made.EVENTS
+        self.n_again = 0
+
+    def again(self) -> None:
+        self.n_again += 1
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Served:
 
     access: Access
     sampler: MadeSampler
+    faults: MadeFaults
     base_url: str
 
     @property
@@ -68,9 +73,10 @@ def made_maps(engine: LiveEngine, cards: Sequence[LiveCard]) -> Reading[EngineMa
 def serving(sample: Sample | None = None, examination: Examination | None = None) -> Iterator[Served]:
     """Serve until the block ends."""
     sampler = MadeSampler(sample or made.sample())
-    view: Any = LiveView(sampler, MadeFaults(examination), True)  # type: ignore[arg-type]
+    faults = MadeFaults(examination)
+    view: Any = LiveView(sampler, faults, True)  # type: ignore[arg-type]
     with serving_view(view, made_maps) as (access, base_url):
-        yield Served(access, sampler, base_url)
+        yield Served(access, sampler, faults, base_url)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ ROUTES = (
     "/events/term-vram",
     "/static/look.js",
     "/invitation",
+    "/doctor",
     "/prompt?engine=8080&text=x",
     "/explain/term/vram",
     "/explain",

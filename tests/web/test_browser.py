@@ -297,6 +297,9 @@ def test_pages_can_be_read_without_javascript(browser: Browser) -> None:
         ):
             page.goto(site.base_url + path)
             assert words in page.inner_text("main")
+        assert page.locator("main button").is_visible(), "what a script would do, a button does"
+        page.goto(site.base_url + "/live")
+        assert not page.locator("text=Stop the engine").is_visible(), "and what only it can do is not offered"
 
 
 def focused(page: Page) -> str:
@@ -360,6 +363,21 @@ def test_an_action_asks_first(browser: Browser) -> None:
         page.once("dialog", lambda dialog: dialog.accept())
         page.click("text=Stop the engine on port 8080")
         wait_for(page, "#stream-state", "no engine is called")
+
+
+def test_the_doctor_looks_again_when_asked_to(browser: Browser) -> None:
+    with serving() as site, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.entry)
+        page.click("text=Look again")
+        wait_for(page, "#stream-state", "looks again")
+        assert site.faults.n_again == 1
+        page.click("text=Open in another browser")
+        wait_for(page, "#invitation", "token=")
+        with browser.new_context() as other:
+            second = other.new_page()
+            second.goto(page.inner_text("#invitation"))
+            assert second.inner_text("h1") == "Stack"
 
 
 def hostile_process(number: int, payload: str) -> LiveProcess:

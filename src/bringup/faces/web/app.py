@@ -20,6 +20,7 @@ from bringup.faces.web.layout import SCRIPTS, Frame, page, parts
 from bringup.faces.web.more import StillPages
 from bringup.faces.web.pages.live import span_choice
 from bringup.faces.web.pages.memory import Maps
+from bringup.faces.web.pages.stack import look_again
 from bringup.machine import clock
 from bringup.reading import NOT_LOOKED
 
@@ -58,6 +59,7 @@ class Site:
             Route("/healthz", _health, methods=["GET"]),
             Route("/engines/{port:int}/stop", self._stop, methods=["POST"]),
             Route("/invitation", self._invite, methods=["POST"]),
+            Route("/doctor", self._look_again, methods=["POST"]),
         ]
         return Gate(Starlette(routes=routes, exception_handlers={Exception: _crashed}), self._access)
 
@@ -72,7 +74,8 @@ class Site:
         async def show(_: Request) -> Response:
             drawn = {part: inside for part, inside in self._drawer.draw(name).items() if part != "banner"}
             body = parts(drawn, before={"charts": span_choice()})
-            return HTMLResponse(page(self._frame(), title, address, *body, live=name))
+            beside = look_again() if name == "stack" else None
+            return HTMLResponse(page(self._frame(), title, address, *body, live=name, beside=beside))
 
         return show
 
@@ -120,6 +123,10 @@ class Site:
     async def _invite(self, _: Request) -> Response:
         """A fresh address for another browser of the holder, good once."""
         return PlainTextResponse(self._access.address())
+
+    async def _look_again(self, _: Request) -> Response:
+        self._view.faults.again()
+        return PlainTextResponse("The doctor looks again: what it finds comes up by itself.")
 
     async def _stop(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool

@@ -91,7 +91,8 @@ def entry_page(seq: int) -> Html | None:
     if entry is None:
         return None
     shown = preformatted(render_entry(entry), label=f"entry {seq}")
-    return join([tabs(_PAGES, ""), _warned(warning), shown])
+    compare = tag("a", "the machine then and now", href=f"/log/compare?first={seq}&second=now")
+    return join([tabs(_PAGES, ""), _warned(warning), shown, tag("p", compare)])
 
 
 def _guarded(show: Callable[[], Html]) -> Html:

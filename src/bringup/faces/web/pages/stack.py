@@ -51,6 +51,12 @@ def stack_parts(examination: Examination | None) -> dict[str, Html]:
     return {"stack": join([_verdict(examination), _picture(examination, views, facts)])}
 
 
+def look_again() -> Html:
+    """A button that has the doctor look again; it needs the script."""
+    button = tag("button", "Look again", type="submit")
+    return tag("form", button, action="/doctor", method="post", data_action=True, class_="needs-script right")
+
+
 def _verdict(examination: Examination) -> Html:
     roots = examination.diagnosis.roots
     if not roots:
