@@ -73,6 +73,7 @@ def made_maps(engine: LiveEngine, cards: Sequence[LiveCard]) -> Reading[EngineMa
 def serving(sample: Sample | None = None, examination: Examination | None = None) -> Iterator[Served]:
     """Serve until the block ends."""
     sampler = MadeSampler(sample or made.sample())
+    sampler.on_sample(lambda: None)
     faults = MadeFaults(examination)
     view: Any = LiveView(sampler, faults, True)  # type: ignore[arg-type]
     with serving_view(view, made_maps) as (access, base_url):

@@ -6,9 +6,11 @@ from typing import Final
 
 from bringup.actions.history import History
 from bringup.actions.live import LiveCard, LiveEngine, Sample
+from bringup.actions.planned_speed import Against, generation_beside, prompt_beside
 from bringup.faces.render.format import format_bytes, format_duration, format_percent, format_rate, truncate
 from bringup.faces.render.live import COLUMNS, process_row
 from bringup.faces.render.live_cards import figure_words
+from bringup.faces.render.plan import short_band
 from bringup.faces.web.charts import Series, line_chart
 from bringup.faces.web.html import Html, join, table, tag
 from bringup.faces.web.pages.memory import (
@@ -164,11 +166,25 @@ def _engine_tiles(engine: LiveEngine) -> list[Tile]:
     )
     if engine.state == "ready":
         found += [Tile(name, f"{value:,.1f}", unit) for name, value, unit in told if value is not None]
+    found += _planned_tiles(engine)
     if isinstance(engine.totals, Known) and engine.totals.value.requests_waiting is not None:
         waiting = engine.totals.value.requests_waiting
         found.append(Tile("waiting", str(waiting), "requests", "warn" if waiting else ""))
     if isinstance(engine.resident_bytes, Known):
         found.append(Tile("main memory", format_bytes(engine.resident_bytes.value)))
+    return found
+
+
+def _planned_tiles(engine: LiveEngine) -> list[Tile]:
+    """The plan's speeds at the depth that the engine is at, and how the measured ones lie beside them."""
+    told = (("planned, generates", generation_beside(engine)), ("planned, reads", prompt_beside(engine)))
+    found: list[Tile] = []
+    for name, beside in told:
+        if beside is not None and engine.state == "ready":
+            judged = f"; measured is {beside.against.value}" if beside.against is not None else ""
+            look = "warn" if beside.against is Against.BELOW else ""
+            planned, _, band = short_band(beside.planned).partition(" ")
+            found.append(Tile(name, planned, f"tokens/s {band}{judged}", look))
     return found
 
 
