@@ -14,19 +14,34 @@ from bringup.errors import BringupError
 from bringup.machine import clock
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
+from bringup.reading import Known
+from bringup.stack.changes import CHANGE_LOGS
 
 _AGAIN_S: Final = 300.0
-_EVENTS_AGAIN_S: Final = 15.0
+_SIGNALS_S: Final = 3.0
+"""How often it is asked whether something has changed; that costs a few looks at files' dates."""
+
+_REST_S: Final = 20.0
+"""Least time between two examinations that a change asks for: an upgrade writes its log for minutes."""
+
 _EVENTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RootFault:
-    """One root fault in short: id (also that of its page), title, and whether the evidence is sure."""
+    """One root fault in short.
+
+    Attributes:
+        id: also that of its page.
+        title: one sentence.
+        is_sure: whether the evidence is.
+        is_ahead: it is foretold: nothing fails yet.
+    """
 
     id: str
     title: str
     is_sure: bool
+    is_ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +55,18 @@ class Health:
 def health_of(examination: Examination) -> Health:
     """An examination in short."""
     roots = tuple(
-        RootFault(root.fault.id, root.fault.title, root.evidence.certainty.name == "SURE")
+        RootFault(
+            root.fault.id, root.fault.title, root.evidence.certainty.name == "SURE", root.fault.is_ahead
+        )
         for root in examination.diagnosis.roots
     )
     return Health(examination.verdict, roots)
 
 
 class FaultWatch:
-    """Examines the machine in a thread of its own: at the start, each five minutes, and when asked to.
+    """Examines the machine in a thread of its own: at the start, when something changed, each five minutes.
+
+    What is taken for a change: a package log that grew, an entry in our journal, what `signal` tells.
 
     Attributes:
         number: how many examinations there were.
@@ -61,8 +80,20 @@ class FaultWatch:
         subject: str,
         place: Folders | None = None,
         look: Callable[..., Examination] = examine,
+        signal: Callable[[], object] = lambda: None,
     ) -> None:
-        """Starts nothing; `place` are our folders with the journal, `look` examines a machine."""
+        """Starts nothing.
+
+        Args:
+            machine: what is examined.
+            subject: what to call it.
+            place: our folders with the journal; `None` for a machine that is not this one.
+            look: examines a machine.
+            signal: something else of which each change asks for an examination; `None` while it has no word.
+        """
+        self._signal = signal
+        self._before: tuple[object, ...] | None = None
+        self._journal_at: object = None
         self._place = place
         self._machine = machine
         self._subject = subject
@@ -105,18 +136,41 @@ class FaultWatch:
         return examination
 
     def _run(self) -> None:
-        due_s = clock.monotonic_s()
+        looked_s = float("-inf")
+        is_due = True
         while not self._is_over:
-            if self._wake.is_set() or clock.monotonic_s() >= due_s:
+            now_s = clock.monotonic_s()
+            is_due = self.has_changed() or is_due
+            is_asked = self._wake.is_set()
+            if is_asked or now_s - looked_s >= _AGAIN_S or (is_due and now_s - looked_s >= _REST_S):
                 self._wake.clear()
+                is_due = False
                 self.look_now()
-                due_s = clock.monotonic_s() + _AGAIN_S
+                looked_s = clock.monotonic_s()
             self.read_events()
-            self._wake.wait(_EVENTS_AGAIN_S)
+            self._wake.wait(_SIGNALS_S)
+
+    def has_changed(self) -> bool:
+        """Whether something is not as it was when this was asked before; the first time nothing is."""
+        now = (self._signal(), *(self._date(path) for path in CHANGE_LOGS), self._journal_date())
+        before, self._before = self._before, now
+        if before is None:
+            return False
+        # The signal's first word is no change: nothing was told before.
+        return (before[0] is not None and before[0] != now[0]) or before[1:] != now[1:]
 
     def read_events(self) -> None:
-        """Read the journal's last entries; one that cannot be read shows none."""
-        if self._place is None:
+        """Read the journal's last entries where it changed; one that cannot be read shows none."""
+        date = self._journal_date()
+        if self._place is None or date == self._journal_at:
             return
         with suppress(BringupError):
             self.events = read_timeline(self._place, None, since_s=None, layer=None, last=_EVENTS).items
+            self._journal_at = date
+
+    def _journal_date(self) -> object:
+        return self._date(self._place.journal_file) if self._place is not None else None
+
+    def _date(self, path: str) -> tuple[int, float] | None:
+        found = self._machine.stat(path)
+        return (found.value.size_bytes, found.value.modified_s) if isinstance(found, Known) else None

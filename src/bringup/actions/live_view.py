@@ -13,7 +13,7 @@ from bringup.actions.live_faults import FaultWatch, Health
 from bringup.actions.sampler import Sampler
 from bringup.machine import clock, folders
 from bringup.machine.live import LiveMachine
-from bringup.reading import NOT_LOOKED
+from bringup.reading import NOT_LOOKED, Known
 
 _FIRST_ANSWER_S: Final = 2.0
 
@@ -37,7 +37,18 @@ def open_view(recording: str | None, *, interval_s: float) -> LiveView:
     is_live = isinstance(machine, LiveMachine)
     ours = folders.our_folders() if is_live else None
     sampler = Sampler(machine, subject=subject, folders=ours, interval_s=interval_s)
-    return LiveView(sampler, FaultWatch(machine, subject=subject, place=ours), is_live)
+
+    def signal() -> object:
+        """Which cards answer, and which engines failed: what the sampler sees before anybody is asked."""
+        sample = sampler.latest()
+        if sample is None:
+            return None
+        cards = sample.cards.value if isinstance(sample.cards, Known) else sample.cards
+        answering = tuple(live.card.is_lost for live in cards) if isinstance(cards, tuple) else cards
+        failed = frozenset(one.port for one in sample.engines if one.state == "failed")
+        return answering, failed
+
+    return LiveView(sampler, FaultWatch(machine, subject=subject, place=ours, signal=signal), is_live)
 
 
 @contextmanager

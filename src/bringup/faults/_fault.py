@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bringup.records import dataclass
 
@@ -146,6 +146,9 @@ class Evidence:
     strength: int = 0
 
 
+NOTHING_YET: Final = "nothing fails yet"
+"""How the symptom of a fault begins that is seen before it does harm."""
+
 Check: TypeAlias = "Callable[[Scene], Evidence | None]"
 
 
@@ -164,3 +167,8 @@ class Fault:
     explains: tuple[str, ...]
     steps: tuple[Step, ...]
     check: Check | None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is foretold: its symptom begins with the words that nothing fails yet."""
+        return self.symptom.startswith(NOTHING_YET)

@@ -48,6 +48,10 @@ _RECENT: Final = (
 )
 
 
+CHANGE_LOGS: Final = tuple(log for log, _, _ in _RECENT)
+"""Files that grow when packages change."""
+
+
 def probe_changes(machine: Machine) -> Reading[tuple[PackageChange, ...]]:
     """Changes of driver and kernel packages, oldest first, from the newest of the logs that are there."""
     logs = [(log, rotated(log, count, ending)) for log, count, ending in _RECENT]

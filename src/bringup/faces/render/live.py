@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bringup.actions.live import LiveProcess, Sample
-from bringup.actions.live_faults import Health
+from bringup.actions.live_faults import Health, RootFault
 from bringup.actions.timeline import Item
 from bringup.faces.render.bars import Segment, stacked_bar
 from bringup.faces.render.clean import clean
@@ -86,18 +86,27 @@ def _memory_lines(sample: Sample, width_columns: int) -> list[Line]:
 
 
 def health_lines(health: Health | None, *, width_columns: int) -> list[Line]:
-    """The root faults; nothing on a healthy machine."""
+    """The root faults, those too that are only foretold; nothing on a healthy machine."""
     if health is None:
         return []
     lines: list[Line] = []
     for root in health.roots:
-        word = "fault  " if root.is_sure else "likely  "
-        told = textwrap.wrap(f"{root.title} [{root.id}]", max(width_columns - len(word), 20))
+        word, style = _standing(root)
+        told = textwrap.wrap(
+            f"{root.title} [{root.id}]", max(width_columns - len(word), 20), break_on_hyphens=False
+        )
         lines += [
-            (Styled(word, Style.RED) if number == 0 else " " * len(word), part)
+            (Styled(word, style) if number == 0 else " " * len(word), part)
             for number, part in enumerate(told)
         ]
     return lines
+
+
+def _standing(root: RootFault) -> tuple[str, Style]:
+    """Whether it is there, may be, or comes."""
+    if root.is_ahead:
+        return "ahead  ", Style.YELLOW
+    return ("fault  ", Style.RED) if root.is_sure else ("likely  ", Style.YELLOW)
 
 
 def event_lines(events: Sequence[Item], *, width_columns: int) -> list[Line]:

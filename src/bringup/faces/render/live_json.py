@@ -29,7 +29,7 @@ def sample_json(sample: Sample, health: Health | None) -> dict[str, Any]:
         "engines_trouble": sample.engines_trouble or None,
         "processes": [_process(process) for process in sample.processes],
         "faults": [
-            {"id": root.id, "title": root.title, "is_sure": root.is_sure}
+            {"id": root.id, "title": root.title, "is_sure": root.is_sure, "is_ahead": root.is_ahead}
             for root in (health.roots if health is not None else ())
         ],
     }
