@@ -12,8 +12,11 @@ from tests.planning.made import described, file_of, planned
 from bringup.actions.plan_companions import Beside
 from bringup.actions.plan_report import PlanReport
 from bringup.errors import WrongUse
+from bringup.machine.folders import our_folders
 from bringup.model.quants import TensorType
+from bringup.plan.companions import read_projector
 from bringup.plan.request import Request
+from bringup.store.header import load_model
 from bringup.units import MIB
 
 CARD = described("RTX 3090")
@@ -30,6 +33,8 @@ def projector(folder: Path, kind: str, **figures: int) -> Path:
     pairs = [("general.architecture", STRING, "clip"), ("clip.projector_type", STRING, kind)]
     pairs += [(f"clip.vision.{name}", U32, value) for name, value in figures.items()]
     shapes = {"attn_q": (width, width), "ffn_up": (width, inner), "ffn_down": (inner, width)}
+    if kind != "gemma3":
+        shapes["ffn_gate"] = (width, inner)
     tensors = [
         TensorSpec(f"v.blk.{index}.{name}.weight", shape, TensorType.F16)
         for index in range(figures["block_count"])
@@ -96,7 +101,9 @@ def test_a_projector_lies_on_the_first_card(llama: Path, tmp_path: Path) -> None
     report = planned(llama, CARD, KEEPS, beside=Beside(mmproj=str(path)))
     parts = sizes(report)
     assert parts["projector_weights", "CUDA0"] == 27 * (1152 * 1152 + 2 * 1152 * 4304) * 2
-    assert parts["projector_compute", "CUDA0"] == 4 * 64 * 64 * (2 * 1152 + 2 * 4304)
+    assert parts["projector_compute", "CUDA0"] == 4 * 64 * 64 * (3 * 1152 + 4304), (
+        "121.3 MiB; the engine says 121.2"
+    )
     assert report.command[-2:] == ("--mmproj", str(path))
     kept = planned(llama, CARD, KEEPS, beside=Beside(mmproj=str(path), is_mmproj_offloaded=False))
     assert ("projector_weights", "CPU") in sizes(kept)
@@ -145,3 +152,29 @@ def test_shares_of_nothing_are_no_shares(llama: Path) -> None:
     """llama.cpp takes a --tensor-split of zeros for none."""
     report = planned(llama, CARD, Request(n_ctx=8192, tensor_split=(0.0,)))
     assert sizes(report)["weights", "CUDA0"] > 4000 * MIB
+
+
+@pytest.mark.parametrize(
+    ("kind", "figures", "more", "printed_mib"),
+    [
+        ("qwen2.5vl_merger", (1280, 3420, 560, 14), {"n_wa_pattern": 8}, 1999.37 - 1294.58),
+        ("pixtral", (1024, 4096, 1540, 14), {"spatial_merge_size": 2}, 904.20 - 839.58),
+    ],
+)
+def test_gated_projectors_come_near_what_the_engine_counts(
+    tmp_path: Path, kind: str, figures: tuple[int, int, int, int], more: dict[str, int], printed_mib: float
+) -> None:
+    """Against `mtmd_get_memory_usage` of b11434 on files of these shapes, run once."""
+    width, inner, image, patch = figures
+    path = projector(
+        tmp_path,
+        kind,
+        embedding_length=width,
+        feed_forward_length=inner,
+        block_count=2,
+        image_size=image,
+        patch_size=patch,
+        **more,
+    )
+    found = read_projector(load_model((str(path),), folders=our_folders()))
+    assert found.compute_bytes / MIB == pytest.approx(printed_mib, rel=0.03)

@@ -71,8 +71,8 @@ def look_beside(beside: Beside) -> Accompanied:
             *(() if beside.is_mmproj_offloaded else ("--no-mmproj-offload",)),
         ]
         notes.append(
-            "The projector's buffer is an estimate, within a factor of 2 for usual ones; "
-            "the engine lays out a larger one for a larger picture."
+            "The projector's buffer is an estimate for the picture that the engine lays out when it loads; "
+            "a larger picture takes more."
         )
     if beside.draft is not None:
         source = _find(beside.draft, "--model-draft", is_projector=False)

@@ -30,6 +30,7 @@ _GROUPS = {
     "weights": Group.WEIGHTS,
     "kv_cache": Group.CACHE,
     "kv_cache_swa": Group.CACHE,
+    "kv_cache_index": Group.CACHE,
     "recurrent_state": Group.CACHE,
     "compute": Group.COMPUTE,
     "output": Group.COMPUTE,

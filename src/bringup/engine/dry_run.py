@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bringup.engine.build import EngineBuild
@@ -169,7 +169,7 @@ def _read_until_figures(child: BoundChild, timeout_s: float) -> list[str]:
     return lines
 
 
-def parse_log(lines: Iterable[str]) -> tuple[Measured, ...]:
+def parse_log(lines: Sequence[str]) -> tuple[Measured, ...]:
     """Figures of the fit step, e.g. `sched_reserve:  CPU compute buffer size =   104.40 MiB`."""
     caches: list[int] = []
     found: list[Measured] = []
@@ -184,7 +184,10 @@ def parse_log(lines: Iterable[str]) -> tuple[Measured, ...]:
             found.append(Measured("output", "", mib(float(match[2])), _HUNDREDTH))
         elif match := _BREAKDOWN.search(line):
             found.append(Measured("weights", device_of(match["device"]), mib(float(match["model"])), MIB))
-    names = ("kv_cache", "kv_cache_swa")
+    second = (
+        "kv_cache_index" if any("creating indexer KV cache" in line for line in lines) else "kv_cache_swa"
+    )
+    names = ("kv_cache", second)
     found += [Measured(name, "", size, _HUNDREDTH) for name, size in zip(names, caches, strict=False)]
     return _merged(found)
 

@@ -80,6 +80,8 @@ class Architecture:
         tokenizer: its figures.
         chat_template: the default one.
         n_parameters: elements of all tensors.
+        index_layers: what each layer's indexer keeps beside its attention (DeepSeek 3.2, GLM 5, MiniMax M3).
+        n_index_head: heads of an indexer's queries.
     """
 
     name: str
@@ -113,6 +115,8 @@ class Architecture:
     tokenizer: Tokenizer
     chat_template: str | None
     n_parameters: int
+    index_layers: tuple[CacheLayer, ...] = ()
+    n_index_head: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,8 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
         tokenizer=tokenizer,
         chat_template=metadata.text(CHAT_TEMPLATE),
         n_parameters=sum(tensor.n_elements for tensor in tensors),
+        index_layers=_index_layers(keys, heads, layers, tensors, is_mla=is_mla),
+        n_index_head=keys.optional("attention.indexer.head_count", most=_MAX_HEADS) or 0,
     )
 
 
@@ -316,6 +322,22 @@ def _cache_layers(
         k, v = (heads.k_swa, heads.v_swa) if is_swa else (heads.k, heads.v)
         kept.append(CacheLayer(index, k * n_kv, 0 if is_mla else v * n_kv, is_swa))
     return tuple(kept)
+
+
+def _index_layers(
+    keys: Hyperparameters, heads: _Heads, layers: _Layers, tensors: Iterable[Tensor], *, is_mla: bool
+) -> tuple[CacheLayer, ...]:
+    """Layers whose indexer has matrices for its keys: one head each, values only where attention has them."""
+    if keys.name not in families.INDEXED:
+        return ()
+    width = keys.optional("attention.indexer.key_length", most=_MAX_WIDTH) or 0
+    names = {tensor.name for tensor in tensors}
+    owners = (
+        index
+        for index in range(layers.n_main)
+        if {f"blk.{index}.indexer.attn_k.weight", f"blk.{index}.indexer.k_proj.weight"} & names
+    )
+    return tuple(CacheLayer(index, width, 0 if is_mla else heads.v, is_swa=False) for index in owners)
 
 
 def _layers_with_own_cache(keys: Hyperparameters, n_all: int) -> int:

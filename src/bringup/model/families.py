@@ -127,19 +127,21 @@ WITHOUT_CACHE: Final = frozenset(
 WITH_FURTHER_CACHES: Final = frozenset(
     {
         *(
-            "deepseek32",
             "deepseek4",
             "dflash",
             "dots3note",
             "eagle3",
             "gemma4-assistant",
-            "glm-dsa",
             "glm5-next",
         ),
-        *("graniteswitch", "hy_v4", "kimi-k3", "minimax-m3", "nanbeige", "qwen4exp", "t5"),
+        *("graniteswitch", "kimi-k3", "nanbeige", "qwen4exp", "t5"),
     }
 )
-"""Families whose caches are not whole by the rules here (indexers, compressed keys, draft models, loops)."""
+"""Families whose caches are not whole by the rules here (compressed or pooled keys, draft models, loops)."""
+
+INDEXED: Final = frozenset({"deepseek32", "glm-dsa", "hy_v4", "minimax-m3"})
+"""Families with an indexer that chooses what a token attends to, and keeps keys of its own for that
+(`llama-kv-cache-dsa.cpp`, `llama-kv-cache-msa.cpp`)."""
 
 NOT_LANGUAGE_MODELS: Final = frozenset({"clip"})
 """Projectors that accompany a language model and say none of its figures."""

@@ -14,7 +14,7 @@ from bringup.records import dataclass
 from bringup.units import MIB
 
 _SCHEMA: Final = 1
-_CORRECTED: Final = frozenset({"kv_cache", "kv_cache_swa", "recurrent_state", "compute"})
+_CORRECTED: Final = frozenset({"kv_cache", "kv_cache_swa", "kv_cache_index", "recurrent_state", "compute"})
 """Parts that a formula may get wrong; weights are counted from the file itself."""
 
 _LEAST_SHARE: Final = 0.25
@@ -99,7 +99,11 @@ def compare(plan: MemoryPlan, measured: tuple[Measured, ...], *, engine: str, ha
 
 
 def _planned(plan: MemoryPlan, one: Measured) -> int:
-    names = ("kv_cache", "kv_cache_swa", "recurrent_state") if one.name == "context" else (one.name,)
+    names = (
+        ("kv_cache", "kv_cache_swa", "kv_cache_index", "recurrent_state")
+        if one.name == "context"
+        else (one.name,)
+    )
     return sum(plan.part_bytes(name, one.device or None) for name in names)
 
 

@@ -159,6 +159,7 @@ class Planner:
                 run,
                 is_estimated=self._layouts.is_estimated,
             ),
+            *shares.index_compute(self.anatomy, placement, run),
             shares.output(self.anatomy, run),
             *self.companions.parts(settled, self.devices),
         ]

@@ -75,6 +75,7 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
         formula = f"{counts[name, device]} layers x {cells:,} cells x {run.n_stream} streams"
         source = f"{TAG}, src/llama-kv-cache{'-iswa' if name == 'kv_cache_swa' else ''}.cpp"
         yield Part(name, size, device, f"{formula}, {run.type_k}/{run.type_v}", source)
+    yield from _index_caches(anatomy, placement, run, offloads=offloads)
     state = figures.recurrent
     if state is None:
         return
@@ -88,6 +89,19 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
         )
         formula = f"{n_layer} layers x {run.n_seq} slots x ({state.n_embd_r:,} + {state.n_embd_s:,}) x 4"
         yield Part("recurrent_state", size, device, formula, f"{TAG}, src/llama-memory-recurrent.cpp")
+
+
+def _index_caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) -> Iterator[Part]:
+    """What the indexers of sparse attention keep: a key of each token, as many cells as the full layers."""
+    on: dict[str, list[int]] = defaultdict(list)
+    for one in anatomy.architecture.index_layers:
+        cache = LayerCache(one.n_embd_k, one.n_embd_v)
+        size = layer_bytes(cache, cells=run.cells * run.n_stream, type_k=run.type_k, type_v=run.type_v)
+        on[_cache_device(placement, one.index, offloads)].append(size)
+    for device, sizes in on.items():
+        formula = f"{len(sizes)} indexers x {run.cells:,} cells x {run.n_stream} streams"
+        source = f"{TAG}, src/llama-kv-cache-dsa.cpp, src/llama-kv-cache-msa.cpp"
+        yield Part("kv_cache_index", sum(sizes), device, f"{formula}, {run.type_k}/{run.type_v}", source)
 
 
 def kept_layers(anatomy: Anatomy, run: Run) -> dict[int, LayerCache]:
@@ -118,6 +132,26 @@ def compute(sizes: Mapping[str, int], run: Run, *, is_estimated: bool) -> Iterat
                 formula,
                 f"{TAG}, ggml/src/ggml-alloc.c, src/llama-graph.cpp",
             )
+
+
+def index_compute(anatomy: Anatomy, placement: Placement, run: Run) -> Iterator[Part]:
+    """What the indexers of sparse attention add to the compute buffers, estimated.
+
+    `4 x n_ubatch x (3 x cells + n_head x n_embd_k + 4 x index heads x key length)`: scores and masks over the
+    window, queries beside each other. Within 7 % of what the engine added for DeepSeek 3.2 in four runs.
+    """
+    figures = anatomy.architecture
+    if not figures.index_layers:
+        return
+    first = figures.index_layers[0]
+    kept = max((cache.n_embd_k for cache in figures.cache_layers), default=0)
+    row = 3 * run.cells + figures.n_head[first.index] * kept // max(1, figures.n_head_kv[first.index])
+    row += 4 * figures.n_index_head * first.n_embd_k
+    formula = f"4 x {run.n_ubatch:,} x {row:,} for the indexer, an estimate"
+    for device in dict.fromkeys(placement.layers[one.index] for one in figures.index_layers):
+        yield Part(
+            "compute", F32_BYTES * run.n_ubatch * row, device, formula, f"{TAG}, src/models/deepseek32.cpp"
+        )
 
 
 def output(anatomy: Anatomy, run: Run) -> Part:

@@ -20,6 +20,7 @@ def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str,
         _padded(request, plan),
         _too_little_free(plan),
         _unknown(anatomy),
+        _indexed(anatomy),
         _estimated(plan),
         _drafting(anatomy),
         _quantised_values(request, plan),
@@ -73,10 +74,20 @@ def _unknown(anatomy: Anatomy) -> str | None:
         )
     if not figures.is_cache_known:
         return (
-            f"{figures.name!r} keeps further caches that are not counted here. "
+            f"{figures.name!r} keeps further caches that are not counted here (compressed or pooled keys, or "
+            "those of another model): weights are exact, the cache is a lower bound. "
             "The engine's own dry run has them: --check."
         )
     return None
+
+
+def _indexed(anatomy: Anatomy) -> str | None:
+    if not anatomy.architecture.index_layers:
+        return None
+    return (
+        "What the indexer of this family computes is estimated, not laid out: the compute buffer can be off "
+        "by a tenth. The engine's own dry run has it: --check."
+    )
 
 
 def _estimated(plan: MemoryPlan) -> str | None:
