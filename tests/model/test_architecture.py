@@ -206,8 +206,8 @@ def test_encoders_keep_nothing_and_strange_families_say_that_they_are() -> None:
     strange = figures("never-heard-of")
     assert (strange.is_known, strange.is_cache_known) == (False, False)
     assert len(strange.cache_layers) == 8
-    assert figures("deepseek4").is_known
-    assert not figures("deepseek4").is_cache_known
+    assert figures("graniteswitch").is_known
+    assert not figures("graniteswitch").is_cache_known
 
 
 def test_experts_and_words_of_the_file() -> None:
