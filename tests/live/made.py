@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bringup.actions.card_shares import share_memory
+from bringup.actions.card_shares import planned_shares, share_memory
 from bringup.actions.doctor import Verdict
 from bringup.actions.history import History, Point
 from bringup.actions.live import EngineMemory, LiveCard, LiveEngine, LiveProcess, Sample, Speed
 from bringup.actions.live_faults import Health, RootFault
-from bringup.actions.planned_speed import PlannedSpeed
+from bringup.actions.planned_speed import PlannedPart, PlannedSpeed
 from bringup.actions.timeline import Item
 from bringup.engine.answers import Slot
 from bringup.engine.totals import EngineTotals
@@ -37,6 +37,12 @@ PLANNED = PlannedSpeed(
     prompt_empty=Estimate(900.0, 700.0, 1150.0),
     prompt_full=Estimate(640.0, 500.0, 820.0),
     bottleneck="reading the weights on card 0",
+    parts=(
+        PlannedPart(0, "weights", 6 * GIB),
+        PlannedPart(0, "kv_cache", 1024 * MIB),
+        PlannedPart(0, "compute", 398 * MIB),
+        PlannedPart(0, "overhead", 300 * MIB),
+    ),
 )
 
 
@@ -123,7 +129,7 @@ def cards(engines: tuple[LiveEngine, ...]) -> tuple[LiveCard, ...]:
     )
     lost = Card(1, trouble=Known(find_nvml_error(15), "NVML"), name=Known("NVIDIA GeForce RTX 3060", "NVML"))
     return (
-        LiveCard(busy, load, share_memory(busy, engines, [busy])),
+        LiveCard(busy, load, share_memory(busy, engines, [busy]), planned_shares(busy, engines)),
         LiveCard(lost, CardLoad(1), ()),
     )
 

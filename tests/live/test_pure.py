@@ -8,15 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.actions.card_shares import share_memory
+from bringup.actions.card_shares import planned_shares, share_memory
 from bringup.actions.engine_watch import LATELY_S, SpeedMeter
 from bringup.actions.history import COARSE_POINTS, FINE_POINTS, History, Point
-from bringup.actions.live import EngineMemory, LiveEngine, Share, Use
+from bringup.actions.live import EngineMemory, LiveCard, LiveEngine, Share, Use
+from bringup.actions.planned_speed import PlannedPart, PlannedSpeed
 from bringup.engine.answers import Slot, read_slots
 from bringup.engine.totals import EngineTotals, parse_totals
 from bringup.faces.render.bars import Segment, stacked_bar
 from bringup.faces.render.console import Style
+from bringup.faces.render.live_cards import card_lines
+from bringup.plan.predict import Estimate
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading
+from bringup.stack.card_load import CardLoad
 from bringup.stack.engine_buffers import Buffer, BufferUse, read_buffers
 from bringup.stack.nvml import Card, GpuMemory, GpuProcess
 from bringup.stack.processes import CpuTimes, parse_cpu_times, parse_stat
@@ -193,6 +197,40 @@ def test_an_estimate_is_not_divided_where_a_card_does_not_tell() -> None:
     assert share_memory(first, [guess], [first, silent])[0] == Share(Use.ENGINE, 300, "small", 7)
     too_large = engine((Buffer(BufferUse.WEIGHTS, "CPU", 999),), is_estimate=True)
     assert share_memory(first, [too_large], [first])[0] == Share(Use.ENGINE, 300, "small", 7)
+
+
+def planned(index: int, *parts: tuple[str, int]) -> Reading[PlannedSpeed]:
+    one = Estimate(1.0, 1.0, 1.0)
+    told = tuple(PlannedPart(index, name, size) for name, size in parts)
+    return Known(PlannedSpeed(one, one, one, one, "", told), "its plan")
+
+
+def test_the_plan_of_an_engine_lies_beside_its_memory() -> None:
+    told = planned(0, ("weights", 200), ("kv_cache", 80), ("kv_cache_swa", 20), ("overhead", 50))
+    runs = replace(engine(BUFFERS), planned=told)
+    assert [(share.use, share.size_bytes) for share in planned_shares(card({7: 400}), [runs])] == [
+        (Use.WEIGHTS, 200),
+        (Use.KV_RESERVED, 100),
+        (Use.OVERHEAD, 50),
+    ]
+    assert planned_shares(card({8: 400}), [runs]) == (), "it is not on this card"
+    assert planned_shares(card({7: 400}, index=1), [runs]) == (), "its plan has nothing here"
+    unknown = replace(engine(BUFFERS), planned=NOT_LOOKED)
+    assert planned_shares(card({7: 400}), [unknown]) == ()
+
+
+def test_the_plans_bar_is_drawn_where_the_two_differ() -> None:
+    def drawn(measured: int) -> str:
+        here = card({7: measured})
+        runs = replace(engine(BUFFERS), planned=planned(0, ("weights", 300), ("overhead", 40)))
+        shares = share_memory(here, [runs], [here])
+        live = LiveCard(here, CardLoad(0), shares, planned_shares(here, [runs]))
+        lines = card_lines(live, width_columns=80)
+        return "\n".join("".join(p if isinstance(p, str) else p.text for p in line) for line in lines)
+
+    assert "plan 340 B (+18 %)" in drawn(400)
+    assert "plan 340 B (-12 %)" in drawn(300)
+    assert "plan" not in drawn(350), "as planned"
 
 
 def test_memory_that_the_driver_does_not_tell_is_unseen() -> None:

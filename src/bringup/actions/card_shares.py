@@ -18,6 +18,16 @@ _USES: Final = {
     BufferUse.STATE: Use.KV_FILLED,
 }
 
+_PLANNED_USES: Final = {
+    "weights": Use.WEIGHTS,
+    "kv_cache": Use.KV_RESERVED,
+    "kv_cache_swa": Use.KV_RESERVED,
+    "recurrent_state": Use.KV_RESERVED,
+    "compute": Use.COMPUTE,
+    "output": Use.COMPUTE,
+}
+"""By the names of a plan's parts; the rest is overhead."""
+
 
 def share_memory(card: Card, engines: Sequence[LiveEngine], cards: Sequence[Card]) -> tuple[Share, ...]:
     """Shares that add up to the card's memory; empty where the driver does not tell that.
@@ -47,6 +57,27 @@ def share_memory(card: Card, engines: Sequence[LiveEngine], cards: Sequence[Card
             others.append(Share(Use.OTHER, process.used_bytes.value, name, process.process_id))
     others.sort(key=lambda share: -share.size_bytes)
     return (*known, *others, *_rest(memory, [*known, *others]))
+
+
+def planned_shares(card: Card, engines: Sequence[LiveEngine]) -> tuple[Share, ...]:
+    """What the plans of the engines on a card put there; empty where one of them has none that is known."""
+    on_card = {
+        process.process_id for process in (card.processes.value if isinstance(card.processes, Known) else ())
+    }
+    shares: list[Share] = []
+    for engine in engines:
+        if engine.process_id not in on_card:
+            continue
+        if not isinstance(engine.planned, Known):
+            return ()
+        sizes: dict[Use, int] = {}
+        for part in engine.planned.value.parts:
+            if part.card == card.index:
+                use = _PLANNED_USES.get(part.name, Use.OVERHEAD)
+                sizes[use] = sizes.get(use, 0) + part.size_bytes
+        name = engine.name or engine.program
+        shares += [Share(use, sizes[use], name, engine.process_id) for use in Use if use in sizes]
+    return tuple(shares)
 
 
 def _rest(memory: GpuMemory, claimed: list[Share]) -> tuple[Share, ...]:

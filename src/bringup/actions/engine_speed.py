@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.actions.live import LiveCard, LiveEngine
-from bringup.actions.planned_speed import PlannedSpeed
+from bringup.actions.planned_speed import PlannedPart, PlannedSpeed
 from bringup.errors import BringupError, CannotTell
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable, need
+from bringup.stack.card_load import CardLoad
+from bringup.stack.nvml import Card
 
 if TYPE_CHECKING:
     from bringup.actions.plan_devices import Place
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _KEPT: Final = 16
 _PROMPT_TOKENS: Final = 512
 """The prompt that the plan's figure is for; a micro-batch, which is what is measured in a second."""
+
+_NOT_ITS_OWN: Final = ("margin", "other_programs")
 
 Key = tuple[object, ...]
 
@@ -36,7 +40,7 @@ class EngineSpeeds:
         self._folders = folders
         self._kept: dict[Key, Reading[PlannedSpeed]] = {}
 
-    def of(self, engine: LiveEngine, cards: Sequence[LiveCard]) -> Reading[PlannedSpeed]:
+    def of(self, engine: LiveEngine, cards: Sequence[Card]) -> Reading[PlannedSpeed]:
         """An engine's planned speed; not looked at until that is worked out. Returns at once."""
         is_seen = bool(engine.model_path) and engine.window_tokens is not None
         if self._folders is None or not is_seen or engine.memory is NOT_LOOKED:
@@ -52,7 +56,7 @@ class EngineSpeeds:
             work.start()
         return self._kept[key]
 
-    def _work(self, key: Key, engine: LiveEngine, cards: Sequence[LiveCard]) -> None:
+    def _work(self, key: Key, engine: LiveEngine, cards: Sequence[Card]) -> None:
         try:
             assert self._folders is not None
             self._kept[key] = Known(plan_speed(engine, cards, self._machine, self._folders), "its plan")
@@ -60,9 +64,7 @@ class EngineSpeeds:
             self._kept[key] = Unreadable("its plan", problem.message)
 
 
-def plan_speed(
-    engine: LiveEngine, cards: Sequence[LiveCard], machine: Machine, folders: Folders
-) -> PlannedSpeed:
+def plan_speed(engine: LiveEngine, cards: Sequence[Card], machine: Machine, folders: Folders) -> PlannedSpeed:
     """What the planner says of the engine as it was started, on the devices that it really runs on.
 
     Raises:
@@ -79,7 +81,9 @@ def plan_speed(
 
     request, _ = settings_of(engine, machine, folders)
     anatomy = take_apart(load_model(engine.model_path, folders=folders))
-    plan, numbers = plan_running(anatomy, engine, cards, request)
+    plan, numbers = plan_running(
+        anatomy, engine, [LiveCard(card, CardLoad(card.index)) for card in cards], request
+    )
     if not numbers and isinstance(engine.has_cuda, Known) and engine.has_cuda.value:
         raise CannotTell("it has CUDA, and no card shows which one it runs on")
     seen = look_for_place(machine, Described(cpu_only=True))
@@ -98,17 +102,28 @@ def plan_speed(
     told = teller.tell(plan)
     if told is None:
         raise CannotTell(teller.why_not)
+    by_name = dict(numbers)
+    parts = tuple(
+        PlannedPart(by_name[part.device], part.name, part.bytes)
+        for part in plan.parts
+        if part.device in by_name and part.bytes and part.name not in _NOT_ITS_OWN
+    )
     return PlannedSpeed(
-        told.generation_empty, told.generation_full, told.prompt_empty, told.prompt_full, told.bottleneck
+        told.generation_empty,
+        told.generation_full,
+        told.prompt_empty,
+        told.prompt_full,
+        told.bottleneck,
+        parts,
     )
 
 
-def _on_cards(place: Place, numbers: Sequence[tuple[str, int]], cards: Sequence[LiveCard]) -> Place:
+def _on_cards(place: Place, numbers: Sequence[tuple[str, int]], cards: Sequence[Card]) -> Place:
     """The place with the cards that the engine is on, as it calls them: it may count them otherwise."""
     from bringup.plan.rates import pcie_bytes_per_s
     from bringup.plan.request import Device, DeviceKind
 
-    by_number = {live.card.index: live.card for live in cards}
+    by_number = {card.index: card for card in cards}
     devices: list[Device] = []
     links: dict[str, float] = {}
     for name, number in numbers:

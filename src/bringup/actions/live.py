@@ -52,11 +52,19 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class LiveCard:
-    """One card: facts, load, and its memory by holder; the shares add up to the total where it is known."""
+    """One card.
+
+    Attributes:
+        card: facts.
+        load: how busy it is.
+        shares: its memory by holder; they add up to the total where that is known.
+        planned: what the plans of the engines on it put there; empty where one of them is not known.
+    """
 
     card: Card
     load: CardLoad
     shares: tuple[Share, ...] = ()
+    planned: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

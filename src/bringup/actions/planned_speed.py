@@ -22,6 +22,15 @@ class Against(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """A part of the plan that lies on a card: the driver's number of the card, the part's name, its bytes."""
+
+    card: int
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedSpeed:
     """What the plan says of an engine's speed, one request at a time: tokens per second with their bands.
 
@@ -31,6 +40,7 @@ class PlannedSpeed:
         prompt_empty: of a prompt at an empty window.
         prompt_full: of the last prompt that the window holds.
         bottleneck: what an answer waits for most.
+        parts: what the same plan puts on the cards, without margins.
     """
 
     generation_empty: Estimate
@@ -38,6 +48,7 @@ class PlannedSpeed:
     prompt_empty: Estimate
     prompt_full: Estimate
     bottleneck: str
+    parts: tuple[PlannedPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from bringup.actions.card_shares import share_memory
+from bringup.actions.card_shares import planned_shares, share_memory
 from bringup.actions.engine_looks import EngineLooks
 from bringup.actions.engine_speed import EngineSpeeds
 from bringup.actions.history import History, point_of
@@ -120,9 +120,9 @@ class Sampler:
         started_s = clock.monotonic_s()
         told, loads = self._driver.look()
         engines = self._engines.look()
+        facts = told.cards.value if isinstance(told.cards, Known) else ()
+        engines = tuple(replace(one, planned=self._speeds.of(one, facts)) for one in engines)
         cards = _join(told, loads, engines)
-        seen = cards.value if isinstance(cards, Known) else ()
-        engines = tuple(replace(one, planned=self._speeds.of(one, seen)) for one in engines)
         processes = self._processes.look(
             [engine.process_id for engine in engines if engine.process_id], _on_cards(told)
         )
@@ -240,6 +240,7 @@ def _join(
             card,
             by_index.get(card.index, CardLoad(card.index)),
             share_memory(card, engines, told.cards.value),
+            planned_shares(card, engines),
         )
         for card in told.cards.value
     )

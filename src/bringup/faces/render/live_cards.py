@@ -34,6 +34,9 @@ _SHORTER: Final = (
     (Use.KV_RESERVED.value, "KV reserved"),
     (Use.UNSEEN.value, "unseen"),
 )
+_ALIKE: Final = 0.05
+"""Plan and measurement that differ by less say the same."""
+
 _QUIET: Final = frozenset({"idle"})
 
 
@@ -71,9 +74,29 @@ def _lines(
     if isinstance(card.memory, Known):
         total = card.memory.value.total_bytes
         told = f"  {format_bytes(total - card.memory.value.free_bytes)} of {format_bytes(total)}"
-        lines.append(("  ", *memory_bar(live.shares, total, max(10, width_columns - 2 - len(told))), told))
+        plan = _plan_words(live)
+        room = max(10, width_columns - 2 - max(len(told), len(plan)))
+        lines.append(("  ", *memory_bar(live.shares, total, room), told))
+        if plan:
+            lines.append(_plan_line(live, plan, total, room))
         lines += _legend(live.shares, tell, width_columns)
     return lines
+
+
+def _plan_words(live: LiveCard) -> str:
+    """What the plan says of the engines' memory here, where the measured one differs; else nothing."""
+    of_engines = {share.process_id for share in live.planned}
+    measured = sum(share.size_bytes for share in live.shares if share.process_id in of_engines)
+    planned = sum(share.size_bytes for share in live.planned)
+    if not planned or not measured or abs(measured - planned) <= _ALIKE * measured:
+        return ""
+    return f"  plan {format_bytes(planned)} ({100 * (measured - planned) / planned:+.0f} %)"
+
+
+def _plan_line(live: LiveCard, words: str, total_bytes: int, room_columns: int) -> Line:
+    """The plan's bar, to the scale of the measured one above it."""
+    bar = memory_bar(live.planned, total_bytes, room_columns)
+    return ("  ", *(Styled(piece.text, Style.DIM) for piece in bar), Styled(words, Style.DIM))
 
 
 def memory_bar(shares: Sequence[Share], total_bytes: int, width_columns: int) -> tuple[Styled, ...]:

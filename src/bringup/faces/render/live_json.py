@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bringup.actions.live import LiveCard, LiveEngine, LiveProcess, Sample
+from bringup.actions.live import LiveCard, LiveEngine, LiveProcess, Sample, Share
 from bringup.actions.live_faults import Health
 from bringup.actions.planned_speed import generation_beside, prompt_beside
 from bringup.engine.answers import Slot
@@ -98,16 +98,18 @@ def card_json(live: LiveCard) -> dict[str, Any]:
         "traffic_out_bytes_per_s": _known(load.traffic_out_bytes_per_s),
         "memory_total_bytes": memory.total_bytes if memory is not None else None,
         "memory_free_bytes": memory.free_bytes if memory is not None else None,
-        "shares": [
-            {
-                "use": share.use.name.lower().replace("_", "-"),
-                "size_bytes": share.size_bytes,
-                "holder": share.holder or None,
-                "process_id": share.process_id or None,
-                "is_estimate": share.is_estimate,
-            }
-            for share in live.shares
-        ],
+        "shares": [_share(share) for share in live.shares],
+        "planned_shares": [_share(share) for share in live.planned],
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {
+        "use": share.use.name.lower().replace("_", "-"),
+        "size_bytes": share.size_bytes,
+        "holder": share.holder or None,
+        "process_id": share.process_id or None,
+        "is_estimate": share.is_estimate,
     }
 
 
