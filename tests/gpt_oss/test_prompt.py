@@ -66,6 +66,15 @@ def test_through_the_running_engine(served: Served, small_model: Path) -> None:
     # The last token is always computed anew.
     assert second["reused_tokens"] == second["n_tokens"] - 1
     assert second["context_tokens"] and problems(second, load_schema("prompt")) == []
+    told = json.loads(run_cli(served.home, *words, "--next", "3", "--json").stdout)
+    assert problems(told, load_schema("prompt")) == []
+    shares = [choice["probability"] for choice in told["next"]]
+    assert len(shares) == 3
+    assert 1 >= shares[0] >= shares[1] >= shares[2] > 0
+    assert told["reused_tokens"] == told["n_tokens"] - 1, "the same tokens as the chat had"
+    assert second["next"] == []
+    nobody = run_cli(served.home, *words[:2], "x", "--next", "3", "--engine", "embedded")
+    assert nobody.returncode == 2
     on_copy = json.loads(run_cli(served.home, *words, "--engine", "embedded", "--json").stdout)
     assert "copy of its tokenizer" in on_copy["asked"]
     assert [token["id"] for token in on_copy["tokens"]] == [token["id"] for token in second["tokens"]]

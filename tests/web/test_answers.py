@@ -90,7 +90,8 @@ def test_a_real_engine_at_work(
     browser: Browser, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(tmp_path)
-    with serve_in_front(home, str(small_model), "--port", str(free_port()), "--alias", "small") as served:
+    words = ("--port", str(free_port()), "--alias", "small", "--page")
+    with serve_in_front(home, str(small_model), *words) as served:
         for name, value in home.environment().items():
             monkeypatch.setenv(name, value)
         view = open_view(None, interval_s=0.5)
@@ -114,6 +115,11 @@ def test_a_real_engine_at_work(
                 page.goto(base_url + "/live")
                 work.start()
                 wait_for(page, "#part-engines", "generated [1-9]", timeout_s=60)
+                chat = page.get_attribute("text=Chat on the engine's own page", "href") or ""
+                assert chat.startswith(served.base_url)
+                asked = urllib.request.Request(chat, headers={"Accept-Encoding": "gzip"})
+                with urllib.request.urlopen(asked, timeout=60) as answer:
+                    assert answer.headers["Content-Type"].startswith("text/html")
                 keep(page, "real-live")
                 page.goto(base_url + "/memory")
                 wait_for(page, "#part-windows", "Every layer's weights and cache")

@@ -13,7 +13,7 @@ from bringup.actions.live_view import LiveView
 from bringup.actions.plan_devices import known_cards
 from bringup.errors import BringupError
 from bringup.faces.web.drawer import TERM, Drawer
-from bringup.faces.web.html import Html, join
+from bringup.faces.web.html import Html, join, tag
 from bringup.faces.web.layout import Frame, page, parts
 from bringup.faces.web.pages.explain import (
     fault_page,
@@ -68,34 +68,41 @@ class StillPages:
     def _page(self, title: str, path: str, *body: Html, status: int = 200, live: str = "") -> Response:
         return HTMLResponse(page(self._frame(), title, path, *body, live=live), status)
 
+    def _own(self, title: str, path: str, drawn: Html, status: int = 200) -> Response:
+        """A page that is always of this machine, also where a recording is shown beside it."""
+        if self._view.is_live:
+            return self._page(title, path, drawn, status=status)
+        say = tag("p", "This is of the machine that you are at, not of the recording.", class_="note warn")
+        return self._page(title, path, say, drawn, status=status)
+
     async def _plan(self, request: Request) -> Response:
         form = PlanForm.of(request.query_params)
-        return self._page("Plan", "/plan", await run_in_threadpool(lambda: plan_page(form, known_cards())))
+        return self._own("Plan", "/plan", await run_in_threadpool(lambda: plan_page(form, known_cards())))
 
     async def _log(self, request: Request) -> Response:
         words = [_typed(request, name) for name in ("since", "layer", "q")]
-        return self._page("Log", "/log", await run_in_threadpool(log_page, *words))
+        return self._own("Log", "/log", await run_in_threadpool(log_page, *words))
 
     async def _compare(self, request: Request) -> Response:
         words = [_typed(request, name) for name in ("first", "second")]
-        return self._page("Two moments", "/log/compare", await run_in_threadpool(compare_page, *words))
+        return self._own("Two moments", "/log/compare", await run_in_threadpool(compare_page, *words))
 
     async def _since(self, request: Request) -> Response:
         drawn = await run_in_threadpool(since_page, _typed(request, "what"))
-        return self._page("Since it worked", "/log/since", drawn)
+        return self._own("Since it worked", "/log/since", drawn)
 
     async def _entry(self, request: Request) -> Response:
         seq = min(request.path_params["seq"], 2**62)
         drawn = await run_in_threadpool(entry_page, seq)
         if drawn is not None:
-            return self._page(f"Entry {seq}", "/log/entry", drawn)
-        return self._page("No such entry", "/log", await run_in_threadpool(log_page, "", "", ""), status=404)
+            return self._own(f"Entry {seq}", "/log/entry", drawn)
+        return self._own("No such entry", "/log", await run_in_threadpool(log_page, "", "", ""), status=404)
 
     async def _prompt(self, request: Request) -> Response:
         query = request.query_params
         texts = [query.get(name, "")[:_LONGEST_TEXT] for name in ("text", "system")]
         form = PromptForm(_typed(request, "engine"), texts[0], texts[1], query.get("sends") == "1")
-        return self._page("Prompt", "/prompt", await run_in_threadpool(prompt_page, form))
+        return self._own("Prompt", "/prompt", await run_in_threadpool(prompt_page, form))
 
     async def _term(self, request: Request) -> Response:
         name = request.path_params["name"]

@@ -21,11 +21,13 @@ class Tile:
     look: str = ""
 
 
-def panel(title: str | Html, *body: Html, note: str | Html = "", right: str | Html = "") -> Html:
-    """A titled box."""
+def panel(
+    title: str | Html, *body: Html, note: str | Html = "", right: str | Html = "", below: bool = False
+) -> Html:
+    """A titled box; `below` where it stands under a title of the second rank."""
     head = tag(
         "header",
-        tag("h3", title),
+        tag("h3" if below else "h2", title),
         tag("span", note, class_="soft") if note else None,
         tag("span", right, class_="right") if right else None,
     )

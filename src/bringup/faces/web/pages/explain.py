@@ -33,7 +33,7 @@ def index(typed: str) -> Html:
         data_follow="found",
         data_from="/explain/result",
     )
-    return join([head, tag("div", found(typed), id="found", aria_live="polite")])
+    return join([head, tag("div", found(typed), id="found")])
 
 
 def found(typed: str) -> Html:
@@ -50,14 +50,14 @@ def found(typed: str) -> Html:
             for term in terms
             if term.level == level
         ]
-        blocks.append(panel(_headed(LEVEL_TITLES[level]), tag("ul", items, class_="terms")))
+        blocks.append(panel(_headed(LEVEL_TITLES[level]), tag("ul", items, class_="terms"), below=True))
     drawn += [tag("h2", "Terms, from the card up"), *blocks] if blocks else []
     blocks = []
     for layer in Layer:
         inside = [fault for fault in faults if fault.layer is layer]
         if inside:
             items = [tag("li", tag("a", fault.title, href=f"/explain/{fault.id}")) for fault in inside]
-            blocks.append(panel(_headed(LAYER_NAMES[layer]), tag("ul", items, class_="plain")))
+            blocks.append(panel(_headed(LAYER_NAMES[layer]), tag("ul", items, class_="plain"), below=True))
     drawn += [tag("h2", "Faults that the doctor knows"), tag("div", blocks, class_="pair")] if blocks else []
     return join(drawn)
 

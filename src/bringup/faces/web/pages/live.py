@@ -128,7 +128,7 @@ def _engines(sample: Sample) -> list[Html]:
     if not sample.engines:
         return [no_engine(sample)]
     asked = asked_engines(sample)
-    shown = [panel(engine_title(one), *_engine(one), right=engine_state(one)) for one in asked]
+    shown = [panel(engine_title(one), *_engine(one), right=engine_state(one), below=True) for one in asked]
     return [*shown, silent_engines(sample)]
 
 

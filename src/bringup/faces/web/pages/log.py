@@ -226,7 +226,7 @@ def _when(at_s: float | None) -> str:
 def _moment(title: str, seq: int, at_s: float, told: Html) -> Html:
     link = tag("a", f"entry {seq}", href=f"/log/entry/{seq}")
     head = tag(
-        "header", tag("h3", title), tag("span", clock.local_time_text(at_s)[:16], " · ", link, class_="soft")
+        "header", tag("h2", title), tag("span", clock.local_time_text(at_s)[:16], " · ", link, class_="soft")
     )
     return tag("section", head, told, class_="panel")
 

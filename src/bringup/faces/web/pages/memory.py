@@ -80,9 +80,11 @@ def each_card(sample: Sample, told: Callable[[LiveCard], list[Html]]) -> list[Ht
         name = live.card.name.value if isinstance(live.card.name, Known) else "a card without a name"
         if isinstance(live.card.trouble, Known):
             body = [tag("p", live.card.trouble.value.words, class_="note fault")]
-            found.append(panel(f"card {live.card.index}: {name}", *body, right=pill("fault", "fault")))
+            found.append(
+                panel(f"card {live.card.index}: {name}", *body, right=pill("fault", "fault"), below=True)
+            )
         else:
-            found.append(panel(f"card {live.card.index}: {name}", *told(live), right=_held(live)))
+            found.append(panel(f"card {live.card.index}: {name}", *told(live), right=_held(live), below=True))
     return found
 
 
@@ -210,7 +212,7 @@ def _engines(sample: Sample, readings: dict[int, Reading[EngineMap]]) -> list[Ht
         body = [*slots(engine), *_layers(engine, cards, readings[engine.process_id]), *_buffers(engine)]
         body = body or [tag("p", "It does not tell what it holds.", class_="soft")]
         note = f"{engine.program}{build}, {runs_on(engine, cards)}"
-        found.append(panel(engine_title(engine), *body, note=note, right=engine_state(engine)))
+        found.append(panel(engine_title(engine), *body, note=note, right=engine_state(engine), below=True))
     return [*found, silent_engines(sample)]
 
 

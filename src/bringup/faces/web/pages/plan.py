@@ -17,6 +17,7 @@ from bringup.faces.render.plan import command_lines, short_band
 from bringup.faces.render.plan_svg import plan_svg
 from bringup.faces.web.charts import Row, Slice, axis, rows
 from bringup.faces.web.html import Html, join, tag
+from bringup.faces.web.html import text as plain
 from bringup.faces.web.widgets import (
     Tile,
     choice,
@@ -128,7 +129,7 @@ def plan_page(form: PlanForm, cards: Sequence[str]) -> Html:
         data_from="/plan/result",
     )
     asked = form if form.model else PlanForm(model="0")
-    return join([head, tag("div", plan_result(asked, models), id="plan", aria_live="polite")])
+    return join([head, tag("div", plan_result(asked, models), id="plan")])
 
 
 def plan_result(form: PlanForm, models: Sequence[LocalModel] | None = None) -> Html:
@@ -167,7 +168,7 @@ def _head(report: PlanReport) -> Html:
         format_bytes(model.file_size_bytes),
         f"trained for {format_count(figures.n_ctx_train)} tokens" if figures.n_ctx_train else "",
     ]
-    body = [tag("p", report.verdict, class_=f"verdict {'fine' if report.fits else 'fault'}")]
+    body = [tag("p", report.verdict, role="status", class_=f"verdict {'fine' if report.fits else 'fault'}")]
     body += [tag("p", one, class_="note warn") for one in (*report.missing, *report.warnings)]
     if (way := report.nearest_fit) is not None:
         body += [
@@ -238,7 +239,9 @@ def _ladder(ladder: Sequence[Rung], form: PlanForm) -> Html:
     names = [use.device.name for use in ladder[0].uses]
     has_speed = any(rung.speed for rung in ladder)
     most = max((rung.cache_bytes for rung in ladder), default=1) or 1
-    titles = ["tokens", "KV cache", "", *names, *(["tokens/s at its end"] if has_speed else []), ""]
+    speed = [plain("tokens/s at its end")] if has_speed else []
+    drawn, fits = tag("span", "drawn to scale", class_="said"), tag("span", "does it fit", class_="said")
+    titles = [plain("tokens"), plain("KV cache"), drawn, *map(plain, names), *speed, fits]
     right = {0, 1, *range(3, 3 + len(names) + has_speed)}
     head = [
         tag("th", title, scope="col", class_="n" if at in right else None) for at, title in enumerate(titles)

@@ -121,7 +121,7 @@ def _tokens(report: PromptReport) -> list[Html]:
         (str(at), str(token.id), repr(_text(token.piece))[1:-1], token.part or "template")
         for at, token in enumerate(report.tokens[:_TOKENS_SHOWN])
     ]
-    listed = table(("", "id", "text", "whose"), rows, caption="every token", right=frozenset({0, 1}))
+    listed = table(("place", "id", "text", "whose"), rows, caption="every token", right=frozenset({0, 1}))
     left = len(report.tokens) - len(shown)
     return [
         block,
