@@ -18,7 +18,11 @@ from bringup.stack.nvml import Card
 from bringup.stack.stack import Stack
 
 OLDEST_BUILD: Final = 6096
-"""The first llama.cpp that loads gpt-oss (pull request 15091 of August 2025); older ones are left alone."""
+"""The first llama.cpp that loads gpt-oss; older ones are left alone.
+
+Support came with pull request 15091 on 2025-08-05 (https://github.com/ggml-org/llama.cpp/pull/15091). The
+quantisations of that day name b6096 as what made them (model card of bartowski/openai_gpt-oss-20b-GGUF), and
+https://github.com/utilityai/llama-cpp-rs/pull/797 took b6097 for it. No older build was tried."""
 
 _ON_CPU: Final = "running-on-cpu"
 _BELOW: Final = frozenset({Layer.HARDWARE, Layer.KERNEL, Layer.USERSPACE, Layer.CONTAINER})
