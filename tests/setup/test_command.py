@@ -97,7 +97,7 @@ def test_a_dry_run_changes_nothing(home: Home) -> None:
         (("--cuda-arch", "fast", "--dry-run"), 2, "no compute capability"),
         (("--version", "newest", "--dry-run"), 2, "no build of llama.cpp"),
         (("--backend", "cuda", "--dry-run"), 1, "does not say its compute capability"),
-        (("--method", "wheel", "--backend", "cpu"), 2, "installs no wheel"),
+        (("--method", "release", "--backend", "cpu"), 2, "needs the archive"),
         (("--source", "SOURCE", "--backend", "cpu"), 2, "is no source of llama.cpp"),
         (("--source", "ARCHIVE", "--backend", "cpu"), 1, "cannot be unpacked"),
         (("--source", "--upload-pack=x", "--backend", "cpu"), 2, "neither a folder, nor an archive"),

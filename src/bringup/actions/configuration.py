@@ -3,6 +3,7 @@
     [engine]
     path = "~/llama.cpp/build/bin"     # a llama-server, or the folder that holds it
     keep_environment = false           # honour inherited LLAMA_* and GGML_* variables
+    wheel_index = "https://..."        # package index with wheels for the card, for bringup setup
 
     [server]
     port = 8080
@@ -31,10 +32,11 @@ REFERENCE: Final = "configuration"
 
 @dataclass(frozen=True, slots=True)
 class EngineConfiguration:
-    """`path` is absolute; `None` lets us choose an engine."""
+    """`path` is absolute; `None` lets us choose an engine. `wheel_index` is a package index's address."""
 
     path: str | None = None
     keep_environment: bool = False
+    wheel_index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,18 @@ def _path(value: object) -> str:
     return paths.absolute(_text(value))
 
 
+def check_index(value: object) -> str:
+    """The address of a package index: of the web, or of a folder (`file:///...`).
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = _text(value)
+    if not address.startswith(("https://", "http://", "file:///")) or any(one.isspace() for one in address):
+        raise ValueError("an address such as https://HOST/PATH or file:///PATH")
+    return address
+
+
 def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -158,7 +172,7 @@ def _port(value: object) -> int:
 
 
 _KEYS: Final[dict[str, dict[str, Callable[[object], object]]]] = {
-    "engine": {"path": _path, "keep_environment": _truth},
+    "engine": {"path": _path, "keep_environment": _truth, "wheel_index": check_index},
     "server": {"port": _port, "host": _text},
     "model": {"default": _text},
 }

@@ -92,9 +92,9 @@ def plan_for_engine(
 
 
 def _has_cuda(build: EngineBuild, machine: Machine) -> bool:
-    """Whether the engine surely has CUDA; the embedded one has none."""
+    """Whether the engine surely has CUDA; the embedded one only as a wheel that was proved to use it."""
     if not build.is_external:
-        return False
+        return build.backend == "cuda"
     backends = probe_engine(machine, build.path).backends
     return isinstance(backends, Known) and "cuda" in backends.value
 

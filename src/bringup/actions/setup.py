@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from bringup.actions.doctor import Examination, examine, examine_text
 from bringup.actions.setup_choice import Facts, Method, SetupChoice, SetupWishes, choose
-from bringup.actions.setup_needs import Missing, Room, accepted_compiler, buildable, find_missing
+from bringup.actions.setup_needs import (
+    Missing,
+    Room,
+    accepted_compiler,
+    buildable,
+    find_missing,
+    find_missing_for_ready,
+)
+from bringup.actions.setup_prove import PROOF_LOG, prove_build
+from bringup.actions.setup_ready import obtain_release, obtain_wheel, parse_archive
 from bringup.actions.setup_record import SetupRecord
 from bringup.actions.setup_source import SourceWishes, build_number_of, name_of, obtain_source
 from bringup.actions.surroundings import Surroundings
@@ -21,10 +31,8 @@ from bringup.engine.compiling import (
     gather,
     has_broken_amx,
 )
-from bringup.engine.environment import clean_environment
 from bringup.engine.find import find_embedded, read_version
-from bringup.engine.key import read_or_create_key
-from bringup.engine.proof import Proof, ProofJob, prove
+from bringup.engine.proof import Proof
 from bringup.engine.source_build import (
     WITHOUT_AMX,
     Backend,
@@ -33,12 +41,14 @@ from bringup.engine.source_build import (
     compile_argv,
     configure_argv,
 )
-from bringup.errors import BringupError, CannotTell, EngineError, WrongUse
+from bringup.engine.unproved import forget_failure, note_failure
+from bringup.errors import BringupError, CannotTell, EngineError, FileTrouble, WrongUse
 from bringup.machine import clock, files, folders, locks, paths, scratch
 from bringup.machine.folders import Folders
 from bringup.reading import Known, Reading, Unreadable, convert
 from bringup.stack.build_tools import BuildTools, probe_build_tools
 from bringup.stack.host import Host, probe_host
+from bringup.store.progress import TransferProgress
 
 _LOG: Final = "build.log"
 _SHOWN_LINES: Final = 3
@@ -107,6 +117,9 @@ class SetupWatcher(Protocol):
     def building(self, progress: BuildProgress) -> None:
         """A moment of the compilation."""
 
+    def fetching(self, progress: TransferProgress) -> None:
+        """A moment of a download."""
+
     def warning(self, why: str) -> None:
         """What was done could not be written to the journal; empty where it could."""
 
@@ -124,8 +137,16 @@ def plan_setup(request: SetupRequest, around: Surroundings) -> SetupPlan:
 
     Raises:
         EngineError: a card is here and cannot be used now.
+        WrongUse: a wish that cannot be followed.
     """
-    return _plan(request, around.folders, _look(around))
+    return _plan(_with_index(request, around), around.folders, _look(around))
+
+
+def _with_index(request: SetupRequest, around: Surroundings) -> SetupRequest:
+    """The index of the configuration, where none was typed."""
+    if request.wishes.index is not None:
+        return request
+    return replace(request, wishes=replace(request.wishes, index=around.configuration.engine.wheel_index))
 
 
 def run_setup(
@@ -161,15 +182,10 @@ def _run(
     request: SetupRequest, around: Surroundings, watcher: SetupWatcher, model_path: str, record: SetupRecord
 ) -> SetupResult:
     watcher.step("looking at the machine")
+    request = _with_index(request, around)
     seen = _look(around)
     plan = _plan(request, around.folders, seen)
     watcher.planned(plan)
-    if plan.choice.method is Method.WHEEL:
-        raise WrongUse(
-            "this version of bringup installs no wheel with CUDA by itself",
-            hint="Install it with pip beside bringup, or let it be built: --method source.",
-            reference="not-offered",
-        )
     if not request.may_lose_card:
         check_not_worse(around.folders, plan.choice.backend.value)
     lease = locks.try_lease(paths.join(around.folders.build_work, "lock"))
@@ -181,7 +197,17 @@ def _run(
             return _prove_existing(plan, around, watcher, model_path)
         if plan.missing:
             raise _blocked(plan.missing)
-        return _build(plan, request, around, watcher, model_path)
+        work = paths.join(around.folders.build_work, plan.name)
+        files.make_private_folder(work)
+        forget_failure(work)
+        try:
+            if plan.choice.method is Method.SOURCE:
+                return _build(plan, request, around, watcher, model_path)
+            return _take_ready(plan, request, seen, around, watcher, model_path)
+        except BringupError as problem:
+            with contextlib.suppress(FileTrouble):  # the disk may be full: that is said already
+                note_failure(work, problem)
+            raise
 
 
 def _look(around: Surroundings) -> _Seen:
@@ -205,8 +231,13 @@ def _plan(request: SetupRequest, ours: Folders, seen: _Seen) -> SetupPlan:
     if request.source != SourceWishes() and wishes.method is None:
         wishes = replace(wishes, method=Method.SOURCE)
     choice = choose(facts, wishes)
-    if choice.method is not Method.SOURCE:
+    if choice.method is Method.EXISTING:
         return SetupPlan(choice)
+    if choice.method is not Method.SOURCE:
+        if choice.method is Method.RELEASE:
+            parse_archive(request.source.source)
+        missing = find_missing_for_ready(seen.room, backend=choice.backend)
+        return SetupPlan(choice, missing, None, f"{choice.method.value}-{choice.backend.value}")
     missing = find_missing(stack, tools, seen.room, backend=choice.backend, archs=choice.cuda_archs)
     archs = _build_archs(choice, seen)
     name = "-".join((name_of(request.source), choice.backend.value, *archs))
@@ -289,10 +320,59 @@ def _build(
     staged = paths.join(work, "staged")
     program = gather(job, staged)
     build = EngineBuild(EngineKind.EXTERNAL, program, read_version(around.machine, program), "our build")
-    proof = _prove(build, plan.choice.backend, around, watcher, model_path, work)
+    proof = prove_build(
+        build, plan.choice.backend, around, model_path=model_path, work=work, on_step=watcher.step
+    )
     new = NewBuild(plan.name, staged, job.backend.value, job.cuda_archs, "source", source.words)
+    return SetupResult(plan, proof, _publish(new, proof, around, work))
+
+
+def _take_ready(
+    plan: SetupPlan,
+    request: SetupRequest,
+    seen: _Seen,
+    around: Surroundings,
+    watcher: SetupWatcher,
+    model_path: str,
+) -> SetupResult:
+    """Have an engine that others built, prove it, make it the current one."""
+    choice = plan.choice
+    work = paths.join(around.folders.build_work, plan.name)
+    if choice.method is Method.RELEASE:
+        ready = obtain_release(
+            parse_archive(request.source.source),
+            choice,
+            around.machine,
+            work,
+            on_step=watcher.step,
+            on_progress=watcher.fetching,
+        )
+    else:
+        ready = obtain_wheel(
+            request.source,
+            request.wishes.index,
+            choice,
+            work,
+            driver=seen.examination.stack.nvml.cuda_version,
+            on_step=watcher.step,
+        )
+    proof = prove_build(
+        ready.build, choice.backend, around, model_path=model_path, work=work, on_step=watcher.step
+    )
+    new = NewBuild(
+        ready.name, ready.folder, choice.backend.value, ready.cuda_archs, choice.method.value, ready.words
+    )
+    return SetupResult(plan, proof, _publish(new, proof, around, work))
+
+
+def _publish(new: NewBuild, proof: Proof, around: Surroundings, work: str) -> BuildRecord:
+    """Give it its name, with its logs beside it, and remove what only its making needed."""
+    logs = tuple(name for name in (_LOG, PROOF_LOG) if files.exists(paths.join(work, name)))
+    scratch.copy_files(work, new.folder, logs)
     record = publish(around.folders, new, proof, now_s=clock.wall_s())
-    return SetupResult(plan, proof, record)
+    with contextlib.suppress(FileTrouble):  # it is proved and in use: a left-over is no failure
+        scratch.remove_tree(work)
+    return record
 
 
 def _flags(tools: BuildTools, work: str, environment: dict[str, str]) -> tuple[str, ...]:
@@ -336,10 +416,11 @@ def _prove_existing(
     files.make_private_folder(work)
     if engine is None:
         assert embedded is not None, "chosen because it is here"
-        return SetupResult(plan, _prove(embedded, backend, around, watcher, model_path, work), None)
+        proof = prove_build(embedded, backend, around, model_path=model_path, work=work, on_step=watcher.step)
+        return SetupResult(plan, proof, None)
     version = read_version(around.machine, engine.program)
     build = EngineBuild(EngineKind.EXTERNAL, engine.program, version, engine.origin)
-    proof = _prove(build, backend, around, watcher, model_path, work)
+    proof = prove_build(build, backend, around, model_path=model_path, work=work, on_step=watcher.step)
     staged = paths.join(work, "staged")
     scratch.remove_tree(staged)
     scratch.make_link(engine.program, paths.join(staged, "llama-server"))
@@ -348,30 +429,7 @@ def _prove_existing(
     new = NewBuild(
         name, staged, backend.value, tuple(filter(None, archs.split(";"))), "existing", engine.program
     )
-    return SetupResult(plan, proof, publish(around.folders, new, proof, now_s=clock.wall_s()))
-
-
-def _prove(
-    build: EngineBuild,
-    backend: Backend,
-    around: Surroundings,
-    watcher: SetupWatcher,
-    model_path: str,
-    work: str,
-) -> Proof:
-    read_or_create_key(around.folders)
-    environment = clean_environment(
-        folders.all_variables(), is_external=build.is_external, keep_engine_variables=False
-    )
-    job = ProofJob(
-        build=build,
-        backend=backend,
-        model_path=model_path,
-        key_file=around.folders.key_file,
-        environment=environment.variables,
-        log_path=paths.join(work, "proof.log"),
-    )
-    return prove(job, lambda text: watcher.step(f"proof: {text}"))
+    return SetupResult(plan, proof, _publish(new, proof, around, work))
 
 
 def _build_environment() -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bringup.actions.setup_record import record_chosen, record_removed
 from bringup.engine import builds
 from bringup.engine.builds import BuildRecord
+from bringup.engine.unproved import Unproved, list_unproved
 from bringup.machine.folders import Folders
 
 
@@ -25,9 +26,28 @@ class BuildChange:
     warning: str
 
 
-def builds_and_current(folders: Folders) -> tuple[tuple[BuildRecord, ...], str | None]:
-    """All builds by name, and the name of the current one."""
-    return builds.list_builds(folders), builds.current_name(folders)
+@dataclass(frozen=True, slots=True)
+class OurBuilds:
+    """All of ours.
+
+    Attributes:
+        builds: proved ones, by name.
+        current: name of the one in use; `None` where none is.
+        unproved: begun, failed or stopped, and folders among the builds that are none.
+    """
+
+    builds: tuple[BuildRecord, ...]
+    current: str | None
+    unproved: tuple[Unproved, ...]
+
+
+def our_builds(folders: Folders) -> OurBuilds:
+    """All builds by name, what is wrong with others, and the name of the current one."""
+    return OurBuilds(
+        builds.list_builds(folders),
+        builds.current_name(folders),
+        (*builds.list_damaged(folders), *list_unproved(folders)),
+    )
 
 
 def use_build(folders: Folders, name: str) -> BuildChange:

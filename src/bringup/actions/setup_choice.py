@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.engine.source_build import Backend
+from bringup.engine.wheels import cuda_of_index, fitting_cuda, wheel_unfit
 from bringup.errors import CannotTell, EngineError
 from bringup.faults._diagnose import Diagnosis
 from bringup.faults._fault import Fault, Layer
@@ -34,6 +35,7 @@ class Method(Enum):
 
     EXISTING = "existing"
     WHEEL = "wheel"
+    RELEASE = "release"
     SOURCE = "source"
 
 
@@ -70,12 +72,14 @@ class SetupChoice:
 class SetupWishes:
     """What the user said; `None` and empty are what nothing was said about.
 
-    `cuda_archs` are compute capabilities times ten, for a card that is not in this machine.
+    `cuda_archs` are compute capabilities times ten, for a card that is not in this machine. `index` is the
+    address of a package index with wheels for the card.
     """
 
     backend: Backend | None = None
     method: Method | None = None
     cuda_archs: tuple[str, ...] = ()
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +123,49 @@ def choose(facts: Facts, wishes: SetupWishes) -> SetupChoice:
             hint="bringup setup --method source builds one.",
             reference="engine-not-found",
         )
-    if wishes.method is Method.WHEEL:
-        return SetupChoice(
-            Method.WHEEL, backend, (*why, "a ready-made wheel was asked for"), archs, None, tuple(passed)
-        )
+    if wishes.method is Method.RELEASE:
+        reason = "a release archive was asked for; its files are looked at before anything of it runs"
+        return SetupChoice(Method.RELEASE, backend, (*why, reason), archs, None, tuple(passed))
+    wheel = _wheel(facts.stack, wishes, backend, archs)
+    if isinstance(wheel, str):
+        return SetupChoice(Method.WHEEL, backend, (*why, wheel), archs, None, tuple(passed))
+    passed += [] if wheel is None else [wheel]
     reason = "built here it fits this very processor" + (
         f" and compute capability {shown(archs)}" if archs else ""
     )
     return SetupChoice(Method.SOURCE, backend, (*why, reason), archs, None, tuple(passed))
+
+
+def _wheel(
+    stack: Stack, wishes: SetupWishes, backend: Backend, archs: tuple[str, ...]
+) -> str | Passed | None:
+    """Why a wheel is to be taken, or why not; `None` where nobody thinks of one.
+
+    Raises:
+        EngineError: one was asked for and cannot serve.
+    """
+    if wishes.method is Method.WHEEL and wishes.index is None:
+        return "a wheel was asked for, from where pip is set to; what it can is seen when it is here"
+    if wishes.method is not Method.WHEEL and (wishes.method is not None or backend is not Backend.CUDA):
+        return None
+    driver = stack.nvml.cuda_version
+    newest = driver.value if isinstance(driver, Known) else None
+    if wishes.index is None:
+        fitting = " or ".join(fitting_cuda(archs, newest)) or "none that is known"
+        return Passed(
+            "wheel", f"no index of wheels with CUDA is named (--index); those that serve: CUDA {fitting}"
+        )
+    version = cuda_of_index(wishes.index)
+    problem = wheel_unfit(version, archs, newest) if version and backend is Backend.CUDA else None
+    if problem is None:
+        return "the index that you named has ready-made wheels; what it is gets seen when it is here"
+    if wishes.method is Method.WHEEL:
+        raise EngineError(
+            f"no wheel of this index serves: {problem}",
+            hint="Name the index for another CUDA, or let it be built: bringup setup --method source.",
+            reference="driver-too-old-for-cuda" if "driver" in problem else "gpu-arch-not-built",
+        )
+    return Passed("wheel", problem)
 
 
 def _backend(facts: Facts, wishes: SetupWishes) -> tuple[Backend, tuple[str, ...], list[Passed]]:

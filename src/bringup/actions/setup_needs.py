@@ -23,6 +23,8 @@ CPU_DISK_BYTES: Final = 512 * MIB
 """Source (178 MiB unpacked) and build (61 MiB measured without CUDA), with room."""
 CUDA_DISK_BYTES: Final = 3 * GIB
 """Objects of the CUDA kernels come on top."""
+READY_CUDA_DISK_BYTES: Final = 2 * GIB
+"""The archive and what is in it, side by side for a while; with CUDA's own libraries in it they are large."""
 
 _INSTALL: Final = {
     PackageFamily.APT: ("sudo", "apt-get", "install"),
@@ -106,6 +108,25 @@ def find_missing(
     return tuple(found)
 
 
+def find_missing_for_ready(room: Room, *, backend: Backend) -> tuple[Missing, ...]:
+    """What stands in the way of a ready-made engine: nothing but room on the disk."""
+    needed = READY_CUDA_DISK_BYTES if backend is Backend.CUDA else CPU_DISK_BYTES
+    return tuple(_disk(room, needed, "a ready-made engine takes"))
+
+
+def _disk(room: Room, needed: int, what: str) -> list[Missing]:
+    if not isinstance(room.disk, Known) or room.disk.value >= needed:
+        return []
+    return [
+        Missing(
+            f"{room.disk.value // MIB:,} MiB are free on the disk of {room.disk.source}, "
+            f"{what} about {needed // MIB:,}",
+            "disk-full",
+            hint="Free some space, or set XDG_STATE_HOME to a place that has it.",
+        )
+    ]
+
+
 def install_command(packages: str, family: PackageFamily) -> tuple[str, ...]:
     """The command of a distribution family for a row of packages; empty where nobody of ours knows it."""
     names = _PACKAGES[packages].get(family)
@@ -149,16 +170,7 @@ def _room(room: Room, backend: Backend) -> list[Missing]:
     is_cuda = backend is Backend.CUDA
     disk = CUDA_DISK_BYTES if is_cuda else CPU_DISK_BYTES
     memory = MEMORY_PER_CUDA_JOB_BYTES if is_cuda else MEMORY_PER_CPU_JOB_BYTES
-    found = []
-    if isinstance(room.disk, Known) and room.disk.value < disk:
-        found.append(
-            Missing(
-                f"{room.disk.value // MIB:,} MiB are free on the disk of {room.disk.source}, "
-                f"a build takes about {disk // MIB:,}",
-                "disk-full",
-                hint="Free some space, or set XDG_STATE_HOME to a place that has it.",
-            )
-        )
+    found = _disk(room, disk, "a build takes")
     if isinstance(room.memory, Known) and room.memory.value < memory:
         found.append(
             Missing(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from bringup.actions.configuration import Configuration, read_configuration
 from bringup.engine.build import EngineBuild
 from bringup.engine.environment import EngineEnvironment, clean_environment
-from bringup.engine.find import choose_engine, find_embedded, find_engines, find_programs
+from bringup.engine.find import choose_engine, find_embedded, find_engines, find_programs, find_wheel
 from bringup.engine.waiting import WaitingEngine
 from bringup.machine import folders
 from bringup.machine.folders import Folders
@@ -74,6 +74,8 @@ def is_embedded_next(wanted: str | None, around: Surroundings) -> bool:
     """Whether `find_build` will choose the embedded engine, told without running any other."""
     if wanted not in (None, "embedded") or find_embedded() is None:
         return False
+    if find_wheel(around.machine, around.folders.builds) is not None:
+        return False  # it is another's library that will be run
     return wanted is not None or not find_programs(
         around.machine,
         configured_path=around.configuration.engine.path,

@@ -29,12 +29,16 @@ class EngineBuild:
         path: the program; for the embedded engine the folder of its Python package.
         version: as it says itself, such as `b6325` or `2026.10.11549`; empty when it does not say.
         origin: where it was found, in words: `PATH`, `configuration`, `our build`, `Python package`.
+        site: folder that an embedded engine's package is taken from; empty for the one beside bringup.
+        backend: what a wheel of ours was proved to compute on; empty for all other engines.
     """
 
     kind: EngineKind
     path: str
     version: str
     origin: str
+    site: str = ""
+    backend: str = ""
 
     @property
     def is_external(self) -> bool:
@@ -84,9 +88,13 @@ def start_line(build: EngineBuild, settings: EngineSettings, *, environment: dic
         return StartLine((build.path, *arguments(settings, known)), "")
     import json
 
-    return StartLine(embedded_argv(), json.dumps(parameters(settings)))
+    return StartLine(embedded_argv(build), json.dumps(parameters(settings)))
 
 
-def embedded_argv() -> tuple[str, ...]:
-    """What the embedded engine's process is run with; all else it reads from its stdin."""
-    return python_argv("bringup.engine.embedded")
+def embedded_argv(build: EngineBuild | None = None, *words: str) -> tuple[str, ...]:
+    """What the embedded engine's process is run with; all else it reads from its stdin.
+
+    `None` is the engine beside bringup. Words make it answer a question instead.
+    """
+    site = ("--site", build.site) if build is not None and build.site else ()
+    return python_argv("bringup.engine.embedded", *site, *words)

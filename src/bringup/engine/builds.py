@@ -9,7 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from bringup.engine.find import SITE
 from bringup.engine.proof import Proof
+from bringup.engine.unproved import Unproved
 from bringup.errors import FileTrouble, WrongUse
 from bringup.machine import files, paths, scratch
 from bringup.machine.folders import Folders
@@ -84,6 +86,23 @@ def list_builds(folders: Folders) -> tuple[BuildRecord, ...]:
         record = _parse(data) if data is not None else None
         if record is not None and record.name == name:
             found.append(record)
+    return tuple(found)
+
+
+def list_damaged(folders: Folders) -> tuple[Unproved, ...]:
+    """Folders among our builds that cannot be used: without a readable record, or with their engine gone."""
+    known = {record.name: record for record in list_builds(folders)}
+    found = []
+    for name in files.list_names(folders.builds):
+        place = paths.join(folders.builds, name)
+        if not files.is_folder(place):
+            continue
+        record = known.get(name)
+        engine = SITE if record is not None and record.method == "wheel" else PROGRAM
+        if record is None:
+            found.append(Unproved(name, f"its record {RECORD} cannot be read", place))
+        elif not files.exists(paths.join(place, engine)):
+            found.append(Unproved(name, "its engine is gone", place))
     return tuple(found)
 
 

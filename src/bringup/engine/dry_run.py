@@ -13,12 +13,12 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from bringup.engine.build import EngineBuild
+from bringup.engine.build import EngineBuild, embedded_argv
 from bringup.errors import EngineError
 from bringup.machine import files, paths
 from bringup.machine.child import BoundChild, wait_readable
 from bringup.machine.clock import monotonic_s
-from bringup.machine.process import python_argv, run_bounded
+from bringup.machine.process import run_bounded
 from bringup.machine.scratch import scratch_folder, write_with_zeros
 from bringup.plan.differences import Measured, device_of, mib
 from bringup.plan.memory import MemoryPlan
@@ -102,7 +102,7 @@ def dry_run(
         surroundings = {**environment, "GGML_NO_BACKTRACE": "1"}
         if build.is_external:
             return _ask_program(plan, written[0], build, surroundings, timeout_s)
-        return _ask_embedded(plan, written[0], surroundings, timeout_s)
+        return _ask_embedded(plan, written[0], build, surroundings, timeout_s)
 
 
 def _write(folder: str, copy: HeaderCopy) -> str:
@@ -111,7 +111,9 @@ def _write(folder: str, copy: HeaderCopy) -> str:
     return path
 
 
-def _ask_embedded(plan: MemoryPlan, model: str, environment: dict[str, str], timeout_s: float) -> DryRun:
+def _ask_embedded(
+    plan: MemoryPlan, model: str, build: EngineBuild, environment: dict[str, str], timeout_s: float
+) -> DryRun:
     request = plan.request
     values: dict[str, object] = {
         "model.path": model,
@@ -131,7 +133,7 @@ def _ask_embedded(plan: MemoryPlan, model: str, environment: dict[str, str], tim
         "verbosity": 5,
     }
     child = BoundChild(
-        python_argv("bringup.engine.embedded"),
+        embedded_argv(build),
         environment=environment,
         stdin=json.dumps(values).encode(),
         data_limit_bytes=_DATA_LIMIT_BYTES,

@@ -2,9 +2,11 @@
 
 Run as `python -m bringup.engine.embedded`. It loads the library, reads its parameters (JSON: dotted
 `CommonParams` attribute to value) from stdin, starts the server and waits. Its stdin may well be empty for a
-while: it is started before the plan is made. It is a process of its own because llama.cpp ends the process
-when an assertion fails. SIGTERM keeps its default meaning and ends it at once, in the middle of a prompt too:
-nothing of the engine has to be saved.
+while: it is started before the plan is made. `--site FOLDER` takes the library from that folder, not the one
+beside bringup; `--devices` lists the graphics cards that it sees, in llama-server's words.
+
+It is a process of its own because llama.cpp ends the process when an assertion fails. SIGTERM keeps its
+default meaning and ends it at once, in the middle of a prompt too: nothing of the engine has to be saved.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import sys
 from typing import Any, Final
 
 from bringup.errors import FileTrouble
-from bringup.machine import files
+from bringup.machine import files, paths
+from bringup.units import MIB
 
 _ENUMS: Final[dict[str, str]] = {
     "cache_type_k": "ggml_type.GGML_TYPE_{}",
@@ -75,11 +78,53 @@ def _keys(path: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def load_library(site: str) -> Any:  # noqa: ANN401 - foreign, untyped
+    """The wheel's module, surely from `site` where one is named.
+
+    Raises:
+        ImportError: it is not there or cannot be loaded.
+    """
+    if site:
+        sys.path.insert(0, site)
+    library = importlib.import_module("xllamacpp")
+    if site and not paths.is_inside(str(library.__file__), site):
+        # The one beside bringup must not run under another's name.
+        raise ImportError(f"{site} holds no xllamacpp")
+    return library
+
+
+def device_lines(devices: list[dict[str, Any]]) -> list[str]:
+    """What `llama-server --list-devices` would print of them.
+
+    Raw line: `  CUDA0: NVIDIA GeForce RTX 3080 Ti (12036 MiB, 11800 MiB free)`.
+    """
+    found = ["Available devices:"]
+    for one in devices:
+        if str(getattr(one["type"], "name", "")).endswith("GPU"):
+            total, free = (int(one[key]) // MIB for key in ("memory_total", "memory_free"))
+            found.append(f"  {one['name']}: {one['description']} ({total} MiB, {free} MiB free)")
+    return found
+
+
+def _list_devices(site: str) -> int:
+    try:
+        lines = device_lines(load_library(site).get_device_info())
+    except (ImportError, RuntimeError) as problem:
+        print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
+        return 1
+    print("\n".join(lines))  # noqa: T201 - the answer to whoever started this process
+    return 0
+
+
 def main() -> int:
     """Start the server and wait until a signal ends the process; 0 where nothing was to be started."""
+    words = sys.argv[1:]
+    site = words[words.index("--site") + 1] if "--site" in words[:-1] else ""
+    if "--devices" in words:
+        return _list_devices(site)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        library = importlib.import_module("xllamacpp")
+        library = load_library(site)
         text = sys.stdin.read()
         if not text:
             return 0

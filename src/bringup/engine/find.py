@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from typing import Final
 
@@ -11,9 +12,12 @@ from bringup.errors import EngineError
 from bringup.machine import files, paths
 from bringup.machine.protocol import FileKind, Machine
 from bringup.reading import Known
+from bringup.units import KIB
 
 PROGRAM: Final = "llama-server"
 PACKAGE: Final = "xllamacpp"
+SITE: Final = "site"
+"""Folder of a wheel's files in its build."""
 _VERSION_TIMEOUT_S: Final = 10.0
 
 # `version: 6325 (4fd1242b)`; since 2026 also `version: 0.6.0-dev (build 11434, commit 4fd1242b)`
@@ -40,6 +44,9 @@ def find_engines(
         EngineBuild(EngineKind.EXTERNAL, program, read_version(machine, program), origin)
         for program, origin in programs.items()
     ]
+    wheel = find_wheel(machine, builds_folder)
+    if wheel is not None:
+        found.insert(1 if found and found[0].origin == "configuration" else 0, wheel)
     embedded = find_embedded()
     return (*found, *((embedded,) if embedded else ()))
 
@@ -49,9 +56,9 @@ def find_programs(machine: Machine, *, configured_path: str | None, builds_folde
     places: list[tuple[str, str]] = []
     if configured_path:
         places.append((configured_path, "configuration"))
-    current = machine.read_text(paths.join(builds_folder, "current"), limit_bytes=4096)
-    if isinstance(current, Known) and (name := current.value.strip()):
-        places.append((paths.join_foreign(builds_folder, name), "our build"))
+    current = _current_build(machine, builds_folder)
+    if current is not None:
+        places.append((current, "our build"))
     variable = machine.environment("PATH")
     if isinstance(variable, Known):
         places += [(folder, "PATH") for folder in variable.value.split(":") if folder.startswith("/")]
@@ -61,6 +68,40 @@ def find_programs(machine: Machine, *, configured_path: str | None, builds_folde
         if program is not None and program not in found:
             found[program] = origin
     return found
+
+
+def _current_build(machine: Machine, builds_folder: str) -> str | None:
+    current = machine.read_text(paths.join(builds_folder, "current"), limit_bytes=4096)
+    name = current.value.strip() if isinstance(current, Known) else ""
+    return paths.join_foreign(builds_folder, name) if name else None
+
+
+def find_wheel(machine: Machine, builds_folder: str) -> EngineBuild | None:
+    """Our current build, where it is a wheel."""
+    current = _current_build(machine, builds_folder)
+    return None if current is None else wheel_at(machine, current)
+
+
+def wheel_at(machine: Machine, folder: str) -> EngineBuild | None:
+    """The engine of a build of ours that is a wheel; `None` where its record says otherwise or is none."""
+    record = machine.read_text(paths.join(folder, "build.json"), limit_bytes=64 * KIB)
+    if not isinstance(record, Known):
+        return None
+    try:
+        said = json.loads(record.value)
+        is_wheel, backend = said["method"] == "wheel", str(said["backend"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return wheel_engine(paths.join(folder, SITE), backend) if is_wheel else None
+
+
+def wheel_engine(site: str, backend: str) -> EngineBuild | None:
+    """The engine of a wheel that was unpacked into a folder of its own; `None` where none is."""
+    folder = paths.join(site, PACKAGE)
+    if not files.is_folder(folder):
+        return None
+    version = _package_version(site)
+    return EngineBuild(EngineKind.EMBEDDED, folder, version, "our build", site, backend)
 
 
 def find_embedded() -> EngineBuild | None:

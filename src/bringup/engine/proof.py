@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.answers import ContentDelta
-from bringup.engine.build import EngineBuild
+from bringup.engine.build import EngineBuild, embedded_argv
 from bringup.engine.command import EngineSettings
 from bringup.engine.exits import EngineStopped
 from bringup.engine.killer_requests import KillerRequest, killer_requests
@@ -29,7 +29,8 @@ EXPECTED: Final = "Paris"
 _N_CTX: Final = 1024
 _ALL_LAYERS: Final = 999
 _ANSWER_TOKENS: Final = 24
-_REQUEST_S: Final = 60.0
+_REQUEST_S: Final = 300.0
+"""A limit for engines that hang, far beyond what an answer takes on a machine with other work."""
 _LIST_S: Final = 30.0
 _DEATH_S: Final = 2.0
 _LOG_LIMIT_BYTES: Final = 8 * 1024**2
@@ -119,13 +120,12 @@ def prove(job: ProofJob, on_step: Callable[[str], None]) -> Proof:
 
 
 def list_devices(build: EngineBuild, *, environment: dict[str, str]) -> tuple[str, ...]:
-    """Graphics cards that an external build sees; none for the embedded engine, which has no such question.
+    """Graphics cards that a build sees.
 
     Raw lines: `Available devices:`, `  CUDA0: NVIDIA GeForce RTX 3080 Ti (12036 MiB, 11800 MiB free)`.
     """
-    if not build.is_external:
-        return ()
-    text = run_bounded((build.path, "--list-devices"), environment=environment, timeout_s=_LIST_S) or ""
+    argv = (build.path, "--list-devices") if build.is_external else embedded_argv(build, "--devices")
+    text = run_bounded(argv, environment=environment, timeout_s=_LIST_S) or ""
     return tuple(f"{match[1]}: {match[3].strip()}" for match in _DEVICE.finditer(text))
 
 

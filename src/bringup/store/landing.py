@@ -40,6 +40,7 @@ class Wanted:
         key: names the content; bytes of a partial file with another key are not continued.
         size_bytes: its whole size.
         sha256: the published hash (hex), `None` where the source publishes none.
+        is_model: it has to begin as a GGUF file does.
     """
 
     final_path: str
@@ -48,6 +49,7 @@ class Wanted:
     key: str
     size_bytes: int
     sha256: str | None
+    is_model: bool = True
 
 
 class Landing:
@@ -122,7 +124,7 @@ class Landing:
         self._data.write_at(self.done_bytes, data)
         self._hash.update(data)
         before, self.done_bytes = self.done_bytes, self.done_bytes + len(data)
-        if before < KIB:
+        if before < KIB and self.wanted.is_model:
             self._check_head()
         if self._is_checkpoint_due():
             self.checkpoint()

@@ -224,7 +224,7 @@ def _prepare_url(name: Url, folders: Folders, timing: Timing) -> PullPlan:
     with Web(timing=timing, typed_sites=sites) as web:
         for shard in shards:
             address = f"{base}/{shard}" if len(shards) > 1 else without_query(name.url)
-            size = _ask_size(address + query, web)
+            size = ask_size(address + query, web)
             wanted = Wanted(
                 final_path=paths.join_foreign(folders.models, f"{folder}/{shard}"),
                 name=first if len(shards) > 1 else address,
@@ -238,7 +238,7 @@ def _prepare_url(name: Url, folders: Folders, timing: Timing) -> PullPlan:
     return PullPlan(first, urlsplit(name.url).hostname or "", tuple(files), sites, note)
 
 
-def _ask_size(url: str, web: Web) -> int:
+def ask_size(url: str, web: Web) -> int:
     """Size of a web file, by asking for its first byte.
 
     Raises:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bringup.actions.configuration import check_index
 from bringup.actions.setup import SetupPlan, SetupRequest, plan_setup, run_setup
-from bringup.actions.setup_builds import builds_and_current, remove_build, use_build
+from bringup.actions.setup_builds import our_builds, remove_build, use_build
 from bringup.actions.setup_choice import Method, SetupWishes
 from bringup.actions.setup_source import SourceWishes
 from bringup.actions.surroundings import look_around
@@ -15,6 +16,7 @@ from bringup.errors import WrongUse
 from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.cli.starting import obtain
 from bringup.faces.render.console import Console, Style, Styled
+from bringup.faces.render.pull import progress_line as transfer_line
 from bringup.faces.render.setup import (
     build_lines,
     builds_json,
@@ -24,7 +26,9 @@ from bringup.faces.render.setup import (
     progress_line,
     proof_lines,
     result_line,
+    taken_lines,
 )
+from bringup.store.progress import TransferProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class SetupOptions:
     cuda_arch: tuple[str, ...]
     version: str | None
     source: str | None
+    index: str | None
     jobs: int | None
     proof_model: str
     dry_run: bool
@@ -50,6 +55,7 @@ class SetupOptions:
             backend=Backend(self.backend) if self.backend else None,
             method=None if self.method == "auto" else Method(self.method),
             cuda_archs=tuple(_arch(text) for text in self.cuda_arch),
+            index=None if self.index is None else _index(self.index),
         )
         return SetupRequest(wishes, SourceWishes(self.version, self.source), self.jobs)
 
@@ -60,6 +66,13 @@ def _arch(text: str) -> str:
     if not digits.isascii() or not digits.isdigit() or not 20 <= int(digits) <= 999:
         raise WrongUse(f"--cuda-arch {text}: no compute capability", hint="For example 8.6 or 12.0.")
     return digits
+
+
+def _index(text: str) -> str:
+    try:
+        return check_index(text)
+    except ValueError as problem:
+        raise WrongUse(f"--index {text[:120]}: expected {problem}") from problem
 
 
 class _Watcher:
@@ -81,6 +94,10 @@ class _Watcher:
         """A moment of the compilation."""
         self._console.status(progress_line(progress))
 
+    def fetching(self, progress: TransferProgress) -> None:
+        """A moment of a download."""
+        self._console.status(transfer_line(progress, self._console.note_terminal.width_columns))
+
     def warning(self, why: str) -> None:
         """What was done could not be written to the journal."""
         say_journal_trouble(self._console, why)
@@ -92,13 +109,13 @@ def set_up(console: Console, options: SetupOptions) -> int:
     if sum((options.lists, options.use is not None, options.remove is not None, options.dry_run)) > 1:
         raise WrongUse("--list, --use, --remove and --dry-run exclude each other")
     if options.lists:
-        builds, current = builds_and_current(around.folders)
+        ours = our_builds(around.folders)
         if options.as_json:
-            console.answer_json(builds_json(builds, current))
+            console.answer_json(builds_json(ours))
         else:
             terminal = console.answer_terminal
             width = terminal.width_columns if terminal.is_terminal else None
-            for line in build_lines(builds, current, width_columns=width):
+            for line in build_lines(ours, width_columns=width):
                 console.answer(line)
         return 0
     if options.use is not None:
@@ -143,7 +160,7 @@ def _carry_out(console: Console, options: SetupOptions) -> int:
     except KeyboardInterrupt:
         console.line("Stopped. What was built stays; bringup setup goes on where it stopped.")
         raise
-    for text in proof_lines(result.proof):
+    for text in (*proof_lines(result.proof), *taken_lines(result)):
         console.line(text)
     console.line(Styled(result_line(result), Style.GREEN))
     if options.as_json:

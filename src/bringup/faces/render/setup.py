@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from bringup.actions.setup import SetupPlan, SetupResult
-from bringup.engine.builds import BuildRecord
+from bringup.actions.setup_builds import OurBuilds
 from bringup.engine.compiling import BuildProgress
+from bringup.engine.known_bad import what_is_bad
 from bringup.engine.proof import Proof
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import Column, format_duration, format_table, format_token_rate
@@ -72,6 +73,12 @@ def proof_lines(proof: Proof) -> Iterator[str]:
         yield f"  {name}: kept out by the key, not tried with it: it was seen to end an engine"
 
 
+def taken_lines(result: SetupResult) -> Iterator[str]:
+    """What a ready-made engine is and where it is from."""
+    if result.record is not None and result.record.method in ("wheel", "release"):
+        yield f"  taken: {result.record.source}"
+
+
 def result_line(result: SetupResult) -> str:
     """What is in use now."""
     if result.record is None:
@@ -79,31 +86,38 @@ def result_line(result: SetupResult) -> str:
     return f"{result.record.name} is the current engine now. bringup setup --list shows all."
 
 
-def build_lines(
-    builds: Sequence[BuildRecord], current: str | None, *, width_columns: int | None
-) -> tuple[str, ...]:
-    """The builds as a table; the current one has a star."""
-    if not builds:
-        return ("No build of ours is here. bringup setup gets one.",)
+def build_lines(ours: OurBuilds, *, width_columns: int | None) -> tuple[str, ...]:
+    """The builds as a table, the current one with a star; below it what is wrong with some."""
+    wrong = tuple(_wrong_lines(ours))
+    if not ours.builds:
+        return ("No build of ours is here. bringup setup gets one.", *wrong)
     rows = [
         (
-            "*" if one.name == current else "",
+            "*" if one.name == ours.current else "",
             one.name,
             one.version,
             one.backend,
             ", ".join(one.devices) or "CPU",
             f"{one.method}: {one.source}",
         )
-        for one in builds
+        for one in ours.builds
     ]
-    return tuple(format_table(_COLUMNS, rows, width_columns=width_columns))
+    return (*format_table(_COLUMNS, rows, width_columns=width_columns), *wrong)
 
 
-def builds_json(builds: Sequence[BuildRecord], current: str | None) -> dict[str, Any]:
+def _wrong_lines(ours: OurBuilds) -> Iterator[str]:
+    for one in ours.builds:
+        for bad in what_is_bad(one.version):
+            yield f"known to be bad: {one.name}: {bad.what}; mended in b{bad.before} ({bad.source})"
+    for other in ours.unproved:
+        yield f"not to be used: {other.name}: {other.why} ({other.folder})"
+
+
+def builds_json(ours: OurBuilds) -> dict[str, Any]:
     """The same as data; docs/schema/setup.json describes it."""
     return {
         "schema": SCHEMA,
-        "current": current,
+        "current": ours.current,
         "builds": [
             {
                 "name": one.name,
@@ -117,9 +131,14 @@ def builds_json(builds: Sequence[BuildRecord], current: str | None) -> dict[str,
                 "layers_on_gpu": one.layers_on_gpu,
                 "layers": one.layers,
                 "tokens_per_s": one.tokens_per_s,
+                "known_bad": [
+                    {"before": bad.before, "what": bad.what, "source": bad.source}
+                    for bad in what_is_bad(one.version)
+                ],
             }
-            for one in builds
+            for one in ours.builds
         ],
+        "unproved": [{"name": one.name, "why": one.why, "folder": one.folder} for one in ours.unproved],
     }
 
 

@@ -25,9 +25,11 @@ def running_bytes(plan: Plan) -> int:
 
 
 def engine_words(build: EngineBuild) -> str:
-    """`embedded 2026.10.11549`, `llama-server b11434 (PATH)`."""
+    """`embedded 2026.10.11549`, `wheel 2026.10.11549 (our build)`, `llama-server b11434 (PATH)`."""
     if build.is_external:
         return " ".join(part for part in ("llama-server", build.version, f"({build.origin})") if part)
+    if build.site:
+        return " ".join(part for part in ("wheel", build.version, f"({build.origin})") if part)
     return f"embedded {build.version}".strip()
 
 

@@ -11,18 +11,23 @@ import click
 @click.option("--backend", type=click.Choice(["cuda", "vulkan", "cpu"]), help="What it computes on.")
 @click.option(
     "--method",
-    type=click.Choice(["auto", "existing", "wheel", "source"]),
+    type=click.Choice(["auto", "existing", "wheel", "release", "source"]),
     default="auto",
     show_default=True,
-    help="Take one that is here, or build from source.",
+    help="Take one that is here, a ready-made wheel or release archive, or build from source.",
 )
 @click.option(
     "--cuda-arch", multiple=True, metavar="X.Y", help="Build for this compute capability, not the card's."
 )
 @click.option(
-    "--version", metavar="BUILD", help="Build of llama.cpp, such as b11434; else the known good one."
+    "--version", metavar="BUILD", help="Build of llama.cpp, such as b11434, or the wheel's version."
 )
-@click.option("--source", metavar="DIR|ARCHIVE|GIT", help="Build from this instead.")
+@click.option(
+    "--source",
+    metavar="DIR|ARCHIVE|GIT",
+    help="Build from this instead; with --method release the archive, as FILE or URL#sha256=HEX.",
+)
+@click.option("--index", metavar="URL", help="Package index with wheels for the card; asked alone.")
 @click.option(
     "--jobs", type=click.IntRange(1, 1024), help="Compilers at once; else by cores and free memory."
 )
