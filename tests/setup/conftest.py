@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -78,3 +83,17 @@ class Changed(LiveMachine):
         if self.free_disk_bytes is not None:
             return Known(DiskSpace(10**12, self.free_disk_bytes), path)
         return super().disk_space(path)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A web server on loopback with the files of a folder."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

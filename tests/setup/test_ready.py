@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.setup.conftest import served
 from tests.setup.test_choice import case
 from tests.stubs.command_line import Home, run_cli
 
@@ -23,7 +24,7 @@ from bringup.engine.embedded import device_lines
 from bringup.engine.find import find_embedded, find_engines, wheel_at
 from bringup.engine.source_build import Backend
 from bringup.engine.wheels import cuda_of_index, fitting_cuda, wheel_table, wheel_unfit
-from bringup.errors import EngineError, FileTrouble, WrongUse
+from bringup.errors import DownloadError, EngineError, FileTrouble, WrongUse
 from bringup.machine.live import LiveMachine
 from bringup.machine.release_archive import unpack_release
 from bringup.reading import Absent, Known
@@ -147,6 +148,22 @@ def test_a_flipped_byte_is_refused_before_unpacking(tmp_path: Path) -> None:
     with pytest.raises(FileTrouble) as caught:
         release(f"{archive}#sha256={sha256}", tmp_path)
     assert caught.value.reference == "checksum-mismatch" and not (tmp_path / "work").exists()
+
+
+def test_an_archive_is_fetched_and_its_hash_decides(tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    web.mkdir()
+    archive = tar(web / "a.tar.gz", *GOOD)
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    with served(web) as address:
+        with pytest.raises(DownloadError) as caught:
+            release(f"{address}/a.tar.gz#sha256={'0' * 64}", tmp_path)
+        assert caught.value.reference == "checksum-mismatch"
+        assert not list((tmp_path / "work").rglob("llama-server"))
+        # With the right one it comes as far as being looked at.
+        with pytest.raises(EngineError, match="its backends cannot be seen"):
+            release(f"{address}/a.tar.gz#sha256={sha256}", tmp_path)
+    assert (tmp_path / "work" / "staged" / "llama-server").read_bytes() == PROGRAM
 
 
 def test_an_archive_whose_program_is_no_engine(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from typing import Final
 
@@ -87,6 +86,8 @@ def wheel_at(machine: Machine, folder: str) -> EngineBuild | None:
     record = machine.read_text(paths.join(folder, "build.json"), limit_bytes=64 * KIB)
     if not isinstance(record, Known):
         return None
+    import json
+
     try:
         said = json.loads(record.value)
         is_wheel, backend = said["method"] == "wheel", str(said["backend"])
