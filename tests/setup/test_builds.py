@@ -11,6 +11,7 @@ from tests.engine.conftest import make_fake
 
 from bringup.actions.journal_mending import with_journal
 from bringup.actions.setup import SetupPlan, SetupResult
+from bringup.actions.setup_builds import our_builds
 from bringup.actions.setup_choice import Method, SetupChoice
 from bringup.actions.setup_record import record_setup
 from bringup.engine import builds
@@ -20,6 +21,7 @@ from bringup.engine.environment import clean_environment
 from bringup.engine.find import find_engines
 from bringup.engine.key import read_or_create_key
 from bringup.engine.killer_requests import killer_requests
+from bringup.engine.known_bad import bad_ranges, what_is_bad
 from bringup.engine.proof import (
     Proof,
     ProofJob,
@@ -30,7 +32,9 @@ from bringup.engine.proof import (
     read_offload,
 )
 from bringup.engine.source_build import Backend
+from bringup.engine.unproved import forget_failure, note_failure
 from bringup.errors import EngineError, WrongUse
+from bringup.faces.render.setup import build_lines
 from bringup.journal.entry import Kind
 from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
@@ -179,3 +183,41 @@ def test_the_hard_requests_are_twenty_and_differ() -> None:
     assert len({one.name for one in made}) == len({(one.path, one.body) for one in made}) == 20
     assert [one.name for one in made if one.is_only_kept_out] == ["a grammar of 50,000 brackets"]
     assert all(one == replace(one) and one.path.startswith("/") for one in made)
+
+
+def test_what_is_known_to_be_bad(folders: Folders) -> None:
+    """Each range names its last build and not the next."""
+    for one in bad_ranges():
+        assert one in what_is_bad(f"b{one.before - 1}") and one not in what_is_bad(f"b{one.before}")
+        assert one.source.startswith("https://") and one.what
+    assert what_is_bad("b11434") == () and what_is_bad("") == () and what_is_bad("2026.10.11549") == ()
+    for name, version in (("old", "b5000"), ("good", "b11434")):
+        put(folders, name)
+        record = Path(folders.builds, name, "build.json")
+        record.write_text(record.read_text().replace('"b7"', f'"{version}"'))
+    ours = our_builds(folders)
+    assert [name for name, _ in ours.known_bad] == ["old"] * len(bad_ranges())
+    lines = build_lines(ours, width_columns=None)
+    assert any("known to be bad: old: it does not load gpt-oss; mended in b6096" in line for line in lines)
+
+
+def test_what_is_not_to_be_used_is_named(folders: Folders) -> None:
+    put(folders, "b1-cuda-86")
+    put(folders, "b2-cuda-86")
+    Path(folders.builds, "b1-cuda-86", "llama-server").unlink()
+    Path(folders.builds, "b2-cuda-86", "build.json").write_text("{")
+    failed, stopped = (Path(folders.build_work, name) for name in ("b3-cpu", "b4-cpu"))
+    for work in (failed, stopped):
+        work.mkdir(parents=True)
+        (work / "build.log").touch()
+    note_failure(str(failed), EngineError("the engine answers wrongly", reference="engine-answers-wrong"))
+    (Path(folders.build_work) / "existing").mkdir()
+    found = {one.name: one.why for one in our_builds(folders).unproved}
+    assert found == {
+        "b1-cuda-86": "its engine is gone",
+        "b2-cuda-86": "its record build.json cannot be read",
+        "b3-cpu": "failed: the engine answers wrongly [engine-answers-wrong]",
+        "b4-cpu": "not finished: bringup setup goes on where it stopped",
+    }
+    forget_failure(str(failed))
+    assert {one.why for one in our_builds(folders).unproved if one.name == "b3-cpu"} == {found["b4-cpu"]}

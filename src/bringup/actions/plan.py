@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import field, replace
 from typing import Final
 
+from bringup.actions.next_engine import engine_without_cuda
 from bringup.actions.plan_check import ask_engine, remembered
 from bringup.actions.plan_command import choices_of, command_of
 from bringup.actions.plan_companions import Accompanied, Beside, check_language_model, look_beside
@@ -169,6 +170,12 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
         GgufError: a figure of the architecture is missing or cannot be.
         EngineError: a check was wanted, and there is no engine or it says no figures.
     """
+    if place.is_this_machine and place.cards and (engine := engine_without_cuda(machine, our_folders())):
+        said = (
+            f"The engine here ({engine}) knows no CUDA and would run it in main memory, beside the card:"
+            " this plan is for one that does. bringup setup gets it."
+        )
+        place = replace(place, warnings=(*place.warnings, said))
     host = None
     if place.is_this_machine and wishes.ram_bytes_per_s is None:
         host = (measured_rates if wishes.measures_ram else known_rates)(place, machine)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bringup.actions.setup_record import record_chosen, record_removed
 from bringup.engine import builds
 from bringup.engine.builds import BuildRecord
+from bringup.engine.known_bad import BadRange, what_is_bad
 from bringup.engine.unproved import Unproved, list_unproved
 from bringup.machine.folders import Folders
 
@@ -34,19 +35,23 @@ class OurBuilds:
         builds: proved ones, by name.
         current: name of the one in use; `None` where none is.
         unproved: begun, failed or stopped, and folders among the builds that are none.
+        known_bad: what is known to be wrong with a build of llama.cpp, by the name of ours.
     """
 
     builds: tuple[BuildRecord, ...]
     current: str | None
-    unproved: tuple[Unproved, ...]
+    unproved: tuple[Unproved, ...] = ()
+    known_bad: tuple[tuple[str, BadRange], ...] = ()
 
 
 def our_builds(folders: Folders) -> OurBuilds:
     """All builds by name, what is wrong with others, and the name of the current one."""
+    found = builds.list_builds(folders)
     return OurBuilds(
-        builds.list_builds(folders),
+        found,
         builds.current_name(folders),
         (*builds.list_damaged(folders), *list_unproved(folders)),
+        tuple((one.name, bad) for one in found for bad in what_is_bad(one.version)),
     )
 
 

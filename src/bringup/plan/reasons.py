@@ -39,7 +39,7 @@ def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str
         if planner.cards_of(wanted):
             yield "No card is used: not even the buffers for computing fit beside the margin."
         else:
-            yield "All layers in main memory: there is no card."
+            yield "All layers in main memory: no card is used."
         return
     names = " and ".join(cards)
     if wanted.cards is None and len(cards) < len(planner.cards):

@@ -8,7 +8,6 @@ from typing import Any, Final
 from bringup.actions.setup import SetupPlan, SetupResult
 from bringup.actions.setup_builds import OurBuilds
 from bringup.engine.compiling import BuildProgress
-from bringup.engine.known_bad import what_is_bad
 from bringup.engine.proof import Proof
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import Column, format_duration, format_table, format_token_rate
@@ -106,9 +105,8 @@ def build_lines(ours: OurBuilds, *, width_columns: int | None) -> tuple[str, ...
 
 
 def _wrong_lines(ours: OurBuilds) -> Iterator[str]:
-    for one in ours.builds:
-        for bad in what_is_bad(one.version):
-            yield f"known to be bad: {one.name}: {bad.what}; mended in b{bad.before} ({bad.source})"
+    for name, bad in ours.known_bad:
+        yield f"known to be bad: {name}: {bad.what}; mended in b{bad.before} ({bad.source})"
     for other in ours.unproved:
         yield f"not to be used: {other.name}: {other.why} ({other.folder})"
 
@@ -133,7 +131,8 @@ def builds_json(ours: OurBuilds) -> dict[str, Any]:
                 "tokens_per_s": one.tokens_per_s,
                 "known_bad": [
                     {"before": bad.before, "what": bad.what, "source": bad.source}
-                    for bad in what_is_bad(one.version)
+                    for name, bad in ours.known_bad
+                    if name == one.name
                 ],
             }
             for one in ours.builds
