@@ -39,7 +39,7 @@ class MadeSession:
 
     @property
     def api(self) -> EngineApi:
-        return EngineApi(self.engine.base_url, None, timeout_s=5)
+        return EngineApi(self.engine.base_url, None, timeout_s=60)
 
     @property
     def n_ctx(self) -> int:

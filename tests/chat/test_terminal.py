@@ -32,7 +32,7 @@ def chatting(home: Home, model: Path, *arguments: str, columns: int = 80, **more
     with Terminal(words, home.environment(**more), columns=columns) as terminal:
         terminal.wait_for(READY)
         yield terminal
-    until = time.monotonic() + 3
+    until = time.monotonic() + 30
     while engine_processes(home) and time.monotonic() < until:
         time.sleep(0.02)
     assert engine_processes(home) == []
@@ -175,7 +175,7 @@ def test_a_closed_terminal_leaves_nothing_behind(small_model: Path, home: Home) 
         terminal.say(LONG)
         terminal.wait_for(BEGUN)
         terminal.hang_up()
-        terminal.process.wait(10)
+        terminal.process.wait(60)
 
 
 def test_without_colour_nothing_is_coloured(small_model: Path, home: Home) -> None:

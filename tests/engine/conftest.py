@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.stubs.ports import free_port
 
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.command import EngineSettings
 from bringup.engine.environment import clean_environment
 from bringup.engine.key import read_or_create_key
 from bringup.machine.folders import Folders
-from bringup.machine.sockets import free_port
 
 # Read before a test's own environment takes the variable away.
 REAL_LLAMA_SERVER = os.environ.get("BRINGUP_TEST_LLAMA_SERVER", "")

@@ -2,7 +2,8 @@
 
 FAKE is a JSON object: `print` (text on stderr), `exit` or `signal` (end at once), `after_s` (when to do that,
 counted from ready), `per_request` (end at the end of each chat), `ignore_term`, `stall_s` (do nothing before
-listening), `loading_s` (503 for so long), `count` (a file that gets a line with the time at each start).
+listening), `loading_s` (503 for so long), `count` (a file that gets a line with the time at each start, and
+one beside it, `.ends`, with the time of each end that FAKE wants).
 """
 
 from __future__ import annotations
@@ -40,9 +41,17 @@ HELP = """\
 FAKE = json.loads(os.environ.get("FAKE", "{}"))
 
 
+def note(suffix: str) -> None:
+    """A line with the time in the file `count`."""
+    if "count" in FAKE:
+        with open(FAKE["count"] + suffix, "a") as count:
+            count.write(f"{time.monotonic()}\n")
+
+
 def fail() -> None:
     sys.stderr.write(FAKE.get("print", ""))
     sys.stderr.flush()
+    note(".ends")
     if "signal" in FAKE:
         os.kill(os.getpid(), FAKE["signal"])
         time.sleep(5)
@@ -109,9 +118,7 @@ if "--help" in sys.argv:
 if "--version" in sys.argv:
     print("version: 9999 (made)\nbuilt by hand", file=sys.stderr)
     sys.exit(0)
-if "count" in FAKE:
-    with open(FAKE["count"], "a") as count:
-        count.write(f"{time.monotonic()}\n")
+note("")
 if FAKE.get("ignore_term"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 time.sleep(FAKE.get("stall_s", 0))

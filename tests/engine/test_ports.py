@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.stubs.ports import free_port
 
 from bringup.engine.ports import DEFAULT_PORTS, PortTaken, choose_port, describe_holder
 from bringup.errors import WrongUse
 from bringup.machine import sockets
-from bringup.machine.sockets import PortHolder, free_port, is_only_listener, port_holders
+from bringup.machine.sockets import PortHolder, is_only_listener, port_holders
 
 
 @contextmanager

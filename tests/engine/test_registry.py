@@ -194,6 +194,6 @@ def test_an_engine_in_front_is_listed_and_stopped_from_elsewhere(
         began = time.monotonic()
         # Its starter waits for the keeper as a parent does; here that is us, so a zombie counts as gone.
         assert stop_running(folders, made)
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 60
         assert engine.poll() is not None
     assert list_running(folders) == ()

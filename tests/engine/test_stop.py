@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.engine.conftest import rounds
+from tests.engine.conftest import IS_SOAK, rounds
+from tests.stubs.ports import free_port
 
 from bringup.engine.answers import EngineGone, PromptProgress, StreamCutOff
 from bringup.engine.build import EngineBuild
@@ -19,9 +20,11 @@ from bringup.engine.exits import ExitKind, ExitReason
 from bringup.engine.server import RunningEngine
 from bringup.engine.start import start_engine
 from bringup.machine.process import identity_of, is_alive
-from bringup.machine.sockets import free_port, is_port_free
+from bringup.machine.sockets import is_port_free
 
 MakeEnvironment = Callable[..., dict[str, str]]
+# What a stop may take; where the whole suite runs beside it on two busy cores, only a hang fails.
+LONGEST_S = 12.0 if IS_SOAK else 60.0
 
 
 def stopped(engine: RunningEngine, *, within_s: float, timeout_s: float = 10.0) -> ExitReason:
@@ -52,9 +55,9 @@ def test_stop(
             reader = prompt_in_background(engine) if state == "mid-prompt" else None
             if "frozen" in state:
                 os.kill(engine.pid, signal.SIGSTOP)
-            stopped(engine, within_s=12.0)
+            stopped(engine, within_s=LONGEST_S)
             if reader is not None:
-                reader.join(5)
+                reader.join(60)
                 assert not reader.is_alive()
 
 
@@ -73,7 +76,7 @@ def prompt_in_background(engine: RunningEngine) -> threading.Thread:
 
     thread = threading.Thread(target=read)
     thread.start()
-    assert is_reading.wait(20)
+    assert is_reading.wait(60)
     return thread
 
 
@@ -84,7 +87,7 @@ def test_an_engine_deaf_to_sigterm_is_killed(
     with start_engine(fake, settings, log_path=log_path, environment=deaf) as engine:
         engine.wait_ready()
         began = time.monotonic()
-        reason = stopped(engine, within_s=12.0)
+        reason = stopped(engine, within_s=LONGEST_S)
         assert time.monotonic() - began > 9
     assert "killed" in reason.cause and reason.signal_number == signal.SIGKILL
 
@@ -95,7 +98,7 @@ def test_the_time_to_end_is_the_caller_s(
     deaf = environment(FAKE='{"ignore_term": true}')
     with start_engine(fake, settings, log_path=log_path, environment=deaf) as engine:
         engine.wait_ready()
-        stopped(engine, within_s=2.0, timeout_s=0.3)
+        stopped(engine, within_s=8.0, timeout_s=0.3)
 
 
 def test_a_frozen_keeper_does_not_keep_us(
@@ -108,8 +111,8 @@ def test_a_frozen_keeper_does_not_keep_us(
         os.kill(keeper.pid, signal.SIGSTOP)
         began = time.monotonic()
         reason = engine.stop(0.5)
-        assert time.monotonic() - began < 4 and reason.kind is ExitKind.KILLED
-    until = time.monotonic() + 2
+        assert time.monotonic() - began < 10 and reason.kind is ExitKind.KILLED
+    until = time.monotonic() + LONGEST_S
     while is_alive(identity):
         assert time.monotonic() < until
         time.sleep(0.01)

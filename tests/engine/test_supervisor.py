@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,7 +57,11 @@ def starts(tmp_path: Path) -> list[float]:
     return [float(line) for line in (tmp_path / "starts").read_text().split()]
 
 
-def wait_for(folders: Folders, record: EngineRecord, state: EngineState, seconds: float = 30) -> EngineRecord:
+def ends(tmp_path: Path) -> list[float]:
+    return [float(line) for line in (tmp_path / "starts.ends").read_text().split()]
+
+
+def wait_for(folders: Folders, record: EngineRecord, state: EngineState, seconds: float = 90) -> EngineRecord:
     until = time.monotonic() + seconds
     while (now := read_record(folders, record.port)) is None or now.state is not state:
         assert time.monotonic() < until, now
@@ -97,8 +100,13 @@ def test_it_is_started_again_when_killed(job: MakeJob, folders: Folders, tmp_pat
     first = record.engine
     assert first is not None
     os.kill(first.pid, signal.SIGKILL)
-    again = wait_for(folders, record, EngineState.RESTARTING)
-    assert again.reference == "engine-killed" and again.restarts == 1 and again.engine is None
+    until = time.monotonic() + 90
+    while (again := read_record(folders, record.port)) is None or not again.restarts:
+        assert time.monotonic() < until, again
+        time.sleep(0.02)
+    assert again.reference == "engine-killed" and again.restarts == 1
+    # A busy machine may show us the record only after the next start.
+    assert again.engine is None or again.state is EngineState.READY
     ready = wait_for(folders, record, EngineState.READY)
     assert ready.engine is not None and ready.engine != first
     assert ready.cause and len(starts(tmp_path)) == 2
@@ -118,7 +126,7 @@ def test_a_crash_loop_ends_loudly(
 ) -> None:
     record = start_detached(job(**fake_says))
     asked: set[object] = set()
-    until = time.monotonic() + 40
+    until = time.monotonic() + 100
     while (now := read_record(folders, record.port)) is not None and now.state is not EngineState.FAILED:
         assert time.monotonic() < until
         if "per_request" in fake_says and now.state is EngineState.READY and now.engine not in asked:
@@ -127,12 +135,13 @@ def test_a_crash_loop_ends_loudly(
             list(EngineApi(f"http://127.0.0.1:{settings.port}", key).chat([{"role": "user", "content": "x"}]))
         time.sleep(0.02)
     assert now is not None and now.cause and now.reference
-    times = starts(tmp_path)
-    pauses = [b - a for a, b in pairwise(times)]
-    assert len(times) == QUICK.tries <= 5
-    assert all(pause >= 1.0 for pause in pauses)
-    assert all(later > earlier for earlier, later in pairwise(pauses))
-    until = time.monotonic() + 3
+    begun, ended = starts(tmp_path), ends(tmp_path)
+    assert len(begun) == len(ended) == QUICK.tries <= 5
+    # From an end to the next start: a busy machine makes it longer, never shorter.
+    for failures, (end, start) in enumerate(zip(ended, begun[1:], strict=False), start=1):
+        pause_s = QUICK.pause_s(failures)
+        assert pause_s is not None and start - end >= pause_s
+    until = time.monotonic() + 60
     while is_alive(now.owner):
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -164,7 +173,7 @@ def test_stop_at_any_moment(moment: str, job: MakeJob, folders: Folders) -> None
             os.kill(one.pid, signal.SIGSTOP)
     began = time.monotonic()
     assert stop_running(folders, record)
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 60
     assert not any(is_alive(one) for one in record.processes) and list_running(folders) == ()
     assert is_port_free(record.port)
 
@@ -172,7 +181,7 @@ def test_stop_at_any_moment(moment: str, job: MakeJob, folders: Folders) -> None
 def test_a_killed_supervisor_takes_the_engine_along(job: MakeJob, folders: Folders) -> None:
     record = wait_detached(start_detached(job()), folders)
     os.kill(record.owner.pid, signal.SIGKILL)
-    until = time.monotonic() + 2
+    until = time.monotonic() + 60
     while record.is_live:
         assert time.monotonic() < until
         time.sleep(0.01)

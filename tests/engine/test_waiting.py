@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conftest import rounds
+from tests.stubs.hub import StubFile, gguf_bytes, running_hub
 
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
@@ -258,3 +259,19 @@ def test_a_mistake_leaves_nothing_behind(
     assert begun.returncode == code, said
     assert b"error:" in said and b"Traceback" not in said
     assert not family.pids(KEEPER) and family.is_gone
+
+
+def test_nothing_waits_for_a_download(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_hub({"user/repo": {"model-Q4_0.gguf": StubFile(gguf_bytes(500_000))}}) as hub:
+        hub.bytes_per_s = 20_000
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        begun = begin(["run", "user/repo", "--prompt", "x"], family)
+        until = time.monotonic() + 60
+        while not hub.sent_bytes():
+            assert time.monotonic() < until and begun.poll() is None
+            time.sleep(0.02)
+        left = family.pids(KEEPER)
+        is_running = begun.poll() is None
+        begun.kill()
+        begun.communicate(timeout=60)
+    assert is_running and not left

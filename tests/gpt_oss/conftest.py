@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.serve.conftest import Served, serve_in_front
 from tests.stubs.command_line import Home
+from tests.stubs.ports import free_port
 from tools.gpt_oss import RANKS, SMALL, TEMPLATE, write_model
 
 from bringup.engine.answers import EngineInfo
@@ -19,7 +20,6 @@ from bringup.engine.command import EngineSettings
 from bringup.engine.environment import clean_environment
 from bringup.engine.start import start_engine
 from bringup.machine import scratch
-from bringup.machine.sockets import free_port
 from bringup.model.tokenizer_copy import copy_tokenizer
 from bringup.store.header import load_model
 

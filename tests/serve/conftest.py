@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.stubs.command_line import Home, argv
-
-from bringup.machine.sockets import free_port
+from tests.stubs.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def serve_in_front(home: Home, *arguments: str, **environment: str) -> Iterator[
         yield Served(process, match.group(), home)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
         process.stderr.close()
 

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from tests.serve.conftest import Served, serve_in_front
 from tests.stubs.command_line import LOOPBACK, Home, engine_processes, listeners, run_cli
-
-from bringup.machine.sockets import free_port
+from tests.stubs.ports import free_port
 
 # Every route of llama.cpp b11434 (tools/server/server.cpp) and the two pages of its web interface.
 ROUTES = (

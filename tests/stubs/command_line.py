@@ -84,9 +84,10 @@ def listeners(home: Home) -> set[tuple[str, int]]:
     """Listening TCP sockets of this home's processes, IPv4 and IPv6, as (kernel's hex address, port)."""
     inodes = set()
     for pid in processes_of(home):
-        for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
-            with contextlib.suppress(OSError):
-                inodes.add(os.readlink(descriptor))
+        with contextlib.suppress(OSError):
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    inodes.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
     found = set()
     for table in ("tcp", "tcp6"):
         path = Path("/proc/net") / table

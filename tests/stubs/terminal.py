@@ -56,7 +56,7 @@ class Terminal:
     ) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(15)
+            self.process.wait(60)
         self.hang_up()
 
     def hang_up(self) -> None:
@@ -84,7 +84,7 @@ class Terminal:
         self.send(text)
         self.wait_for("<sent>")
 
-    def wait_for(self, pattern: str, timeout_s: float = 30) -> str:
+    def wait_for(self, pattern: str, timeout_s: float = 60) -> str:
         """What was shown since the last wait up to and with a pattern."""
         until = time.monotonic() + timeout_s
         while True:
@@ -97,14 +97,14 @@ class Terminal:
             if not self._read(0.1) and self.process.poll() is not None:
                 raise AssertionError(f"it ended before {pattern!r} in {self.text[self._seen :]!r}")
 
-    def wait_until(self, is_so: Callable[[], bool], timeout_s: float = 30) -> None:
+    def wait_until(self, is_so: Callable[[], bool], timeout_s: float = 60) -> None:
         """Wait until something is so that the terminal does not show."""
         until = time.monotonic() + timeout_s
         while not is_so():
             assert time.monotonic() < until, "waited in vain"
             self._read(0.02)
 
-    def wait_end(self, timeout_s: float = 15) -> int:
+    def wait_end(self, timeout_s: float = 60) -> int:
         """Its exit code."""
         until = time.monotonic() + timeout_s
         while self.process.poll() is None and time.monotonic() < until:

@@ -96,7 +96,7 @@ def serve(console: Console, options: ServeOptions, around: Surroundings) -> int:
         raise WrongUse("--no-key and --key-file exclude each other")
     if options.unit:
         return _print_unit(console, options, around)
-    model, wishes = obtain_as(console, options.model, options.wishes())
+    model, wishes = obtain_as(console, options.model, options.wishes(), around)
     watcher = StartWatcher(console, verbose=True, tells_port=True, explains=options.explain)
     if not options.detach:
         with _signals_interrupt(), EngineSession(model, wishes, around, watcher) as session:

@@ -20,18 +20,28 @@ from bringup.store.local import LocalModel
 if TYPE_CHECKING:
     from bringup.engine.answers import EngineInfo
     from bringup.engine.loading import LoadProgress
+    from bringup.engine.waiting import WaitingEngine
+    from bringup.store.prepare import PullPlan
 
 
-def obtain(console: Console, name: str) -> LocalModel:
+def obtain(console: Console, name: str, *, waiting: WaitingEngine | None = None) -> LocalModel:
     """The model that a typed name means: used where it lies, or fetched after saying what and from where.
+
+    A process that waits for it does so for moments only, not for a download.
 
     Raises:
         BringupError: no such name, or it cannot be fetched.
     """
     watcher = PullWatcher(console)
+
+    def tell_plan(plan: PullPlan) -> None:
+        if waiting is not None:
+            waiting.close()
+        watcher.plan(plan)
+
     return pull_model(
         name,
-        on_plan=watcher.plan,
+        on_plan=tell_plan,
         on_progress=watcher.progress,
         may_send_token=lambda refused: console.confirm(token_question(refused)),
         on_warning=watcher.warning,
@@ -118,9 +128,11 @@ class StartWatcher:
         self._console.line(Styled(f"warning: {why}", Style.YELLOW))
 
 
-def obtain_as(console: Console, name: str, wishes: EngineWishes) -> tuple[LocalModel, EngineWishes]:
+def obtain_as(
+    console: Console, name: str, wishes: EngineWishes, surroundings: Surroundings
+) -> tuple[LocalModel, EngineWishes]:
     """As `obtain`; a model that was typed by its short name is called by it in the API too."""
-    model = obtain(console, name)
+    model = obtain(console, name, waiting=surroundings.waiting)
     if wishes.alias is None and (alias := short_name(name)) is not None:
         return model, replace(wishes, alias=alias)
     return model, wishes
@@ -134,5 +146,5 @@ def open_session(
     Raises:
         BringupError: no model, no engine, or they do not go together.
     """
-    model, wishes = obtain_as(console, name, wishes)
+    model, wishes = obtain_as(console, name, wishes, surroundings)
     return EngineSession(model, wishes, surroundings, watcher)
