@@ -22,8 +22,6 @@ from bringup.errors import FileTrouble, ModelFileError, WrongUse
 from bringup.machine import files, folders, paths
 from bringup.machine.folders import Folders
 from bringup.model.architecture import Architecture
-from bringup.model.preflight import check_model
-from bringup.model.problem import Gravity
 from bringup.model.shards import Model
 from bringup.model.tokenizer import CHAT_TEMPLATE
 from bringup.plan.plan import Plan
@@ -31,6 +29,7 @@ from bringup.plan.request import Request
 from bringup.store.catalogue import entry_of_file
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel
+from bringup.store.soundness import is_known_sound, keep_sound
 
 PORT_VARIABLE: Final = "BRINGUP_PORT"
 _LOOPBACK: Final = "127.0.0.1"
@@ -133,7 +132,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         WrongUse, FileTrouble: a wish that cannot be followed, a key file that cannot be used.
     """
     headers = load_model(model.paths, folders=around.folders)
-    refuse_killers(headers)
+    _refuse_killers_once(headers, around.folders)
     check_reasoning(headers, wishes.reasoning)
     build = find_build(wishes.engine, around)
     chosen = plan_for_engine(
@@ -194,6 +193,9 @@ def refuse_killers(model: Model) -> None:
     Raises:
         ModelFileError: with what is wrong and where.
     """
+    from bringup.model.preflight import check_model
+    from bringup.model.problem import Gravity
+
     fatal = [problem for problem in check_model(model) if problem.gravity is Gravity.REFUSED]
     if fatal:
         raise ModelFileError(
@@ -202,6 +204,14 @@ def refuse_killers(model: Model) -> None:
             hint="Fetch the file again, or take another build of this model.",
             reference=fatal[0].reference,
         )
+
+
+def _refuse_killers_once(model: Model, ours: Folders) -> None:
+    """As `refuse_killers`; files that were found sound are not looked through again."""
+    names = [header.name for header in model.headers]
+    if not is_known_sound(names, ours):
+        refuse_killers(model)
+        keep_sound(names, ours)
 
 
 def check_reasoning(model: Model, wanted: str | None) -> None:

@@ -26,8 +26,10 @@ from bringup.units import MIB
 _MAGIC: Final = b"bringup header index 1\n"
 _DIGEST_BYTES: Final = 32
 _LIMIT_BYTES: Final = 8 * MIB
-_FILES_LIMIT: Final = 256
+_FILES_LIMIT: Final = 512
 _SUFFIX: Final = ".header"
+MARK_SUFFIX: Final = ".sound"
+"""Of the marks that `soundness` keeps beside the headers."""
 
 
 def entry_path(folder: str, identity: tree.Entry) -> str:
@@ -80,7 +82,7 @@ def _prune(folder: str) -> None:
     listing = tree.list_entries(folder)
     if not isinstance(listing, Known):
         return
-    ours = [entry for entry in listing.value if entry.is_file and entry.name.endswith(_SUFFIX)]
+    ours = [entry for entry in listing.value if entry.is_file and entry.name.endswith((_SUFFIX, MARK_SUFFIX))]
     for entry in sorted(ours, key=lambda entry: entry.modified_s)[: max(0, len(ours) - _FILES_LIMIT)]:
         files.remove(entry.path)
 
