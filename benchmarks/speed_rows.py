@@ -28,8 +28,9 @@ QUANTS = (
     (r"Q8", Kind.Q8, 8.5),
     (r"Q6_K", Kind.Q6, 6.56),
     (r"Q5_K", Kind.Q5, 5.7),
+    (r"Q5_", Kind.Q5, 5.6),
     (r"^Q4_0$|^Q4$", Kind.Q4_0, 4.6),
-    (r"IQ4", Kind.IQ, 4.4),
+    (r"IQ4", Kind.IQ4, 4.4),
     (r"IQ3", Kind.IQ, 3.3),
     (r"IQ2", Kind.IQ, 2.5),
     (r"Q4_K|Q4", Kind.Q4, 4.9),
@@ -38,7 +39,8 @@ QUANTS = (
 )
 
 CPU_FLOPS = {"Apple M2 Max": 0.9e12, "Ryzen AI Max": 2.3e12, "258V": 0.6e12}
-CPU_BANDWIDTH = {"Apple M2 Max": 400e9, "Ryzen AI Max": 256e9, "258V": 136.5e9}
+CPU_BANDWIDTH = {"Apple M2 Max": 400e9, "Ryzen AI Max": 160e9, "258V": 136.5e9}
+"""As the memory's sheet says; of a Ryzen AI Max, what its two dies' links let through (128 GB/s measured)."""
 BACKENDS = {"CUDA": Backend.CUDA, "ROCm": Backend.ROCM, "Vulkan": Backend.VULKAN, "Metal": Backend.METAL}
 BACKENDS |= {"MTL,BLAS": Backend.METAL, "SYCL": Backend.SYCL, "CPU": Backend.CPU}
 TEST = re.compile(r"(pp|tg|gen)(\d*)(?:@d(\d+))?")
@@ -73,8 +75,16 @@ class Case:
 
     @property
     def is_calibration(self) -> bool:
-        """The rule: series whose SHA-256 begins with a byte that four divides judge, the others calibrate."""
-        return self.fold(4) != 0
+        """The rule: series whose SHA-256 begins with a byte that four divides judge, the others calibrate.
+
+        Rows that we looked up ourselves (`speed_more.jsonl`) never judge.
+        """
+        return self.is_own or self.fold(4) != 0
+
+    @property
+    def is_own(self) -> bool:
+        """A row of `speed_more.jsonl`."""
+        return self.row["id"].startswith("more-")
 
     def fold(self, count: int) -> int:
         """One of `count` parts that the series falls into."""
@@ -139,8 +149,10 @@ def case_of(row: dict[str, Any]) -> Case | None:
         run=RunTraits(
             n_ubatch=row["n_ubatch"] or 512,
             is_flash=_is_flash(row),
-            age=_age(_build(row)),
+            age=_age(_build(row), row["backend"]),
             n_batch=row.get("n_batch") or 2048,
+            has_native_mxfp4=_build(row) >= NATIVE_MXFP4_BUILD,
+            repacks=_build(row) >= REPACKING_BUILD,
         ),
         is_prompt=is_prompt,
         n_tokens=n_tokens,
@@ -151,15 +163,27 @@ def case_of(row: dict[str, Any]) -> Case | None:
     )
 
 
+NATIVE_MXFP4_BUILD = 7540
+"""Of December 2025: MXFP4 goes to Blackwell's matrix units as it is."""
+COOPERATIVE_MATRICES_BUILD = 4500
+"""Of January 2025: Vulkan uses the matrix units of most cards."""
+REPACKING_BUILD = 4160
+"""Of November 2024: Q4_0 is stored anew for processors when it is loaded."""
+
+
 def _build(row: dict[str, Any]) -> int:
     text = row["build"] or ""
     if text.startswith("b") and text[1:].isdigit():
         return int(text[1:])
     date = row["date"] or "2026"
+    if "2024-07" <= date < "2024-12":
+        return 4000
     return 2800 if date < "2024-07" else 6000 if date < "2025-11" else 7100 if date < "2026" else 8000
 
 
-def _age(build: int) -> Age:
+def _age(build: int, backend: str) -> Age:
+    if backend == "Vulkan" and build < COOPERATIVE_MATRICES_BUILD:
+        return Age.OLD
     return Age.OLD if build < 3200 else Age.MID if build < 7000 else Age.LATE if build < 7600 else Age.NEW
 
 
@@ -329,6 +353,7 @@ def devices_of(row: dict[str, Any]) -> tuple[SpeedDevice, ...]:
         min(card.link_bytes_per_s, _slot_rate(row)),
         card.body,
         card=card.name,
+        watts=card.watts,
     )
     return (*([one] * row["n_gpu"]), host)
 
@@ -339,10 +364,14 @@ def _slot_rate(row: dict[str, Any]) -> float:
 
 
 def _cpu_flops(row: dict[str, Any]) -> float:
+    if "cpu_gflops" in row:
+        return row["cpu_gflops"] * 1e9
     return next((rate for name, rate in CPU_FLOPS.items() if name in row["gpu"]), 1.0e12)
 
 
 def _ram_bandwidth(row: dict[str, Any]) -> float:
+    if "ram_gb_s" in row:
+        return row["ram_gb_s"] * 1e9
     found = next((rate for name, rate in CPU_BANDWIDTH.items() if name in row["gpu"]), None)
     if found:
         return found

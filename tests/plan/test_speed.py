@@ -157,3 +157,30 @@ def test_a_card_that_is_not_here(
     assert (device.name, device.kind, device.compute_capability) == (name, kind, capability)
     assert device.total_bytes >= 12 * GIB
     assert 0.9 * device.total_bytes < device.free_bytes < device.total_bytes
+
+
+def test_a_processor_with_few_cores_is_slower_though_its_memory_is_the_same() -> None:
+    (work,) = model(0)
+    few, many = (replace(work, device=host_device(HostRates(n_cores=count))) for count in (2, 16))
+    assert speed((few,))[1] < 0.8 * speed((many,))[1]
+    assert speed((few,))[0] < 0.2 * speed((many,))[0]
+
+
+def test_a_card_that_may_draw_little_reads_prompts_slower_and_answers_alike() -> None:
+    (work,) = model(LAYERS)
+    cool = replace(work, device=replace(work.device, watts=50.0))
+    assert speed((cool,))[0] < 0.8 * speed((work,))[0]
+    assert speed((cool,))[1] == speed((work,))[1]
+
+
+def test_matrix_units_for_four_bit_floats_are_used_by_engines_that_know_them() -> None:
+    card = card_rates(card_named("RTX 5070"), "CUDA0", Backend.CUDA)
+    (work,) = model(LAYERS)
+    stored = tuple(replace(part, kind=Kind.MXFP4) for part in work.matrices)
+    works = (replace(work, device=card, matrices=stored),)
+    old = replace(TRAITS, has_native_mxfp4=False)
+    times = [
+        predict_works(works, traits, n_prompt=512, n_past=0).time_to_first_token_s.value
+        for traits in (TRAITS, old)
+    ]
+    assert times[0] < 0.8 * times[1]

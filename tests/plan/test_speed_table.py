@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks.plan_speed import Errors, judged, read_cases, summary, table
+from benchmarks.plan_speed import OWN_ROWS, Errors, judged, read_cases, summary, table
 from tests.plan.shared_data import shared_path
 
 WANTED = (0.12, 0.90)
@@ -57,3 +57,15 @@ def test_eight_of_ten_lie_in_their_band(errors: dict[str, Errors]) -> None:
 def test_the_page_shows_this_table(pairs: list[tuple[object, float]]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "speed.md").read_text(encoding="utf-8")
     assert "\n".join(line.rstrip() for line in table(pairs)) in page
+
+
+def test_rows_that_we_looked_up_name_their_source_and_are_none_that_judge() -> None:
+    own, left_out = read_cases(OWN_ROWS)
+    assert len(own) + left_out.total() >= 90
+    assert all(case.is_calibration and case.row["source"].startswith("https://") for case in own)
+    judging = {
+        (case.row["gpu"], case.row["quant"], case.row["test"], case.measured)
+        for case in read_cases(str(shared_path("cases/speed.jsonl")))[0]
+        if not case.is_calibration
+    }
+    assert not judging & {(c.row["gpu"], c.row["quant"], c.row["test"], c.measured) for c in own}

@@ -58,6 +58,7 @@ class Card:
         bandwidth_bytes_per_s: to its memory.
         flops: half-precision operations a second on the matrix units (see `gpus.toml`).
         is_rate_worked_out: no sheet says `flops`.
+        watts: what the board may draw; 0 where it is not one figure for all of that name.
         link_bytes_per_s: to main memory, one way; 0 where card and processor share it.
         is_unified: card and processor share one memory.
         aliases: other names of the same card.
@@ -76,6 +77,7 @@ class Card:
     is_unified: bool
     aliases: tuple[str, ...]
     pci_ids: tuple[str, ...] = ()
+    watts: float = 0.0
 
 
 _NAMES: Final = re.compile(r"^(?:name|aliases) = .*$", re.MULTILINE)
@@ -136,6 +138,7 @@ def _card(record: dict[str, Any]) -> Card:
         is_unified=record.get("unified", False),
         aliases=tuple(record.get("aliases", ())),
         pci_ids=tuple(record.get("pci", ())),
+        watts=record.get("watts", 0.0),
     )
 
 

@@ -166,6 +166,7 @@ def card_rates(
         body=card.body,
         source=f"{card.name}: {card.bandwidth_bytes_per_s / 1e9:,.0f} GB/s, data sheet{slow}",
         card=card.name,
+        watts=card.watts,
     )
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.plan.cards import Family
-from bringup.plan.work import Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
+from bringup.plan.work import Age, Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
 from bringup.records import dataclass
 
 Shares = Mapping[str, float]
@@ -25,6 +25,19 @@ _BEFORE_AMPERE: Final = frozenset({Family.PASCAL, Family.VOLTA, Family.GTX16, Fa
 """Families whose integer units lag behind their memory when they unpack MXFP4."""
 
 _USUAL_FLOPS: Final = 1e14
+_ENOUGH_WATTS_PER_TERAFLOPS: Final = 2.5
+"""What keeps the matrix units at their clock: what an RTX 3090 may draw for each of its teraflops."""
+
+_ALL_KINDS: Final = frozenset(Kind)
+_PLAIN_ON: Final = {
+    Backend.CPU: frozenset({Kind.F16}),
+    Backend.METAL: frozenset({Kind.F16, Kind.MXFP4}),
+}
+"""What needs no unpacking to speak of, on processors with little arithmetic for their memory's rate."""
+
+_FP4_UNITS: Final = frozenset({Family.BLACKWELL, Family.GB10})
+"""Families with matrix units for 4-bit floats, which multiply MXFP4 as it is stored."""
+
 _GROWTH: Final = 0.5
 """Larger cards want more rows at once: the half-way point grows with the root of their rate."""
 
@@ -99,7 +112,12 @@ def _weights_s(work: DeviceWork, shares: Shares) -> float:
         if part.kind is Kind.MXFP4:
             share *= shares[f"read/mxfp4/{backend}"]
             share *= shares["read/mxfp4/before_ampere"] if device.family in _BEFORE_AMPERE else 1.0
-        seconds += part.read_bytes / (reached * share)
+        read_s = part.read_bytes / (reached * share)
+        if part.kind not in _PLAIN_ON.get(device.backend, _ALL_KINDS):
+            # Cores that unpack weights may be slower than the memory that brings them.
+            unpacked_s = 2 * part.active_parameters / (device.flops * shares[f"unpack/{backend}"])
+            read_s = math.hypot(read_s, unpacked_s)
+        seconds += read_s
     return seconds
 
 
@@ -112,6 +130,8 @@ def _cache_s(work: DeviceWork, depth_tokens: float, run: RunTraits, shares: Shar
     flops = sum(part.flops_per_token * part.depth(depth_tokens) for part in work.attention)
     share = is_flash * shares[f"cache/family/{family}"]
     read_s = read / (device.bandwidth_bytes_per_s * shares[f"cache/{backend}"] * share)
+    if device.family is Family.VOLTA and run.age is not Age.NEW:  # not yet on the matrix units
+        share *= shares["heads/volta"]
     return read_s + flops / (device.flops * shares[f"heads/{backend}"] * share)
 
 
@@ -176,6 +196,9 @@ def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
     rate = device.flops * shares[f"prompt/{device.family.value}"]
     rate *= shares.get(f"prompt/card/{device.card}", 1.0)
     rate *= math.pow(_USUAL_FLOPS / device.flops, shares["prompt/size"])
+    if device.watts:  # a card that may draw little for its units lowers its clock
+        share = device.watts / (_ENOUGH_WATTS_PER_TERAFLOPS * device.flops / 1e12)
+        rate *= math.pow(min(1.0, share), shares["prompt/power"])
     return rate * shares[f"prompt/{device.body.value}"] * shares[f"prompt/backend/{device.backend.value}"]
 
 
@@ -190,8 +213,12 @@ def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits
     )
     for part in work.matrices:
         share = shares[f"prompt/{'cpu' if is_cpu else 'kind'}/{part.kind.value}"]
+        if is_cpu and part.kind is Kind.Q4_0 and run.repacks:
+            share *= shares["prompt/cpu/repacked"]
         if part.kind is Kind.F16:
             share *= shares[f"prompt/f16/{device.family.value}"]
+        if part.kind is Kind.MXFP4 and device.family in _FP4_UNITS and run.has_native_mxfp4:
+            share *= shares["prompt/mxfp4/native"]
         if part.is_expert:
             share *= shares["prompt/experts"] * shares[f"prompt/experts/{device.family.value}"]
         share *= shares[f"prompt/{run.age.value}{_age_group(part, device)}"]
@@ -211,8 +238,8 @@ def _age_group(part: Matrices, device: SpeedDevice) -> str:
 
 def _attention_s(work: DeviceWork, middle_tokens: float, run: RunTraits, shares: Shares) -> float:
     device = work.device
-    share = shares[f"attention/{device.backend.value}"] * shares[f"attention/family/{device.family.value}"]
-    share *= 1.0 if run.is_flash else shares["attention/no_flash"]
+    share = shares[f"attention/{device.backend.value}"]
+    share *= shares[f"attention/family/{device.family.value}" if run.is_flash else "attention/no_flash"]
     flops = sum(part.flops_per_token * part.depth(middle_tokens) for part in work.attention)
     return flops / (_prompt_rate(device, shares) * share)
 

@@ -21,6 +21,7 @@ class Kind(Enum):
     Q3 = "q3"
     Q2 = "q2"
     IQ = "iq"
+    IQ4 = "iq4"
 
 
 class Age(Enum):
@@ -60,6 +61,7 @@ class SpeedDevice:
         body: what its power allows, see `cards.Body`.
         source: where the rates come from, for people.
         card: name in the list of cards, for figures of its own where it was measured; empty for main memory.
+        watts: what the board may draw; 0 where not known.
     """
 
     name: str
@@ -71,6 +73,7 @@ class SpeedDevice:
     body: Body = Body.DESKTOP
     source: str = ""
     card: str = ""
+    watts: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ class RunTraits:
         age: see `Age`.
         n_batch: logical batch in tokens, which cards that follow each other work through in turns.
         offloads_ops: prompts are computed on a card with weights of main memory.
+        has_native_mxfp4: the engine uses the matrix units for 4-bit floats where the card has them.
+        repacks: the engine stores Q4_0 anew for processors, several rows at once.
     """
 
     n_ubatch: int = 512
@@ -155,3 +160,5 @@ class RunTraits:
     age: Age = Age.NEW
     n_batch: int = 2048
     offloads_ops: bool = True
+    has_native_mxfp4: bool = True
+    repacks: bool = True

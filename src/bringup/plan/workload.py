@@ -37,6 +37,8 @@ _KINDS: Final = {
     TensorType.Q4_K: Kind.Q4,
     TensorType.Q3_K: Kind.Q3,
     TensorType.Q2_K: Kind.Q2,
+    TensorType.IQ4_NL: Kind.IQ4,
+    TensorType.IQ4_XS: Kind.IQ4,
     TensorType.MXFP4: Kind.MXFP4,
     TensorType.NVFP4: Kind.MXFP4,
 }
