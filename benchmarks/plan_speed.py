@@ -4,6 +4,7 @@ Rows that calibrate and rows that judge are kept apart by series (source, card, 
 quantisation): a series whose SHA-256 begins with a byte that four divides judges, all others calibrate
 (`speed_rows.Case.is_calibration`). `--folds` goes further: five fits, each judged on the fifth that it did
 not see. `--fit FILE` writes `plan/speed_calibration.py` from the calibration rows alone (needs numpy).
+`speed_more.jsonl` beside this file holds further public rows, each with its source, which only calibrate.
 
 Run: `python benchmarks/plan_speed.py SPEED.jsonl [--fit FILE | --folds | --worst N]`
 """

@@ -71,7 +71,9 @@ class Case:
         """What the report sums over."""
         kind = "MoE" if self.is_moe else "dense"
         where = "partial" if self.is_partial else "CPU" if self.works[0].device.name == "CPU" else "full"
-        return f"{kind}, {where}, {'prompt' if self.is_prompt else 'generation'}"
+        phase = "prompt" if self.is_prompt else "generation"
+        is_repeated = self.is_moe and self.is_prompt and self.row["source"].endswith(REPEATED_PROMPTS)
+        return f"{kind}, {where}, {phase}{' (repeats)' if is_repeated else ''}"
 
     @property
     def is_calibration(self) -> bool:
@@ -90,6 +92,9 @@ class Case:
         """One of `count` parts that the series falls into."""
         return hashlib.sha256(self.series.encode()).digest()[0] % count
 
+
+REPEATED_PROMPTS = ("/filled_kv_decode.csv",)
+"""Sources that say that their prompts repeat themselves: such text chooses few experts, and is read fast."""
 
 NOTES = {
     "few threads": "fewer threads than cores",

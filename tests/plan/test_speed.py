@@ -169,7 +169,7 @@ def test_a_processor_with_few_cores_is_slower_though_its_memory_is_the_same() ->
 def test_a_card_that_may_draw_little_reads_prompts_slower_and_answers_alike() -> None:
     (work,) = model(LAYERS)
     cool = replace(work, device=replace(work.device, watts=50.0))
-    assert speed((cool,))[0] < 0.8 * speed((work,))[0]
+    assert speed((cool,))[0] < 0.9 * speed((work,))[0]
     assert speed((cool,))[1] == speed((work,))[1]
 
 
