@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-SHARED_BY_ALL = frozenset({"errors", "units", "reading", "records"})
+SHARED_BY_ALL = frozenset({"errors", "units", "reading", "records", "patterns"})
 MUTATORS = frozenset({"append", "extend", "insert", "add", "update", "setdefault"}) | frozenset(
     {"pop", "popitem", "remove", "discard", "clear"}
 )
@@ -30,7 +30,7 @@ CALLS_AT_IMPORT = frozenset(
     {
         "dataclass", "dataclasses.dataclass", "field", "dataclasses.field", "auto", "enum.auto",
         "frozenset", "tuple", "bytes", "range", "len", "sorted", "enumerate", "dict", "dict.fromkeys",
-        "max", "min", "sum", "zip", "map", "int", "float", "str", "re.compile", "struct.Struct",
+        "max", "min", "sum", "zip", "map", "int", "float", "str", "re.compile", "regex", "struct.Struct",
         "struct.calcsize", "struct.pack", "bytes.fromhex", "TypeVar", "NewType", "ParamSpec", "property",
         "staticmethod", "classmethod", "contextmanager", "contextlib.contextmanager",
         "lru_cache", "str.maketrans", "chr", "ord", "timedelta", "namedtuple", "cast",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
@@ -21,6 +20,7 @@ from bringup.journal import state
 from bringup.journal.entry import Kind
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
+from bringup.patterns import regex
 from bringup.reading import Known
 from bringup.records import dataclass
 from bringup.stack.pending_upgrades import cover_list
@@ -40,7 +40,7 @@ _PART_LIMIT_CHARACTERS: Final = 1_000_000
 _LARGE_BYTES: Final = 1_000_000
 _SECTIONS: Final = ("read", "list", "stat", "environment", "disk_space")
 
-_PASSING: Final = re.compile(
+_PASSING: Final = regex(
     r"memory (?:floors|pressure|oom_kills|kills|group_free_bytes)"
     r"|hardware disks\["
     r"|hardware pci_devices\[\d+\]\.(?:link_now|power_state)"

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from bringup.faults._fault import Slot, Step, Word
+from bringup.patterns import regex
 
-_CONSTANT: Final = re.compile(r"[ -~]+")
+_CONSTANT: Final = regex(r"[ -~]+")
 _RESTART: Final = ("systemctl", "reboot")
 
 

@@ -10,6 +10,7 @@ import re
 from enum import Enum
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 from bringup.stack.engine_log import MIB
 from bringup.stack.lines import Line, Lines
@@ -48,41 +49,39 @@ _WINDOW_LINES: Final = 14
 _STARTS: Final = (
     (
         Place.GPU,
-        re.compile(r"allocating \S+ MiB on device \d+: (?:cuda|hip|musa)Malloc failed: out of memory"),
+        regex(r"allocating \S+ MiB on device \d+: (?:cuda|hip|musa)Malloc failed: out of memory"),
     ),
-    (Place.GPU, re.compile(r"(?:CUDA|HIP|ROCm|CUBLAS) error(?: \d+)?(?: at \S+)?: out of memory")),
-    (Place.GPU, re.compile(r"failed to allocate (?:CUDA|ROCm|Vulkan|SYCL|MUSA|Metal|MTL)\d* ?buffer")),
-    (Place.GPU, re.compile(r"unable to allocate (?:CUDA|ROCm|Vulkan|SYCL|MUSA|Metal|MTL)\d* ?buffer")),
-    (Place.GPU, re.compile(r"unable to allocate backend buffer")),
+    (Place.GPU, regex(r"(?:CUDA|HIP|ROCm|CUBLAS) error(?: \d+)?(?: at \S+)?: out of memory")),
+    (Place.GPU, regex(r"failed to allocate (?:CUDA|ROCm|Vulkan|SYCL|MUSA|Metal|MTL)\d* ?buffer")),
+    (Place.GPU, regex(r"unable to allocate (?:CUDA|ROCm|Vulkan|SYCL|MUSA|Metal|MTL)\d* ?buffer")),
+    (Place.GPU, regex(r"unable to allocate backend buffer")),
     (
         Place.GPU,
-        re.compile(
-            r"Device memory allocation of size \d+ failed|vk::Device::allocateMemory: ErrorOutOfDevice"
-        ),
+        regex(r"Device memory allocation of size \d+ failed|vk::Device::allocateMemory: ErrorOutOfDevice"),
     ),
     (
         Place.RAM,
-        re.compile(r"(?:failed|unable) to allocate (?:CPU|CUDA_Host|ROCm_Host|Vulkan_Host)\w* buffer"),
+        regex(r"(?:failed|unable) to allocate (?:CPU|CUDA_Host|ROCm_Host|Vulkan_Host)\w* buffer"),
     ),
-    (Place.RAM, re.compile(r"cpu_buffer_type_alloc_buffer: failed to allocate buffer of size")),
-    (Place.RAM, re.compile(r"insufficient memory \(attempted to allocate")),
+    (Place.RAM, regex(r"cpu_buffer_type_alloc_buffer: failed to allocate buffer of size")),
+    (Place.RAM, regex(r"insufficient memory \(attempted to allocate")),
 )
 _FIRST_LINES: Final = 2
 """So many of `_STARTS` begin a failure anew; the others may only repeat the failure of a line just before."""
 
 _CONSUMERS: Final = (
-    (Consumer.SCRATCH, re.compile(r"in function alloc\b|look_ahead_size|cuMemCreate|ggml_cuda_pool")),
+    (Consumer.SCRATCH, regex(r"in function alloc\b|look_ahead_size|cuMemCreate|ggml_cuda_pool")),
     (
         Consumer.COMPUTE,
-        re.compile(r"gallocr|graph_reserve|sched_reserve|compute (?:\w+ )?buffers?|reserve graph"),
+        regex(r"gallocr|graph_reserve|sched_reserve|compute (?:\w+ )?buffers?|reserve graph"),
     ),
     (
         Consumer.KV_CACHE,
-        re.compile(r"for (?:kv|rs) cache|kv_cache|self-attention cache|memory_recurrent|kv buffer"),
+        regex(r"for (?:kv|rs) cache|kv_cache|self-attention cache|memory_recurrent|kv buffer"),
     ),
     (
         Consumer.WEIGHTS,
-        re.compile(
+        regex(
             r"unable to allocate \S+ buffer|error loading model|load_tensors|"
             r"failed to load model|unable to load model"
         ),
@@ -161,14 +160,12 @@ def _size(after: tuple[Line, ...]) -> int | None:
     return None
 
 
-_AGAIN = re.compile(r"retrying without pipeline parallelism|(?:cuda|hip|musa)Malloc failed: out of memory")
-_LIVED = re.compile(
+_AGAIN = regex(r"retrying without pipeline parallelism|(?:cuda|hip|musa)Malloc failed: out of memory")
+_LIVED = regex(
     r"retrying without pipeline parallelism|initializing(?: slots)?, n_slots|server is listening on|"
     r"all slots are idle|llama runner started in|llama_server: model loaded|main: model loaded"
 )
-_DIED = re.compile(
-    r"failed to load model|unable to load model|exiting due to model loading|GGML_ASSERT|\bpanic:"
-)
+_DIED = regex(r"failed to load model|unable to load model|exiting due to model loading|GGML_ASSERT|\bpanic:")
 
 
 def _survived(after: tuple[Line, ...]) -> bool:

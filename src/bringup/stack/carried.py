@@ -7,11 +7,11 @@ line, and puts together again what it took apart; the number of a line stays tha
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.stack.lines import Line, Lines
 
 _CHARACTERS: Final = {
@@ -28,10 +28,10 @@ _ENTITIES: Final = (
     ("&nbsp;", " "),
     ("&amp;", "&"),
 )
-_COLOUR: Final = re.compile(r"(?:\x1b|\^\[|\\033|\\e|\\x1b|\\u001b|\u241b)?\[(?:\d{1,3}(?:;\d{1,3}){0,5})?m")
+_COLOUR: Final = regex(r"(?:\x1b|\^\[|\\033|\\e|\\x1b|\\u001b|\u241b)?\[(?:\d{1,3}(?:;\d{1,3}){0,5})?m")
 _COLOUR_MARKS: Final = ("^[[", "\\033[", "\\e[", "\\x1b[", "\\u001b[", "\u241b[", "[0m", "[m")
 
-_WINDOWS_PATH: Final = re.compile(r"\b[A-Za-z]:\\\w")
+_WINDOWS_PATH: Final = regex(r"\b[A-Za-z]:\\\w")
 _JSON_CHARACTERS: Final = 1_000_000
 _LEAVES: Final = 200
 _PIECES: Final = 2_000
@@ -42,23 +42,21 @@ _ROUNDS: Final = 6
 _CLOCK: Final = r"\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
 _DATE: Final = r"\d{4}[-/]\d{2}[-/]\d{2}"
 _CARRIERS: Final = (
-    re.compile(r"(?:>\s?){1,9}(?!\w{1,20}> )"),
-    re.compile(r"[-*+\u2022](?: |$)"),
-    re.compile(r"\+(?![+-])"),
-    re.compile(
+    regex(r"(?:>\s?){1,9}(?!\w{1,20}> )"),
+    regex(r"[-*+\u2022](?: |$)"),
+    regex(r"\+(?![+-])"),
+    regex(
         r"(?:/?[\w.@+-]{1,60}/){0,12}(?:syslog|messages|dmesg|[\w-]{1,60}\.(?:log|txt))(?:\.\d{1,2})?:"
         r"(?:\d{1,7}:)?\s?"
     ),
-    re.compile(
+    regex(
         rf"{_DATE}[T ]{_CLOCK}(?:Z|[+-]\d{{2}}:?\d{{2}})?(?: std(?:out|err) [FP])?(?:\s|$)"
         r"(?:- [\w.]{1,40} - [A-Z]{4,8} - )?(?!(?:SUBDEBUG|DEBUG|DDEBUG|INFO) )"
         r"(?!(?:install|upgrade|status|configure|trigproc|startup|remove|purge|conffile) )"
     ),
-    re.compile(
-        rf"\[(?:{_DATE}[T ]|\w{{3}} \w{{3}} [ \d]\d )?{_CLOCK}(?: \d{{4}})?\](?: (?!\[(?:ALPM|PACMAN))|$)"
-    ),
-    re.compile(rf"{_CLOCK}(?:\s|$)"),
-    re.compile(
+    regex(rf"\[(?:{_DATE}[T ]|\w{{3}} \w{{3}} [ \d]\d )?{_CLOCK}(?: \d{{4}})?\](?: (?!\[(?:ALPM|PACMAN))|$)"),
+    regex(rf"{_CLOCK}(?:\s|$)"),
+    regex(
         rf"(?:[^\W\d]{{2,5}}\.?|\d{{1,2}}\u6708)\s{{1,2}}\d{{1,2}} {_CLOCK} "
         r"[^\s:/]{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?:(?: |$)"
     ),
@@ -68,13 +66,13 @@ _CARRIERS: Final = (
 The logs of dpkg, dnf and pacman keep their times: they say what was changed when.
 """
 
-_NUMBERED: Final = re.compile(r"\s{0,6}(\d{1,6})(?:[:|]\s?|\t|\s{1,2}|$)(?![0-9a-f]{2}\.\d)")
+_NUMBERED: Final = regex(r"\s{0,6}(\d{1,6})(?:[:|]\s?|\t|\s{1,2}|$)(?![0-9a-f]{2}\.\d)")
 _TERMINAL: Final = range(70, 81)
 """A text as wide as this may have been cut, in a word or between two; a wider one shows more such lines."""
 
 _WIDTHS: Final = range(81, 251)
 _CUT_LINES: Final = 3
-_NO_TEXT: Final = re.compile(r"[|+=]\s{0,3}$|[.\-=#*_]{12}$")
+_NO_TEXT: Final = regex(r"[|+=]\s{0,3}$|[.\-=#*_]{12}$")
 _WRAPPED_LIMIT: Final = 20_000
 _PARTS: Final = 4
 

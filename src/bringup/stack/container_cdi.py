@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.records import dataclass
 from bringup.stack.version import DriverVersion, find_driver_version
 
 _FOLDERS: Final = ("/etc/cdi", "/var/run/cdi", "/run/cdi")
-_HOST_PATH: Final = re.compile(r"(?<![A-Za-z])(?:hostPath|path)\"?\s{0,8}:\s{0,8}\"?(/[^\s\",}]{1,300})")
+_HOST_PATH: Final = regex(r"(?<![A-Za-z])(?:hostPath|path)\"?\s{0,8}:\s{0,8}\"?(/[^\s\",}]{1,300})")
 _FILE_LIMIT: Final = 400
 
 

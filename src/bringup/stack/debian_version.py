@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import total_ordering
 from typing import Final
 
-_PAIR: Final = re.compile(r"([^0-9]*)([0-9]*)")
+from bringup.patterns import regex
+
+_PAIR: Final = regex(r"([^0-9]*)([0-9]*)")
 _END: Final = ((0,), 0)
 
 _Key = tuple[tuple[tuple[int, ...], int], ...]

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from bringup.machine.protocol import FileKind, FileStat, Machine
+from bringup.patterns import regex
 from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.records import dataclass
 
@@ -70,7 +71,7 @@ def probe_device_files(machine: Machine) -> Reading[tuple[DeviceFile, ...]]:
     return Known(tuple(found), "/dev") if found else Absent("/dev/nvidia*")
 
 
-_USUAL_HOLDERS: Final = re.compile(
+_USUAL_HOLDERS: Final = regex(
     r"^(?:Xorg|Xwayland|gnome-shell|kwin_wayland|plasmashell|mutter.*|nvidia-persiste.*|nv-fabricmanage.*|"
     r"nv-hostengine|dcgm.*|ollama.*|llama-.*|koboldcpp.*|sunshine)$"
 )

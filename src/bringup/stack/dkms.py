@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import NOT_LOOKED, Known, Reading
 from bringup.records import dataclass
 from bringup.stack.lines import Lines
 from bringup.stack.version import DriverVersion, KernelRelease, find_driver_version
 
 _TREE: Final = "/var/lib/dkms"
-_LINE: Final = re.compile(
+_LINE: Final = regex(
     r"^(?P<module>nvidia[\w-]{0,30})[/,] ?(?P<version>\d[\w.+~-]{1,40})"
     r"(?:, (?P<kernel>\d[\w.+~-]{1,80}), (?P<machine>\w{3,12}))?: (?P<state>added|built|installed)\b"
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.units import MIB
 
 
@@ -39,7 +40,7 @@ class Buffer:
         return re.fullmatch(r"(?:CUDA|ROCm|Vulkan|SYCL|MUSA|MTL)\d+", self.device) is not None
 
 
-_LINE: Final = re.compile(
+_LINE: Final = regex(
     r"(?:[\d.]+ [IWED] )?[a-z_:]{4,60}: +(?P<device>[A-Za-z_]{2,20}\d{0,3}) +"
     r"(?P<use>model|KV|RS|output|compute) buffer size = +(?P<mib>\d{1,9}\.\d\d) MiB"
 )

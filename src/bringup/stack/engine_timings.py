@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 
 _START: Final = "loading model '"
-_PROMPT: Final = re.compile(r"prompt eval time = +([\d.]+) ms / +(\d+) tokens")
-_ANSWER: Final = re.compile(r"(?<!prompt )eval time = +([\d.]+) ms / +(\d+) tokens")
+_PROMPT: Final = regex(r"prompt eval time = +([\d.]+) ms / +(\d+) tokens")
+_ANSWER: Final = regex(r"(?<!prompt )eval time = +([\d.]+) ms / +(\d+) tokens")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.stack.elf import parse_dynamic
 from bringup.stack.engines import read_command
 from bringup.stack.essence_lines import keep_lines
@@ -25,11 +26,11 @@ from bringup.stack.userspace_packages import is_driver_package
 
 Redact = Callable[[str], str]
 
-_MODULE: Final = re.compile(r"\.ko(?:\.(?:xz|zst|gz))?")
+_MODULE: Final = regex(r"\.ko(?:\.(?:xz|zst|gz))?")
 _PACKED: Final = (b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x1f\x8b")
-_LIBC_SENTENCE: Final = re.compile(rb"GNU C Library [^\0\n]{1,160}")
-_CACHED: Final = re.compile(r"lib(?:cuda|nvidia|nvcuvid|cublas|llama|ggml|mtmd|nccl|vulkan|OpenCL)")
-_COMMAND_LINE: Final = re.compile(r"/proc/\d{1,10}/cmdline")
+_LIBC_SENTENCE: Final = regex(rb"GNU C Library [^\0\n]{1,160}")
+_CACHED: Final = regex(r"lib(?:cuda|nvidia|nvcuvid|cublas|llama|ggml|mtmd|nccl|vulkan|OpenCL)")
+_COMMAND_LINE: Final = regex(r"/proc/\d{1,10}/cmdline")
 _PACKAGE_LOGS: Final = (
     "/var/log/apt/",
     "/var/log/dpkg.log",
@@ -38,7 +39,7 @@ _PACKAGE_LOGS: Final = (
     "/var/log/zypp/",
 )
 _PACKAGE_LINES: Final = ("Package:", "Status:", "Version:", "Architecture:")
-_CHANGED: Final = re.compile(rb"nvidia|cuda|linux|kernel|dkms", re.IGNORECASE)
+_CHANGED: Final = regex(rb"nvidia|cuda|linux|kernel|dkms", re.IGNORECASE)
 _MODINFO_KEYS: Final = ("version", "license", "vermagic")
 
 

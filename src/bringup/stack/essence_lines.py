@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.stack.kernel_log import LOG_LIMIT_CHARACTERS
 
 _TABLE: Final = (
@@ -22,7 +22,7 @@ _TABLE: Final = (
         rb"(?:Uid|Gid|Groups|Vm\w+|RssFile|RssAnon|RssShmem|Cpus_allowed_list):",
     ),
 )
-KEPT_LINES: Final = tuple((re.compile(rf"{path}$"), re.compile(line)) for path, line in _TABLE)
+KEPT_LINES: Final = tuple((regex(rf"{path}$"), regex(line)) for path, line in _TABLE)
 """For paths of one kind what a kept line begins with; whatever is not in the table is kept whole."""
 
 _SYSTEM_LOGS: Final = ("/var/log/kern.log", "/var/log/messages")

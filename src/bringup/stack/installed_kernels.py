@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from bringup.machine.protocol import FileKind, Machine
+from bringup.patterns import regex
 from bringup.reading import Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
 from bringup.stack.module_file import ModuleInfo, parse_module
@@ -26,7 +27,7 @@ _FOLDERS: Final = (
 )
 """Where distributions put the modules, in the order in which depmod prefers them."""
 
-_MODULE_NAME: Final = re.compile(
+_MODULE_NAME: Final = regex(
     r"nvidia(?:-current)?(?P<part>-modeset|-drm|-uvm|-peermem)?\.ko(?:\.(?:xz|zst|gz))?"
 )
 _READ_LIMIT_BYTES: Final = 32 * 1024**2

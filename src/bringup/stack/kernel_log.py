@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable
 from bringup.records import dataclass
 from bringup.stack.lines import Lines
@@ -112,7 +113,7 @@ def recognise_log(lines: Lines) -> Reading[KernelLog]:
     return Known(log, f"{source.source}, line {source.number}")
 
 
-_REFUSAL: Final = re.compile(
+_REFUSAL: Final = regex(
     r"(?:The )?NVIDIA (?:GPU )?(?P<name>[^()]{0,80}?)\s?(?:\(PCI ID: 10de:(?P<id>[0-9a-f]{4})\) )?"
     r"(?:GPU )?installed in this system (?=(?P<said>.{0,260}))"
 )

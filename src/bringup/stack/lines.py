@@ -9,14 +9,15 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Final, TypeVar, cast
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 
 T = TypeVar("T")
 
-_WORD: Final = re.compile(rb"[a-z0-9_]+")
+_WORD: Final = regex(rb"[a-z0-9_]+")
 _WORD_BYTES: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _WORDS_ONLY: Final = bytes(byte if byte in _WORD_BYTES else ord(" ") for byte in range(256))
-_CAPITAL: Final = re.compile(r"(?<!\\)[A-Z]")
+_CAPITAL: Final = regex(r"(?<!\\)[A-Z]")
 _VOCABULARY_ABOVE_CHARACTERS: Final = 200_000
 """In a longer text an anchor is first looked up among its words."""
 

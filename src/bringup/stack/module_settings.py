@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import Known, Reading, Unreadable
 from bringup.records import dataclass
 
 _FOLDERS: Final = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
-_MODULES: Final = re.compile(r"\b(?:nvidia|nouveau|vfio|nova_core)")
+_MODULES: Final = regex(r"\b(?:nvidia|nouveau|vfio|nova_core)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.patterns import regex
+
 DAY_S: Final = 86_400.0
 HOUR_S: Final = 3_600.0
 
-_ENGINE: Final = re.compile(
+_ENGINE: Final = regex(
     r"llama|ollama|xllamacpp|koboldcpp|localai|lm.?studio|lms\b|vllm|whisper|bringup", re.IGNORECASE
 )
 _PART: Final = ("invoked oom-killer", "oom-kill:", "out of memory: kill", "oom_reaper")
-_VICTIM: Final = re.compile(r"\btask=([^,]{1,16}),pid=|Kill(?:ed)? process \d{1,10} \(([^)]{1,16})\)")
-_CLOCK: Final = re.compile(r"\s{0,4}\[\s{0,8}(\d{1,9}\.\d{1,9})\]")
+_VICTIM: Final = regex(r"\btask=([^,]{1,16}),pid=|Kill(?:ed)? process \d{1,10} \(([^)]{1,16})\)")
+_CLOCK: Final = regex(r"\s{0,4}\[\s{0,8}(\d{1,9}\.\d{1,9})\]")
 
 
 def without_foreign_kills(text: str, *, uptime_s: float | None) -> str:

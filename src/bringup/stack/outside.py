@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import Known, Reading, Unreadable
 from bringup.stack.changes import read_all_changes
 from bringup.stack.package_change import TOLD, Author, PackageChange
@@ -154,16 +155,16 @@ def package_event(change: PackageChange) -> OutsideEvent:
 
 
 _LAYERS: Final = (
-    (re.compile(r"^nvidia-container|^libnvidia-container|^docker|^containerd|^podman"), ("container",)),
-    (re.compile(r"^(?:linux-(?:modules|objects)-nvidia|nvidia-(?:dkms|kernel)|akmod-|kmod-)"), ("kernel",)),
-    (re.compile(r"^(?:linux|kernel)(?:-|$)|^dkms$|^shim-|^grub-"), ("kernel",)),
-    (re.compile(r"^firmware-nvidia|^nvidia-firmware"), ("hardware", "kernel")),
-    (re.compile(r"^cuda-(?:drivers|compat)"), ("userspace", "kernel")),
-    (re.compile(r"^(?:cuda|libcu|libnccl|nvidia-cuda)"), ("toolkit",)),
-    (re.compile(r"^(?:lib)?nvidia|^xserver-xorg-video-nvidia"), ("userspace", "kernel")),
-    (re.compile(r"^(?:gcc|g\+\+|clang)"), ("toolkit", "build", "kernel")),
-    (re.compile(r"^(?:libc6|glibc)$"), ("userspace", "toolkit")),
-    (re.compile(r"^(?:lib)?llama|^ggml|^ollama"), ("build", "runtime")),
+    (regex(r"^nvidia-container|^libnvidia-container|^docker|^containerd|^podman"), ("container",)),
+    (regex(r"^(?:linux-(?:modules|objects)-nvidia|nvidia-(?:dkms|kernel)|akmod-|kmod-)"), ("kernel",)),
+    (regex(r"^(?:linux|kernel)(?:-|$)|^dkms$|^shim-|^grub-"), ("kernel",)),
+    (regex(r"^firmware-nvidia|^nvidia-firmware"), ("hardware", "kernel")),
+    (regex(r"^cuda-(?:drivers|compat)"), ("userspace", "kernel")),
+    (regex(r"^(?:cuda|libcu|libnccl|nvidia-cuda)"), ("toolkit",)),
+    (regex(r"^(?:lib)?nvidia|^xserver-xorg-video-nvidia"), ("userspace", "kernel")),
+    (regex(r"^(?:gcc|g\+\+|clang)"), ("toolkit", "build", "kernel")),
+    (regex(r"^(?:libc6|glibc)$"), ("userspace", "toolkit")),
+    (regex(r"^(?:lib)?llama|^ggml|^ollama"), ("build", "runtime")),
 )
 
 
@@ -326,7 +327,7 @@ def _builds(machine: Machine, folder: str) -> list[OutsideEvent]:
     return found
 
 
-_ENGINE_PACKAGE: Final = re.compile(
+_ENGINE_PACKAGE: Final = regex(
     r"(?P<name>xllamacpp|llama_cpp_python|torch|nvidia_[a-z0-9_]+_cu\d+|nvidia_ml_py)-(?P<version>[\w.+!]+)\.dist-info"
 )
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 
-RELEVANT: Final = re.compile(
+RELEVANT: Final = regex(
     r"^(?:lib)?(?:nvidia|cuda-drivers|cuda-compat|xserver-xorg-video-nvidia|akmod-nvidia|kmod-nvidia|linux-(?:image|"
     r"modules|headers|objects)|kernel(?:-core|-default|-devel|-modules)?(?:-\d|$)|linux(?:-lts|-zen|-hardened)?$)"
 )
 """Packages of the driver and of kernels: what the doctor asks for."""
 
-TOLD: Final = re.compile(
+TOLD: Final = regex(
     RELEVANT.pattern
     + r"|^(?:lib)?nvidia-container|^cuda-|^libcu(?:da|blas|dnn|fft|rand|sparse|solver)|^libnccl"
     r"|^docker|^containerd|^podman"

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.stack.package_change import COMMAND_LIMIT_CHARACTERS, RELEVANT, Author, PackageChange
 from bringup.stack.rotated_logs import whole_lines
 
@@ -65,7 +66,7 @@ def parse_dpkg_log(text: str, wanted: re.Pattern[str] = RELEVANT) -> tuple[Packa
     return tuple(found)
 
 
-_DNF: Final = re.compile(
+_DNF: Final = regex(
     r"^(?P<day>\d{4}-\d\d-\d\d)T(?P<clock>\d\d:\d\d:\d\d)(?P<offset>\S*) \w+ (?:"
     r"(?P<action>Upgrade|Installed|Erase|Downgrade|Reinstall|Upgraded|Downgraded): "
     r"(?P<name>[\w.+-]+?)-(?:\d+:)?(?P<version>\d[\w.~^+]*-[\w.~^+]+)\.\w+"
@@ -118,7 +119,7 @@ def parse_dnf_log(text: str, wanted: re.Pattern[str] = RELEVANT) -> tuple[Packag
     return tuple(change for change in found if change is not None)
 
 
-_PACMAN: Final = re.compile(
+_PACMAN: Final = regex(
     r"\[(?P<day>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d(?::\d\d)?)(?P<offset>\S*)\] \[ALPM\] "
     r"(?P<action>upgraded|installed|reinstalled|removed|downgraded) (?P<name>\S+) \((?P<versions>[^()]*)\)$"
 )

@@ -6,12 +6,11 @@ text and live machines alike.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.stack import build, container, hardware, kernel, memory, nvml, runtime, toolkit, userspace
-from bringup.stack.carried import pieces, plain_characters, uncarried, whole_lines
 from bringup.stack.lines import Line, Lines
 from bringup.stack.stack import Stack
 
@@ -29,20 +28,18 @@ _SHAPE_CHARACTERS: Final = 400
 _LINES_AT_A_TIME: Final = 20_000
 _DIGITS: Final = str.maketrans("0123456789abcdef", "0" * 16)
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|.)?")
+_ESCAPE = regex(r"\x1b(?:\[[0-?]{0,40}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|.)?")
 _PREFIXES: Final = (
-    re.compile(
-        r"[A-Z][a-z]{2}\s{1,2}\d{1,2} \d{2}:\d{2}:\d{2} [^\s:/]{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "
-    ),
-    re.compile(
+    regex(r"[A-Z][a-z]{2}\s{1,2}\d{1,2} \d{2}:\d{2}:\d{2} [^\s:/]{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "),
+    regex(
         r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?[+-]\d{2}:?\d{2} "
         r"[^\s:/]{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?: "
     ),
-    re.compile(r"[\w.-]{1,60}+\s{0,20}+\| "),
-    re.compile(r"\[\d{2,5}\] (?=\d+\.\d{2}\.\d{3})"),
-    re.compile(r"\[\s{0,8}\d{1,9}\.\d{1,9}\] "),
+    regex(r"[\w.-]{1,60}+\s{0,20}+\| "),
+    regex(r"\[\d{2,5}\] (?=\d+\.\d{2}\.\d{3})"),
+    regex(r"\[\s{0,8}\d{1,9}\.\d{1,9}\] "),
 )
-_ANY_PREFIX: Final = re.compile("|".join(pattern.pattern for pattern in _PREFIXES))
+_ANY_PREFIX: Final = regex("|".join(pattern.pattern for pattern in _PREFIXES))
 
 
 def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines]:
@@ -50,10 +47,16 @@ def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines
 
     Rules also see the whole of each line that was cut at a width; facts are read from what stands there.
     """
+    from bringup.stack.carried import pieces, plain_characters, uncarried, whole_lines
+
     raws = _raw_lines(plain_characters(text))
-    lines = uncarried(_read_lines(raws, source, {}))
     wholes = whole_lines(raws)
-    return recognise(lines), uncarried(_read_lines(raws, source, wholes)) if wholes else lines
+    parted = {index: pieces(raw) for index, raw in enumerate(raws) if "\\" in raw}
+    lines = uncarried(_read_lines(raws, source, parted))
+    if not wholes:
+        return recognise(lines), lines
+    both = {index: (*parted.get(index, (raws[index],)), *found) for index, found in wholes.items()}
+    return recognise(lines), uncarried(_read_lines(raws, source, {**parted, **both}))
 
 
 def split_lines(text: str, *, source: str) -> Lines:
@@ -73,12 +76,13 @@ def _raw_lines(text: str) -> list[str]:
     return raws
 
 
-def _read_lines(raws: list[str], source: str, wholes: dict[int, list[str]]) -> Lines:
+def _read_lines(raws: list[str], source: str, instead: Mapping[int, Iterable[str]]) -> Lines:
+    """The lines, with others in the place of some."""
     length = sum(map(len, raws)) + len(raws)
     kept = thin_lines(raws) if length > THIN_ABOVE_CHARACTERS else range(len(raws))
     result = []
     for index in kept:
-        for piece in (*pieces(raws[index]), *wholes.get(index, ())):
+        for piece in instead.get(index) or (raws[index],):
             line = strip_prefix(piece[:LINE_LIMIT_CHARACTERS]).rstrip()
             if line:
                 result.append(Line(index + 1, line, source))

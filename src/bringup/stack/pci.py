@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
 from bringup.stack.gpu_generations import Generation, find_generation
@@ -159,7 +160,7 @@ def recognise_pci(lines: Lines) -> Reading[tuple[PciDevice, ...]]:
     return Known(tuple(parsed), f"{lines.lines[0].source}, lspci")
 
 
-_LSPCI: Final = re.compile(
+_LSPCI: Final = regex(
     r"^\s{0,8}(?P<address>(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) "
     r"(?P<kind>VGA compatible controller|3D controller|Display controller|\"?0?30[0-2])[^:]{0,30}: "
     r"(?P<name>.{0,200})$",

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.stack.debian_version import DebianVersion
 from bringup.stack.module_file import unpack
 from bringup.stack.userspace_packages import DriverPackage, PackageState
 
 APT_LISTS: Final = "/var/lib/apt/lists"
-_LIST: Final = re.compile(r".{1,240}_Packages(?:\.(?:gz|xz|lz4|zst|bz2|lzma))?")
-_READABLE: Final = re.compile(r".*_Packages(?:\.(?:gz|xz))?")
-_FOREIGN: Final = re.compile(r"_binary-(?:i386|armhf)_")
-_FOREIGN_LINE: Final = re.compile(rb"^Architecture: (?:i386|armhf)$", re.MULTILINE)
-_VERSION: Final = re.compile(rb"^Version: (\S{1,200})$", re.MULTILINE)
+_LIST: Final = regex(r".{1,240}_Packages(?:\.(?:gz|xz|lz4|zst|bz2|lzma))?")
+_READABLE: Final = regex(r".*_Packages(?:\.(?:gz|xz))?")
+_FOREIGN: Final = regex(r"_binary-(?:i386|armhf)_")
+_FOREIGN_LINE: Final = regex(rb"^Architecture: (?:i386|armhf)$", re.MULTILINE)
+_VERSION: Final = regex(rb"^Version: (\S{1,200})$", re.MULTILINE)
+_OWN: Final = "nvidia"
+_TELLING: Final = 7
 _PACKED: Final = (b"\x1f\x8b", b"\xfd7zXZ\x00")
 _LIST_LIMIT: Final = 100
 _LIST_LIMIT_BYTES: Final = 48 * 1024**2
@@ -98,11 +102,7 @@ def parse_offers(data: bytes, names: frozenset[str]) -> dict[str, str]:
     empty line ends a package.
     """
     found: dict[str, str] = {}
-    for part in (b"\n" + data).split(b"\nPackage: ")[1:]:
-        name = part[: part.find(b"\n")].decode("ascii", "replace")
-        if name not in names:
-            continue
-        paragraph = part.partition(b"\n\n")[0]
+    for name, paragraph in _paragraphs(data, names):
         match = _VERSION.search(paragraph)
         if match is None or _FOREIGN_LINE.search(paragraph):
             continue
@@ -110,6 +110,26 @@ def parse_offers(data: bytes, names: frozenset[str]) -> dict[str, str]:
         if name not in found or DebianVersion(found[name]) < DebianVersion(version):
             found[name] = version
     return found
+
+
+def _paragraphs(data: bytes, names: frozenset[str]) -> Iterator[tuple[str, bytes]]:
+    """What a list says of these packages; of its tens of thousands of others nothing is taken apart."""
+    own = {name for name in names if _OWN in name}
+    needles = {_OWN.encode()} if own else set()
+    needles |= {f"Package: {name[:_TELLING]}".encode() for name in names - own}
+    seen: set[int] = set()
+    for needle in needles:
+        at = data.find(needle)
+        while at >= 0:
+            start = data.rfind(b"\n", 0, at + 1) + 1
+            end = data.find(b"\n", start)
+            end = len(data) if end < 0 else end
+            label, _, name = data[start:end].partition(b": ")
+            if label == b"Package" and start not in seen and name.decode("ascii", "replace") in names:
+                seen.add(start)
+                last = data.find(b"\n\n", end)
+                yield name.decode("ascii", "replace"), data[start : len(data) if last < 0 else last]
+            at = data.find(needle, max(end, at + 1))
 
 
 def read_list(data: bytes) -> bytes:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import Known, Reading, Unreadable
 
 _LOG_LIMIT_BYTES: Final = 8 * 1024**2
 _ROTATED_LIMIT: Final = 120
-_OLDER: Final = re.compile(r"(?:\.(?P<number>\d{1,3})|-(?P<day>\d{8})(?:-\d{1,10})?)(?:\.(?:gz|xz|bz2|zst))?")
+_OLDER: Final = regex(r"(?:\.(?P<number>\d{1,3})|-(?P<day>\d{8})(?:-\d{1,10})?)(?:\.(?:gz|xz|bz2|zst))?")
 
 
 def rotated(path: str, count: int, ending: str) -> tuple[str, ...]:

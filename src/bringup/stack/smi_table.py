@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading
 from bringup.stack.lines import Lines
 from bringup.stack.nvml import Card, GpuMemory, GpuProcess, Nvml
@@ -24,7 +25,7 @@ _PROCESS: Final = (
     r"^\|\s{1,6}(\d{1,2})\s{1,6}(?:(?:N/A|\d{1,2})\s{1,5}(?:N/A|\d{1,2})\s{1,5})?(\d{1,8})\s{1,8}([CG+M]{1,3})\s{1,6}"
     r"(\S.{0,80}?)\s{1,60}(\d{1,7})MiB\s{1,3}\|"
 )
-_ERRORS: Final = re.compile(r"(?i)failed to initialize nvml: (.{4,60})$")
+_ERRORS: Final = regex(r"(?i)failed to initialize nvml: (.{4,60})$")
 _CODES: Final = (*range(1, 31), 999)
 
 

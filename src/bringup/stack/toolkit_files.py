@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, TypeVar
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
 from bringup.stack.links import follow_link
@@ -20,7 +21,7 @@ _HEADER_LIMIT_BYTES: Final = 4 * 1024**2
 _FIXED_FOLDERS: Final = ("/opt/cuda", "/usr/lib/nvidia-cuda-toolkit", "/usr/lib/cuda")
 _VARIABLES: Final = ("CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT", "CONDA_PREFIX")
 _TOOLKIT_LIMIT: Final = 16
-_RUNTIME: Final = re.compile(r"lib(?:cudart|cublas|cublasLt|nvrtc|cudnn|nccl|nvJitLink|cufft)\.so\.\d{1,3}")
+_RUNTIME: Final = regex(r"lib(?:cudart|cublas|cublasLt|nvrtc|cudnn|nccl|nvJitLink|cufft)\.so\.\d{1,3}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 from bringup.stack.lines import Line, Lines
 
-_PROMPT: Final = re.compile(
+_PROMPT: Final = regex(
     r"^\s{0,8}(?:\[[^\]\s]{1,60} [^\]]{0,60}\]|[\w.-]{1,40}@[\w.-]{1,60}[^$#%>\u276f]{0,80}"
     r"|\([\w. -]{1,40}\) ?|~)?"
     r"\s{0,2}[$#%\u276f\u279c][ \t]{0,4}(?:[$#] )?(?P<command>.{0,400})$"

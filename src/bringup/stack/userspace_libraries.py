@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.records import dataclass
 from bringup.stack.links import follow_link
@@ -17,7 +18,7 @@ NVML: Final = "libnvidia-ml.so.1"
 CUDA: Final = "libcuda.so.1"
 WSL_FOLDER: Final = "/usr/lib/wsl/lib"
 
-_FILE: Final = re.compile(r"(libnvidia-ml|libcuda)\.so\.(\d{3}\.[\d.]*\d)")
+_FILE: Final = regex(r"(libnvidia-ml|libcuda)\.so\.(\d{3}\.[\d.]*\d)")
 _OTHER_FOLDERS: Final = ("/usr/local/lib", "/usr/local/lib64", "/usr/lib/nvidia", "/run/opengl-driver/lib")
 _PARENTS: Final = ("/usr/lib/x86_64-linux-gnu/nvidia", "/usr/lib/aarch64-linux-gnu/nvidia")
 """Debian keeps each driver in a folder of its own here and picks one by /etc/alternatives."""

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
+from bringup.patterns import regex
 from bringup.reading import Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
 from bringup.stack.version import DriverVersion, find_driver_version
@@ -17,11 +18,11 @@ _RPM: Final = (
     "rpm", "-qa", "--queryformat", "%{NAME}\t%{VERSION}-%{RELEASE}\n",
     "*nvidia*", "cuda-drivers*", "cuda-compat*", "libcuda*",
 )  # fmt: skip
-_NAME: Final = re.compile(
+_NAME: Final = regex(
     r"(?:lib|xserver-xorg-video-|linux-(?:modules|objects|signatures)-|akmod-|kmod-|x11-video-)?nvidia[\w.+-]*"
     r"|cuda-(?:drivers|compat)[\w.+-]*|libcuda\d*|libnv(?:idia|cuvid|ml)[\w.+-]*|lib\w{1,20}-nvidia\w{0,4}"
 )
-_NOT_DRIVER: Final = re.compile(
+_NOT_DRIVER: Final = regex(
     r"nvidia-(?:container|cuda-(?:toolkit|dev|doc|gdb)|docker|cudnn|profiler|visual|vaapi)"
     r"|libnvidia-container"
 )

@@ -6,10 +6,11 @@ import re
 from functools import total_ordering
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 
-_DRIVER: Final = re.compile(r"(?<!\d)(?<!\d\.)(\d{2,4})\.(\d{1,4})(?:\.(\d{1,3}))?(?![\d.]*\d)")
-_NUMBERS: Final = re.compile(r"\d+|[a-z]+", re.IGNORECASE)
+_DRIVER: Final = regex(r"(?<!\d)(?<!\d\.)(\d{2,4})\.(\d{1,4})(?:\.(\d{1,3}))?(?![\d.]*\d)")
+_NUMBERS: Final = regex(r"\d+|[a-z]+", re.IGNORECASE)
 
 
 @total_ordering

@@ -16,6 +16,7 @@ import re
 from enum import Enum
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 
 _ESCAPE: Final = "\x1b"
@@ -24,8 +25,8 @@ _INVISIBLE: Final = (
     "\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U0001d173-\U0001d17a\U000e0000-\U000e01ef"
 )
-_SUSPECT: Final = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f{_JOINERS}{_INVISIBLE}\\ud800-\\udfff]")
-_DROPPED_RUN: Final = re.compile(
+_SUSPECT: Final = regex(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f{_JOINERS}{_INVISIBLE}\\ud800-\\udfff]")
+_DROPPED_RUN: Final = regex(
     f"[\\x00-\\x08\\x0b-\\x1a\\x1c-\\x1f\\x7f-\\x8f\\x91-\\x97\\x99\\x9a\\x9c{_INVISIBLE}]+"
 )
 _STRING_OPENERS: Final = frozenset("\x90\x98\x9d\x9e\x9f")
@@ -50,9 +51,9 @@ class _Sequence:
 
 
 _SEQUENCES: Final = {
-    _State.INTERMEDIATE: _Sequence(re.compile(r"[\x20-\x2f]*"), re.compile(r"[\x30-\x7e]"), 256),
-    _State.CSI: _Sequence(re.compile(r"[\x20-\x3f]*"), re.compile(r"[\x40-\x7e]"), 256),
-    _State.STRING: _Sequence(re.compile(r"[^\x07\x1b\x9c\n]*"), re.compile(r"[\x07\x9c]"), 8192),
+    _State.INTERMEDIATE: _Sequence(regex(r"[\x20-\x2f]*"), regex(r"[\x30-\x7e]"), 256),
+    _State.CSI: _Sequence(regex(r"[\x20-\x3f]*"), regex(r"[\x40-\x7e]"), 256),
+    _State.STRING: _Sequence(regex(r"[^\x07\x1b\x9c\n]*"), regex(r"[\x07\x9c]"), 8192),
 }
 
 

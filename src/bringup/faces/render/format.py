@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bringup.faces.render.clean import clean
+from bringup.patterns import regex
 from bringup.records import dataclass
 
 _SIZE_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SHORT_UNITS: Final = ("", "K", "M", "B", "T")
 _GAP: Final = "  "
-_NARROW: Final = re.compile("[\\x20-\\x7e\\xa1-\\xac\\xae-\\u02ff\\u2026\\u2500-\\u259f]*")
+_NARROW: Final = regex("[\\x20-\\x7e\\xa1-\\xac\\xae-\\u02ff\\u2026\\u2500-\\u259f]*")
 """Text of which every character takes one column: no mark that combines, nothing wide."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 from bringup.stack.lines import Line, Lines
 
@@ -58,14 +59,12 @@ _ENGINES: Final = (
 )
 """What only an engine prints; the last two are how llama.cpp words a refusal, and hardly another program."""
 
-_UNKNOWN: Final = re.compile(
+_UNKNOWN: Final = regex(
     r"(?:unknown|invalid|unrecognized|unsupported) (?:argument|option|(?:shorthand )?flag)s?:? "
     r"['\"`]?(--?[A-Za-z][\w-]*)",
     re.IGNORECASE,
 )
-_BY_VALUE: Final = re.compile(
-    r'error while handling (?:argument|environment variable) "(-?-?[A-Za-z][\w-]*)"'
-)
+_BY_VALUE: Final = regex(r'error while handling (?:argument|environment variable) "(-?-?[A-Za-z][\w-]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,8 @@ def refused_option(lines: Lines) -> Refusal | None:
         return None
     for anchor in ("argument", "option", "flag", "error while handling"):
         for line in lines.with_anchor(anchor):
-            match = _UNKNOWN.search(line.text) or _BY_VALUE.search(line.text)
+            unknown = _UNKNOWN.search(line.text)
+            match = unknown or _BY_VALUE.search(line.text)
             if match is not None and not line.text.rstrip().endswith(("stoi", "stof", "stol")):
-                return Refusal(line, match[1], match.re is _BY_VALUE)
+                return Refusal(line, match[1], unknown is None)
     return None

@@ -10,10 +10,9 @@ Sources: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.m
 
 from __future__ import annotations
 
-import re
-
 from bringup.faults._fault import Certainty, Evidence, Safety, Step
 from bringup.faults._scene import Scene
+from bringup.patterns import regex
 
 EXPLAINS = ("prompt-cache-not-reused",)
 
@@ -37,10 +36,10 @@ STEPS = (
 
 
 _RESTORED = r"\"?n_restored\"?[:= ]+([1-9]\d*)|restored (\d+) tokens|session with prompt size of (\d+)"
-_ANEW = re.compile(
+_ANEW = regex(
     r"\[0, end\)|n_past = 0\b|forcing full prompt re-processing|\"?cache_n\"?: 0\b|cached_tokens\"?: 0\b"
 )
-_READ = re.compile(r"prompt eval time = .* ms / +(\d+) tokens")
+_READ = regex(r"prompt eval time = .* ms / +(\d+) tokens")
 
 
 def check(scene: Scene) -> Evidence | None:

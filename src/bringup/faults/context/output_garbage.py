@@ -11,10 +11,9 @@ Sources: https://github.com/ggml-org/llama.cpp/pull/8542
 
 from __future__ import annotations
 
-import re
-
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.patterns import regex
 
 SIGNS = (
     Sign(
@@ -82,7 +81,7 @@ STEPS = (
 )
 
 _RUN_CHARACTERS = "abcdefghijklmnopqrstuvwxyz23456789@?!$%&/"
-_RUN = re.compile(rf"(?i:([{_RUN_CHARACTERS}]))\1{{39,}}")
+_RUN = regex(rf"(?i:([{_RUN_CHARACTERS}]))\1{{39,}}")
 
 
 def check(scene: Scene) -> Evidence | None:

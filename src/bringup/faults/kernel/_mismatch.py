@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from bringup.faults._fault import Evidence, Safety, Slot, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import has_own_kernel, picked_library
@@ -13,6 +11,7 @@ from bringup.faults.kernel._steps import (
     finish_upgrade_steps,
     module_steps,
 )
+from bringup.patterns import regex
 from bringup.reading import Known, Unreadable
 from bringup.records import dataclass
 from bringup.stack.device_files import Holder
@@ -22,9 +21,7 @@ from bringup.stack.package_change import Author, PackageChange
 from bringup.stack.typed import find_typed
 from bringup.stack.version import DriverVersion
 
-_CONTAINER = re.compile(
-    r"(?:docker|podman|nerdctl|kubectl|nvidia-docker|apptainer|singularity|crictl|lxc|pct)\b"
-)
+_CONTAINER = regex(r"(?:docker|podman|nerdctl|kubectl|nvidia-docker|apptainer|singularity|crictl|lxc|pct)\b")
 
 _LAST_UNITS = ("nvidia-fabricmanager.service", "nvidia-dcgm.service", "nvidia-persistenced.service")
 """Stopped last and started first: programs depend on them."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from bringup.faults._scene import Scene
+from bringup.patterns import regex
 from bringup.stack.lines import Line
 
 SLEEP_WORDS: Final = (
@@ -24,13 +24,13 @@ SLEEP_WORDS: Final = (
 """Anchors of a machine that slept."""
 
 _ERRORS: Final = (
-    (re.compile(r"(?:init|cuInit)\w*.{0,40}[:= (]999\\b".replace("\\\\", "\\")), "999"),
-    (re.compile(r"cuda driver library .{0,60}\b999\b"), "cuda driver library"),
-    (re.compile(r"cudaGetDeviceCount returned (?:999|30)\b"), "cudagetdevicecount returned"),
-    (re.compile(r"CUDA unknown error - this may be due"), "cuda unknown error"),
-    (re.compile(r"CUDA_ERROR_UNKNOWN"), "cuda_error_unknown"),
+    (regex(r"(?:init|cuInit)\w*.{0,40}[:= (]999\\b".replace("\\\\", "\\")), "999"),
+    (regex(r"cuda driver library .{0,60}\b999\b"), "cuda driver library"),
+    (regex(r"cudaGetDeviceCount returned (?:999|30)\b"), "cudagetdevicecount returned"),
+    (regex(r"CUDA unknown error - this may be due"), "cuda unknown error"),
+    (regex(r"CUDA_ERROR_UNKNOWN"), "cuda_error_unknown"),
     (
-        re.compile(r"(?i)(?:initiali[sz]e cuda|getdevicecount|cuda init|cuinit).{0,60}unknown error"),
+        regex(r"(?i)(?:initiali[sz]e cuda|getdevicecount|cuda init|cuinit).{0,60}unknown error"),
         "unknown error",
     ),
 )

@@ -6,10 +6,11 @@ import re
 
 from bringup.faults._fault import Certainty, Evidence
 from bringup.faults._scene import Scene
+from bringup.patterns import regex
 from bringup.stack.engine_log import parse_size
 
-_ENGINES = re.compile(r"llama|kobold|lm-?studio|\blms\b|vllm|bringup|text-gen")
-_VICTIM = re.compile(r"Kill(?:ed)? process \d+,? \(([^)]+)\)|[, ]task=([^,]+),pid=|^(\S+) invoked oom-killer")
+_ENGINES = regex(r"llama|kobold|lm-?studio|\blms\b|vllm|bringup|text-gen")
+_VICTIM = regex(r"Kill(?:ed)? process \d+,? \(([^)]+)\)|[, ]task=([^,]+),pid=|^(\S+) invoked oom-killer")
 _KERNEL_SOURCES = ("dmesg", "journalctl", "/var/log")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 from bringup.stack.lines import Line, Lines
 
@@ -32,8 +32,8 @@ class Magic:
     found: Found
 
 
-_HEX = re.compile(r"magic(?: number)?:? (?:0x)?([0-9a-fA-F]{8})\b|combination: ([0-9a-fA-F]{8})")
-_CHARACTERS = re.compile(r"(?:invalid|bad|unexpected) magic(?: characters?)?:? (?:'(.{0,8}?)'|(\w\S{3,7}))")
+_HEX = regex(r"magic(?: number)?:? (?:0x)?([0-9a-fA-F]{8})\b|combination: ([0-9a-fA-F]{8})")
+_CHARACTERS = regex(r"(?:invalid|bad|unexpected) magic(?: characters?)?:? (?:'(.{0,8}?)'|(\w\S{3,7}))")
 _BEGINNINGS = (
     (Found.WEB_PAGE, ("<!DO", "<!do", "<htm", "<HTM", "<?xm", "<!--", "\n<!D", "<hea")),
     (Found.LFS_POINTER, ("vers",)),

@@ -10,11 +10,10 @@ Sources: https://github.com/NVIDIA/nvidia-docker/issues/584
 
 from __future__ import annotations
 
-import re
-
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.userspace._driver import libraries, module_version
+from bringup.patterns import regex
 from bringup.reading import Known
 
 SIGNS = (
@@ -88,9 +87,7 @@ STEPS = (
     ),
 )
 
-_PROFILES = re.compile(
-    r"/(?:nix/var/nix/profiles|nix/store|home/|opt/conda|miniconda|anaconda|\.nix-profile)"
-)
+_PROFILES = regex(r"/(?:nix/var/nix/profiles|nix/store|home/|opt/conda|miniconda|anaconda|\.nix-profile)")
 
 
 def check(scene: Scene) -> Evidence | None:
