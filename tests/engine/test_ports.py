@@ -107,6 +107,17 @@ def test_the_only_listener_is_known_from_a_second_one() -> None:
     assert not is_only_listener(os.getpid(), port)
 
 
+def test_whether_a_listener_still_holds_its_socket_is_a_quick_look() -> None:
+    with listening() as port:
+        mine = sockets.sole_listener_sockets(os.getpid(), port)
+        assert len(mine) == 1
+        assert sockets.holds_sockets(os.getpid(), mine)
+        assert not sockets.holds_sockets(os.getppid(), mine)
+        assert sockets.sole_listener_sockets(os.getppid(), port) == frozenset()
+    assert not sockets.holds_sockets(os.getpid(), mine), "it is closed"
+    assert not sockets.holds_sockets(os.getpid(), frozenset()), "none is not one of its own"
+
+
 def test_another_user_s_holder_is_named_by_its_user() -> None:
     words = describe_holder(PortHolder(8080, "0.0.0.0", 1001, None, None))
     assert "1001" in words and "None" not in words

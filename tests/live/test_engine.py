@@ -15,7 +15,11 @@ from tests.doctor.schema import load_schema, problems
 from tests.serve.conftest import Served, serve_in_front
 from tests.stubs.command_line import Home, run_cli
 
+from bringup.actions.engine_watch import EngineTarget, EngineWatch
+from bringup.engine.registry import list_running
+from bringup.machine.folders import Folders
 from bringup.machine.sockets import free_port
+from bringup.reading import Known
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,29 @@ def test_the_shown_totals_are_the_engines(served: Served) -> None:
         slot["id"]: slot["n_prompt_tokens"] for slot in ask(served, "/slots") if "n_prompt_tokens" in slot
     }
     assert {slot["id"]: slot["filled_tokens"] for slot in after["slots"] if slot["filled_tokens"]} == kept
+
+
+def test_an_engine_at_rest_is_asked_little_and_a_short_request_is_not_missed(served: Served) -> None:
+    """A request that begins and ends between two looks is counted at the next one."""
+    folders = folders_of(served.home)
+    (record,) = [one for one in list_running(folders) if one.port == served.port]
+    assert record.engine is not None
+    target = EngineTarget(record.engine.pid, record.host, record.port, True, record.log_path, ())
+    watch = EngineWatch(target, folders, interval_s=1.0)
+    watch.look()
+    first = watch.latest
+    assert isinstance(first.totals, Known), first.trouble
+    watch.look()
+    assert watch.latest.totals is first.totals, "at rest its counters are not asked for again"
+    usage = chat(served, 3)["usage"]
+    watch.look()
+    assert isinstance(watch.latest.totals, Known)
+    gained = (watch.latest.totals.value.predicted_tokens or 0) - (first.totals.value.predicted_tokens or 0)
+    assert gained == usage["completion_tokens"]
+
+
+def folders_of(home: Home) -> Folders:
+    return Folders(str(home.path / ".config/bringup"), str(home.path / ".cache/bringup"), str(home.state))
 
 
 def test_the_shown_slot_moves_while_it_answers(served: Served) -> None:

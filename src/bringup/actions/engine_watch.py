@@ -28,6 +28,12 @@ T = TypeVar("T")
 LATELY_S: Final = 300.0
 _TIMEOUT_S: Final = 8.0
 _ASK_AGAIN_S: Final = 60.0
+_TOTALS_AGAIN_S: Final = 5.0
+"""How often an engine at rest is asked for its counters, which stand still then."""
+
+_CHECK_AGAIN_S: Final = 15.0
+"""How often it is made sure that nobody else listens beside it: on a busy machine that takes milliseconds."""
+
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -85,6 +91,9 @@ class EngineWatch:
         self._thread = threading.Thread(target=self._run, name=f"engine-{target.port}", daemon=True)
         self._meter = SpeedMeter()
         self._asked_info_s = 0.0
+        self._asked_totals_s = float("-inf")
+        self._sockets: frozenset[str] = frozenset()
+        self._checked_s = float("-inf")
         self.latest = EngineLook()
 
     def start(self) -> None:
@@ -111,7 +120,7 @@ class EngineWatch:
 
     def _ask(self, before: EngineLook) -> EngineLook:
         target = self._target
-        if not sockets.is_only_listener(target.process_id, target.port):
+        if not self._is_it():
             return EngineLook(before.looked_s, "it does not listen on its port", before.info)
         api = self._api()
         info, memory = before.info, before.memory
@@ -124,16 +133,34 @@ class EngineWatch:
                 log_path=target.log_path, info=info, command=target.command, folders=self._folders
             )
         slots = _told("/slots", api.slots)
-        totals = _told("/metrics", api.totals)
         now_s = self._clock_s()
+        totals = before.totals
+        is_late = now_s - self._asked_totals_s > _TOTALS_AGAIN_S
+        if _is_working(slots) or slots != before.slots or is_late:
+            totals = _told("/metrics", api.totals)
+            now_s = self._asked_totals_s = self._clock_s()
         speed = self._meter.measure(now_s, slots, totals)
         return EngineLook(now_s, "", info, slots, totals, speed, memory)
+
+    def _is_it(self) -> bool:
+        """Whether the process, and nobody else, listens; in between, whether it still does."""
+        process_id, now_s = self._target.process_id, self._clock_s()
+        if now_s - self._checked_s < _CHECK_AGAIN_S and sockets.holds_sockets(process_id, self._sockets):
+            return True
+        self._sockets = sockets.sole_listener_sockets(process_id, self._target.port)
+        self._checked_s = now_s
+        return bool(self._sockets)
 
     def _api(self) -> EngineApi:
         host = _ANYWHERE.get(self._target.host, self._target.host)
         shown = f"[{host}]" if ":" in host else host
         key = read_or_create_key(self._folders) if self._target.has_key else None
         return EngineApi(f"http://{shown}:{self._target.port}", key, timeout_s=_TIMEOUT_S)
+
+
+def _is_working(slots: Reading[tuple[Slot, ...]]) -> bool:
+    """Whether a slot is at work, or may be: nobody told."""
+    return not isinstance(slots, Known) or any(slot.is_processing for slot in slots.value)
 
 
 def _told(path: str, ask: Callable[[], T]) -> Reading[T]:

@@ -80,7 +80,17 @@ def port_holder(port: int) -> PortHolder | None:
 
 def is_only_listener(pid: int, port: int) -> bool:
     """Whether this process, and nobody else, listens on a port at whatever address."""
-    inodes = {inode for _, _, inode in _listening(port)}
+    return bool(sole_listener_sockets(pid, port))
+
+
+def sole_listener_sockets(pid: int, port: int) -> frozenset[str]:
+    """The sockets with which this process, and nobody else, listens on a port; empty where that is not so."""
+    inodes = frozenset(inode for _, _, inode in _listening(port))
+    return inodes if inodes <= _sockets_of(pid) else frozenset()
+
+
+def holds_sockets(pid: int, inodes: frozenset[str]) -> bool:
+    """Whether a process has these sockets open: a quick look, whatever else is on the machine."""
     return bool(inodes) and inodes <= _sockets_of(pid)
 
 
@@ -89,9 +99,12 @@ def _listening(port: int) -> Iterator[tuple[str, int, str]]:
 
     Raw line: `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 8841 ...`.
     """
+    mark = f":{port:04X} "
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError), open(table) as lines:
             for line in lines:
+                if mark not in line:
+                    continue  # there may be thousands of them
                 fields = line.split()
                 if len(fields) > 9 and fields[3] == _LISTEN and int(fields[1].rsplit(":", 1)[1], 16) == port:
                     yield _address(fields[1].rsplit(":", 1)[0]), int(fields[7]), fields[9]
