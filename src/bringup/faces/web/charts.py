@@ -12,6 +12,9 @@ from bringup.machine import clock
 WIDTH: Final = 1000.0
 _POINTS_MOST: Final = 240
 _LEAST_WIDTH: Final = 0.8
+_HAIR_WIDTH: Final = 4.0
+"""A part narrower than this has no edge: it would hide what it is."""
+
 _CHART_HEIGHT: Final = 120.0
 
 
@@ -67,7 +70,8 @@ def _row(row: Row, total: float) -> Iterable[Html]:
         width = WIDTH * max(0.0, one.amount) / total if total > 0 else 0.0
         if width > 0 and one.look:
             shown = max(width, _LEAST_WIDTH)
-            rect = tag("rect", x=at, y=row.top, width=shown, height=row.height, class_=f"use {one.look}")
+            look = f"use {one.look}" if shown >= _HAIR_WIDTH else f"use hair {one.look}"
+            rect = tag("rect", x=at, y=row.top, width=shown, height=row.height, class_=look)
             yield part(rect, words=one.words)
         at += width
 

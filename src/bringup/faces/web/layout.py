@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bringup import __version__
-from bringup.actions.live_faults import Health
+from bringup.actions.live_faults import Health, RootFault
 from bringup.faces.web.html import Html, tag
 
 PAGES: Final = (
@@ -117,14 +117,21 @@ def banner(health: Health | None) -> Html:
     rows = [
         tag(
             "p",
-            tag("strong", "Root fault: " if root.is_sure else "Likely: "),
+            tag("strong", _word(root)),
             root.title,
             " ",
             tag("a", "reason and cure", href=f"/#fault-{root.id}"),
         )
         for root in health.roots
     ]
-    return tag("div", rows, class_="banner")
+    is_calm = all(root.is_ahead for root in health.roots)
+    return tag("div", rows, class_="banner ahead" if is_calm else "banner")
+
+
+def _word(root: RootFault) -> str:
+    if root.is_ahead:
+        return "Foretold, nothing fails yet: "
+    return "Root fault: " if root.is_sure else "Likely: "
 
 
 def parts(fragments: Mapping[str, Html], before: Mapping[str, Html] | None = None) -> list[Html]:

@@ -113,9 +113,11 @@ def _weights(one: LayerShare) -> int:
     return one.bytes_of() - one.bytes_of(*_CACHED)
 
 
-def experts_bytes(layers: Iterable[LayerShare], device: str) -> int:
-    """Bytes of the experts on one device."""
-    return sum(one.bytes_of(Piece.EXPERTS) for one in layers if one.device == device)
+def experts_bytes(layers: Iterable[LayerShare], device: str, measured_bytes: int) -> float:
+    """Bytes of the experts among the weights that were measured on one device."""
+    mine = [one for one in layers if one.device == device]
+    planned = sum(_weights(one) for one in mine)
+    return measured_bytes * sum(one.bytes_of(Piece.EXPERTS) for one in mine) / planned if planned else 0.0
 
 
 def layer_name(one: LayerShare) -> str:

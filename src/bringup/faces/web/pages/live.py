@@ -40,7 +40,9 @@ def live_parts(sample: Sample, history: History) -> dict[str, Html]:
     rows = [_short(process_row(process)) for process in sample.processes]
     titles = tuple(_NAMES.get(column.title, column.title) for column in COLUMNS)
     right = frozenset(at for at, column in enumerate(COLUMNS) if column.right)
-    listed = table(titles, rows, caption="processes that hold memory, the largest first", right=right)
+    caption = "processes that hold memory, the largest first"
+    nothing = tag("p", "No process that holds memory could be seen.")
+    listed = table(titles, rows, caption=caption, right=right) if rows else nothing
     return {
         "now": _now(sample),
         "cards": join([tag("h2", "Cards"), *each_card(sample, _figures)]),

@@ -84,7 +84,9 @@ def each_card(sample: Sample, told: Callable[[LiveCard], list[Html]]) -> list[Ht
                 panel(f"card {live.card.index}: {name}", *body, right=pill("fault", "fault"), below=True)
             )
         else:
-            found.append(panel(f"card {live.card.index}: {name}", *told(live), right=_held(live), below=True))
+            note = ", ".join(engine_holders(live).values())
+            title = f"card {live.card.index}: {name}"
+            found.append(panel(title, *told(live), note=note, right=_held(live), below=True))
     return found
 
 
@@ -105,15 +107,24 @@ def card_bar(live: LiveCard) -> Html:
 
 
 def _legend(live: LiveCard, drawn: dict[int, EngineMap] | None = None) -> Html:
+    """Look and words of each share; who holds it only where more than one engine does."""
+    named = engine_holders(live) if len(engine_holders(live)) > 1 else {}
     entries: list[tuple[str, str]] = []
     for share in live.shares:
-        entries.append((LOOKS[share.use], _words(share_text(share), share.holder)))
+        holder = named.get(share.process_id, "")
+        entries.append((LOOKS[share.use], _words(share_text(share), holder)))
         mapped_to = (drawn or {}).get(share.process_id)
         if share.use is Use.WEIGHTS and mapped_to is not None:
             device = next((name for name, index in mapped_to.cards if index == live.card.index), "")
-            experts = experts_bytes(mapped_to.layers, device)
+            experts = experts_bytes(mapped_to.layers, device, share.size_bytes)
             entries += [("experts", f"experts in them {format_bytes(experts)}")] if experts else []
     return key(entries)
+
+
+def engine_holders(live: LiveCard) -> dict[int, str]:
+    """The engines on a card: process and name."""
+    others = (Use.OTHER, Use.UNSEEN, Use.FREE)
+    return {share.process_id: share.holder for share in live.shares if share.use not in others}
 
 
 def _words(told: str, holder: str) -> str:
@@ -340,7 +351,7 @@ def slots(engine: LiveEngine) -> list[Html]:
     shown = [_slot(slot) for slot in engine.slots.value[:_SLOTS_SHOWN]]
     looks = {look for slot in engine.slots.value for look in (("kept",) if not slot.is_processing else ())}
     legend = [pair for pair in _SLOT_KEY if pair[0] not in ("kept",) or pair[0] in looks]
-    return [tag("h4", "Context windows"), *shown, key(legend)]
+    return [tag("h4", "Context windows"), tag("div", shown, class_="slots"), key(legend)]
 
 
 def _slot(slot: Slot) -> Html:
@@ -356,4 +367,5 @@ def _slot(slot: Slot) -> Html:
         Slice(count or 0, look, f"slot {slot.id}: {look} {format_count(count or 0)} tokens")
         for look, count in parts
     ]
-    return join([tag("p", told, class_="small"), mapped(bar(slices, slot.n_ctx, label=told, kind="slim"))])
+    drawing = mapped(bar(slices, slot.n_ctx, label=told, kind="slim"))
+    return tag("div", tag("p", told, class_="small"), drawing)

@@ -64,20 +64,30 @@ def _verdict(examination: Examination) -> Html:
         unseen = [tag("li", f"{one.what}: {one.why}") for one in examination.unseen]
         listed = tag("ul", unseen, class_="small soft") if unseen else Html("")
         return tag("section", tag("p", words, class_=f"verdict {look}".strip()), listed, class_="panel")
-    count = f"{len(roots)} root fault{'s' if len(roots) > 1 else ''}"
-    followers = len(examination.diagnosis.findings) - len(roots)
-    count += f", and {followers} that follow" if followers else ""
     items = [_root(root) for root in roots]
-    head = tag("p", count, class_="verdict fault")
+    head = tag("p", _count(examination), class_="verdict fault")
     return tag("section", head, tag("ol", items), class_="panel")
+
+
+def _count(examination: Examination) -> str:
+    """`1 root fault, 2 that follow, 1 foretold`."""
+    roots = examination.diagnosis.roots
+    ahead = sum(root.fault.is_ahead for root in roots)
+    followers = len(examination.diagnosis.findings) - len(roots)
+    open_ones = len(roots) - ahead
+    words = [
+        (open_ones, f"root fault{'s' if open_ones > 1 else ''}"),
+        (followers, "that follow"),
+        (ahead, "foretold: nothing fails yet" if not open_ones else "foretold"),
+    ]
+    return ", ".join(f"{count} {what}" for count, what in words if count)
 
 
 def _root(root: Finding) -> Html:
     steps = steps_of(root)
     first = tag("p", f"First: {steps[0].say}", class_="soft") if steps else None
-    likely = "" if root.evidence.certainty is Certainty.SURE else "likely: "
     link = tag("a", root.fault.title, href=f"#fault-{root.fault.id}")
-    return tag("li", likely, link, first)
+    return tag("li", _rank(root), " ", link, first)
 
 
 def _picture(examination: Examination, views: tuple[LayerView, ...], facts: tuple[Fact, ...]) -> Html:
@@ -134,45 +144,48 @@ def _layer(examination: Examination, view: LayerView, facts: tuple[Fact, ...]) -
 
 def _finding(finding: Finding) -> Html:
     fault, evidence = finding.fault, finding.evidence
-    values = dict(evidence.values)
+    is_root = finding.role is Role.ROOT
+    head = fault.title if is_root else f"{fault.title} (follows from {', '.join(finding.explained_by)})"
+    told = (
+        ("saw ", evidence.saw),
+        ("expected ", evidence.expected),
+        ("why ", fault.reason),
+        ("where ", ", ".join(evidence.sources)),
+        ("what would decide ", evidence.decides if evidence.certainty is not Certainty.SURE else ""),
+    )
+    rows = [tag("h3", _rank(finding), " ", head, id=f"fault-{fault.id}")]
+    rows += [tag("p", tag("strong", name), words) for name, words in told if words]
+    rows += _steps(finding) if is_root else []
+    rows.append(tag("p", tag("a", f"the page of {fault.id}", href=f"/explain/{fault.id}")))
+    return tag("div", rows, class_="finding" if is_root else "finding soft")
+
+
+def _rank(finding: Finding) -> Html:
+    if finding.role is not Role.ROOT:
+        return pill("follows")
+    if finding.fault.is_ahead:
+        return pill("foretold", "warn")
+    return pill("root fault" if finding.evidence.certainty is Certainty.SURE else "likely", "fault")
+
+
+def _steps(finding: Finding) -> list[Html]:
+    """The first steps, the others behind a click."""
+    values = dict(finding.evidence.values)
     steps = []
     for step in steps_of(finding):
         command = quoted(step.command, values | dict(step.values)) if step.command else ""
         sudo = "sudo " if step.needs_root else ""
-        shown = command_to_copy(f"{sudo}{command}") if command else None
+        typed = command_to_copy(f"{sudo}{command}") if command else None
         undo = f" Undo: {step.undo}." if step.undo else ""
-        steps.append(tag("li", step.say, shown, tag("p", f"{step.safety.value}.{undo}", class_="soft")))
-    is_root = finding.role is Role.ROOT
-    rest = len(steps) - _STEPS_SHOWN
-    head = fault.title if is_root else f"{fault.title} (follows from {', '.join(finding.explained_by)})"
-    rows = [
-        tag(
-            "h3",
-            pill("root fault", "fault") if is_root else pill("follows"),
-            " ",
-            head,
-            id=f"fault-{fault.id}",
-        ),
-        tag("p", tag("strong", "saw "), evidence.saw),
-        tag("p", tag("strong", "expected "), evidence.expected) if evidence.expected else Html(""),
-        tag("p", tag("strong", "why "), fault.reason),
-        tag("p", tag("strong", "where "), ", ".join(evidence.sources)) if evidence.sources else Html(""),
-    ]
-    if is_root and steps:
-        rows += [
-            tag("h4", "Steps, in order of cost"),
-            tag("ol", steps[:_STEPS_SHOWN]),
-            more(
-                f"{rest} more steps",
-                tag("ol", steps[_STEPS_SHOWN:], start=_STEPS_SHOWN + 1),
-                id_=f"steps-{fault.id}",
-            )
-            if rest > 0
-            else Html(""),
-            tag("p", "It is walked through by ", tag("code", f"bringup fix {fault.id}")),
-        ]
-    rows.append(tag("p", tag("a", f"the page of {fault.id}", href=f"/explain/{fault.id}")))
-    return tag("div", rows, class_="finding" if is_root else "finding soft")
+        steps.append(tag("li", step.say, typed, tag("p", f"{step.safety.value}.{undo}", class_="soft")))
+    if not steps:
+        return []
+    shown, rest = steps[:_STEPS_SHOWN], steps[_STEPS_SHOWN:]
+    drawn = [tag("h4", "Steps, in order of cost"), tag("ol", shown)]
+    if rest:
+        others = tag("ol", rest, start=_STEPS_SHOWN + 1)
+        drawn.append(more(f"{len(rest)} more steps", others, id_=f"steps-{finding.fault.id}"))
+    return [*drawn, tag("p", "It is walked through by ", tag("code", f"bringup fix {finding.fault.id}"))]
 
 
 def _facts(facts: Iterable[Fact]) -> Html:
