@@ -124,3 +124,10 @@ def test_redirects_lead_to_faults_and_reuse_no_id() -> None:
 
 def test_ids_are_unique() -> None:
     assert len(IDS) == len(FAULTS)
+
+
+def test_every_published_id_still_leads_to_a_fault() -> None:
+    """An id is a page, an argument and a journal's key: a fault that is renamed leaves a redirect."""
+    published = (Path(__file__).parent / "published_ids.txt").read_text().split()
+    assert [name for name in published if name not in IDS and name not in REDIRECTS] == []
+    assert sorted(IDS - set(published)) == [], "add new ids to published_ids.txt"

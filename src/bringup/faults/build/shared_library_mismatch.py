@@ -47,6 +47,13 @@ SIGNS = (
         example="dyld[2133]: Library not loaded: @rpath/libllama.dylib",
     ),
     Sign(
+        r"(?:^|: )/(?:[\w.+-]{1,60}/){1,8}lib(?:c|m|stdc\+\+)\.so\.6: version [`']"
+        r"(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found",
+        anchor="' not found",
+        example="cuda: /lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found \(required by .{0,120}(?:llama|ggml|"
         r"ollama|kobold)",
         anchor="' not found (required by",

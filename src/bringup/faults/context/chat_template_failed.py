@@ -31,6 +31,35 @@ SIGNS = (
         example="srv init: chat template parsing error: Expected value expression at row 3, column 7",
     ),
     Sign(
+        r"[Uu]nable to generate parser for this template",
+        anchor="nable to generate parser for this template",
+        example="Unable to generate parser for this template. Automatic parser generation failed:",
+    ),
+    Sign(
+        r"Tool call IDs should be alphanumeric",
+        anchor="tool call ids should be",
+        example="Tool call IDs should be alphanumeric strings with length 9!",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"System message must be at the beginning",
+        anchor="system message must be at",
+        example="System message must be at the beginning.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"only supports single tool-calls",
+        anchor="single tool-calls",
+        example="This model only supports single tool-calls at once!",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"tool role, but there was no previous assistant message",
+        anchor="no previous assistant message",
+        example="Message has tool role, but there was no previous assistant message with a tool call!",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"consider disabling jinja",
         anchor="consider disabling jinja",
         example="init: please consider disabling jinja via --no-jinja, or use a custom chat template"
@@ -64,7 +93,7 @@ SIGNS = (
         example="Value is not callable: null at row 1, column 72:",
     ),
     Sign(
-        r"While executing \w{1,40} at line \d{1,10}, column \d{1,10} in source",
+        r"While executing \w{1,40} at line \d{1,10}, column \d{1,10}",
         anchor="while executing",
         example="While executing For at line 1, column 162 in source:",
     ),

@@ -18,6 +18,11 @@ SIGNS = (
         example="500 tools param requires --jinja flag",
     ),
     Sign(
+        r"[Uu]nsupported param: tools\b",
+        anchor="unsupported param: tools",
+        example='{"code":500,"message":"Unsupported param: tools","type":"server_error"}',
+    ),
+    Sign(
         r"try using --jinja",
         anchor="try using --jinja",
         example="error: this custom template is not supported, try using --jinja",

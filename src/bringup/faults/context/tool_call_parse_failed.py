@@ -27,6 +27,12 @@ SIGNS = (
         example='msg="error parsing tool call" raw="{\\"name\\": \\"read" err="unexpected end of JSON input"',
     ),
     Sign(
+        r"Failed to parse arguments: \[json\.exception",
+        anchor="failed to parse arguments: [json.exception",
+        example="Failed to parse arguments: [json.exception.parse_error.101] parse error at line 1, column 6:"
+        " syntax error while parsing object separator",
+    ),
+    Sign(
         r"Failed to parse input at pos \d{1,10}",
         anchor="failed to parse input at pos",
         example="Failed to parse input at pos 41: <|channel|>commentary to=functions.read",

@@ -31,6 +31,12 @@ SIGNS = (
         example="NVRM: Timeout waiting for RPC from GSP0! Expected function 76 (GSP_RM_CONTROL).",
     ),
     Sign(
+        r"\bGPU\d{1,3} RPC (?:event )?history \(CPU",
+        anchor=" rpc ",
+        example="NVRM: GPU6 RPC event history (CPU <- GSP):",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"rpcRecvPoll timed ?out",
         anchor="rpcrecvpoll timed",
         example="NVRM: _issueRpcAndWait: rpcRecvPoll timedout for fn 76 sequence 4129!",

@@ -24,6 +24,13 @@ SIGNS = (
         needs=("nvidia-smi has failed",),
     ),
     Sign(
+        r"\bNVIDIA driver is not loaded\b",
+        anchor="nvidia driver is not loaded",
+        example="ERROR: NVIDIA driver is not loaded",
+        certainty=Certainty.LIKELY,
+        unless=("not found in directory", "bad return status"),
+    ),
+    Sign(
         r"Module '?nvidia'? is blacklisted|Module .?nvidia.? is deny-?listed",
         anchor="listed",
         example="systemd-modules-load[312]: Module 'nvidia' is deny-listed (by kmod)",

@@ -47,6 +47,11 @@ SIGNS = (
         example='            "OOMKilled": true,',
     ),
     Sign(
+        r"Failed with result 'oom-kill'",
+        anchor="failed with result 'oom-kill'",
+        example="systemd[1]: ollama.service: Failed with result 'oom-kill'.",
+    ),
+    Sign(
         r"killed by the OOM killer",
         anchor="killed by the oom killer",
         example="ollama.service: A process of this unit has been killed by the OOM killer.",

@@ -63,7 +63,7 @@ SIGNS = (
         unless=_GLIBC,
     ),
     Sign(
-        r"(?i)cc1plus.{0,30}no such file or directory",
+        r"(?i)cc1plus.{0,30}no such file or|cannot execute .{0,2}cc1plus.{0,2}: ",
         anchor="cc1plus",
         example="gcc: fatal error: cannot execute 'cc1plus': execvp: No such file or directory",
         certainty=Certainty.LIKELY,

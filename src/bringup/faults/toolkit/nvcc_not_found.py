@@ -35,6 +35,11 @@ SIGNS = (
         example="bash: nvcc: command not found",
     ),
     Sign(
+        r"(?i)Could not find compiler set in environment variable CUDACXX|CMAKE_CUDA_COMPILER not set",
+        anchor="cuda",
+        example="  Could not find compiler set in environment variable CUDACXX:",
+    ),
+    Sign(
         r"(?i)CMAKE_CUDA_COMPILER(?:-NOTFOUND|:?\s.{0,40}is not a full path to an existing compiler)",
         anchor="cmake_cuda_compiler",
         example="CMAKE_CUDA_COMPILER-NOTFOUND",
