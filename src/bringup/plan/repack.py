@@ -30,7 +30,13 @@ instructions, so this is an upper bound (llama.cpp b11434, `ggml/src/ggml-cpu/re
 
 
 def repacked_bytes(anatomy: Anatomy, placement: Placement) -> int:
-    """Bytes of the tensors in main memory that may be repacked."""
+    """Bytes of the tensors in main memory that may be repacked; none beside a card.
+
+    With a card the engine puts what stays in main memory where the card can fetch it, before it thinks of
+    another layout (llama.cpp b11434, `make_cpu_buft_list` in `src/llama-model.cpp`).
+    """
+    if placement.cards:
+        return 0
     return sum(
         tensor.size_bytes
         for tensor, device in tensors_with_devices(anatomy, placement)
