@@ -11,7 +11,7 @@ from tests.engine.conftest import make_fake
 
 from bringup.actions.journal_mending import with_journal
 from bringup.actions.setup import SetupPlan, SetupResult
-from bringup.actions.setup_builds import our_builds
+from bringup.actions.setup_builds import our_builds, remove_build
 from bringup.actions.setup_choice import Method, SetupChoice
 from bringup.actions.setup_record import record_setup
 from bringup.engine import builds
@@ -36,6 +36,7 @@ from bringup.engine.unproved import forget_failure, note_failure
 from bringup.errors import EngineError, WrongUse
 from bringup.faces.render.setup import build_lines
 from bringup.journal.entry import Kind
+from bringup.machine import locks
 from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
 
@@ -219,5 +220,11 @@ def test_what_is_not_to_be_used_is_named(folders: Folders) -> None:
         "b3-cpu": "failed: the engine answers wrongly [engine-answers-wrong]",
         "b4-cpu": "not finished: bringup setup goes on where it stopped",
     }
+    assert remove_build(folders, "b4-cpu").was_current is False and not stopped.exists()
+    lease = locks.try_lease(str(Path(folders.build_work, "lock")))
+    assert isinstance(lease, locks.Lease)
+    with lease, pytest.raises(WrongUse) as caught:
+        remove_build(folders, "b3-cpu")
+    assert caught.value.reference == "setup-runs" and failed.exists()
     forget_failure(str(failed))
     assert {one.why for one in our_builds(folders).unproved if one.name == "b3-cpu"} == {found["b4-cpu"]}

@@ -8,7 +8,7 @@ from bringup.actions.setup_record import record_chosen, record_removed
 from bringup.engine import builds
 from bringup.engine.builds import BuildRecord
 from bringup.engine.known_bad import BadRange, what_is_bad
-from bringup.engine.unproved import Unproved, list_unproved
+from bringup.engine.unproved import Unproved, list_unproved, remove_unproved
 from bringup.machine.folders import Folders
 
 
@@ -67,10 +67,14 @@ def use_build(folders: Folders, name: str) -> BuildChange:
 
 
 def remove_build(folders: Folders, name: str) -> BuildChange:
-    """Remove a build.
+    """Remove a build, or what is left of one that was not proved.
 
     Raises:
         WrongUse: no such build.
     """
+    unproved = {one.name: one for one in list_unproved(folders)}
+    if name in unproved and name not in {one.name for one in builds.list_builds(folders)}:
+        remove_unproved(folders, unproved[name])
+        return BuildChange(name, False, record_removed(name, was_current=False, ours=folders))
     was_current = builds.remove_build(folders, name)
     return BuildChange(name, was_current, record_removed(name, was_current=was_current, ours=folders))

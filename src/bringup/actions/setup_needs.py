@@ -234,9 +234,7 @@ def _cuda(stack: Stack, tools: BuildTools, archs: tuple[str, ...], family: Packa
             )
         )
     if tools.cublas and not any(isinstance(one, Known) for one in tools.cublas):
-        found.append(
-            _lacking(tools.cublas[0], "cuBLAS's development files", "build-tool-missing", "cublas", family)
-        )
+        found.append(_lacking(tools.cublas[0], "cuBLAS's header", "build-tool-missing", "cublas", family))
     compiler = toolkit.host_compiler
     limit = next((one.gcc_most for one in _toolkits(stack) if one.folder == nvcc.folder), None)
     if isinstance(compiler, Known) and isinstance(compiler.value.version, Known) and isinstance(limit, Known):

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from bringup.errors import BringupError
-from bringup.machine import files, paths
+from bringup.errors import BringupError, WrongUse
+from bringup.machine import files, locks, paths, scratch
 from bringup.machine.folders import Folders
 
 _FAILED: Final = "failed.json"
@@ -57,6 +57,20 @@ def list_unproved(folders: Folders) -> tuple[Unproved, ...]:
         if why:
             found.append(Unproved(name, why, work))
     return tuple(found)
+
+
+def remove_unproved(folders: Folders, one: Unproved) -> None:
+    """Remove what is left of a build that was not proved.
+
+    Raises:
+        WrongUse: a setup is at work, perhaps in that very folder.
+        FileTrouble: something in it cannot be removed.
+    """
+    lease = locks.try_lease(paths.join(folders.build_work, "lock"))
+    if isinstance(lease, locks.Holder):
+        raise WrongUse(f"a bringup setup is at work (process {lease.pid})", reference="setup-runs")
+    with lease:
+        scratch.remove_tree(one.folder)
 
 
 def _reason(work: str) -> str:

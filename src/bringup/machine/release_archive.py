@@ -60,7 +60,7 @@ def unpack_release(archive: str, target: str) -> tuple[str, ...]:
             for name, member in chosen.items():
                 _put(archive, target, name, member)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError) as problem:
-        raise _refused(archive, str(problem)[:200]) from problem
+        raise _refused(archive, str(problem).partition("\n")[0][:200].rstrip(":")) from problem
     return tuple(chosen)
 
 

@@ -51,7 +51,7 @@ def unpack_sources(archive: str, target: str, *, inside: str = "") -> int:
             _write(os.path.join(target, *rest.split("/")), stream, size)
             written += 1
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as problem:
-        raise _refused(archive, str(problem)[:200]) from problem
+        raise _refused(archive, str(problem).partition("\n")[0][:200].rstrip(":")) from problem
     return written
 
 

@@ -37,7 +37,7 @@ import click
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what is missing for it.")
 @click.option("--list", "lists", is_flag=True, help="List our builds; the current one has a star.")
 @click.option("--use", metavar="NAME", help="Make this build the current one.")
-@click.option("--remove", metavar="NAME", help="Remove this build.")
+@click.option("--remove", metavar="NAME", help="Remove this build, or one that was not proved.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - SetupOptions has the types
