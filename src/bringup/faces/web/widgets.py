@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bringup.errors import BringupError
+from bringup.errors import BringupError, CannotTell
 from bringup.faces.web.html import Html, join, tag
 from bringup.faces.web.html import text as plain
 
@@ -91,7 +91,8 @@ def command(argv: Iterable[str] | str) -> Html:
 def trouble(problem: BringupError) -> Html:
     """An error as a person reads it."""
     words = [problem.message, *problem.context, problem.hint]
-    return tag("div", [tag("p", word) for word in words if word], role="alert", class_="note fault")
+    look = "note warn" if isinstance(problem, CannotTell) else "note fault"
+    return tag("div", [tag("p", word) for word in words if word], role="alert", class_=look)
 
 
 def field(

@@ -93,7 +93,7 @@ def _cost(report: PromptReport) -> list[Tile]:
     window = report.n_ctx or report.n_ctx_train
     if window:
         name = "of the window" if report.n_ctx else "of the trained window"
-        found.append(Tile(name, format_percent(n_tokens / window), f"of {format_count(window)}"))
+        found.append(Tile(name, f"{100 * n_tokens / window:.1f} %", f"of {format_count(window)}"))
     found.append(Tile("of the KV cache", format_bytes(report.kv_cache_bytes), "as f16"))
     if report.reused_tokens is not None:
         share = format_percent(report.reused_tokens / n_tokens) if n_tokens else ""

@@ -73,7 +73,7 @@
     const told = [...chart.querySelectorAll(".curve")].map(
       (curve) => `${curve.dataset.name} ${valueAt(curve, share * 1000, Number(most)).toFixed(1)} ${unit}`,
     );
-    show(plot, `${when.toLocaleTimeString()}: ${told.join(" · ")}`, event.clientX - plot.getBoundingClientRect().left);
+    show(plot, `${when.toTimeString().slice(0, 8)}: ${told.join(" · ")}`, event.clientX - plot.getBoundingClientRect().left);
   });
   document.addEventListener("pointerout", (event) => {
     if (event.target.closest?.(".chart") && !event.relatedTarget?.closest?.(".chart")) hide();
