@@ -9,13 +9,14 @@ picture when it is loaded).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.model.shards import Model
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, Request
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.plan.memory import Planner
@@ -89,7 +90,6 @@ class Projector:
     is_offloaded: bool = True
 
 
-@dataclass(slots=True)
 class Companions:
     """What runs beside a model, and its parts.
 
@@ -98,9 +98,11 @@ class Companions:
         projector: a projector.
     """
 
-    draft: Draft | None = None
-    projector: Projector | None = None
-    _planner: Planner | None = field(default=None, init=False)
+    def __init__(self, draft: Draft | None = None, projector: Projector | None = None) -> None:
+        """Nothing unless given."""
+        self.draft = draft
+        self.projector = projector
+        self._planner: Planner | None = None
 
     def outputs(self, request: Request) -> Request:
         """The request of the model itself: it judges all that was drafted at once."""
