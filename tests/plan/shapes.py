@@ -31,6 +31,7 @@ from tests.plan.layer_shapes import (
     phi3_layer,
     with_experts,
 )
+from tests.plan.more_shapes import MORE
 
 from bringup.model.quants import TensorType
 
@@ -45,7 +46,7 @@ def by_kind(kinds: str, values: Mapping[str, int]) -> tuple[Any, Any]:
     return (ARRAY, Array(U32, [values.get(kind, 0) for kind in kinds]))
 
 
-SHAPES: dict[str, Shape] = {
+SHAPES: dict[str, Shape] = MORE | {
     "gpt-oss-20b": Shape(
         "gpt-oss",
         24,

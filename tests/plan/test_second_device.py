@@ -60,12 +60,12 @@ def is_judged(name: str, setting: str) -> bool:
 
 def test_a_card_and_main_memory_beside_it_are_as_the_engine_printed() -> None:
     judged = [abs(miss) for key, two in all_misses().items() if is_judged(*key) for miss in two]
-    assert len(judged) > 450
+    assert len(judged) > 600
     print(f"{len(judged)} buffers: median {statistics.median(judged):.2%}, worst {max(judged):.1%}")
     print(f"off by more than 1 %: {sum(miss > 0.01 for miss in judged)}")
     assert statistics.median(judged) == 0.0
-    assert sum(miss > 0.01 for miss in judged) <= 0.03 * len(judged)
-    assert max(judged) <= 0.10
+    assert sum(miss > 0.01 for miss in judged) <= 0.05 * len(judged)
+    assert max(judged) <= 0.17
 
 
 @pytest.mark.parametrize("setting", ["on the card", "four slots", "q8_0", "unfused", "larger micro-batch"])

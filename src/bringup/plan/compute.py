@@ -23,6 +23,7 @@ from bringup.plan.layers import (
     finish_attention,
     start_attention,
 )
+from bringup.plan.per_layer import add_own_rows
 from bringup.plan.place import Placement
 from bringup.plan.recurrent import add_recurrent
 from bringup.plan.request import CPU
@@ -236,7 +237,7 @@ def _add_layer(build: Builder, layer: LayerPlan, hidden: Node, *, is_last: bool)
         source = normed
     result = add_feed_forward(build, layer, source)
     result = build.norm(layer, "post_ffw_norm", result)
-    return build.beside(result, residual)
+    return add_own_rows(build, layer, build.beside(result, residual))
 
 
 def _has_second_norm(layer: LayerPlan) -> bool:

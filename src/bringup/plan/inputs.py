@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.graph import Graph, Node
 from bringup.plan.layers import F32_BYTES, Builder, is_rotated
+from bringup.plan.per_layer import has_own_rows, look_up
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
@@ -61,7 +62,12 @@ def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -
         graph, run, placement.cards, masks, n_tokens, positions, cells, rotations, out_rows, slots, has_rope
     )
     embedded = graph.add(row, tokens, device=CPU)
-    if mixed:
+    if has_own_rows(anatomy):
+        own_tokens = graph.add_input(_TOKEN_BYTES * n_tokens, CPU)
+        if mixed:
+            _add_mixed(build, CPU, row, mixed)
+        build.per_layer = look_up(build, anatomy, placement, embedded, own_tokens)
+    elif mixed:
         _add_mixed(build, _first_device(build, anatomy, placement), row, mixed)
     return build, embedded
 

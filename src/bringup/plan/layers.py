@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bringup.model.gguf import Tensor
 from bringup.plan.graph import Graph, Node
@@ -17,6 +17,9 @@ from bringup.plan.kv_cache import LayerCache, is_quantised, row_bytes
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 from bringup.records import dataclass
+
+if TYPE_CHECKING:
+    from bringup.plan.per_layer import PerLayer
 
 OFFLOAD_LEAST_TOKENS: Final = 32
 """From so many rows on, weights of main memory are copied to a card (GGML_OP_OFFLOAD_MIN_BATCH)."""
@@ -95,6 +98,7 @@ class Builder:
         slots: which recurrent states are read; `None` for a model without.
         has_rope: heads are turned by their position.
         cast_masks: masks of older builds after their cast.
+        per_layer: embeddings that each layer has of its own; `None` for a model without.
     """
 
     graph: Graph
@@ -109,6 +113,7 @@ class Builder:
     slots: Node | None = None
     has_rope: bool = True
     cast_masks: dict[bool, Node] = field(default_factory=dict)
+    per_layer: PerLayer | None = None
 
     def computes_on(self, device: str, *, n_rows: int | None = None) -> str:
         """Where a node with a weight on `device` is computed."""

@@ -20,6 +20,8 @@ ALL_LAYERS: Final = 999
 """More layers than any model has: `--n-gpu-layers` for all."""
 
 _INPUTS: Final = re.compile(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\.")
+_OF_FIRST_LAYER: Final = re.compile(r"per_layer_(?:model_proj|proj_norm)\.")
+"""Of no layer by their names; for llama.cpp they belong to the first."""
 _EXPERTS: Final = re.compile(r"ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\.")
 
 
@@ -66,6 +68,8 @@ class Placement:
         given = self._overridden(name)
         if given is not None:
             return given
+        if _OF_FIRST_LAYER.match(name):
+            return self.layers[0] if self.layers else CPU
         return CPU if is_input(name) else self.output
 
     def _overridden(self, name: str) -> str | None:
