@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -74,7 +75,7 @@ def explain(words: str, *, machine: Machine, place: Folders | None) -> tuple[Exp
     term = find_term(words)
     stack = probe_stack(machine).stack
     if place is None:
-        return explain_on(term, stack), ""
+        return explain_on(term, stack, figures=tuple(_unknown_figures(term))), ""
     past, warning = with_journal_if_it_can_be_read(place, lambda journal: _past(journal, term))
     told, notes, run = past or ((), (), None)
     figures = tuple(_figures(term, run, place))
@@ -99,13 +100,24 @@ def explain_on(
     notes: tuple[tuple[str, str], ...] = (),
 ) -> Explanation:
     """The page of a term on a stack that was looked at."""
+    return explain_with(term, list_facts(stack), figures=figures, episodes=episodes, notes=notes)
+
+
+def explain_with(
+    term: Term,
+    facts: tuple[Fact, ...],
+    *,
+    figures: tuple[Figure, ...] = (),
+    episodes: tuple[Episode, ...] = (),
+    notes: tuple[tuple[str, str], ...] = (),
+) -> Explanation:
+    """The page of a term with all facts of a machine."""
     from bringup.faults._catalogue import find_fault
 
-    facts = list_facts(stack)
     chosen: list[Fact] = []
     missing: list[str] = []
     for wanted in term.facts:
-        found = [fact for fact in facts if f"{fact.layer} {fact.name}".startswith(wanted)]
+        found = [fact for fact in facts if is_of(fact, wanted)]
         chosen += found[:_FACTS_EACH]
         if not found:
             missing.append(wanted)
@@ -121,6 +133,12 @@ def explain_on(
         notes=notes,
         see=tuple((name, titles[name]) for name in term.see if name in titles),
     )
+
+
+def is_of(fact: Fact, wanted: str) -> bool:
+    """Whether a fact is the wanted one, or a part of it: `nvml cards` has the part `nvml cards[0].name`."""
+    name = f"{fact.layer} {fact.name}"
+    return name.startswith(wanted) and not re.match(r"\w", name[len(wanted) :])
 
 
 def term_map(place: Folders) -> tuple[tuple[tuple[Term, int], ...], str]:
@@ -161,6 +179,13 @@ def _figures(term: Term, run: Entry | None, place: Folders) -> Iterable[Figure]:
             yield _models(place)
         else:
             yield _of_run(name.removeprefix("run."), run)
+
+
+def _unknown_figures(term: Term) -> Iterable[Figure]:
+    """The figures of another machine, which only its own journal and folders hold."""
+    for name in term.here:
+        title = "models on its disk" if name == "models" else _RUN_NAMES[name.removeprefix("run.")]
+        yield Figure(title, "known on that machine only", "bringup explain " + term.id)
 
 
 def _models(place: Folders) -> Figure:

@@ -67,7 +67,9 @@ def _words(fact: Fact) -> str:
 
 
 def words(value: object, name: str) -> str:
-    """A value as words; its name tells bytes from other numbers."""
+    """A value as words; its name tells bytes from other numbers. What is known to be empty is `none`."""
+    if value is None or value == "":
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and name.endswith("_bytes"):
