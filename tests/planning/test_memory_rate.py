@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -102,5 +103,7 @@ def test_a_plan_says_when_memory_was_measured(own_home: Path, small_model: Path)
     said = [line for line in later["assumptions"] if "measured here on 20" in line]
     assert len(said) == 1
     assert said[0] in first["assumptions"]
+    logged = run_cli(Home(own_home), "log").stdout
+    assert len(re.findall(r"  bench +main memory carries [\d.]+ GB/s, measured", logged)) == 1
     given = json.loads(run_cli(Home(own_home), *words, "--ram-bandwidth", "60").stdout)
     assert not [line for line in given["assumptions"] if "measured" in line]

@@ -13,6 +13,7 @@ from bringup.records import dataclass
 if TYPE_CHECKING:
     from bringup.journal.salvage import Salvaged
     from bringup.journal.store import Journal
+    from bringup.journal.trouble import JournalTrouble
 
 T = TypeVar("T")
 
@@ -20,6 +21,8 @@ _QUICK_BYTES: Final = 2 * 1024**2
 """A larger file is mended by `bringup log`, which may take its time, and not by the command that meets it."""
 
 _LIMIT_BYTES: Final = 4 * 1024**3
+_COPY_LIMIT_BYTES: Final = 512 * 1024**2
+HELD: Final = "another program holds the journal; this is what stood in it before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ def with_journal(place: Folders, read: Callable[[Journal], T]) -> tuple[T | None
     """
     from bringup.journal.trouble import JournalTrouble, Kind
 
+    if is_held(place):
+        return _read_while_held(place, read)
     warning = take_up(place)
     if files.size_bytes(place.journal_file) == 0:
         return None, warning
@@ -106,6 +111,55 @@ def take_up(place: Folders) -> str:
     except BringupError as problem:
         return problem.message
     return ""
+
+
+def _read_while_held(place: Folders, read: Callable[[Journal], T]) -> tuple[T, str]:
+    from bringup.journal.trouble import JournalTrouble, Kind
+
+    held = JournalTrouble(Kind.BUSY, "it waited for a moment")
+    try:
+        return read_past_the_lock(place, read, held), HELD
+    except JournalTrouble:
+        return _read(place, read), ""
+
+
+def read_past_the_lock(place: Folders, read: Callable[[Journal], T], trouble: JournalTrouble) -> T:
+    """What the journal holds while another program keeps it for itself: a copy of the whole file is read.
+
+    Not while a write is half done: what would take it back lies beside the file then. And not where another
+    thread of ours could be writing: closing a file takes away every lock that the process has on it.
+
+    Raises:
+        JournalTrouble: the one that led here.
+    """
+    from bringup.journal.store import read_copy
+    from bringup.journal.trouble import JournalTrouble
+
+    before = files.mark_of_file(place.journal_file)
+    if not process.is_single_threaded() or files.size_bytes(f"{place.journal_file}-journal"):
+        raise trouble
+    try:
+        data = files.read_small(place.journal_file, limit_bytes=_COPY_LIMIT_BYTES) or b""
+        if files.mark_of_file(place.journal_file) != before:
+            raise trouble
+        with read_copy(data) as journal:
+            return read(journal)
+    except JournalTrouble:
+        raise trouble from None
+
+
+def is_held(place: Folders) -> bool:
+    """Whether another program keeps the journal for itself in this moment."""
+    from bringup.journal.store import read_journal
+    from bringup.journal.trouble import JournalTrouble, Kind
+
+    if not files.size_bytes(place.journal_file):
+        return False
+    try:
+        read_journal(place.journal_file, is_hurried=True).close()
+    except JournalTrouble as trouble:
+        return trouble.kind is Kind.BUSY
+    return False
 
 
 def _read(place: Folders, read: Callable[[Journal], T]) -> T:

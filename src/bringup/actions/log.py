@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bringup.actions.engine_ends import note_ends
 from bringup.actions.fix_record import Attempt, FixRecord, Outcome
 from bringup.actions.journal import Note, record
-from bringup.actions.journal_mending import with_journal
+from bringup.actions.journal_mending import is_held, with_journal
 from bringup.actions.standing import rejudge
 from bringup.errors import CannotTell
 from bringup.journal.entry import Entry, Kind
@@ -42,6 +42,8 @@ def bring_up_to_date(place: Folders) -> str:
     Raises:
         JournalTrouble: the journal cannot be read.
     """
+    if is_held(place):
+        return ""  # it can wait for the next command; who reads now says that it is held
     warnings = take_over_fixes(place), note_ends(place)
     rejudge(place)
     return next(filter(None, warnings), "")

@@ -55,6 +55,23 @@ def known_rates(place: Place, machine: Machine) -> HostRates:
     return host_rates(modules=found, n_cores=place.n_threads)
 
 
+def record_measured() -> str:
+    """Write the measurement that was just taken into the journal; a warning where that could not be done."""
+    from bringup.actions.journal import Note, record
+    from bringup.journal.entry import Kind
+    from bringup.machine.live import LiveMachine
+
+    kept = _kept(LiveMachine())
+    measured = _rate(kept.get("measured"))
+    if measured is None:
+        return ""
+    rate, _ = measured
+    data = {"what": "main memory", "bytes_per_s": round(rate), "processor": str(kept.get("processor", ""))}
+    return record(
+        Note(Kind.BENCH, "main memory", f"main memory carries {rate / 1e9:.1f} GB/s, measured", data)
+    )
+
+
 def _today() -> str:
     return clock.local_time_text(clock.wall_s())[:10]
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from bringup.errors import CannotTell
 from bringup.machine import files, paths
 from bringup.machine.folders import Folders
+
+if TYPE_CHECKING:
+    from bringup.journal.store import Journal
+    from bringup.journal.verify import Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +45,12 @@ def check_journal(place: Folders) -> Checked:
     """Read all of it and compare.
 
     Raises:
-        CannotTell: there is no journal yet.
+        CannotTell: there is no journal yet, or another program holds it in the middle of a write.
     """
+    from bringup.actions.journal_mending import read_past_the_lock
     from bringup.journal.store import read_journal
-    from bringup.journal.trouble import JournalTrouble
-    from bringup.journal.verify import Verified, verify
+    from bringup.journal.trouble import JournalTrouble, Kind
+    from bringup.journal.verify import Verified
 
     path = place.journal_file
     if not files.size_bytes(path):
@@ -51,15 +59,35 @@ def check_journal(place: Folders) -> Checked:
         )
     try:
         with read_journal(path) as journal:
-            found = verify(journal)
-            if not found.problems and not journal.is_whole():
-                problems = ("SQLite finds the file damaged",)
-                found = Verified(found.n_entries, found.head, problems, found.lost, found.forgotten)
+            journal.count()  # the first look at the file itself: whether it is held
+            found = _check(journal)
     except JournalTrouble as trouble:
-        found = Verified(0, "", (f"{trouble.message} ({trouble.detail})",), (), ())
+        if trouble.kind is Kind.BUSY:
+            found = _check_held(partial(read_past_the_lock, place, _check, trouble))
+        else:
+            found = Verified(0, "", (f"{trouble.message} ({trouble.detail})",), (), ())
     beside = files.list_names(paths.dirname(path))
     aside = tuple(name for name in beside if name.startswith("journal.damaged-") and name.endswith(".sqlite"))
     waiting = len(files.list_names(place.journal_waiting))
     return Checked(
         path, found.n_entries, found.head, found.problems, found.lost, found.forgotten, aside, waiting
     )
+
+
+def _check(journal: Journal) -> Verified:
+    from bringup.journal.verify import Verified, verify
+
+    found = verify(journal)
+    if found.problems or journal.is_whole():
+        return found
+    problems = ("SQLite finds the file damaged",)
+    return Verified(found.n_entries, found.head, problems, found.lost, found.forgotten)
+
+
+def _check_held(read: Callable[[], Verified]) -> Verified:
+    from bringup.journal.trouble import JournalTrouble
+
+    try:
+        return read()
+    except JournalTrouble as trouble:
+        raise CannotTell(trouble.message, context=trouble.context, hint="Try again in a moment.") from trouble

@@ -113,7 +113,7 @@ def _separated_before(place: Folders) -> frozenset[str]:
 def keep_outside(place: Folders, machine: Machine) -> tuple[int, str]:
     """Write down what the system tells of itself and the journal has not yet; how many, and a warning."""
     from bringup.actions.journal import is_kept, store
-    from bringup.actions.journal_mending import with_journal
+    from bringup.actions.journal_mending import HELD, with_journal
     from bringup.actions.timeline import outside_items
     from bringup.journal.entry import Kind
 
@@ -126,6 +126,8 @@ def keep_outside(place: Folders, machine: Machine) -> tuple[int, str]:
             return {entry.subject for entry in journal.entries(kinds=kinds, with_bodies=False)}
 
         known, warning = with_journal(place, known_keys)
+        if warning == HELD:
+            return 0, ""  # the system's logs still tell it the next time
         items, _ = outside_items(machine)
         since_s = clock.wall_s() - _KEPT_S
         fresh = [item for item in items if item.at_s >= since_s and key_of(item) not in (known or ())]

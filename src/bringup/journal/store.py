@@ -26,7 +26,7 @@ from bringup.journal.entry import (
 from bringup.journal.trouble import JournalTrouble, sqlite_errors
 from bringup.journal.trouble import Kind as Trouble
 
-_BUSY_S: Final = 0.15
+_BUSY_S: Final = 0.1
 _HURRIED_BUSY_S: Final = 0.05
 """For a reader that can go on without."""
 _HEADER: Final = "seq, at_s, boot, uptime_s, kind, subject, digest, previous, hash"
@@ -337,6 +337,24 @@ def glance(path: str) -> Journal:
     """
     with sqlite_errors():
         connection = sqlite3.connect(f"file:{quote(path)}?immutable=1", uri=True, isolation_level=None)
+    return Journal(connection, is_writable=False)
+
+
+def read_copy(data: bytes) -> Journal:
+    """A journal in memory from the bytes of its file, for reading only.
+
+    Raises:
+        JournalTrouble: they are none.
+    """
+    with sqlite_errors():
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            connection.deserialize(data)
+            connection.execute("PRAGMA query_only = ON")
+            schema.schema_of(connection)
+        except BaseException:
+            connection.close()
+            raise
     return Journal(connection, is_writable=False)
 
 

@@ -228,6 +228,15 @@ def identity_of_file(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def mark_of_file(path: str) -> tuple[int, int, int, int] | None:
+    """Identity, size and moment: what differs once a file was written or replaced. `None`: no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def rename(path: str, target: str) -> None:
     """Give a file another name in the same file system; durable.
 

@@ -36,6 +36,11 @@ def own_pid() -> int:
     return os.getpid()
 
 
+def is_single_threaded() -> bool:
+    """Whether no other thread of ours runs now."""
+    return threading.active_count() == 1
+
+
 def random_bytes(count: int) -> bytes:
     """Bytes that nobody can foresee."""
     return os.urandom(count)

@@ -89,7 +89,7 @@ def works_of(
     if missing:
         raise CannotTell(
             f"the speed cannot be told: the memory bandwidth of {', '.join(missing)} is not known",
-            hint="Memory is planned all the same; `bringup bench` measures the speed.",
+            hint="Memory is planned all the same; `bringup run` measures the speed.",
             reference="speed-unknown",
         )
     return tuple(_work(reads.anatomy.architecture, known[name], sums[name]) for name in names)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bringup.actions.plan import PlanWishes, plan_model
 from bringup.actions.plan_companions import Beside
 from bringup.actions.plan_devices import Described
+from bringup.actions.plan_memory_rate import record_measured
 from bringup.actions.plan_record import record_plan
 from bringup.actions.plan_report import PlanReport
 from bringup.errors import BringupError, WrongUse
@@ -158,8 +159,10 @@ def plan(console: Console, options: PlanOptions) -> int:
     else:
         _show(console, report, is_verbose=options.verbose)
     # Written down behind the answer: nobody waits for it.
+    measured = record_measured() if options.measure_ram else ""
     if not (options.gpu or options.vram or options.ram or options.held or options.cpu_only):
-        say_journal_trouble(console, record_plan(options.names[0], report))
+        measured = record_plan(options.names[0], report) or measured
+    say_journal_trouble(console, measured)
     return 0 if report.fits else 1
 
 

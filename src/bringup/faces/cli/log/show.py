@@ -20,6 +20,7 @@ def command(context: click.Context, number: int, *, as_json: bool) -> None:
 
     entry, warning = get_entry(our_folders(), number)
     if entry is None:
+        say_journal_trouble(context.obj, warning)
         raise WrongUse(f"there is no entry {number}", hint="bringup log lists them with their numbers.")
     if as_json:
         context.obj.answer_json(entries_json([entry]))
