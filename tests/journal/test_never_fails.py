@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.doctor.shown import shown_by
 from tests.journal.writing import all_entries, build_shim, draft, place_in, python, verified
 from tests.stubs.command_line import Home, run_cli
 
@@ -24,80 +20,14 @@ from bringup.actions.journal import Note, record
 from bringup.actions.journal_mending import with_journal
 from bringup.journal import schema
 from bringup.journal.entry import Kind
-from bringup.journal.store import Journal, open_journal, read_journal
-from bringup.machine.folders import Folders, our_folders
+from bringup.journal.store import Journal, open_journal
+from bringup.machine.folders import Folders
 
 MORE_S = 0.25
 
 
 def note(text: str) -> Note:
     return Note(Kind.NOTE, "test", text, {}, is_redacted=True)
-
-
-UNDER_A_LOCK: dict[tuple[str, ...], int] = {
-    ("log",): 0,
-    ("log", "show", "1"): 0,
-    ("log", "search", "before"): 0,
-    ("log", "export"): 0,
-    ("log", "verify"): 0,
-    ("log", "compare", "first", "now"): 0,
-    ("log", "since-it-worked"): 3,
-    ("log", "add", "--symptom", "while it was held"): 0,
-    ("learn", "note", "vram", "12", "GiB"): 0,
-    ("explain",): 0,
-    ("explain", "vram"): 0,
-    ("watch",): 0,
-    ("ps",): 0,
-    ("doctor",): 0,
-}
-"""Commands and their exit codes on a machine without a fault; the doctor's own is taken from a free run."""
-
-
-@dataclass
-class Held:
-    """A journal that another process has held since a moment."""
-
-    home: Home
-    holder: subprocess.Popen[bytes]
-    since_s: float
-    codes: dict[tuple[str, ...], int]
-
-    def release(self) -> None:
-        self.holder.terminate()
-        self.holder.wait(15)
-
-
-@pytest.fixture(scope="module")
-def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
-    """Another process takes the lock now, and keeps it while the other tests of this module run."""
-    home = Home(tmp_path_factory.mktemp("held"))
-    codes = {("doctor",): run_cli(home, "doctor").returncode}
-    run_cli(home, "log", "add", "--symptom", "before it was held")
-    code = (
-        "import sqlite3, sys, time\n"
-        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "connection.execute('BEGIN EXCLUSIVE')\n"
-        "print('held', flush=True)\n"
-        "time.sleep(3600)\n"
-    )
-    argv = [sys.executable, "-c", code, str(home.state / "journal.sqlite")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        one = Held(home, holder, time.monotonic(), UNDER_A_LOCK | codes)
-        yield one
-        one.release()
-
-
-def test_a_held_lock_changes_no_exit_code_and_what_can_be_read_is_shown(held: Held) -> None:
-    for words, code in held.codes.items():
-        done = run_cli(held.home, *words)
-        assert done.returncode == code, (words, done.stderr)
-        assert done.stderr.count("warning:") <= 1, (words, done.stderr)
-        assert "Traceback" not in done.stderr
-        if words[:2] in (("log",), ("log", "search"), ("log", "export")):
-            assert "before it was held" in done.stdout, words
-            assert "another program holds the journal; this is what stood in it before" in done.stderr
 
 
 def timed(place: Folders, text: str) -> tuple[str, float]:
@@ -129,29 +59,6 @@ def test_a_journal_that_another_holds_keeps_nobody_waiting_and_nothing_is_lost(t
     assert list(Path(place.journal_waiting).iterdir()) == []
 
 
-@pytest.mark.parametrize("words", UNDER_A_LOCK, ids=" ".join)
-def test_a_command_waits_for_a_held_lock_a_quarter_of_a_second_at_most(
-    held: Held, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Added up from how long each try may wait: no clock is read, so other load does not matter."""
-    for name, value in held.home.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("bringup.machine.process.is_single_threaded", lambda: True)
-    waits_s = []
-    connect = sqlite3.connect
-
-    def counted(path: str, *arguments: object, **more: object) -> sqlite3.Connection:
-        if "timeout" in more:
-            waits_s.append(float(str(more["timeout"])))
-        return connect(path, *arguments, **more)  # type: ignore[call-overload, no-any-return]
-
-    monkeypatch.setattr(sqlite3, "connect", counted)
-    code, text = shown_by(*words)
-    assert code == held.codes[words], text
-    assert sum(waits_s) <= MORE_S, waits_s
-    assert waits_s or words == ("ps",), "it never met the lock"
-
-
 def processor_s(home: Home, *words: str) -> tuple[float, subprocess.CompletedProcess[str]]:
     """Processor time of one command, children included: it does not grow with the load of the machine."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -178,99 +85,6 @@ def test_a_command_that_meets_a_damaged_journal_costs_little_more(own_home: Path
         if len(free_s) >= 2 and min(damaged_s) <= min(free_s) + MORE_S:
             break
     assert min(damaged_s) <= min(free_s) + MORE_S, (free_s, damaged_s)
-
-
-def pages_of_rows(sound: bytes, place: Folders) -> dict[str, set[int]]:
-    """On which pages header and body of each entry lie: their random bytes stand there and nowhere else."""
-    found = {}
-    with read_journal(place.journal_file) as journal:
-        bodies = {body.seq: body.nonce for body in journal.bodies()}
-        marks = {header.seq: header.hash for header in journal.headers()}
-    for entry in all_entries(place):
-        places = [
-            at.start()
-            for mark in (bodies[entry.seq], marks[entry.seq])
-            for at in re.finditer(re.escape(mark), sound)
-        ]
-        found[entry.text] = {at // schema.PAGE_BYTES for at in places}
-    return found
-
-
-def test_each_page_damaged_in_turn_is_mended_with_one_warning(tmp_path: Path) -> None:
-    master = place_in(tmp_path / "master")
-    for number in range(60):
-        record(note(f"text {number} " + "x" * (number * 40)), ours=master)
-    sound = Path(master.journal_file).read_bytes()
-    n_pages = len(sound) // schema.PAGE_BYTES
-    assert n_pages > 15
-    rows = pages_of_rows(sound, master)
-    shortest_s = float("inf")
-    for page in range(n_pages):
-        place = place_in(tmp_path / f"p{page}")
-        damaged = put_damaged(place, sound, page)
-        began_s = time.process_time()
-        warning, took_s = timed(place, "after the damage")
-        # Processor time does not grow with the load of the machine; mending waits for nothing but the disk.
-        assert time.process_time() - began_s <= MORE_S, page
-        shortest_s = min(shortest_s, took_s) if warning else shortest_s
-        assert "\n" not in warning
-        texts = {entry.text for entry in all_entries(place)}
-        assert "after the damage" in texts, page
-        readable = {text for text, pages in rows.items() if page not in pages}
-        assert readable <= texts, (page, "an entry that lies on no damaged page was not carried over")
-        found = verified(place)
-        aside = list(Path(place.state).glob("journal.damaged-*.sqlite"))
-        if found.problems:
-            # Damage that neither the write nor the reading met: verify is who says it.
-            assert not aside, page
-        else:
-            assert [path.read_bytes() for path in aside] in ([damaged], []) or aside, page
-    assert shortest_s <= MORE_S
-
-
-def put_damaged(place: Folders, sound: bytes, page: int) -> bytes:
-    """A journal of which one page is noise."""
-    Path(place.state).mkdir(parents=True, exist_ok=True)
-    start = page * schema.PAGE_BYTES
-    damaged = sound[:start] + os.urandom(schema.PAGE_BYTES) + sound[start + schema.PAGE_BYTES :]
-    Path(place.journal_file).write_bytes(damaged)
-    return damaged
-
-
-MEETING_DAMAGE = (
-    ("log",),
-    ("log", "search", "text"),
-    ("log", "show", "7"),
-    ("log", "export"),
-    ("learn", "note", "vram", "12", "GiB"),
-    ("explain", "vram"),
-    ("ps",),
-)
-
-
-@pytest.mark.parametrize("words", MEETING_DAMAGE, ids=" ".join)
-def test_a_command_that_meets_any_damaged_page_keeps_its_exit_code(
-    own_home: Path, words: tuple[str, ...]
-) -> None:
-    place = our_folders()
-    for number in range(25):
-        record(note(f"text {number} " + os.urandom(20 * number).hex()), ours=place)
-    sound = Path(place.journal_file).read_bytes()
-    rows = pages_of_rows(sound, place)
-    seventh = next(text for text in rows if text.startswith("text 6 "))
-    assert shown_by(*words)[0] == 0
-    n_warned = 0
-    for page in range(len(sound) // schema.PAGE_BYTES):
-        for path in Path(place.state).glob("journal.*"):
-            path.unlink()
-        put_damaged(place, sound, page)
-        code, text = shown_by(*words)
-        wanted = {"show": [rows[seventh]], "search": list(rows.values())}.get(words[1:2] and words[1], [])
-        is_lost = bool(wanted) and all(page in pages for pages in wanted)
-        assert code == 0 or is_lost, (page, text)
-        assert text.count("warning:") <= 1, (page, text)
-        n_warned += text.count("warning:")
-    assert n_warned > 0 or words == ("ps",)
 
 
 def test_a_file_that_is_no_journal_at_all_is_set_aside_whole(tmp_path: Path) -> None:
@@ -515,20 +329,3 @@ def test_promise_34_fifty_kills_in_a_migration_leave_the_old_file_or_the_new_one
             assert journal.is_whole()
             assert journal.count() == 30
             assert len(journal.search(["älteres"], last=99)) == 30
-
-
-def test_a_lock_that_was_held_for_a_whole_minute_lost_nothing(held: Held) -> None:
-    """The last test of this module: most of the minute went by with the others."""
-    time.sleep(max(0.0, 60.0 - (time.monotonic() - held.since_s)))
-    for words in (("doctor",), ("log",), ("log", "add", "--symptom", "after a minute")):
-        done = run_cli(held.home, *words)
-        assert done.returncode == held.codes.get(words, 0), (words, done.stderr)
-        assert done.stderr.count("warning:") <= 1, (words, done.stderr)
-    assert held.holder.poll() is None
-    held.release()
-    done = run_cli(held.home, "log")
-    assert (done.returncode, done.stderr) == (0, "")
-    texts = ("before it was held", "while it was held", "12 GiB", "after a minute")
-    places = [done.stdout.index(text) for text in texts]
-    assert places == sorted(places)
-    assert run_cli(held.home, "log", "verify").returncode == 0
