@@ -324,8 +324,15 @@ def out_of_fold(cases: Sequence[Case], count: int = 5) -> list[tuple[Case, float
     return found
 
 
+ENOUGH_ROWS = 25
+FEW_ROWS_BAND = (2 / 3, 3 / 2)
+
+
 def bands(pairs: Iterable[tuple[Case, float]]) -> dict[str, tuple[float, float]]:
-    """By group: the factors between which eight of ten measurements lie, seen from the prediction."""
+    """By group: the factors between which eight of ten measurements lie, seen from the prediction.
+
+    A group of few rows may lie together by luck: it gets no narrower band than `FEW_ROWS_BAND`.
+    """
     groups: dict[str, list[float]] = collections.defaultdict(list)
     for case, ratio in pairs:
         groups[band_name(case)].append(1 / ratio)
@@ -333,7 +340,8 @@ def bands(pairs: Iterable[tuple[Case, float]]) -> dict[str, tuple[float, float]]
     for name, values in sorted(groups.items()):
         ordered = sorted(values)
         edge = int(0.1 * len(ordered))
-        found[name] = (min(0.9, ordered[edge]), max(1.1, ordered[-1 - edge]))
+        low, high = (0.9, 1.1) if len(ordered) >= ENOUGH_ROWS else FEW_ROWS_BAND
+        found[name] = (min(low, ordered[edge]), max(high, ordered[-1 - edge]))
     return found
 
 

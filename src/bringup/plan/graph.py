@@ -10,6 +10,7 @@ device, weights that stay in main memory one at a time).
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -112,9 +113,13 @@ def _schedule(graph: Graph) -> tuple[list[_Step], list[Node]]:
     for split in _splits(graph.nodes):
         device = split[0].device
         weights: dict[Node, Node] = {}
+        reaching: set[Node] = set()
         for node in split:
             for source in node.sources:
-                if source.device != device and (source, device) not in copied:
+                if source.device == device:
+                    continue
+                reaching.add(node)
+                if (source, device) not in copied:
                     copy = Node(source.size_bytes, device)
                     copied[source, device] = copy
                     copies.append(copy)
@@ -122,16 +127,24 @@ def _schedule(graph: Graph) -> tuple[list[_Step], list[Node]]:
             if node.weight_bytes:
                 weights[node] = Node(node.weight_bytes, device)
                 steps.append(_Step(weights[node], ()))
-        for node in split:
-            sources = tuple(
-                source if source.device == device else copied[source, device] for source in node.sources
-            )
-            if node in weights:
-                sources += (weights[node],)
-            steps.append(_Step(node, sources))
-            if node.kept:
-                steps.append(_Step(node, node.kept, is_dependency=True))
+        steps += _computed(split, reaching, weights, copied)
     return steps, copies
+
+
+def _computed(
+    split: list[Node], reaching: set[Node], weights: dict[Node, Node], copied: dict[tuple[Node, str], Node]
+) -> Iterator[_Step]:
+    """The nodes of a split; those that reach for another device take the copies made on theirs."""
+    device = split[0].device
+    for node in split:
+        sources = node.sources
+        if node in reaching:
+            sources = tuple(one if one.device == device else copied[one, device] for one in sources)
+        if node in weights:
+            sources += (weights[node],)
+        yield _Step(node, sources)
+        if node.kept:
+            yield _Step(node, node.kept, is_dependency=True)
 
 
 def _splits(nodes: list[Node]) -> list[list[Node]]:

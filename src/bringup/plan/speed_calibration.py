@@ -366,8 +366,8 @@ SHARES: Final[dict[str, float]] = {
 """Shares of a device's rates, or seconds (`layer`, `token`, `hop`), by name."""
 
 BANDS: Final[dict[str, tuple[float, float]]] = {
-    "cpu/generation": (0.873, 1.100),
-    "cpu/prompt": (0.680, 1.306),
+    "cpu/generation": (0.667, 1.500),
+    "cpu/prompt": (0.667, 1.500),
     "dense/generation": (0.843, 1.155),
     "dense/prompt": (0.736, 1.238),
     "experts/generation": (0.803, 1.149),
