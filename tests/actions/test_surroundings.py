@@ -59,20 +59,39 @@ def test_nothing_is_started_where_none_is_wanted_or_the_settings_are_wrong() -> 
         pass
 
 
-def test_it_is_started_before_the_planner_is_imported() -> None:
-    """What an import costs is counted in modules, not in milliseconds."""
+def loaded_when(name: str, where: str, arguments: list[str]) -> set[str]:
+    """Modules that a command has loaded when it makes the first of something; it ends there."""
     code = (
-        "import sys, bringup.engine.waiting as waiting\n"
-        "def start(environment):\n"
-        "    print(*sys.modules)\n"
-        "    sys.exit()\n"
-        "waiting.WaitingEngine = start\n"
+        f"import os, sys, {where} as where\n"
+        "def made(*_, **__):\n"
+        "    print(*sys.modules, flush=True)\n"
+        "    os._exit(0)\n"
+        f"where.{name} = made\n"
         "from bringup.faces.cli.main import run\n"
-        "run(['run', 'x', '--engine', 'embedded'])\n"
+        "run(sys.argv[1:])\n"
     )
-    told = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(told.stdout.split())
+    argv = [sys.executable, "-I", "-c", code, *arguments, "--engine", "embedded"]
+    return set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_it_is_started_before_the_planner_is_imported(command: str) -> None:
+    """What an import costs is counted in modules, not in milliseconds."""
+    loaded = loaded_when("WaitingEngine", "bringup.engine.waiting", [command, "x"])
     assert "bringup.actions.surroundings" in loaded
     late = ("bringup.plan", "bringup.model", "bringup.store", "bringup.stack", "bringup.journal")
     assert [name for name in loaded if name.startswith(late)] == []
     assert "bringup.actions.preparation" not in loaded and "bringup.engine.server" not in loaded
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_what_a_running_engine_needs_is_imported_while_it_loads(command: str, small_model: Path) -> None:
+    more = ["--prompt", "x"] if command == "run" else ["--no-key"]
+    loaded = loaded_when("KeeperJob", "bringup.engine.start", [command, str(small_model), *more])
+    assert "bringup.actions.preparation" in loaded
+    late = {
+        *("bringup.engine.server", "bringup.engine.api", "bringup.engine.supervisor", "http.client"),
+        *("bringup.faces.cli.one_answer", "bringup.journal.store", "bringup.store.pull", "sqlite3"),
+        *("prompt_toolkit", "importlib.resources"),
+    }
+    assert loaded & late == set()

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bringup.actions.engine_ends import note_ends
 from bringup.actions.preparation import EngineWishes, Preparation, prepare
 from bringup.actions.pull import find_model
 from bringup.actions.run_record import RunRecord, record_detached
 from bringup.actions.surroundings import Surroundings
 from bringup.engine.command import LOOPBACK_HOSTS
 from bringup.engine.registry import EngineRecord, EngineState, mark_ended, stop_running
-from bringup.engine.supervisor import DetachedJob, start_detached, wait_detached
-from bringup.engine.unit_file import Unit, unit_text
 from bringup.errors import BringupError
 from bringup.machine import files, paths, process
 from bringup.machine.protocol import Machine
@@ -92,6 +89,10 @@ def serve_detached(
     Raises:
         BringupError: it could not be prepared or started; nothing is left running then.
     """
+    # A server in front needs none of these, and its engine waits for what is imported.
+    from bringup.actions.engine_ends import note_ends
+    from bringup.engine.supervisor import DetachedJob, start_detached, wait_detached
+
     preparation = prepare(model, wishes, around)
     on_prepared(preparation)
     note_ends(around.folders)
@@ -127,6 +128,8 @@ def unit_for(name: str, wishes: EngineWishes, around: Surroundings, arguments: t
     Raises:
         BringupError: the name is none, or the model does not fit.
     """
+    from bringup.engine.unit_file import Unit, unit_text
+
     parsed = parse_name(name)
     typed = parsed.path if isinstance(parsed, LocalPath) else name
     model = find_model(name, around.folders)
