@@ -22,10 +22,11 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+# The line editor switches bracketed paste on when it is ready for a line, and off when it has one. Each sign is
+# one byte until the rest is clean: of a longer one a piece could be taken away with a progress line behind it.
+_SIGNS = ((b"\x1b[?2004h", b"\x01", b"<ready>"), (b"\x1b[?2004l", b"\x02", b"<sent>"))
 # A progress line that was taken away again.
-_ERASED = re.compile(rb"(?:(?!<sent>|<ready>)[^\n])*\r\x1b\[K")
-# The line editor switches bracketed paste on when it is ready for a line, and off when it has one.
-_SIGNS = ((b"\x1b[?2004h", b"<ready>"), (b"\x1b[?2004l", b"<sent>"))
+_ERASED = re.compile(rb"[^\n\x01\x02]*\r\x1b\[K")
 
 
 class Terminal:
@@ -69,10 +70,12 @@ class Terminal:
     def text(self) -> str:
         """All that was shown, without escape sequences; `<ready>` and `<sent>` frame each typed line."""
         data = self.raw
-        for sign, word in _SIGNS:
-            data = data.replace(sign, word)
-        data = _ERASED.sub(b"", data)
-        return _ESCAPES.sub(b"", data).decode("utf-8", "replace").replace("\r", "")
+        for sign, mark, _ in _SIGNS:
+            data = data.replace(sign, mark)
+        data = _ESCAPES.sub(b"", _ERASED.sub(b"", data))
+        for _, mark, word in _SIGNS:
+            data = data.replace(mark, word)
+        return data.decode("utf-8", "replace").replace("\r", "")
 
     def send(self, text: str) -> None:
         """Type, at once."""
