@@ -22,8 +22,8 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-# The line editor switches bracketed paste on when it is ready for a line, and off when it has one. Each sign is
-# one byte until the rest is clean: of a longer one a piece could be taken away with a progress line behind it.
+# The line editor switches bracketed paste on when it is ready for a line, and off when it has one. Each sign
+# is one byte until the rest is clean: of a longer one a piece could go with a progress line behind it.
 _SIGNS = ((b"\x1b[?2004h", b"\x01", b"<ready>"), (b"\x1b[?2004l", b"\x02", b"<sent>"))
 # A progress line that was taken away again.
 _ERASED = re.compile(rb"[^\n\x01\x02]*\r\x1b\[K")
