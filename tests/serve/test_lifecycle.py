@@ -38,6 +38,16 @@ def wait_until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+def ended_run(home: Home) -> dict[str, object]:
+    """What the journal keeps of the last run that ended."""
+    from bringup.journal.entry import Kind
+    from bringup.journal.store import read_journal
+
+    with read_journal(str(home.state / "journal.sqlite")) as journal:
+        entries = journal.entries(kinds=(Kind.RUN,))
+    return next(dict(entry.data) for entry in reversed(entries) if entry.data["phase"] == "ended")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_server_in_front_ends_cleanly(small_model: Path, home: Home, number: signal.Signals) -> None:
     with serve_in_front(home, str(small_model), "--port", str(free_port())) as running:
@@ -119,6 +129,7 @@ def test_the_printed_curl_line_works(small_model: Path, home: Home) -> None:
         script = exports + curl
         answer = subprocess.run(["sh", "-s"], input=script, capture_output=True, timeout=60, check=True)
     assert json.loads(answer.stdout)["choices"][0]["message"]["content"]
+    assert ended_run(home)["predicted_tokens"] == 3, "out of the engine's own log"
 
 
 def test_a_detached_engine_that_is_killed_comes_back(small_model: Path, detached_home: Home) -> None:

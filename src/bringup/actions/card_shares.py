@@ -22,6 +22,7 @@ _PLANNED_USES: Final = {
     "weights": Use.WEIGHTS,
     "kv_cache": Use.KV_RESERVED,
     "kv_cache_swa": Use.KV_RESERVED,
+    "kv_cache_index": Use.KV_RESERVED,
     "recurrent_state": Use.KV_RESERVED,
     "compute": Use.COMPUTE,
     "output": Use.COMPUTE,

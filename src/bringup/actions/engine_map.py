@@ -86,7 +86,7 @@ _GROUPS: Final = (
     ("weights", ("weights",), (BufferUse.WEIGHTS,), (Use.WEIGHTS,)),
     (
         "KV cache",
-        ("kv_cache", "kv_cache_swa", "recurrent_state"),
+        ("kv_cache", "kv_cache_swa", "kv_cache_index", "recurrent_state"),
         (BufferUse.KV_CACHE, BufferUse.STATE),
         (Use.KV_FILLED, Use.KV_RESERVED),
     ),

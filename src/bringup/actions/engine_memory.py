@@ -25,6 +25,7 @@ _USES: Final = {
     "weights": BufferUse.WEIGHTS,
     "kv_cache": BufferUse.KV_CACHE,
     "kv_cache_swa": BufferUse.KV_CACHE,
+    "kv_cache_index": BufferUse.KV_CACHE,
     "recurrent_state": BufferUse.STATE,
     "compute": BufferUse.COMPUTE,
     "output": BufferUse.OUTPUT,

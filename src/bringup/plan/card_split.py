@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from bringup.plan.anatomy import Anatomy
-from bringup.plan.kv_cache import layer_bytes
+from bringup.plan.kv_cache import LayerCache, layer_bytes
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.parts import kept_layers
 from bringup.plan.request import CPU
@@ -15,7 +15,7 @@ from bringup.plan.weights import size_on_card
 _STEPS: Final = 12
 """Halvings of the search for the fullness that all cards share."""
 
-_PER_LAYER: Final = frozenset({"weights", "kv_cache", "kv_cache_swa", "recurrent_state"})
+_PER_LAYER: Final = frozenset({"weights", "kv_cache", "kv_cache_swa", "kv_cache_index", "recurrent_state"})
 
 
 def is_all_on_cards(plan: MemoryPlan) -> bool:
@@ -65,6 +65,9 @@ def _layer_sizes(anatomy: Anatomy, plan: MemoryPlan) -> list[int]:
     placement, run = plan.placement, plan.run
     sizes = []
     caches = kept_layers(anatomy, run)
+    indexers = {
+        one.index: LayerCache(one.n_embd_k, one.n_embd_v) for one in anatomy.architecture.index_layers
+    }
     for index, layer in enumerate(anatomy.layers):
         if placement.layers[index] == CPU:
             continue
@@ -76,8 +79,9 @@ def _layer_sizes(anatomy: Anatomy, plan: MemoryPlan) -> list[int]:
             for suffix, tensor in layer.items()
             if placement.device_in_layer(index, suffix) != CPU
         )
-        kept = caches.get(index)
-        if kept is not None and plan.request.offloads_cache:
+        for kept in (caches.get(index), indexers.get(index)):
+            if kept is None or not plan.request.offloads_cache:
+                continue
             cells = (run.swa_cells if kept.is_swa else run.cells) * run.n_stream
             size += layer_bytes(kept, cells=cells, type_k=run.type_k, type_v=run.type_v)
         state = anatomy.architecture.recurrent
