@@ -21,12 +21,17 @@ from bringup.machine.nvml_child import Answer, Interview, Untyped, questions
 PATIENCE_S: Final = 3.0
 _CHANGING: Final = frozenset(
     {
-        *("memory", "temperature_c", "power_mw", "power_limit_mw", "clock_mhz", "clock_reasons"),
-        *("link_generation", "link_width_lanes", "uncorrected_errors"),
+        *("memory", "temperature_c", "power_mw", "clock_mhz", "clock_reasons", "link_generation"),
         *("compute_processes", "graphics_processes"),
+        *("utilisation", "clock_memory_mhz", "traffic_out_kib", "traffic_in_kib"),
     }
 )
-"""What of the doctor's questions is asked again each time."""
+"""What is asked again each time."""
+
+_SELDOM: Final = frozenset({"power_limit_mw", "link_width_lanes", "uncorrected_errors", "fan_pct"})
+"""What changes slowly or hardly ever: asked each tenth time."""
+
+_SELDOM_LOOKS: Final = 10
 
 
 def live_questions() -> dict[str, Callable[[Untyped, Untyped], Untyped]]:
@@ -37,7 +42,6 @@ def live_questions() -> dict[str, Callable[[Untyped, Untyped], Untyped]]:
         "fan_pct": lambda nvml, card: int(nvml.nvmlDeviceGetFanSpeed(card)),
         "traffic_out_kib": lambda nvml, card: _traffic(nvml, card, nvml.NVML_PCIE_UTIL_TX_BYTES),
         "traffic_in_kib": lambda nvml, card: _traffic(nvml, card, nvml.NVML_PCIE_UTIL_RX_BYTES),
-        "link_generation_most": lambda nvml, card: int(nvml.nvmlDeviceGetMaxPcieLinkGeneration(card)),
     }
 
 
@@ -53,13 +57,15 @@ def _traffic(nvml: Untyped, card: Untyped, direction: int) -> int:
 
 
 class Watch:
-    """NVML kept open, with a handle and the unchanging answers of each card."""
+    """NVML kept open, with a handle of each card and its answers that last."""
 
     def __init__(self) -> None:
         """Nothing is asked yet."""
-        self._known: dict[int, Answer] = {}
+        self._kept: dict[int, dict[str, Answer]] = {}
         self._handles: dict[int, Untyped] = {}
         self._started: Answer = {}
+        self._questions = questions() | live_questions()
+        self._looks = 0
         self.interview = Interview()
 
     @property
@@ -74,31 +80,46 @@ class Watch:
             self.interview.open()
             self._started = {key: value for key, value in self.interview.report.items() if key != "devices"}
             for index in range(self.interview.count if self.has_started else 0):
-                self._known[index] = {"index": index}
+                self._kept[index] = {}
         self.interview.report.update(self._started)
-        for index in sorted(self._known):
-            device = dict(self._known[index])
+        is_whole = self._looks % _SELDOM_LOOKS == 0
+        self._looks += 1
+        for index, kept in self._kept.items():
+            device: Answer = {"index": index}
             self.interview.report["devices"].append(device)
-            self._ask(index, device)
+            if self._open(index, device):
+                self._ask(index, device, kept, is_whole=is_whole)
 
-    def _ask(self, index: int, device: Answer) -> None:
+    def _open(self, index: int, device: Answer) -> bool:
+        """Whether there is a handle; asked for until there is."""
         import pynvml
 
         def take() -> int:
             self._handles[index] = pynvml.nvmlDeviceGetHandleByIndex(index)
             return index
 
-        wanted = {name: call for name, call in questions().items() if name in _CHANGING}
-        if index not in self._handles:
+        if index in self._handles:
+            device["handle"] = {"value": index}
+        else:
             device["handle"] = self.interview.ask("nvmlDeviceGetHandleByIndex", take)
-            if index not in self._handles:
-                return
-            wanted = questions()
-        for name, call in (wanted | live_questions()).items():
+        return index in self._handles
+
+    def _ask(self, index: int, device: Answer, kept: dict[str, Answer], *, is_whole: bool) -> None:
+        import pynvml
+
+        for name, call in self._questions.items():
+            if name in kept and not (is_whole and name in _SELDOM):
+                device[name] = kept[name]
+                continue
             asked = f"{name} of card {index}"
-            device[name] = self.interview.ask(asked, partial(call, pynvml, self._handles[index]))
-        if wanted.keys() - _CHANGING:
-            self._known[index] = dict(device)
+            answer = device[name] = self.interview.ask(asked, partial(call, pynvml, self._handles[index]))
+            # An error of a moment (the card is lost) is no answer that lasts.
+            if name not in _CHANGING and answer.get("code", pynvml.NVML_ERROR_NOT_SUPPORTED) == (
+                pynvml.NVML_ERROR_NOT_SUPPORTED
+            ):
+                kept[name] = answer
+            elif name in kept:
+                del kept[name]
 
 
 class Worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from bringup.faces.render.clean import clean
@@ -147,9 +148,9 @@ def format_table(
         width_columns: width to keep within by cutting the elastic column; `None` cuts nothing, which is
             right for a pipe.
     """
-    cells = [[clean(cell, keep_newlines=False) for cell in row] for row in rows]
-    lines = [[column.title for column in columns], *cells]
-    widths = [max(display_width(line[place]) for line in lines) for place in range(len(columns))]
+    cells = [[clean_line(cell) for cell in row] for row in rows]
+    lines = [[clean_line(column.title) for column in columns], *cells]
+    widths = [max([line[place][1] for line in lines]) for place in range(len(columns))]
     if width_columns is not None:
         _give_way(columns, widths, width_columns)
     return tuple(_table_line(columns, widths, line) for line in lines)
@@ -164,9 +165,19 @@ def _give_way(columns: Sequence[Column], widths: list[int], width_columns: int) 
             widths[place] = kept
 
 
-def _table_line(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str]) -> str:
-    shown = (
-        pad(truncate(cell, width), width, right=column.right)
-        for column, width, cell in zip(columns, widths, line, strict=True)
-    )
+def _table_line(columns: Sequence[Column], widths: Sequence[int], line: Sequence[tuple[str, int]]) -> str:
+    shown: list[str] = []
+    for column, width, (text, taken) in zip(columns, widths, line, strict=True):
+        if taken > width:
+            text = truncate(text, width)
+            taken = display_width(text)
+        blanks = " " * (width - taken)
+        shown.append(blanks + text if column.right else text + blanks)
     return _GAP.join(shown).rstrip()
+
+
+@lru_cache(maxsize=2048)
+def clean_line(text: str) -> tuple[str, int]:
+    """A text cleaned and on one line, and its columns; a live view shows most texts again and again."""
+    shown = clean(text, keep_newlines=False)
+    return shown, display_width(shown)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
 
-from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.format import display_width
+from bringup.faces.render.format import clean_line, display_width
 from bringup.faces.render.live_board import Detail, Line, Part, Scene, board_parts
 
 WIDE_COLUMNS: Final = 150
@@ -76,16 +75,12 @@ def _cells(part: Part, width_columns: int) -> list[Cell]:
     ]
 
 
-def line_columns(line: Line) -> int:
-    """How wide a line is shown."""
-    return sum(display_width(_clean(piece)) for piece in line)
-
-
 def wrap_line(line: Line, width_columns: int) -> list[Line]:
     """The line, folded between words where it is too wide; what follows is set in."""
-    if sum(len(piece.text if isinstance(piece, Styled) else piece) for piece in line) * 2 <= width_columns:
-        return [line]
-    if line_columns(line) <= width_columns:
+    taken = 0
+    for piece in line:
+        taken += clean_line(piece.text if isinstance(piece, Styled) else piece)[1]
+    if taken <= width_columns:
         return [line]
     lines: list[list[str | Styled]] = [[]]
     taken = 0
@@ -106,7 +101,7 @@ def _words(line: Line) -> Sequence[tuple[str, Style]]:
     found: list[tuple[str, Style]] = []
     for piece in line:
         style = piece.style if isinstance(piece, Styled) else Style.PLAIN
-        rest = _clean(piece)
+        rest = clean_line(piece.text if isinstance(piece, Styled) else piece)[0]
         while rest:
             end = len(rest) - len(rest.lstrip(" "))
             end = rest.find(" ", end)
@@ -114,7 +109,3 @@ def _words(line: Line) -> Sequence[tuple[str, Style]]:
             found.append((rest[:end], style))
             rest = rest[end:]
     return found
-
-
-def _clean(piece: str | Styled) -> str:
-    return clean(piece.text if isinstance(piece, Styled) else piece, keep_newlines=False)

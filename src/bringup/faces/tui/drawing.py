@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.format import display_width
+from bringup.faces.render.format import clean_line
 from bringup.faces.render.live_board import MACHINE
 from bringup.faces.render.live_rows import Cell
 
@@ -37,6 +37,7 @@ PLAIN: Final = f"#d8d8d8 on {_BACKGROUND}"
 TITLE: Final = "bold #aeb4bd on #24272c"
 HERE: Final = "#ffffff on #2f4b6b"
 THERE: Final = f"bold {PLAIN}"
+_LOOKS: Final = {style: f"{PLAIN} {words}" for style, words in _STYLES.items()}
 _MARK: Final = f"#61afef on {_BACKGROUND}"
 _RULE: Final = f"#4a4f57 on {_BACKGROUND}"
 
@@ -88,12 +89,15 @@ def draw_row(row: DrawnRow, width_columns: int) -> Strip:
     if isinstance(row, TextRow):
         segment, columns = _piece(row.text, row.look)
         return Strip([segment], columns).adjust_cell_length(width_columns, _look(row.look))
-    segments = (
-        _segments(row.line)
-        if isinstance(row, LineRow)
-        else [segment for cell in row.cells for segment in _cell(cell, is_chosen=cell.name == row.chosen)]
-    )
-    return Strip(segments).adjust_cell_length(width_columns, _look(PLAIN))
+    if isinstance(row, LineRow):
+        made, columns = _segments(row.line)
+        return Strip(made, columns).adjust_cell_length(width_columns, _look(PLAIN))
+    segments: list[Segment] = []
+    taken = 0
+    for cell in row.cells:
+        segments += _cell(cell, is_chosen=cell.name == row.chosen)
+        taken += cell.width_columns + 1
+    return Strip(segments, taken).adjust_cell_length(width_columns, _look(PLAIN))
 
 
 def blank_row(width_columns: int) -> Strip:
@@ -110,24 +114,31 @@ def _look(words: str) -> Look:
 @lru_cache(maxsize=4096)
 def _piece(text: str, look: str) -> tuple[Segment, int]:
     """A cleaned piece and its columns; most pieces are as they were a second ago."""
-    shown = clean(text, keep_newlines=False)
-    return Segment(shown, _look(look)), display_width(shown)
+    shown, columns = clean_line(text)
+    return Segment(shown, _look(look)), columns
 
 
-def _segments(line: Line) -> list[Segment]:
-    return [
-        _piece(part.text, f"{PLAIN} {_STYLES[part.style]}")[0]
-        if isinstance(part, Styled)
-        else _piece(part, PLAIN)[0]
-        for part in line
-    ]
+def _segments(line: Line) -> tuple[list[Segment], int]:
+    """The pieces of a line and their columns."""
+    segments: list[Segment] = []
+    taken = 0
+    for part in line:
+        if isinstance(part, Styled):
+            segment, columns = _piece(part.text, _LOOKS[part.style])
+        else:
+            segment, columns = _piece(part, PLAIN)
+        segments.append(segment)
+        taken += columns
+    return segments, taken
 
 
 def _cell(cell: Cell, *, is_chosen: bool) -> list[Segment]:
     """A mark, the line, and blanks or a rule up to the cell's width."""
     mark = _piece("▎" if is_chosen and cell.name else " ", _MARK)[0]
-    body = Strip(_segments(cell.line))
-    left = cell.width_columns - body.cell_length
+    segments, taken = _segments(cell.line)
+    left = cell.width_columns - taken
+    if left < 0:
+        return [mark, *Strip(segments, taken).adjust_cell_length(cell.width_columns, _look(PLAIN))]
     if cell.is_head and cell.name != MACHINE and left > 2:
-        return [mark, *body, _piece(f" {'─' * (left - 2)} ", _RULE)[0]]
-    return [mark, *body.adjust_cell_length(cell.width_columns, _look(PLAIN))]
+        return [mark, *segments, _piece(f" {'─' * (left - 2)} ", _RULE)[0]]
+    return [mark, *segments, _piece(" " * left, PLAIN)[0]] if left else [mark, *segments]
