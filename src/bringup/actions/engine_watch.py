@@ -28,6 +28,9 @@ T = TypeVar("T")
 LATELY_S: Final = 300.0
 _TIMEOUT_S: Final = 8.0
 _ASK_AGAIN_S: Final = 60.0
+_TROUBLE_S: Final = 3.0
+"""Least time until an engine is asked again that did not answer, or wants a key that is not ours."""
+
 _TOTALS_AGAIN_S: Final = 5.0
 """How often an engine at rest is asked for its counters, which stand still then."""
 
@@ -116,7 +119,8 @@ class EngineWatch:
         while not self._stop.is_set():
             started_s = self._clock_s()
             self.look()
-            self._stop.wait(max(0.05, self._interval_s - (self._clock_s() - started_s)))
+            pause_s = max(self._interval_s, _TROUBLE_S) if self.latest.trouble else self._interval_s
+            self._stop.wait(max(0.05, pause_s - (self._clock_s() - started_s)))
 
     def _ask(self, before: EngineLook) -> EngineLook:
         target = self._target

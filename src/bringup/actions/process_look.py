@@ -13,6 +13,9 @@ from bringup.reading import Known
 from bringup.stack.processes import ProcessStat, list_process_ids, probe_command, probe_stat
 
 _LARGEST: Final = 12
+_LARGEST_S: Final = 2.0
+"""How often those are looked at that are on no card and are no engines."""
+
 _GENERATIONS: Final = 5
 _SEARCH_S: Final = 15.0
 """Every process is looked at only so often: on a machine with a thousand of them that takes 50 ms."""
@@ -37,6 +40,9 @@ class ProcessLook:
         self._machine = machine
         self._seen: dict[int, _Seen] = {}
         self._largest: tuple[int, ...] = ()
+        self._others: tuple[LiveProcess, ...] = ()
+        self._looked_s = float("-inf")
+        self._looks = 0
         self._searched_s = float("-inf")
         self._page_bytes = users.page_bytes()
         self._ticks_per_s = users.ticks_per_s()
@@ -55,8 +61,11 @@ class ProcessLook:
         if now_s - self._searched_s >= _SEARCH_S:
             self._largest = self._search()
             self._searched_s = now_s
-        wanted = dict.fromkeys((*sorted(engine_ids), *on_cards, *self._largest))
-        stats = self._stats(wanted, engine_ids | on_cards.keys())
+        wanted = engine_ids | on_cards.keys()
+        # The first two looks take all, so that there are rates.
+        is_whole = self._looks < 2 or now_s - self._looked_s >= _LARGEST_S
+        self._looks += 1
+        stats = self._stats((*sorted(wanted), *(self._largest if is_whole else ())), wanted)
         found = [
             self._process(
                 stat, now_s, cards=on_cards.get(stat.process_id, ()), is_engine=stat.process_id in engine_ids
@@ -64,6 +73,11 @@ class ProcessLook:
             for stat in stats
         ]
         shown = {process.process_id for process in found}
+        if is_whole:
+            self._others, self._looked_s = tuple(one for one in found if one.process_id not in wanted), now_s
+        else:
+            found += [one for one in self._others if one.process_id not in shown]
+            shown |= {one.process_id for one in self._others}
         self._seen = {number: seen for number, seen in self._seen.items() if number in shown}
         return tuple(sorted(found, key=lambda process: (-process.card_bytes, -process.resident_bytes)))
 

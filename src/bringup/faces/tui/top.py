@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -232,9 +233,13 @@ class TopApp(App[Exception | None]):
 def run_top(view: LiveView) -> None:
     """Show the screen until a person leaves it.
 
+    What is loaded by now stays until the end: the collector need not walk through it again and again.
+
     Raises:
         Exception: the sampler failed.
     """
+    gc.freeze()
     problem = TopApp(view).run()
+    gc.unfreeze()
     if problem is not None:
         raise problem
