@@ -62,6 +62,8 @@ class EngineSpeeds:
             self._kept[key] = Known(plan_speed(engine, cards, self._machine, self._folders), "its plan")
         except BringupError as problem:
             self._kept[key] = Unreadable("its plan", problem.message)
+        except Exception as problem:  # noqa: BLE001 - the guard of this thread: it may outlive the look
+            self._kept[key] = Unreadable("its plan", f"{type(problem).__name__}: {problem}")
 
 
 def plan_speed(engine: LiveEngine, cards: Sequence[Card], machine: Machine, folders: Folders) -> PlannedSpeed:
