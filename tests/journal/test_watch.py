@@ -12,13 +12,15 @@ import pytest
 from tests.cases._make.machine import Made
 from tests.cases._make.machines import NIGHT, healthy, morning
 from tests.journal.writing import place_in, verified
-from tests.stubs.command_line import Home, run_cli
+from tests.stubs.command_line import Home, argv, run_cli
 
 from bringup.actions import watch
 from bringup.actions.doctor import examine
 from bringup.actions.journal_mending import with_journal
 from bringup.actions.timeline import read_timeline
 from bringup.journal.entry import Kind
+from bringup.journal.store import Journal
+from bringup.machine.folders import Folders
 from bringup.machine.recorded import RecordedMachine
 
 
@@ -217,3 +219,64 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         check=False,
     )
     assert "bringup-watch" not in done.stderr, done.stderr
+
+
+MANAGER = "/lib/systemd/systemd"
+USER_MANAGER = """
+set -u
+mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/user/0
+mount -t tmpfs none /etc/apt/apt.conf.d
+export XDG_RUNTIME_DIR=/run/user/0
+{manager} --user >/dev/null 2>&1 &
+wait_for() {{
+  n=0
+  until eval "$1"; do
+    n=$((n + 1)); [ $n -gt 300 ] && echo "waited too long: $1" && break; sleep 0.1
+  done
+}}
+wait_for 'systemctl --user is-system-running >/dev/null 2>&1'
+{bringup} watch --install --yes >/dev/null 2>&1; echo "installed $?"
+systemctl --user is-active bringup-watch.timer
+systemctl --user is-enabled bringup-watch.timer bringup-watch.service
+sed -i 's/OnStartupSec=2min/OnStartupSec=1s/; s/RandomizedDelaySec=2min/AccuracySec=50ms/' \
+  "$XDG_CONFIG_HOME/systemd/user/bringup-watch.timer"
+systemctl --user daemon-reload
+systemctl --user restart bringup-watch.timer
+wait_for '[ "$(systemctl --user show -p ExecMainExitTimestampMonotonic --value bringup-watch.service)" != 0 ]'
+systemctl --user show -p Result --value bringup-watch.service
+{bringup} watch --remove >/dev/null 2>&1; echo "removed $?"
+systemctl --user list-unit-files --no-pager | grep -c bringup-watch
+systemctl --user list-timers --all --no-pager | grep -c bringup-watch
+ls /etc/apt/apt.conf.d
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+@pytest.mark.skipif(not Path(MANAGER).exists() or shutil.which("systemctl") is None, reason="no systemd")
+def test_a_real_user_manager_runs_the_timer_and_nothing_is_left(own_home: Path) -> None:
+    """The real systemd as a user's manager, in a mount namespace; the timer fires after a second."""
+    unshare = shutil.which("unshare") or "false"
+    probe = [unshare, "-m", "--pid", "--fork", "--mount-proc", "true"]
+    if subprocess.run(probe, check=False, capture_output=True).returncode:
+        pytest.skip("no unshare")
+    home = Home(own_home)
+    script = USER_MANAGER.format(manager=MANAGER, bringup=" ".join(argv()))
+    done = subprocess.run(
+        # With the first process of the process namespace everything that it started ends.
+        [unshare, "-m", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script],
+        env=home.environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    if "waited too long: systemctl --user is-system-running" in done.stdout:
+        pytest.skip("no systemd")
+    assert done.stdout.split("\n") == [
+        *("installed 0", "active", "enabled", "enabled", "success", "removed 0", "0", "0", "")
+    ], done.stdout + done.stderr
+    entries, _ = with_journal(Folders("", "", str(home.state)), Journal.entries)
+    assert Kind.STATE in {entry.kind for entry in entries or []}, "the timer's look is in the log"
+    left = [path for path in own_home.rglob("*") if not path.is_dir() and home.state not in path.parents]
+    assert left == []
+    assert not (own_home / ".config/systemd").exists()
