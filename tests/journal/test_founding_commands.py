@@ -148,3 +148,21 @@ def test_a_walk_that_nobody_says_yes_to_changes_and_keeps_nothing(days: Days) ->
     assert "Nothing was run." in person.text
     assert "  fix " not in days.says("log", code=0)
     assert MISMATCH in days.says("doctor", code=1)
+
+
+def test_when_it_comes_back_the_page_says_what_had_been_done_each_time(days: Days) -> None:
+    days.program("systemctl", becomes="cured", only_with="reboot")
+    find_the_cause(days)
+    days.at("2025-07-15 08:17")
+    days.walks("fix", MISMATCH, answers=[b"yes\n"], code=0)
+    days.restarted()
+    days.at("2025-07-15 08:20")
+    days.says("doctor", code=0)
+    days.be("morning", "2025-07-16 07:00")
+    page = in_one_line(days.says("doctor", code=1))
+    assert (
+        "the second time since 2025-07-15; on 2025-07-15 it came with: upgrade libnvidia-compute-570" in page
+    )
+    assert "(unattended: /usr/bin/unattended-upgrade)" in page
+    assert "on 2025-07-16 it came with: kernel loaded_driver: version 570.172.08 -> 570.169" in page
+    assert "go on with step 2" in page

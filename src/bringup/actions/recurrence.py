@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from bringup.actions.since import rank_events
 from bringup.actions.standing import Episode, episodes, standings
+from bringup.actions.state_record import layer_of_fact
+from bringup.actions.timeline import Item, item_of
 from bringup.errors import BringupError
 from bringup.journal.entry import Entry, Kind
 from bringup.machine import files
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from bringup.journal.store import Journal
 
 _TOLD_LINES: Final = 2
+_LOOKED_AT: Final = 500
+"""How many of the newest changes from outside are looked through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +85,35 @@ def recall_from(journal: Journal, fault_ids: Sequence[str]) -> dict[str, Recurre
     """
     told = episodes(standings(journal))
     fixes = journal.entries(kinds=(Kind.FIX,))
+    changes = [item_of(entry) for entry in journal.entries(kinds=(Kind.CHANGE,), last=_LOOKED_AT)]
     found = {}
     for fault_id in fault_ids:
         mine = [one for one in told if one.fault.id == fault_id]
         if mine:
-            times = tuple(_time(journal, one) for one in mine)
+            times = tuple(_time(journal, one, changes) for one in mine)
             found[fault_id] = Recurrence(fault_id, times, _tried(fault_id, times, fixes))
     return found
 
 
-def _time(journal: Journal, episode: Episode) -> Time:
-    entry = journal.entry(episode.opened.seq)
-    lines = (entry.text if entry is not None else "").splitlines()
-    changed = "" if episode.before is None else "; ".join(lines[:_TOLD_LINES])
+def _time(journal: Journal, episode: Episode, changes: Sequence[Item]) -> Time:
+    changed = "" if episode.before is None else "; ".join(_what_changed(journal, episode, changes))
     closed = episode.closed
     return Time(episode.opened.moment.at_s, None if closed is None else closed.moment.at_s, changed)
+
+
+def _what_changed(journal: Journal, episode: Episode, changes: Sequence[Item]) -> list[str]:
+    """What can have brought it: what was done to its layer, else the facts of its layer that differ."""
+    from_s = 0.0 if episode.before is None else episode.before.moment.at_s
+    until_s = episode.opened.moment.at_s
+    between = [item for item in changes if from_s <= item.at_s <= until_s]
+    likely = [one for one in rank_events(between, episode.fault) if one.text]
+    if likely:
+        return [f"{one.text} ({one.who})" if one.who else one.text for one in likely[:_TOLD_LINES]]
+    entry = journal.entry(episode.opened.seq)
+    lines = (entry.text if entry is not None else "").splitlines()
+    # A stable sort: what belongs to the fault's own layer first.
+    lines.sort(key=lambda line: layer_of_fact(line) != episode.fault.layer)
+    return lines[:_TOLD_LINES]
 
 
 def _tried(fault_id: str, times: tuple[Time, ...], fixes: Sequence[Entry]) -> tuple[TriedStep, ...]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _EVENT_KINDS: Final = frozenset({"package", "kernel", "dkms", "runfile", "pip", "engine", "boot"})
 _RUN_FIGURES: Final = ("engine", "engine_build", "n_ctx", "n_slots", "quant", "size_bytes")
+_TOUCHES: Final = 60
+"""The score of an event that touches the layer that is broken."""
 _SLOWER: Final = 0.85
 """A run below this share of the speed of the good one is told to be slower."""
 
@@ -350,6 +352,13 @@ def rank(
         Suspect(number, one.text, one.reason, one.at_s, one.who, one.layers, one.seq)
         for number, (_, _, one) in enumerate(scored, start=1)
     )
+
+
+def rank_events(events: Sequence[Item], fault: StoodFault) -> list[Item]:
+    """Events that can have brought a fault, the likeliest first: what it names, what touches its layer."""
+    scored = [(_score_event(item, (fault,), (fault.layer,), None)[0], item) for item in events]
+    likely = [one for one in scored if one[0] >= _TOUCHES]
+    return [item for _, item in sorted(likely, key=lambda one: (-one[0], -one[1].at_s))]
 
 
 def _score_event(
