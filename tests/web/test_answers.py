@@ -128,8 +128,11 @@ def test_a_real_engine_at_work(
                 keep(page, "real-memory")
                 work.join()
                 asked = urllib.request.Request(served.base_url + "/slots", headers=headers)
-                with urllib.request.urlopen(asked, timeout=60) as answer:
-                    n_held = json.load(answer)[0]["n_prompt_tokens"]
+                slot = {"is_processing": True}
+                while slot["is_processing"]:
+                    with urllib.request.urlopen(asked, timeout=60) as answer:
+                        slot = json.load(answer)[0]
+                n_held = slot["n_prompt_tokens"]
                 page.goto(base_url + "/live")
                 wait_for(page, "#part-engines", f"slot 0: {n_held:,} of 8,192 kept")
                 page.goto(base_url + "/prompt?text=Hello%20%3Cb%3Ethere&sends=1&engine=" + str(served.port))

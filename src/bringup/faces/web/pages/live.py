@@ -13,17 +13,16 @@ from bringup.faces.render.live_cards import figure_words
 from bringup.faces.render.plan import short_band
 from bringup.faces.web.charts import Series, line_chart
 from bringup.faces.web.html import Html, join, table, tag
-from bringup.faces.web.pages.memory import (
+from bringup.faces.web.pages.engines import (
     asked_engines,
-    card_bar,
     chat_link,
-    each_card,
     engine_state,
     engine_title,
     no_engine,
     silent_engines,
     slots,
 )
+from bringup.faces.web.pages.memory import card_bar, each_card
 from bringup.faces.web.widgets import Tile, panel, tiles
 from bringup.machine import clock
 from bringup.reading import Known, Reading
