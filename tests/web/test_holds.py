@@ -77,15 +77,22 @@ def running(own_home: Path) -> Iterator[Running]:
             child.stdout.close()
 
 
+def kept_waiting_s(pid: int) -> float:
+    """How long a process's main thread and ours were ready to run while others had the processors."""
+    paths = (f"/proc/{pid}/schedstat", "/proc/thread-self/schedstat")
+    return sum(int(Path(path).read_text().split()[1]) for path in paths) / 1e9
+
+
 def health_times(running: Running, seconds: float, done: threading.Event | None = None) -> list[float]:
-    """How long the health check takes, again and again."""
+    """How long the health check takes, again and again, less what the machine's other work took of it."""
     times = []
     until_s = time.monotonic() + seconds
-    while time.monotonic() < until_s and not (done and done.is_set()):
-        started_s = time.perf_counter()
+    while len(times) < 20 or (time.monotonic() < until_s and not (done and done.is_set())):
+        waited_s, started_s = kept_waiting_s(running.pid), time.perf_counter()
         status, _, body = running.get("/healthz")
         assert (status, body) == (200, b"ok\n")
-        times.append(time.perf_counter() - started_s)
+        took_s = time.perf_counter() - started_s
+        times.append(took_s - (kept_waiting_s(running.pid) - waited_s))
         time.sleep(0.02)
     return times
 
@@ -127,8 +134,9 @@ def test_ranges_streams_and_headers_beyond_measure(running: Running) -> None:
     time.sleep(1)
     times = sorted(health_times(running, 3))
     assert running.resident() - before < 64 * MIB
-    # On a busy machine the scheduler alone takes as long as the promise; the median tells the server's part.
-    assert times[len(times) // 2] < 0.2
+    p99_s = times[min(len(times) - 1, round(0.99 * len(times)))]
+    print(f"health: {len(times)} times, median {times[len(times) // 2]:.4f} s, p99 {p99_s:.4f} s")
+    assert p99_s <= 0.2
     assert running.get("/live", cookie)[0] == 200
 
 
