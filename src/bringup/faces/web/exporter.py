@@ -7,6 +7,7 @@ from typing import Any
 
 from bringup.actions.live import LiveCard, LiveEngine, Sample
 from bringup.actions.live_faults import Health
+from bringup.actions.planned_speed import generation_beside
 from bringup.faces.render.clean import clean
 from bringup.reading import Known, Reading
 
@@ -124,6 +125,13 @@ def _of_engines(engines: Iterable[LiveEngine]) -> Iterator[Any]:
     rates = [(_engine(one), one.speed.generated_now) for one in engines]
     shown = [(name, rate) for name, rate in rates if rate is not None]
     yield _gauge("bringup_engine_generated_tokens_per_second", "Now, running requests.", labels, shown)
+    plans = [(_engine(one), generation_beside(one)) for one in engines]
+    yield _gauge(
+        "bringup_engine_planned_tokens_per_second",
+        "By the plan, of one answer behind what its slot has filled.",
+        labels,
+        [(name, beside.planned.value) for name, beside in plans if beside is not None],
+    )
 
 
 def _card(card: LiveCard) -> tuple[str, ...]:
