@@ -79,6 +79,12 @@ SIGNS = (
         example="Could not find files needed to compile modules for 6.8.9-300.fc40.x86_64.",
     ),
     Sign(
+        r"(?:generated|linux)/autoconf\.h\b.{0,60}(?:No such file|not found|are missing)",
+        anchor="/autoconf.h",
+        example="././include/linux/kconfig.h:5:10: fatal error: generated/autoconf.h: No such file or directory",
+        needs=("nvidia",),
+    ),
+    Sign(
         r"Could not resolve Linux kernel version",
         anchor="could not resolve linux kernel version",
         example="Could not resolve Linux kernel version",
