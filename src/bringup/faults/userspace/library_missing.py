@@ -80,6 +80,12 @@ SIGNS = (
         example="/usr/bin/ld: cannot find -lcuda: No such file or directory",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"undefined reference to [`']cu(?:Mem|Device|Ctx|Init|Get|Launch|Module|Stream)\w{0,40}'",
+        anchor="undefined reference to ",
+        example="/usr/bin/ld: bin/libggml-cuda.so.0.9.4: undefined reference to `cuMemRelease'",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (
@@ -100,6 +106,13 @@ STEPS = (
         touches="the loader's cache",
         undo="none needed: it only lists what is there",
         verify=("ldconfig", "-p"),
+    ),
+    Step(
+        "While an image is built no driver is there: give cmake"
+        " -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined, as llama.cpp's own image does.",
+        safety=Safety.SAFE,
+        touches="the options of your build",
+        undo="leave the option away",
     ),
     Step(
         "In a container: start it with --gpus all and the NVIDIA container toolkit; install no driver in "
