@@ -81,7 +81,8 @@ SIGNS = (
     Sign(
         r"(?:generated|linux)/autoconf\.h\b.{0,60}(?:No such file|not found|are missing)",
         anchor="/autoconf.h",
-        example="././include/linux/kconfig.h:5:10: fatal error: generated/autoconf.h: No such file or directory",
+        example="././include/linux/kconfig.h:5:10: fatal error: generated/autoconf.h: No such file or"
+        " directory",
         needs=("nvidia",),
     ),
     Sign(
