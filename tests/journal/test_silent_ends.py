@@ -53,7 +53,7 @@ def test_a_chat_that_is_killed_is_closed_by_the_next_command(own_home: Path, sma
     told = [entry for entry in all_entries(place_of(home)) if entry.kind is Kind.RUN]
     assert [entry.data["phase"] for entry in told] == ["started", "ended"]
     assert told[1].data["run"] == told[0].data["run"]
-    assert run_cli(home, "log").stdout == shown.stdout, "it is closed once"
+    assert run_cli(home, "log").stdout.count("ended without a word") == 1, "it is closed once"
 
 
 def test_only_what_is_gone_and_tells_whose_it_was_is_closed(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ export XDG_RUNTIME_DIR=/run/user/0
 wait_for() {{
   n=0
   until eval "$1"; do
-    n=$((n + 1)); [ $n -gt 300 ] && echo "waited too long: $1" && break; sleep 0.1
+    n=$((n + 1)); [ $n -gt 900 ] && echo "waited too long: $1" && break; sleep 0.1
   done
 }}
 wait_for 'systemctl --user is-system-running >/dev/null 2>&1'
@@ -267,7 +267,7 @@ def test_a_real_user_manager_runs_the_timer_and_nothing_is_left(own_home: Path) 
         env=home.environment(),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
     )
     if "waited too long: systemctl --user is-system-running" in done.stdout:
