@@ -16,6 +16,7 @@ from bringup.actions.engine_map import compare, draw_map
 from bringup.actions.live_faults import Health, RootFault
 from bringup.actions.live_view import open_view
 from bringup.faces.web.charts import WIDTH
+from bringup.faces.web.drawer import Drawer
 from bringup.faces.web.layout import banner
 from bringup.faces.web.memory_map import card_slices, layer_slices, planned_slices, slot_slices
 from bringup.faces.web.pages.house import floors_of
@@ -72,6 +73,21 @@ def test_the_house_has_all_of_main_memory() -> None:
     sample = made.sample()
     assert isinstance(sample.memory.floors, Known)
     assert sum(size for _, _, size, _ in floors_of(sample)) == sample.memory.floors.value.total_bytes
+
+
+@pytest.mark.parametrize("name", ["memory", "live", "term-vram"])
+def test_a_page_opened_too_early_has_all_its_parts(name: str) -> None:
+    """The stream replaces parts by name: one that is not there could never come up."""
+    view = open_view(str(CASES / "driver-library-mismatch/morning"), interval_s=1.0)
+    drawer = Drawer(view, lambda *_: NOT_LOOKED)
+    early = drawer.draw(name)
+    assert "under way" in next(iter(early.values()))
+    view.sampler._publish(view.sampler.look(), None)
+    assert drawer.draw(name).keys() - {"banner"} == early.keys()
+    view.sampler._publish(None, ValueError("made"))
+    failed = drawer.draw(name)
+    assert failed.keys() == early.keys()
+    assert "made" in next(iter(failed.values()))
 
 
 def test_what_is_foretold_is_no_alarm() -> None:

@@ -20,6 +20,18 @@ TERM: Final = "term-"
 """Before a term's name: the stream of its page."""
 
 
+_PARTS: Final = {
+    "memory": ("cards", "ram", "windows"),
+    "live": ("now", "cards", "engines", "charts", "processes"),
+}
+
+
+def _without_sample(name: str, told: Html) -> dict[str, Html]:
+    """All parts of a page, so that the stream finds them later; the first one says why they are empty."""
+    first, *others = _PARTS.get(name, ("now",))
+    return {first: told, **dict.fromkeys(others, Html(""))}
+
+
 class Drawer:
     """Keeps the newest drawing of each page; for one thread, that of the server."""
 
@@ -39,6 +51,8 @@ class Drawer:
         """Changes when the page has something new."""
         if name == "stack":
             return self._view.faults.number, 0
+        if self._view.sampler.problem is not None:
+            return self._view.faults.number, -1
         sample = self._view.sampler.latest()
         return self._view.faults.number, sample.number if sample is not None else 0
 
@@ -54,10 +68,11 @@ class Drawer:
         if name == "stack":
             return stack_parts(self._view.faults.examination)
         if self._view.sampler.problem is not None:
-            return {"now": tag("p", f"The sampler failed: {self._view.sampler.problem}", class_="note fault")}
+            words = f"The sampler failed: {self._view.sampler.problem}"
+            return _without_sample(name, tag("p", words, class_="note fault"))
         sample = self._view.sampler.latest()
         if sample is None:
-            return {"now": tag("p", "The first look is under way.")}
+            return _without_sample(name, tag("p", "The first look is under way."))
         return {"banner": banner(self._view.faults.health), **self._of_sample(name, sample)}
 
     def _of_sample(self, name: str, sample: Sample) -> dict[str, Html]:
