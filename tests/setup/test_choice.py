@@ -110,6 +110,15 @@ def test_a_good_engine_that_is_here() -> None:
     assert choice.engine is not None and choice.engine.program == "/usr/local/bin/llama-server"
 
 
+def test_what_is_known_of_an_engine_that_is_taken_is_said() -> None:
+    facts = case("wsl-driver-missing/machine-healthy")
+    for number, said in ((OLDEST_BUILD, 2), (7900, 1), (8146, 0)):
+        one = engine(("cpu", "cuda"), number=Known(number, "x"))
+        taken = replace(facts, stack=replace(facts.stack, build=Build(Known((one,), "PATH"))))
+        why = choose(taken, SetupWishes()).why
+        assert sum("known to be bad" in reason for reason in why) == said, why
+
+
 def test_two_engines_on_path() -> None:
     """The first has no CUDA: it is passed over with that reason, and the second is taken."""
     facts = case("wsl-driver-missing/machine-healthy")

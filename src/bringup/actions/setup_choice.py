@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from bringup.engine.known_bad import what_is_bad
 from bringup.engine.source_build import Backend
 from bringup.engine.wheels import cuda_of_index, fitting_cuda, wheel_unfit
 from bringup.errors import CannotTell, EngineError
@@ -111,7 +112,8 @@ def choose(facts: Facts, wishes: SetupWishes) -> SetupChoice:
             problem = unfit(engine, backend, archs)
             if problem is None:
                 reason = f"{engine.program} is here and looks right for it; it is proved, not assumed"
-                return SetupChoice(Method.EXISTING, backend, (*why, reason), archs, engine, tuple(passed))
+                said = (*why, reason, *_known_bad(engine))
+                return SetupChoice(Method.EXISTING, backend, said, archs, engine, tuple(passed))
             passed.append(Passed(engine.program, problem))
         if backend is Backend.CPU and facts.has_embedded:
             reason = "the embedded engine (Python package) computes on the CPU and is here"
@@ -134,6 +136,18 @@ def choose(facts: Facts, wishes: SetupWishes) -> SetupChoice:
         f" and compute capability {shown(archs)}" if archs else ""
     )
     return SetupChoice(Method.SOURCE, backend, (*why, reason), archs, None, tuple(passed))
+
+
+def _known_bad(engine: EngineFiles) -> tuple[str, ...]:
+    """What is known to be wrong with a build that is taken all the same."""
+    if not isinstance(engine.number, Known):
+        return ()
+    bad = what_is_bad(f"b{engine.number.value}")
+    return tuple(
+        f"but build {engine.number.value} is known to be bad: {one.what}; mended in b{one.before}"
+        " (--method source builds a newer one)"
+        for one in bad
+    )
 
 
 def _wheel(

@@ -31,7 +31,7 @@ def plan_lines(plan: SetupPlan) -> Iterator[Line]:
     choice = plan.choice
     yield (Styled(f"{choice.backend.value}: {choice.method.value}", Style.BOLD),)
     for reason in choice.why:
-        yield (f"  because {reason}",)
+        yield (f"  {reason}" if reason.startswith("but ") else f"  because {reason}",)
     for passed in choice.passed:
         yield (Styled(f"  not {passed.what}: {passed.why}", Style.DIM),)
     if plan.job is not None:
