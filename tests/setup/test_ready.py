@@ -288,8 +288,7 @@ def test_devices_of_a_wheel_in_the_words_of_llama_server() -> None:
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package index with one wheel: the real engine."""
     embedded = find_embedded()
-    if embedded is None:
-        pytest.skip("no embedded engine")
+    assert embedded is not None
     site = Path(embedded.path).parent
     (info,) = site.glob("xllamacpp-*.dist-info")
     tags = [line[5:] for line in (info / "WHEEL").read_text().splitlines() if line.startswith("Tag: ")]

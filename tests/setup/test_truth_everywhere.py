@@ -16,7 +16,6 @@ import pytest
 from tests.setup.test_truth import CASES, claims
 from tests.stubs.command_line import Home
 
-from bringup.engine.find import find_embedded
 from bringup.faces.cli.main import COMMANDS
 
 CASE = "nvcc-not-found/machine-off-path"
@@ -66,7 +65,6 @@ def test_no_command_is_forgotten() -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(find_embedded() is None, reason="no embedded engine")
 def test_no_command_reads_as_if_it_ran_on_the_card(tmp_path: Path, small_model: Path) -> None:
     places = {"MODEL": str(small_model), "SNAPSHOT": str(tmp_path / "snapshot.tar.zst")}
     wanted = [[places.get(word, word) for word in line] for line in LINES]
