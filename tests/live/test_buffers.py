@@ -74,11 +74,19 @@ def watched(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         slots = urllib.request.urlopen(
             urllib.request.Request(f"{running.base_url}/slots", headers=headers), timeout=60
         ).read()
+        engine = look(home, settings.port)
+        yield Watched(Path(log_path).read_text(errors="replace"), engine, json.loads(slots))
+
+
+def look(home: Home, port: int) -> dict[str, Any]:
+    """What `top` says once the engine answered it in time: on a busy machine one look may be too short."""
+    for _ in range(10):
         done = run_cli(home, "top", "--json", "--interval", "0.3")
         assert (done.returncode, done.stderr) == (0, "")
-        engines = json.loads(done.stdout)["engines"]
-        (engine,) = [one for one in engines if one["port"] == settings.port]
-        yield Watched(Path(log_path).read_text(errors="replace"), engine, json.loads(slots))
+        (engine,) = [one for one in json.loads(done.stdout)["engines"] if one["port"] == port]
+        if engine["slots"] is not None and engine["buffers"]:
+            return dict(engine)
+    raise AssertionError(f"it never answered: {engine}")
 
 
 def of_log(log: str, use: str) -> dict[str, float]:
