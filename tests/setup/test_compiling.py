@@ -50,6 +50,7 @@ def test_commands() -> None:
     assert {
         "-DGGML_CUDA=ON",
         "-DCMAKE_CUDA_ARCHITECTURES=86;120",
+        "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined",
         f"-DCMAKE_CUDA_COMPILER={NVCC}",
         "-DGGML_NATIVE=ON",
         "-DLLAMA_BUILD_NUMBER=9",
