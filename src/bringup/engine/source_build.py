@@ -137,7 +137,7 @@ def configure_argv(job: BuildJob) -> tuple[str, ...]:
         options["LLAMA_BUILD_NUMBER"] = str(job.build_number)
     if job.backend is Backend.CUDA:
         options["CMAKE_CUDA_ARCHITECTURES"] = ";".join(job.cuda_archs)
-        # Where no driver is installed (a container, a machine that builds for another's card) the linker finds
+        # Where no driver is installed (a container, building for another machine's card) the linker finds
         # no libcuda.so.1 behind the toolkit's stub, and the very last step of an hour would fail.
         options["CMAKE_EXE_LINKER_FLAGS"] = "-Wl,--allow-shlib-undefined"
         options |= {"CMAKE_CUDA_COMPILER": job.nvcc} if job.nvcc else {}
