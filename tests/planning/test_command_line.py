@@ -172,7 +172,8 @@ def test_an_older_engine_is_planned_by_its_own_rules(own_home: Path, gpt_oss: Pa
         _, value = answered(own_home, str(gpt_oss), *CARD, "-c", "8192", "-ub", "512", *build)
         return sum(one["bytes"] for one in value["parts"] if one["name"] == "compute")
 
-    newest, before = compute_bytes(), compute_bytes("--engine-build", "b10644")
+    newest, before = compute_bytes("--engine-build", "b11434"), compute_bytes("--engine-build", "b10644")
+    assert compute_bytes() == before, "a card that is not here is planned as cards' logs are known"
     assert newest > before + 2 * 2880 * 512 * 4, "inputs of batches that mix tokens and embeddings"
     older = compute_bytes("--engine-build", "9010")
     assert older > before + 300 * 1024**2, "logits of every token"

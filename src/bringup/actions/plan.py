@@ -28,7 +28,7 @@ from bringup.plan.companions import Companions
 from bringup.plan.kv_cache import is_quantised
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.rates import HostRates
-from bringup.plan.request import CPU, Request, check_request
+from bringup.plan.request import CARD_BUILD, CPU, Request, check_request
 from bringup.plan.search import choose
 from bringup.records import dataclass
 from bringup.units import GIB, MIB
@@ -216,7 +216,7 @@ def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -
         alternatives=ways_of(planning, plan, ladder),
         command=("llama-server", *source.argument, *settings, *planning.accompanied.arguments),
         warnings=(*_warnings(source, place), *plan.notes, *planning.accompanied.notes),
-        assumptions=(*place.assumptions, *(planning.teller.assumptions(plan) if speed else ())),
+        assumptions=(*_assumptions(place, plan), *(planning.teller.assumptions(plan) if speed else ())),
     )
 
 
@@ -329,6 +329,13 @@ def _missing(plan: MemoryPlan) -> tuple[str, ...]:
         f"{(plan.needed_bytes(name) - size) / GIB:.2f} GiB are free."
         for name, size in plan.missing.items()
     )
+
+
+def _assumptions(place: Place, plan: MemoryPlan) -> tuple[str, ...]:
+    if plan.request.build != CARD_BUILD:
+        return place.assumptions
+    known = f"Buffers as llama.cpp b{CARD_BUILD} reserves them, the newest of which cards' logs are known"
+    return (*place.assumptions, f"{known} (--engine-build names another).")
 
 
 def _warnings(source: ModelSource, place: Place) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from bringup.engine.threads import choose_threads
 from bringup.errors import CannotTell, WrongUse
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
-from bringup.plan.request import CPU, Device, DeviceKind
+from bringup.plan.request import CARD_BUILD, CPU, NEWEST_BUILD, Device, DeviceKind
 from bringup.reading import Known
 from bringup.records import dataclass
 from bringup.units import GIB, MIB
@@ -60,6 +60,11 @@ class Described:
     def is_another_machine(self) -> bool:
         """Whether the cards are not those of this machine."""
         return bool(self.gpus or self.vram_bytes)
+
+    @property
+    def build(self) -> int:
+        """The llama.cpp build that a plan is for where none is named."""
+        return CARD_BUILD if self.is_another_machine else NEWEST_BUILD
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ CPU: Final = "CPU"
 NEWEST_BUILD: Final = 11434
 """The llama.cpp build whose rules these are, where no other is named."""
 
+CARD_BUILD: Final = 10_950
+"""The newest build of which logs of real cards are known: what a card that is not here is planned for."""
+
 
 class DeviceKind(Enum):
     """Which backend drives a device."""

@@ -141,7 +141,7 @@ _ENGINE: Final = (
         "--engine-build",
         type=Build(),
         metavar="bNUMBER",
-        help="The llama.cpp build that will run it; the newest known.",
+        help="The llama.cpp build that will run it; the newest known (for --gpu: by logs of cards).",
     ),
     click.option("-t", "--threads", type=click.IntRange(1, 4096), help="Threads of the engine."),
 )

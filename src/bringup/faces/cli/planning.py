@@ -97,7 +97,7 @@ class PlanOptions:
             offloads_ops=not self.no_op_offload,
             is_mapped=not self.no_mmap,
             cache_ram_bytes=None if self.cache_ram is None else self.cache_ram * MIB,
-            build=self.engine_build or plain.build,
+            build=self.engine_build or self.described().build,
         )
 
     def beside(self) -> Beside:
