@@ -30,6 +30,7 @@ from bringup.engine.proof import (
     list_devices,
     prove,
     read_offload,
+    why_none,
 )
 from bringup.engine.source_build import Backend
 from bringup.engine.unproved import forget_failure, note_failure
@@ -156,6 +157,27 @@ def test_a_build_for_a_card_that_sees_none_is_not_proved(
         prove(job(small_model, folders, build, Backend.CUDA), lambda _: None)
     assert caught.value.reference == "running-on-cpu"
     assert "sees no such device" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("exit 0", "it lists no device at all"),
+        (
+            "echo 'error while loading shared libraries: libcuda.so.1: no' >&2; exit 127",
+            "libcuda.so.1",
+        ),
+        ("exit 1", "could not be asked"),
+    ],
+)
+def test_a_build_that_lists_nothing_says_why(tmp_path: Path, body: str, said: str) -> None:
+    program = tmp_path / "llama-server"
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    build = EngineBuild(EngineKind.EXTERNAL, str(program), "", "made")
+    with pytest.raises(EngineError) as caught:
+        check_devices(Backend.CUDA, (), lambda: why_none(build, environment=dict(os.environ)))
+    assert said in caught.value.context[0]
 
 
 def test_devices_and_layers(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def prove(job: ProofJob, on_step: Callable[[str], None]) -> Proof:
     """
     on_step("listing its devices")
     devices = list_devices(job.build, environment=job.environment)
-    check_devices(job.backend, devices)
+    check_devices(job.backend, devices, why=lambda: why_none(job.build, environment=job.environment))
     on_step("loading a real model")
     with _started(job) as engine:
         ready_s, version = _wait(engine)
@@ -124,13 +124,33 @@ def list_devices(build: EngineBuild, *, environment: dict[str, str]) -> tuple[st
 
     Raw lines: `Available devices:`, `  CUDA0: NVIDIA GeForce RTX 3080 Ti (12036 MiB, 11800 MiB free)`.
     """
-    argv = (build.path, "--list-devices") if build.is_external else embedded_argv(build, "--devices")
-    text = run_bounded(argv, environment=environment, timeout_s=_LIST_S) or ""
+    text = run_bounded(_listing(build), environment=environment, timeout_s=_LIST_S) or ""
     return tuple(f"{match[1]}: {match[3].strip()}" for match in _DEVICE.finditer(text))
 
 
-def check_devices(backend: Backend, devices: tuple[str, ...]) -> None:
-    """Refuse a build for a card that sees none.
+def why_none(build: EngineBuild, *, environment: dict[str, str]) -> str:
+    """The last words of a build that lists no device: the library that it misses, where it does not start.
+
+    Raw line: `llama-server: error while loading shared libraries: libcuda.so.1: cannot open shared object`.
+    """
+    argv = _listing(build)
+    if run_bounded(argv, environment=environment, timeout_s=_LIST_S) is not None:
+        return "it lists no device at all"
+    text = run_bounded(argv, environment=environment, timeout_s=_LIST_S, may_fail=True)
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return f"it does not start: {lines[-1]}" if lines else "it could not be asked for its devices"
+
+
+def _listing(build: EngineBuild) -> tuple[str, ...]:
+    return (build.path, "--list-devices") if build.is_external else embedded_argv(build, "--devices")
+
+
+def check_devices(
+    backend: Backend,
+    devices: tuple[str, ...],
+    why: Callable[[], str] = lambda: "it lists no device at all",
+) -> None:
+    """Refuse a build for a card that sees none; `why` is asked where it lists none at all.
 
     Raises:
         EngineError: it sees no device of the wanted kind.
@@ -139,7 +159,7 @@ def check_devices(backend: Backend, devices: tuple[str, ...]) -> None:
         return
     raise EngineError(
         f"this build was made for {backend.value.upper()} and sees no such device",
-        context=tuple(f"it lists: {one}" for one in devices) or ("it lists no device at all",),
+        context=tuple(f"it lists: {one}" for one in devices) or (why(),),
         hint="bringup doctor says what stands between the card and a program.",
         reference="running-on-cpu",
     )

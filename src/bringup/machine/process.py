@@ -216,9 +216,17 @@ def end_child(child: subprocess.Popen[bytes], *, timeout_s: float) -> int:
 
 
 def run_bounded(
-    argv: tuple[str, ...], *, environment: dict[str, str], timeout_s: float, limit_bytes: int = 1024**2
+    argv: tuple[str, ...],
+    *,
+    environment: dict[str, str],
+    timeout_s: float,
+    limit_bytes: int = 1024**2,
+    may_fail: bool = False,
 ) -> str | None:
-    """What a short command prints (stdout and stderr together), `None` when it fails or takes too long."""
+    """What a short command prints (stdout and stderr together).
+
+    `None` when it cannot be started or takes too long, and when it fails, unless its last words are wanted.
+    """
     try:
         done = subprocess.run(
             argv,
@@ -231,7 +239,7 @@ def run_bounded(
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return None if done.returncode else done.stdout[:limit_bytes].decode("utf-8", "replace")
+    return None if done.returncode and not may_fail else done.stdout[:limit_bytes].decode("utf-8", "replace")
 
 
 def package_folders() -> tuple[str, ...]:
