@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Final
 
-_OBJECTS_BEFORE_COLLECTING: Final = 50_000
+_OBJECTS_BEFORE_COLLECTING = 50_000
 """A short command's objects live to its end; looking for cycles among them would cost a tenth of its time."""
 
 

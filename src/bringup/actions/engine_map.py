@@ -6,13 +6,12 @@ says how many layers lie on the cards, that number is taken which comes nearest 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.live import LiveCard, LiveEngine, Use
-from bringup.errors import BringupError
+from bringup.actions.worked_out import WorkedOut
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import Anatomy, take_apart
@@ -20,7 +19,7 @@ from bringup.plan.layer_map import LayerShare, map_layers
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, DeviceKind, Request
-from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable
+from bringup.reading import NOT_LOOKED, Known, Reading
 from bringup.stack.engine_buffers import BufferUse
 from bringup.stack.engines import option, without_secrets
 from bringup.store.header import load_model
@@ -29,7 +28,6 @@ from bringup.units import KIB
 if TYPE_CHECKING:
     from bringup.journal.store import Journal
 
-_MAPS_KEPT: Final = 16
 _RUNS_SEARCHED: Final = 200
 _COMMAND_LIMIT_BYTES: Final = 64 * KIB
 _ROOMY_BYTES: Final = 2**60
@@ -291,7 +289,7 @@ class EngineMaps:
         """Looks at nothing yet; `folders` are ours, `None` for a machine that is not this one."""
         self._machine = machine
         self._folders = folders
-        self._kept: dict[tuple[object, ...], Reading[EngineMap]] = {}
+        self._maps: WorkedOut[EngineMap] = WorkedOut("its model and its settings")
 
     def of(self, engine: LiveEngine, cards: Sequence[LiveCard]) -> Reading[EngineMap]:
         """An engine's map; not looked at until it is ready to be shown. Returns at once."""
@@ -300,22 +298,12 @@ class EngineMaps:
         n_slots = len(engine.slots.value) if isinstance(engine.slots, Known) else 0
         is_told = isinstance(engine.memory, Known)
         key = (engine.process_id, engine.model_path, engine.window_tokens, n_slots, len(cards), is_told)
-        if key not in self._kept:
-            while len(self._kept) >= _MAPS_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = NOT_LOOKED
-            work = threading.Thread(target=self._work, args=(key, engine, tuple(cards)), daemon=True)
-            work.start()
-        return self._kept[key]
+        return self._maps.of(key, lambda: self._drawn(engine, cards))
 
-    def _work(self, key: tuple[object, ...], engine: LiveEngine, cards: Sequence[LiveCard]) -> None:
-        try:
-            model = load_model(engine.model_path, folders=self._folders)
-            request, told_by = settings_of(engine, self._machine, self._folders)
-            found = draw_map(take_apart(model), engine, cards, request, told_by)
-            self._kept[key] = Known(found, engine.model_path)
-        except BringupError as problem:
-            self._kept[key] = Unreadable(engine.model_path, problem.message)
+    def _drawn(self, engine: LiveEngine, cards: Sequence[LiveCard]) -> EngineMap:
+        model = load_model(engine.model_path, folders=self._folders)
+        request, told_by = settings_of(engine, self._machine, self._folders)
+        return draw_map(take_apart(model), engine, cards, request, told_by)
 
 
 def settings_of(engine: LiveEngine, machine: Machine, folders: Folders | None) -> tuple[Request, str]:

@@ -5,30 +5,27 @@ Worked out once for each engine, in a thread of its own; the look of each second
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.actions.live import LiveCard, LiveEngine
 from bringup.actions.planned_speed import PlannedPart, PlannedSpeed
-from bringup.errors import BringupError, CannotTell
+from bringup.actions.worked_out import WorkedOut
+from bringup.errors import CannotTell
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
-from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable, need
+from bringup.reading import NOT_LOOKED, Known, Reading, need
 from bringup.stack.card_load import CardLoad
 from bringup.stack.nvml import Card
 
 if TYPE_CHECKING:
     from bringup.actions.plan_devices import Place
 
-_KEPT: Final = 16
 _PROMPT_TOKENS: Final = 512
 """The prompt that the plan's figure is for; a micro-batch, which is what is measured in a second."""
 
 _NOT_ITS_OWN: Final = ("margin", "other_programs")
-
-Key = tuple[object, ...]
 
 
 class EngineSpeeds:
@@ -38,32 +35,16 @@ class EngineSpeeds:
         """Looks at nothing yet; `folders` are ours, `None` for a machine that is not this one."""
         self._machine = machine
         self._folders = folders
-        self._kept: dict[Key, Reading[PlannedSpeed]] = {}
+        self._speeds: WorkedOut[PlannedSpeed] = WorkedOut("its plan")
 
     def of(self, engine: LiveEngine, cards: Sequence[Card]) -> Reading[PlannedSpeed]:
         """An engine's planned speed; not looked at until that is worked out. Returns at once."""
         is_seen = bool(engine.model_path) and engine.window_tokens is not None
-        if self._folders is None or not is_seen or engine.memory is NOT_LOOKED:
+        folders = self._folders
+        if folders is None or not is_seen or engine.memory is NOT_LOOKED:
             return NOT_LOOKED
         key = (engine.process_id, engine.model_path, engine.window_tokens, len(cards))
-        if key not in self._kept:
-            while len(self._kept) >= _KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = NOT_LOOKED
-            work = threading.Thread(
-                target=self._work, args=(key, engine, tuple(cards)), name="planned speed", daemon=True
-            )
-            work.start()
-        return self._kept[key]
-
-    def _work(self, key: Key, engine: LiveEngine, cards: Sequence[Card]) -> None:
-        try:
-            assert self._folders is not None
-            self._kept[key] = Known(plan_speed(engine, cards, self._machine, self._folders), "its plan")
-        except BringupError as problem:
-            self._kept[key] = Unreadable("its plan", problem.message)
-        except Exception as problem:  # noqa: BLE001 - the guard of this thread: it may outlive the look
-            self._kept[key] = Unreadable("its plan", f"{type(problem).__name__}: {problem}")
+        return self._speeds.of(key, lambda: plan_speed(engine, cards, self._machine, folders))
 
 
 def plan_speed(engine: LiveEngine, cards: Sequence[Card], machine: Machine, folders: Folders) -> PlannedSpeed:

@@ -85,7 +85,11 @@ def parse_archive(source: str | None) -> Archive:
     if archive.is_remote and not urlsplit(place).path.lower().endswith(_ENDINGS):
         raise WrongUse(f"--source {place[:200]}: no archive", hint=f"Expected one of {', '.join(_ENDINGS)}.")
     if not archive.is_remote and not files.exists(place):
-        raise WrongUse(f"--source {place[:200]}: there is no such file", reference="no-such-file")
+        raise WrongUse(
+            f"--source {place[:200]}: there is no such file",
+            hint="Give the archive's path as it is here, or its address: URL#sha256=HEX.",
+            reference="no-such-file",
+        )
     return archive
 
 
