@@ -299,6 +299,18 @@ def _cards(wishes: PlanWishes, place: Place) -> tuple[str, ...] | None:
 
 
 def _verdict(planning: Planning, plan: MemoryPlan) -> str:
+    """One sentence, behind another one where no engine could load what is there."""
+    said = _memory_verdict(planning, plan)
+    model = planning.source.model
+    if not model.missing_bytes:
+        return said
+    return (
+        f"No engine can load it yet: {model.missing_bytes / GIB:.1f} of {model.whole_bytes / GIB:.1f} GiB "
+        f"are missing (cut short, or still being fetched). Once it is whole: {said[:1].lower()}{said[1:]}"
+    )
+
+
+def _memory_verdict(planning: Planning, plan: MemoryPlan) -> str:
     window = f"{plan.run.n_ctx:,} tokens of context"
     if plan.run.n_seq > 1:
         window += f" in {plan.run.n_seq} slots"
@@ -341,12 +353,10 @@ def _assumptions(place: Place, plan: MemoryPlan) -> tuple[str, ...]:
 def _warnings(source: ModelSource, place: Place) -> tuple[str, ...]:
     found = list(place.warnings)
     if source.model.missing_bytes:
-        share = (
-            source.model.missing_bytes / source.model.file_size_bytes if source.model.file_size_bytes else 1
-        )
+        name = source.repository or "MODEL"
         found.append(
-            f"The file is not whole: {source.model.missing_bytes:,} bytes of weights are missing"
-            f"{' (still being fetched?)' if share < 1 else ''}; no engine can load it yet."
+            f"The file is not whole: {source.model.missing_bytes:,} bytes of weights are missing. "
+            f"bringup pull {name} goes on where a download of its own stopped; any other is fetched anew."
         )
     for card in place.cards:
         if card.free_bytes < _SCARCE_BYTES:

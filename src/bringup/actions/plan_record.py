@@ -20,6 +20,7 @@ def record_plan(name: str, report: PlanReport) -> str:
         "n_ctx": report.n_ctx,
         "n_slots": report.n_parallel,
         "fits": report.fits,
+        "is_whole": report.is_whole,
         "verdict": report.verdict,
         "missing": list(report.missing),
         "devices": [
@@ -30,4 +31,5 @@ def record_plan(name: str, report: PlanReport) -> str:
     }
     fits = "fits" if report.fits else "does not fit"
     text = f"{shown} with a window of {report.n_ctx:,} tokens {fits}: {report.verdict}"
+    text = text if report.is_whole else f"{shown}: {report.verdict}"
     return record(Note(Kind.PLAN, shown, text, data))

@@ -227,6 +227,16 @@ class PlanReport:
     checked: tuple[str, ...] = ()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the model's files are whole; no engine loads one that is cut or still being fetched."""
+        return not self.source.model.missing_bytes
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the command below would work now: the model is whole and it fits."""
+        return self.fits and self.is_whole
+
+    @property
     def nearest_fit(self) -> Alternative | None:
         """Of a plan that does not fit, the cheapest way that does; `None` where none is known."""
         return None if self.fits else next((one for one in self.alternatives if one.fits), None)

@@ -59,6 +59,11 @@ class Model:
         return sum(header.missing_bytes for header in self.headers)
 
     @property
+    def whole_bytes(self) -> int:
+        """Bytes of all files once they are whole."""
+        return self.file_size_bytes + self.missing_bytes
+
+    @property
     def architecture(self) -> Architecture:
         """Figures of the model, worked out on each call.
 

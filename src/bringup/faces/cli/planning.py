@@ -135,7 +135,7 @@ class PlanOptions:
 
 
 def plan(console: Console, options: PlanOptions) -> int:
-    """Plan; the exit code: 1 where it does not fit."""
+    """Plan; the exit code: 1 where it does not fit, or the model is not whole."""
 
     def may_send_token(refused: BringupError) -> bool:
         from bringup.faces.cli.pulling import token_question
@@ -163,7 +163,7 @@ def plan(console: Console, options: PlanOptions) -> int:
     if not (options.gpu or options.vram or options.ram or options.held or options.cpu_only):
         measured = record_plan(options.names[0], report) or measured
     say_journal_trouble(console, measured)
-    return 0 if report.fits else 1
+    return 0 if report.can_run else 1
 
 
 def _width(console: Console) -> int:
@@ -188,7 +188,7 @@ def _write_picture(console: Console, report: PlanReport, path: str) -> None:
 
 
 def _compare(console: Console, options: PlanOptions, may_send_token: Callable[[BringupError], bool]) -> int:
-    """One table; 1 where none of them fits."""
+    """One table; 1 where none of them could be run."""
     from bringup.actions.plan_compare import compare_plans
 
     reports = compare_plans(options.names, options.wishes(), may_send_token=may_send_token)
@@ -201,7 +201,7 @@ def _compare(console: Console, options: PlanOptions, may_send_token: Callable[[B
 
         for line in comparison_lines(reports, width_columns=_width(console)):
             console.answer(*line)
-    return 0 if any(report.fits for report in reports) else 1
+    return 0 if any(report.can_run for report in reports) else 1
 
 
 def _overrides(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

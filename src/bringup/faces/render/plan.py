@@ -20,6 +20,7 @@ from bringup.faces.render.format import (
     pad,
 )
 from bringup.faces.render.plan_bar import device_lines
+from bringup.model.shards import Model
 from bringup.plan.predict import Estimate
 
 Line = tuple[str | Styled, ...]
@@ -49,7 +50,7 @@ def plan_lines(
     if report.alternatives:
         lines += _section("Other ways, the cheapest first", _alternatives(report.alternatives, width_columns))
     lines += _section(
-        "The command" if report.fits else "The command, if it did fit",
+        command_title(report),
         command_lines(report.command, width_columns),
     )
     if is_verbose:
@@ -60,6 +61,13 @@ def plan_lines(
     if report.assumptions:
         lines += _section("Taken for granted", _sentences(report.assumptions, width_columns, Style.DIM))
     return lines
+
+
+def command_title(report: PlanReport) -> str:
+    """What stands above the command: whether it would work."""
+    if not report.fits:
+        return "The command, if it did fit"
+    return "The command" if report.is_whole else "The command, once the file is whole"
 
 
 def _section(title: str, lines: list[Line]) -> list[Line]:
@@ -86,7 +94,7 @@ def _head(report: PlanReport, width_columns: int) -> list[Line]:
     words = [
         f"{format_short_count(figures.n_parameters)} parameters",
         figures.file_type or "",
-        format_bytes(model.file_size_bytes),
+        size_text(model),
         f"trained for {format_count(figures.n_ctx_train)} tokens" if figures.n_ctx_train else "",
     ]
     origin = report.source.origin
@@ -100,9 +108,15 @@ def _head(report: PlanReport, width_columns: int) -> list[Line]:
     ]
 
 
+def size_text(model: Model) -> str:
+    """Size of all files; of how much, where they are not whole."""
+    here = format_bytes(model.file_size_bytes)
+    return f"{here} of {format_bytes(model.whole_bytes)}" if model.missing_bytes else here
+
+
 def _verdict(report: PlanReport, width_columns: int) -> list[Line]:
     lines: list[Line] = []
-    colour = Style.GREEN if report.fits else Style.RED
+    colour = Style.GREEN if report.can_run else Style.RED
     lines += _wrapped(report.verdict, width_columns, style=colour)
     if report.speed is not None:
         lines += _wrapped(speed_sentence(report.speed), width_columns)

@@ -72,6 +72,7 @@ def _line(report: PlanReport, text: str, width_columns: int) -> list[Line]:
     chosen = next((rung for rung in report.ladder if rung.is_chosen), None)
     way = chosen.gives_way if chosen is not None else ""
     note = "does not fit" if not report.fits else f"fits with {way}" if way else "fits"
+    note = note if report.is_whole else f"no engine can load it yet, the file is not whole; {note} once it is"
     if (nearest := report.nearest_fit) is not None:
         note += f"; {nearest_text(nearest)}"
     style = Style.RED if not report.fits else Style.GREEN if note == "fits" else Style.YELLOW

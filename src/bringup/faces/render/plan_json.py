@@ -22,6 +22,7 @@ def plan_json(report: PlanReport) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "fits": report.fits,
+        "can_run": report.can_run,
         "verdict": report.verdict,
         "missing": list(report.missing),
         "model": {
@@ -37,6 +38,7 @@ def plan_json(report: PlanReport) -> dict[str, Any]:
             "is_cache_known": figures.is_cache_known,
             "parameters": figures.n_parameters,
             "weights_bytes": source.model.weights_bytes,
+            "missing_file_bytes": source.model.missing_bytes,
             "trained_tokens": figures.n_ctx_train,
         },
         "n_ctx": report.n_ctx,

@@ -10,7 +10,7 @@ from typing import Final
 from bringup.actions.plan_report import DeviceUse, Group, PlanReport, Rung
 from bringup.faces.render.clean import clean
 from bringup.faces.render.format import format_bytes, format_count, format_short_count
-from bringup.faces.render.plan import command_lines, nearest_text, short_band, speed_sentence
+from bringup.faces.render.plan import command_lines, nearest_text, short_band, size_text, speed_sentence
 
 WIDTH: Final = 960
 _MARGIN: Final = 40
@@ -111,14 +111,14 @@ def _head(sheet: _Sheet, report: PlanReport) -> None:
     words = [
         f"{format_short_count(figures.n_parameters)} parameters",
         figures.file_type or "",
-        format_bytes(model.file_size_bytes),
+        size_text(model),
         f"{format_count(report.n_ctx)} tokens of context",
         f"{report.n_parallel} slots" if report.n_parallel > 1 else "",
     ]
     sheet.paragraph(report.source.title, size=27, more=' font-weight="700"')
     sheet.paragraph(" · ".join(word for word in words if word), size=14, kind="soft")
     sheet.y += 10
-    kind = "good" if report.fits else "bad"
+    kind = "good" if report.can_run else "bad"
     sheet.paragraph(report.verdict, size=17, kind=kind, more=' font-weight="600"')
     sheet.y += 4
     if (way := report.nearest_fit) is not None:

@@ -18,7 +18,7 @@ def command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 
 
     MODEL is a path, user/repo[:QUANT] of the model hub, an https address, ollama:NAME or a short name.
     Only its header is read; of a model that is not here at most some 16 MB are fetched. Options that are
-    not given are chosen, with the reason. Exits 1 when it does not fit.
+    not given are chosen, with the reason. Exits 1 when it does not fit or is not whole.
 
     \b
     bringup plan gpt-oss-20b

@@ -13,7 +13,7 @@ from bringup.actions.plan_devices import Described
 from bringup.actions.plan_report import Alternative, DeviceUse, Group, PlanReport, Rung, Speed
 from bringup.errors import BringupError, WrongUse
 from bringup.faces.render.format import format_bytes, format_count, format_duration, format_short_count
-from bringup.faces.render.plan import command_lines, short_band
+from bringup.faces.render.plan import command_lines, command_title, short_band, size_text
 from bringup.faces.render.plan_svg import plan_svg
 from bringup.faces.web.charts import Row, Slice, axis, rows
 from bringup.faces.web.html import Html, join, tag
@@ -140,8 +140,7 @@ def plan_result(form: PlanForm, models: Sequence[LocalModel] | None = None) -> H
         return trouble(problem)
     drawn = [_head(report), *(_device(use) for use in report.uses)]
     drawn += [_ladder(report.ladder, form)] if report.ladder else []
-    title = "The command" if report.fits else "The command, if it did fit"
-    drawn.append(panel(title, command(_typed(report)), *_given(report)))
+    drawn.append(panel(command_title(report), command(_typed(report)), *_given(report)))
     ways = _ways(report.alternatives)
     words = [_listed("Why so", report.reasons), _listed("Taken for granted", report.assumptions)]
     drawn.append(tag("div", [one for one in words if one], class_="pair"))
@@ -165,10 +164,12 @@ def _head(report: PlanReport) -> Html:
     words = [
         f"{format_short_count(figures.n_parameters)} parameters",
         figures.file_type or "",
-        format_bytes(model.file_size_bytes),
+        size_text(model),
         f"trained for {format_count(figures.n_ctx_train)} tokens" if figures.n_ctx_train else "",
     ]
-    body = [tag("p", report.verdict, role="status", class_=f"verdict {'fine' if report.fits else 'fault'}")]
+    body = [
+        tag("p", report.verdict, role="status", class_=f"verdict {'fine' if report.can_run else 'fault'}")
+    ]
     body += [tag("p", one, class_="note warn") for one in (*report.missing, *report.warnings)]
     if (way := report.nearest_fit) is not None:
         body += [
