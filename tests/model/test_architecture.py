@@ -15,13 +15,14 @@ from tests.model.writing import (
     Pair,
     TensorSpec,
     build,
+    gpt_oss_20b,
     llama_pairs,
     tiny_llama,
 )
 
 from bringup.errors import GgufError
 from bringup.model import families
-from bringup.model.architecture import MAX_LAYERS, Architecture, read_architecture
+from bringup.model.architecture import MAX_LAYERS, Architecture, RopeScaling, read_architecture
 from bringup.model.gguf import read_header
 from bringup.model.source import BufferSource
 from bringup.model.values import ValueType
@@ -90,6 +91,12 @@ def test_sliding_windows(name: str, keys: dict[str, Any], n_swa: int, layers: li
     given = figures(name, **keys)
     assert (given.n_swa, sliding(given)) == (n_swa, layers)
     assert all(layer.is_swa == (layer.index in layers) for layer in given.cache_layers)
+
+
+def test_the_files_own_rope_scaling() -> None:
+    assert figures("llama").rope_scaling is None
+    read = read_architecture(read_header(BufferSource(gpt_oss_20b().data))).rope_scaling
+    assert read == RopeScaling("yarn", 32.0, None)
 
 
 def test_a_family_that_needs_its_flags_says_so() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.plan.models import anatomy
 
 from bringup.errors import WrongUse
+from bringup.model.architecture import RopeScaling
 from bringup.plan.memory import plan_memory
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.units import GIB, MIB
@@ -44,6 +47,14 @@ def test_a_window_beyond_training_is_allowed_and_told() -> None:
     assert any("--rope-scale 2 --yarn-orig-ctx 131072" in note for note in plan.notes)
     within = plan_memory(anatomy("Llama-3.1-8B"), Request(n_ctx=131_072), (MAIN,))
     assert not any("rope" in note for note in within.notes)
+
+
+def test_a_file_that_stretches_its_positions_already_is_stretched_further() -> None:
+    """4,096 x 32 tokens by the file's own YaRN: 75 times the original is what 300K need."""
+    model = anatomy("gpt-oss-20b")
+    figures = replace(model.architecture, rope_scaling=RopeScaling("yarn", 32.0, 4096))
+    plan = plan_memory(replace(model, architecture=figures), Request(n_ctx=307_200), (MAIN,))
+    assert any("--rope-scale 75 --yarn-orig-ctx 4096" in note for note in plan.notes)
 
 
 def test_a_padded_window_is_told() -> None:

@@ -141,6 +141,13 @@ def test_a_desktops_memory_is_not_free(gpt_oss: Path) -> None:
     assert sum(groups.values()) == taken.uses[0].device.total_bytes
 
 
+def test_a_card_that_is_too_full_is_named_in_the_verdict(gpt_oss: Path) -> None:
+    full = replace(CARD, held_bytes=int(11.6 * GIB))
+    assert "alone (the card is not used: too little is free there)" in planned(gpt_oss, full).verdict
+    asked = planned(gpt_oss, CARD, Request(n_gpu_layers=0))
+    assert asked.verdict.startswith("It fits in main memory with")
+
+
 def test_several_cards_and_one_of_them(llama: Path) -> None:
     two = described("RTX 3060", "RTX 4090", ram_gib=64)
     alone = planned(llama, two, Request(n_ctx=8192))

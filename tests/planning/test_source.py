@@ -63,6 +63,42 @@ def test_a_local_file_asks_nobody(gpt_oss: Path, no_network: list[object]) -> No
     assert no_network == []
 
 
+@pytest.mark.parametrize(
+    ("place", "repository"),
+    [
+        ("models--some--Repo-GGUF/snapshots/0123abcd", "some/Repo-GGUF"),
+        ("bringup/models/some/Repo-GGUF", "some/Repo-GGUF"),
+        ("downloads/some", None),
+    ],
+)
+def test_smaller_quantisations_of_a_file_are_worked_out_and_its_repository_is_named(
+    llama: Path, own_home: Path, place: str, repository: str | None, no_network: list[object]
+) -> None:
+    folder = own_home / place
+    if place.startswith("bringup"):
+        folder = Path(our_folders().models) / "some" / "Repo-GGUF"
+    folder.mkdir(parents=True)
+    path = folder / "model-Q4_K_M.gguf"
+    path.hardlink_to(llama)
+    report = planned(path, described("RTX 2060"))
+    assert report.source.repository == repository
+    (first, *_) = [way for way in report.alternatives if "worked out" in way.what]
+    assert first.what.startswith(f"Take Q2_K of {repository or 'the same model'} (about 3.0 GiB")
+    assert first.options == (("bringup", "plan", f"{repository}:Q2_K") if repository else ())
+    assert first.fits and "on the card" in first.effect
+    assert no_network == []
+
+
+def test_what_is_here_of_a_repository_is_told_by_its_own_size(llama: Path, own_home: Path) -> None:
+    folder = Path(our_folders().models) / "some" / "Repo-GGUF"
+    folder.mkdir(parents=True)
+    path = folder / "model-Q4_K_M.gguf"
+    path.hardlink_to(llama)
+    (folder / "model-Q2_K.gguf").write_bytes(bytes(3 * MIB))
+    ways = planned(path, described("RTX 2060")).alternatives
+    assert any("Take Q2_K of some/Repo-GGUF (0.0 GiB, on this disk)" in way.what for way in ways)
+
+
 def test_the_guard_would_see_a_call(no_network: list[object]) -> None:
     with pytest.raises(BringupError):
         planned_from_hub(REPO)

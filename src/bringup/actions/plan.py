@@ -320,11 +320,19 @@ def _memory_verdict(planning: Planning, plan: MemoryPlan) -> str:
     where = "on the card" if len(plan.placement.cards) == 1 else "on the cards"
     way = gives_way(planning, plan)
     if not planning.place.cards or not plan.n_gpu_layers:
-        return f"It fits in main memory with {window}{_spare(plan, CPU)}."
+        return f"It fits in main memory{_unused(planning)} with {window}{_spare(plan, CPU)}."
     if way:
         return f"It fits with {window} and {way}."
     spare = _spare(plan, plan.placement.cards[0]) if len(plan.placement.cards) == 1 else ""
     return f"It fits {where} with {window}{spare}."
+
+
+def _unused(planning: Planning) -> str:
+    """Of cards that nobody asked to leave out, and that are left out all the same."""
+    if not planning.place.cards or planning.request.n_gpu_layers is not None:
+        return ""
+    cards = "card is" if len(planning.place.cards) == 1 else "cards are"
+    return f" alone (the {cards} not used: too little is free there)"
 
 
 def _spare(plan: MemoryPlan, name: str) -> str:

@@ -5,8 +5,9 @@ What is on this disk is never asked about on the network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import files, paths
@@ -14,12 +15,14 @@ from bringup.machine.folders import Folders
 from bringup.model.shards import Model
 from bringup.records import dataclass
 from bringup.store.header import load_model
-from bringup.store.names import LocalPath, Name, OllamaName, parse_name
+from bringup.store.names import HubName, LocalPath, Name, OllamaName, parse_name
 
 if TYPE_CHECKING:
     from bringup.model.gguf import GgufHeader
     from bringup.store.local import LocalModel
     from bringup.store.prepare import PullPlan, VariantSize
+
+_HUB_CACHE: Final = re.compile(r"/models--(?P<user>[\w.-]+?)--(?P<repo>[\w.-]+)/snapshots/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def find_source(
                 hint="`bringup models` lists what is on this disk; a repository of the hub is user/repo.",
                 reference="not-on-this-disk",
             )
-        return _local(typed, (name.path,), folders)
+        return _local(typed, (name.path,), folders, repository=_repository_of(name.path, folders))
     # What follows costs imports that a plan for a file need not pay.
     from bringup.store import resolve
 
@@ -84,6 +87,15 @@ def find_source(
     if local is not None:
         return of_local(typed, local, folders)
     return _from_afar(typed, name, folders, may_send_token=may_send_token)
+
+
+def _repository_of(path: str, folders: Folders) -> str | None:
+    """`user/repo` of a file that lies where a tool keeps what it fetched; `None` where its path says none."""
+    hub = _HUB_CACHE.search(path)
+    if hub is not None:
+        return f"{hub['user']}/{hub['repo']}"
+    parts = path.removeprefix(f"{folders.models.rstrip('/')}/").split("/")
+    return "/".join(parts[:2]) if parts[0] and len(parts) > 2 else None
 
 
 def _from_afar(
@@ -132,8 +144,21 @@ def _read(typed: str, model: Model, *, repository: str | None) -> ModelSource:
         origin="on this disk",
         argument=("--model", path),
         is_local=True,
-        repository=repository,
+        repository=repository or _repository_named(model),
     )
+
+
+def _repository_named(model: Model) -> str | None:
+    """The repository of quantised files that the header names; that of the original has no such files."""
+    for key in ("general.repo_url", "general.source.repo_url"):
+        address = (model.metadata.text(key) or "").strip()
+        try:
+            name = parse_name(address) if address.startswith("https://") else None
+        except WrongUse:  # a page of something else
+            continue
+        if isinstance(name, HubName) and "gguf" in name.repo.lower():
+            return name.repo
+    return None
 
 
 def _remote(typed: str, name: Name, folders: Folders, secret: str | None) -> ModelSource:

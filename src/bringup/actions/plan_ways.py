@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WORTH_CLOSING_BYTES: Final = 64 * MIB
 _VARIANTS: Final = 3
+_WORKED_OUT: Final = 2
 _SLACK: Final = 1.03
 """A smaller file saves a little less where it has to: not all of its tensors are of the smaller type."""
 
@@ -76,8 +77,12 @@ def _effect(planning: Planning, goal: _Goal, plan: MemoryPlan) -> str:
         words = f"{window} with all of it on the card" if planning.place.cards else f"{window} fit"
     if speed is not None:
         rate = speed.generation_empty
-        words += f", {rate.value:,.0f} ({rate.low:,.0f} to {rate.high:,.0f}) tokens/s"
+        words += f", {_rate(rate.value)} ({_rate(rate.low)} to {_rate(rate.high)}) tokens/s"
     return words
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
 
 
 def _is_better(goal: _Goal, plan: MemoryPlan) -> bool:
@@ -210,8 +215,11 @@ def _fewer_layers(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
 
 
 def _smaller_files(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
-    """Smaller quantisations of the same repository; where nobody listed them, the size that would do."""
-    size, most = planning.source.model.file_size_bytes, _most_bytes(planning, goal)
+    """Smaller quantisations of the same repository; where nobody listed them, worked out from the header."""
+    if not planning.source.variants:
+        yield from _worked_out(planning, goal)
+        return
+    size, most = planning.source.model.whole_bytes, _most_bytes(planning, goal)
     if not 0 < most < size:
         return
     smaller = sorted(planning.source.variants, key=lambda one: -one.size_bytes)
@@ -226,15 +234,50 @@ def _smaller_files(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
             fits=True,
             cost="costs quality",
         )
-    if not planning.source.variants:
-        where = planning.source.repository
+
+
+def _worked_out(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """Of a file on the disk: nothing is asked on the network. The same tensors in the usual mixtures."""
+    from bringup.plan.requantised import smaller_mixtures  # not every plan needs it
+
+    repository = planning.source.repository
+    here = _on_this_disk(repository)
+    found = 0
+    for made in smaller_mixtures(planning.planner.anatomy):
+        beside = planning.planner.companions
+        other = replace(
+            planning,
+            planner=Planner(
+                made.anatomy, planning.planner.devices, companions=Companions(beside.draft, beside.projector)
+            ),
+            teller=replace(planning.teller, anatomy=made.anatomy),
+            _chosen={},
+        )
+        plan = other.choose(goal.request)
+        if not plan.fits or (not goal.is_wanting and gives_way(other, plan)):
+            continue
+        size = f"about {made.size_bytes / GIB:.1f} GiB, worked out from this header"
+        if made.label in here:
+            size = f"{here[made.label] / GIB:.1f} GiB, on this disk"
         yield Alternative(
-            what=f"Take a smaller quantisation, of at most {most / GIB:.1f} GiB",
-            options=("bringup", "plan", where) if where else (),
-            effect=effect,
+            what=f"Take {made.label} of {repository or 'the same model'} ({size})",
+            options=("bringup", "plan", f"{repository}:{made.label}") if repository else (),
+            effect=_effect(other, goal, plan),
             fits=True,
             cost="costs quality",
         )
+        found += 1
+        if found == _WORKED_OUT:
+            return
+
+
+def _on_this_disk(repository: str | None) -> dict[str, int]:
+    """Sizes of what is here of a repository, by quantisation."""
+    if repository is None:
+        return {}
+    from bringup.store.local import list_models
+
+    return {one.quant: one.size_bytes for one in list_models() if one.repository == repository and one.quant}
 
 
 def _most_bytes(planning: Planning, goal: _Goal) -> int:
@@ -252,4 +295,4 @@ def _most_bytes(planning: Planning, goal: _Goal) -> int:
     missing = sum(plan.missing.values())
     if not weights or missing >= weights:
         return 0
-    return int(planning.source.model.file_size_bytes * (weights - missing * _SLACK) / weights)
+    return int(planning.source.model.whole_bytes * (weights - missing * _SLACK) / weights)

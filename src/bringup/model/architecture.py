@@ -16,6 +16,7 @@ from bringup.model.gguf import GgufHeader, Tensor
 from bringup.model.hyperparameters import Hyperparameters
 from bringup.model.quants import FILE_TYPES
 from bringup.model.tokenizer import CHAT_TEMPLATE, Tokenizer, read_tokenizer
+from bringup.model.values import Metadata
 from bringup.records import dataclass
 
 MAX_LAYERS: Final = 512
@@ -44,6 +45,15 @@ class Recurrent:
     n_layer: int
     n_embd_r: int
     n_embd_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class RopeScaling:
+    """How the file itself stretches its positions: `factor` times `n_ctx_original` tokens."""
+
+    kind: str
+    factor: float
+    n_ctx_original: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Architecture:
         n_parameters: elements of all tensors.
         index_layers: what each layer's indexer keeps beside its attention (DeepSeek 3.2, GLM 5, MiniMax M3).
         n_index_head: heads of an indexer's queries.
+        rope_scaling: of its positions; `None` where they are as they are.
     """
 
     name: str
@@ -117,6 +128,7 @@ class Architecture:
     n_parameters: int
     index_layers: tuple[CacheLayer, ...] = ()
     n_index_head: int = 0
+    rope_scaling: RopeScaling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +214,16 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
         n_parameters=sum(tensor.n_elements for tensor in tensors),
         index_layers=_index_layers(keys, heads, layers, tensors, is_mla=is_mla),
         n_index_head=keys.optional("attention.indexer.head_count", most=_MAX_HEADS) or 0,
+        rope_scaling=_rope_scaling(keys, metadata),
     )
+
+
+def _rope_scaling(keys: Hyperparameters, metadata: Metadata) -> RopeScaling | None:
+    kind = metadata.text(keys.key("rope.scaling.type")) or "none"
+    if kind == "none":
+        return None
+    factor = metadata.number(keys.key("rope.scaling.factor")) or 1.0
+    return RopeScaling(kind, factor, keys.optional("rope.scaling.original_context_length"))
 
 
 def hyperparameters(header: GgufHeader) -> Hyperparameters:

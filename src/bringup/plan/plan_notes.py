@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str, ...]:
     """Notes on a plan; `request` is what the user wrote, before any choice was filled in."""
     found = [
-        _beyond_training(plan),
+        _beyond_training(anatomy, plan),
         _padded(request, plan),
         _too_little_free(plan),
         _unknown(anatomy),
@@ -28,16 +28,28 @@ def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str,
     return tuple(note for note in found if note is not None)
 
 
-def _beyond_training(plan: MemoryPlan) -> str | None:
+def _beyond_training(anatomy: Anatomy, plan: MemoryPlan) -> str | None:
     trained = plan.n_ctx_train
     if not trained or plan.run.n_ctx_seq <= pad_cells(trained):
         return None
-    factor = plan.run.n_ctx_seq / trained
     return (
         f"{plan.run.n_ctx_seq:,} tokens a slot are more than the {trained:,} that the model was trained for. "
-        "Expect nonsense beyond them, unless rope scaling is set: "
-        f"--rope-scaling yarn --rope-scale {factor:.4g} --yarn-orig-ctx {trained}. "
-        "It costs some quality at every length."
+        f"Expect nonsense beyond them, {_stretched(anatomy, plan.run.n_ctx_seq / trained, trained)}"
+    )
+
+
+def _stretched(anatomy: Anatomy, factor: float, trained: int) -> str:
+    """What rope scaling would need; a file that stretches its positions already is stretched further."""
+    own = anatomy.architecture.rope_scaling
+    if own is not None and own.kind not in ("yarn", "linear"):
+        return f"and no flag helps: its own rope scaling ({own.kind}) has its factors in the file."
+    kind, options = "yarn", f"--rope-scale {factor:.4g} --yarn-orig-ctx {trained}"
+    if own is not None:
+        kind, options = own.kind, f"--rope-scale {factor * own.factor:.4g}"
+        if own.n_ctx_original:
+            options += f" --yarn-orig-ctx {own.n_ctx_original}"
+    return (
+        f"unless rope scaling is set: --rope-scaling {kind} {options}. It costs some quality at every length."
     )
 
 

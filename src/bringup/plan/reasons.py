@@ -52,7 +52,7 @@ def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str
     elif plan.n_gpu_layers == n_all and not plan.n_cpu_moe:
         yield f"All {n_all} layers on {names}: they fit, and nothing is faster."
     elif plan.n_gpu_layers == n_all:
-        yield f"All {n_all} layers on {names}, experts of the first {plan.n_cpu_moe} left out."
+        yield f"All {n_all} layers on {names}, without the experts of the first {plan.n_cpu_moe}."
     else:
         lack = _lack(planner, plan, layers=1)
         yield f"{plan.n_gpu_layers} of {n_all} layers on {names}: with one more {lack} MiB are missing there."
@@ -60,7 +60,8 @@ def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str
         yield (
             f"Experts of the first {plan.n_cpu_moe} layers stay in main memory: a token needs few of them, "
             "so they cost the least speed; "
-            f"with one layer less {_lack(planner, plan, experts=1)} MiB are missing."
+            f"with those of only {plan.n_cpu_moe - 1} there, {_lack(planner, plan, experts=1)} MiB are "
+            "missing on the card."
         )
     if plan.request.tensor_split and not wanted.tensor_split:
         yield "The cards' shares follow the bytes of their layers: by free memory alone one would overflow."
