@@ -186,7 +186,8 @@ class Redactor:
             decoded = unquote(word, errors="replace")
             redacted = self._plain(decoded)
             if decoded not in (word, redacted):
-                return quote(redacted, safe="/:?&=@,;+")
+                # A byte that was no UTF-8 is a lone surrogate here, which has no encoding of its own.
+                return quote(redacted, safe="/:?&=@,;+", errors="surrogatepass")
         if "\\" in word:
             try:
                 decoded = str(json.loads(f'"{word}"'))

@@ -37,8 +37,13 @@ SECRET_NAME: Final = re.compile(
 )
 """A variable, a field or an option of such a name holds a secret."""
 
-SECRET_OPTION: Final = re.compile(rf"--?{SECRET_NAME.pattern[4:]}(?![\w-]*file)[\w-]*", re.IGNORECASE)
-"""An option whose value, in the next argument, is a secret; one that names a file is not."""
+SECRET_OPTION: Final = re.compile(
+    rf"--?{SECRET_NAME.pattern[4:]}(?![\w-]{{0,40}}file)[\w-]{{0,40}}", re.IGNORECASE
+)
+"""An option whose value, in the next argument, is a secret; one that names a file is not.
+
+The rest of its name is bounded: in a line of `-token-token-...` each place would read on to the end.
+"""
 
 _STRONG_NAME: Final = (
     r"(?i)(?:secret|passw(?:or)?d|passphrase|passcode|authtok|(?:wpa|wep|wifi)[_-]?(?:psk|key))"
