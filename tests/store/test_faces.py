@@ -108,6 +108,23 @@ def test_mistakes_have_words_and_codes(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "address", ["http://localhost:abc", "http://[::1", "http://localhost:99999", "ftp://x"]
+)
+def test_a_hub_address_that_is_none_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    code, _, err = called("pull", REPO)
+    assert (code, "[bad-hub-address]" in err) == (1, True)
+
+
+def test_the_query_of_an_address_is_not_journaled() -> None:
+    code, _, _ = called("pull", "http://127.0.0.1:1/x.gguf?pass=open-sesame")
+    assert code == 1
+    _, journal, _ = called("log", "--json")
+    assert "127.0.0.1:1/x.gguf" in journal
+    assert "sesame" not in journal
+
+
 def test_a_published_file_that_is_no_model_is_told_right_after_the_pull(hub: StubHub) -> None:
     hub.repos[REPO][FILE] = StubFile(bytes(tiny_llama().data)[:-1000])
     code, _, err = called("pull", REPO)

@@ -15,9 +15,13 @@ from tests.store.children import Errand, start
 from tests.store.conftest import FILE, QUICK, REPO, files_below
 from tests.stubs.hub import Handler, StubFile, StubHub, gguf_bytes, running_hub
 
+from bringup.errors import FileTrouble
+from bringup.machine import locks, partial
 from bringup.machine.folders import Folders
-from bringup.store.landing import CHUNK_BYTES, HashMismatch
+from bringup.store import records
+from bringup.store.landing import CHUNK_BYTES, HashMismatch, Landing, Wanted, is_here
 from bringup.store.names import HubName
+from bringup.store.progress import Reporter
 from bringup.store.pull import fetch, pull
 
 IS_SOAK = os.environ.get("BRINGUP_SOAK") == "1"
@@ -186,6 +190,36 @@ def test_after_a_power_cut_only_what_was_synced_is_continued(throttled: StubHub,
     assert hashlib.sha256(Path(errand.final_path).read_bytes()).hexdigest() == errand.sha256
     restarted_at = throttled.file_requests()[-1].range_start
     assert 8 * 1024 * 1024 <= restarted_at < 12 * 1024 * 1024 - CHUNK_BYTES // 4
+
+
+def test_a_kill_between_record_and_data_leaves_nothing_that_is_vouched_for(tmp_path: Path) -> None:
+    """A new version of just the same size; made: no data to rename, as if we ended right before."""
+    final = tmp_path / FILE
+    final.write_bytes(b"the old bytes")
+    new = hashlib.sha256(b"the new bytes").hexdigest()
+    wanted = Wanted(str(final), FILE, "http://x/y", new, 13, new)
+    mine = partial.create_partial(str(tmp_path), FILE)
+    records.write_record(mine.origin_path, records.Origin(FILE, "http://x/y", 13, new, verified=True))
+    with pytest.raises(FileTrouble, match="rename"):
+        partial.publish(mine, str(final), origin_path=records.origin_path(str(final)))
+    assert not is_here(wanted)
+
+
+def test_without_a_boot_id_only_what_was_synced_is_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made: /proc says no boot id in either run, so nobody knows whether the power was cut in between."""
+    monkeypatch.setattr(partial, "boot_id", lambda: "")
+    mine = partial.create_partial(str(tmp_path), FILE)
+    Path(mine.data_path).write_bytes(b"GGUF synced" + bytes(9))
+    record = records.PartialRecord(FILE, "http://x/y", "key", 40, None, '"etag"', 11, "")
+    records.write_record(mine.record_path, record)
+    wanted = Wanted(str(tmp_path / FILE), FILE, "http://x/y", "key", 40, None)
+    with locks.try_lease(str(tmp_path / "lease")) as lease:
+        landing = Landing(wanted, mine, lease, Reporter(FILE, 40, lambda _: None))
+        landing.resume()
+        landing.close()
+    assert landing.done_bytes == 11
 
 
 @pytest.mark.parametrize("locks_work", [True, False])

@@ -107,11 +107,16 @@ def record_pull(result: PullResult) -> str:
     return record(Note(Kind.PULL, model.name, text, data))
 
 
-def record_failed_pull(name: str, problem: BringupError) -> str:
-    """Write a failed pull to the journal; a warning where that could not be done."""
+def record_failed_pull(text: str, problem: BringupError) -> str:
+    """Write a failed pull to the journal; a warning where that could not be done.
+
+    `text` is what was typed; of a web address all but the query is kept, in which secrets live.
+    """
     from bringup.actions.journal import Note, record
     from bringup.journal.entry import Kind
+    from bringup.store.web import without_query
 
+    name = without_query(text)
     data = {"phase": "failed", "model": name, "reference": problem.reference, "how": problem.message}
     return record(Note(Kind.PULL, name, f"{name} could not be pulled: {problem.message}", data))
 

@@ -248,9 +248,12 @@ class RotatedFile:
         """Append; a full disk loses log and does not stop the engine."""
         if self._size_bytes + len(data) > self._limit_bytes:
             with contextlib.suppress(OSError):
-                os.replace(self._path, self._path + ".1")
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self._path, self._path + ".1")
+                # Opened before the old one is closed: where that fails, the old one is written on, and never
+                # whatever has got its number since.
+                fresh = self._open()
                 os.close(self._descriptor)
-                self._descriptor = self._open()
-                self._size_bytes = 0
+                self._descriptor, self._size_bytes = fresh, 0
         if write_descriptor(self._descriptor, data):
             self._size_bytes += len(data)

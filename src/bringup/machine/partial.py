@@ -175,12 +175,15 @@ class PartialData:
 def publish(partial: PartialFolder, final_path: str, *, origin_path: str) -> None:
     """Give synced data its final name in one step, its record first, then make the names durable.
 
+    An older file of that name goes before: the new record would vouch for it where we are killed in between.
     The partial folder is removed at last; a kill before that leaves an empty one, which the next run removes.
 
     Raises:
         FileTrouble: the rename was refused; the partial file is whole and stays.
     """
     with file_errors("rename the fetched file to", final_path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(final_path)
         os.rename(partial.origin_path, origin_path)
         os.rename(partial.data_path, final_path)
         sync_folder(os.path.dirname(final_path))

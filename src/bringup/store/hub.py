@@ -57,10 +57,18 @@ def endpoint() -> str:
         DownloadError: the variable holds no web address.
     """
     text = (variable("HF_ENDPOINT") or _DEFAULT_ENDPOINT).rstrip("/")
-    address = urlsplit(text)
-    if address.scheme not in ("http", "https") or not address.hostname or address.username is not None:
-        raise DownloadError(f"HF_ENDPOINT={text[:100]} is not a web address", reference="bad-hub-address")
+    try:
+        address = urlsplit(text)
+        host, _ = address.hostname, address.port
+    except ValueError as problem:
+        raise _bad_endpoint(text) from problem
+    if address.scheme not in ("http", "https") or not host or address.username is not None:
+        raise _bad_endpoint(text)
     return text
+
+
+def _bad_endpoint(text: str) -> DownloadError:
+    return DownloadError(f"HF_ENDPOINT={text[:100]} is not a web address", reference="bad-hub-address")
 
 
 def is_offline() -> bool:

@@ -84,7 +84,8 @@ class Landing:
         there = self._data.size_bytes()
         # In the same boot a kill loses nothing that was written; after a power cut only what was synced
         # counts.
-        whole = there if record.boot_id == partial.boot_id() else min(there, record.done_bytes)
+        is_same_boot = record.boot_id != "" and record.boot_id == partial.boot_id()
+        whole = there if is_same_boot else min(there, record.done_bytes)
         whole = min(whole, self.wanted.size_bytes)
         self._data.truncate(whole)
         while self.done_bytes < whole:
