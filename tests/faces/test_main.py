@@ -187,6 +187,44 @@ def test_a_crash_that_cannot_be_written_down_says_where_it_was(
     assert "Traceback" not in told
 
 
+def test_a_crash_whose_report_crashes_too_is_still_told_in_words(
+    command: Callable[[Callable[..., object]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("made: nothing works")
+
+    monkeypatch.setattr("bringup.machine.folders.our_folders", broken)
+
+    def body(console: Console) -> None:
+        raise ZeroDivisionError("made")
+
+    command(body)
+    code, _, told = called("probe")
+    assert code == 4
+    assert "ZeroDivisionError" in told
+    assert "could not be written: RuntimeError" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_where_nothing_says_where_home_is_the_next_step_is_told() -> None:
+    script = (
+        "import os, platformdirs.unix, pwd\n"
+        "from bringup.errors import BringupError\n"
+        "from bringup.machine.folders import our_folders\n"
+        "os.environ.clear()\n"
+        "os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
+        "try: our_folders()\n"
+        "except BringupError as problem: print(problem.message, problem.hint, sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("this user (id 54321) has no home folder: HOME is not set")
+    assert "Set HOME" in done.stdout
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_left_is_no_error(monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)

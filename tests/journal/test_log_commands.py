@@ -103,6 +103,11 @@ def test_it_can_be_switched_off(own_home: Path) -> None:
     home = Home(own_home)
     done = run_cli(home, "doctor", BRINGUP_JOURNAL="off")
     assert "warning" not in done.stderr
+    for command in (("log", "add", "--learned", "x"), ("learn", "note", "vram", "x")):
+        asked = run_cli(home, *command, BRINGUP_JOURNAL="off")
+        assert (asked.returncode, asked.stdout) == (2, "")
+        assert "no log is kept here" in asked.stderr
+        assert "Kept" not in asked.stderr
     assert not home.state.exists() or not list(home.state.glob("journal*"))
 
 

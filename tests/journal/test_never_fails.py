@@ -205,7 +205,9 @@ def test_a_real_full_disk_and_a_real_read_only_one(own_home: Path, kind: str) ->
     }[kind]
     script = (
         f"mount -t tmpfs -o size=1m none {state} && {spoil} "
-        f"{sys.executable} -m bringup doctor --json >/dev/null; echo code $?"
+        f"{sys.executable} -m bringup doctor --json >/dev/null; echo code $?; exec 2>{state.parent}/told;"
+        f"{sys.executable} -m bringup log add --learned x; echo code $?;"
+        f"{sys.executable} -m bringup watch; echo code $?"
     )
     done = subprocess.run(
         [str(UNSHARE), "-m", "sh", "-c", script],
@@ -216,9 +218,13 @@ def test_a_real_full_disk_and_a_real_read_only_one(own_home: Path, kind: str) ->
         check=False,
     )
     code = run_cli(Home(own_home), "doctor", "--json").returncode
-    assert done.stdout == f"code {code}\n"
+    assert done.stdout == f"code {code}\ncode 1\ncode 1\n"
     assert done.stderr.count("warning:") == 1, done.stderr
     assert "not written to the journal" in done.stderr
+    told = (state.parent / "told").read_text()
+    assert "error: nothing was kept: " in told  # what was asked for and is not done is no warning
+    assert "were written down" not in told
+    assert "Kept" not in told
 
 
 def test_promise_30_order_is_by_number_whatever_the_clock_says(

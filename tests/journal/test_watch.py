@@ -98,8 +98,12 @@ def test_hooks_are_shown_asked_for_installed_and_removed_without_a_trace(
     assert there["user/timers.target.wants/bringup-watch.timer"] == "../bringup-watch.timer"
     assert (own_home / ".config/systemd/user/default.target.wants/bringup-watch.service").is_file()
     watch.install(watch.Hooks(tuple(kept), hooks.links, ()))
+    for unit in kept:
+        Path(unit.path).unlink()  # by hand: the links that are left lead nowhere, and are ours to take away
+    assert watch.is_installed()
     left, _ = watch.remove()
     assert left == ()
+    assert not watch.is_installed()
     assert sorted(str(path) for path in own_home.rglob("*") if ".config" in str(path)) in (
         [],
         [str(own_home / ".config")],

@@ -48,11 +48,9 @@ def _innermost(error: BaseException) -> str:
 
 def _redact(text: str) -> str:
     """Take out our key, the home folder, and whatever else names a person or the machine."""
-    ours = folders.our_folders()
     try:
-        key = (files.read_small(ours.key_file, limit_bytes=_KEY_LIMIT_BYTES) or b"").decode(
-            "ascii", "replace"
-        )
+        key_file = folders.our_folders().key_file
+        key = (files.read_small(key_file, limit_bytes=_KEY_LIMIT_BYTES) or b"").decode("ascii", "replace")
     except BringupError:
         key = ""
     home = folders.home()

@@ -8,12 +8,12 @@ and then it is said.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from bringup.errors import BringupError
+from bringup.errors import BringupError, Failure, WrongUse
 from bringup.machine import clock, files, folders, paths, process, rights
 from bringup.machine.folders import Folders
 from bringup.records import dataclass
@@ -66,6 +66,37 @@ def record(*notes: Note, ours: Folders | None = None) -> str:
             problem.message if isinstance(problem, BringupError) else f"{type(problem).__name__}: {problem}"
         )
         return f"{NOT_WRITTEN}: {words}"
+
+
+def keep(write: Callable[[], str], *, ours: Folders | None = None) -> str:
+    """Write what somebody asked to have kept; a warning where it is put aside and stored later.
+
+    Unlike a record, which costs a command nothing, this is the command: what is lost is an error.
+
+    Raises:
+        WrongUse: no journal is kept here.
+        Failure: it could not be written at all.
+    """
+    if not is_kept(ours or folders.our_folders()):
+        raise WrongUse(
+            "no log is kept here, so nothing can be added to it",
+            context=(
+                f"{OFF_VARIABLE} switches it off"
+                if folders.variable(OFF_VARIABLE)
+                else "root keeps none in another user's home",
+            ),
+            hint=f"Run it without {OFF_VARIABLE}, as the user whose log it is.",
+            reference="log-off",
+        )
+    warning = write()
+    if warning.startswith(NOT_WRITTEN):
+        why = warning.removeprefix(NOT_WRITTEN).removeprefix(": ")
+        raise Failure(
+            f"nothing was kept: {why}",
+            hint="Once that is mended, say it again; XDG_STATE_HOME puts the log elsewhere.",
+            reference="not-kept",
+        )
+    return warning
 
 
 def is_kept(place: Folders) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bringup.actions.journal import Note, now, our_redactor, record, store
+from bringup.actions.journal import Note, keep, now, our_redactor, record, store
 from bringup.errors import WrongUse
 from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Draft, Kind
@@ -82,10 +82,11 @@ def own_entry(data: Mapping[str, Any]) -> OwnEntry:
 
 
 def add(entry: OwnEntry, *, state_seq: int = 0) -> str:
-    """Keep a note with the number of the machine's present state; a warning where it could not be kept.
+    """Keep a note with the number of the machine's present state; a warning where it is stored later.
 
     Raises:
-        WrongUse: it is empty, or names a fault that is none.
+        WrongUse: it is empty, or names a fault that is none, or no log is kept.
+        Failure: it could not be kept.
     """
     if not entry.text().strip():
         raise WrongUse(
@@ -95,14 +96,15 @@ def add(entry: OwnEntry, *, state_seq: int = 0) -> str:
         raise WrongUse(f"no such fault: {entry.fault}", hint="bringup faults lists them.")
     subject = entry.fault or entry.section
     data = entry.data() | {"state": state_seq}
-    return record(Note(Kind.NOTE, subject, entry.text(), data))
+    return keep(lambda: record(Note(Kind.NOTE, subject, entry.text(), data)))
 
 
 def add_with_state(place: Folders, entry: OwnEntry) -> str:
-    """Keep a note beside the machine's facts of this moment; a warning where something could not be kept.
+    """Keep a note beside the machine's facts of this moment; a warning where something is stored later.
 
     Raises:
         WrongUse: as `add`.
+        Failure: as `add`.
     """
     from bringup.actions.doctor import examine_and_keep
     from bringup.actions.journal_mending import with_journal
@@ -186,8 +188,13 @@ def forget(place: Folders, seq: int) -> str:
 
 
 def keep_term_note(term: str, text: str) -> str:
-    """Keep a note beside the page of a term; a warning where it could not be kept."""
-    return record(Note(Kind.TERM_NOTE, term, text, {"date": today()}))
+    """Keep a note beside the page of a term; a warning where it is stored later.
+
+    Raises:
+        WrongUse: no log is kept.
+        Failure: it could not be kept.
+    """
+    return keep(lambda: record(Note(Kind.TERM_NOTE, term, text, {"date": today()})))
 
 
 def term_notes(journal: Journal, term: str | None = None) -> list[tuple[str, str, str]]:
@@ -201,7 +208,12 @@ def term_notes(journal: Journal, term: str | None = None) -> list[tuple[str, str
 
 
 def store_entries(place: Folders, entries: list[OwnEntry], *, source: str) -> str:
-    """Keep imported notes, redacted, in one transaction; a warning where that could not be done now."""
+    """Keep imported notes, redacted, in one transaction; a warning where they are stored later.
+
+    Raises:
+        WrongUse: no log is kept.
+        Failure: they could not be kept.
+    """
     from bringup.actions.journal import redacted_data
 
     redact = our_redactor()
@@ -217,4 +229,4 @@ def store_entries(place: Folders, entries: list[OwnEntry], *, source: str) -> st
         )
         for entry in entries
     ]
-    return store(place, drafts)
+    return keep(lambda: store(place, drafts), ours=place)

@@ -63,11 +63,13 @@ class Watched:
         alarm: what to tell the user now; empty for nothing.
         n_kept: how many things from outside were written down.
         trouble: why something could not be written to the journal.
+        is_lost: whether it is not even put aside, so that this look left nothing.
     """
 
     alarm: str
     n_kept: int
     trouble: str
+    is_lost: bool = False
 
 
 def watch_once(machine: Machine, place: Folders, *, after_upgrade: bool) -> Watched:
@@ -76,6 +78,7 @@ def watch_once(machine: Machine, place: Folders, *, after_upgrade: bool) -> Watc
     After an upgrade the alarm is given as often as it is true; otherwise once, when it becomes true.
     """
     from bringup.actions.doctor import examine_and_keep
+    from bringup.actions.journal import NOT_WRITTEN
 
     known = _separated_before(place)
     examination = examine_and_keep(machine, subject="this machine")
@@ -84,7 +87,8 @@ def watch_once(machine: Machine, place: Folders, *, after_upgrade: bool) -> Watc
     alarm = ""
     if found and (after_upgrade or found[0].fault.id not in known):
         alarm = alarm_words(examination)
-    return Watched(alarm, n_kept, examination.journal_trouble or trouble)
+    trouble = examination.journal_trouble or trouble
+    return Watched(alarm, n_kept, trouble, is_lost=trouble.startswith(NOT_WRITTEN))
 
 
 def alarm_words(examination: Examination) -> str:
@@ -112,7 +116,7 @@ def _separated_before(place: Folders) -> frozenset[str]:
 
 def keep_outside(place: Folders, machine: Machine) -> tuple[int, str]:
     """Write down what the system tells of itself and the journal has not yet; how many, and a warning."""
-    from bringup.actions.journal import is_kept, store
+    from bringup.actions.journal import NOT_WRITTEN, is_kept, store
     from bringup.actions.journal_mending import HELD, with_journal
     from bringup.actions.timeline import outside_items
     from bringup.journal.entry import Kind
@@ -133,9 +137,10 @@ def keep_outside(place: Folders, machine: Machine) -> tuple[int, str]:
         fresh = [item for item in items if item.at_s >= since_s and key_of(item) not in (known or ())]
         if not fresh:
             return 0, warning
-        return len(fresh), store(place, _drafts(fresh)) or warning
+        trouble = store(place, _drafts(fresh))
+        return 0 if trouble.startswith(NOT_WRITTEN) else len(fresh), trouble or warning
     except BringupError as problem:
-        return 0, f"not written to the journal: {problem.message}"
+        return 0, f"{NOT_WRITTEN}: {problem.message}"
 
 
 def key_of(item: Item) -> str:
@@ -249,6 +254,20 @@ def install(hooks: Hooks) -> tuple[tuple[HookFile, ...], tuple[str, ...]]:
     return tuple(left), _run(hooks.commands)
 
 
+def is_installed() -> bool:
+    """Whether anything of the hooks is there."""
+    return any(map(files.is_named, (*_own_places(units_folder())[1], APT_HOOK)))
+
+
+def _own_places(units: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The links that enable our units, and all that is the user's own: the links and the units."""
+    links = (
+        paths.join(units, "timers.target.wants", _TIMER),
+        paths.join(units, "default.target.wants", _SERVICE),
+    )
+    return links, (*links, paths.join(units, _SERVICE), paths.join(units, _TIMER))
+
+
 def remove() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Take everything away again; paths that only root may remove, and what could not be done.
 
@@ -256,13 +275,10 @@ def remove() -> tuple[tuple[str, ...], tuple[str, ...]]:
         FileTrouble: a file of the user's own could not be removed.
     """
     units = units_folder()
-    _, has_systemd = offered()
+    links, own = _own_places(units)
+    has_systemd = offered()[1] and any(map(files.is_named, own))
     problems = _run((("systemctl", "--user", "stop", _TIMER),)) if has_systemd else ()
-    links = (
-        paths.join(units, "timers.target.wants", _TIMER),
-        paths.join(units, "default.target.wants", _SERVICE),
-    )
-    for path in (*links, paths.join(units, _SERVICE), paths.join(units, _TIMER)):
+    for path in own:
         files.remove(path)
     for folder in (*map(paths.dirname, links), units, paths.dirname(units)):
         files.remove_empty_folder(folder)

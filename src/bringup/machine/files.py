@@ -214,6 +214,11 @@ def exists(path: str) -> bool:
     return os.path.exists(path)
 
 
+def is_named(path: str) -> bool:
+    """Whether anything has this name, a link that leads nowhere included."""
+    return os.path.lexists(path)
+
+
 def is_folder(path: str) -> bool:
     """Whether a folder is at this path (links followed)."""
     return os.path.isdir(path)

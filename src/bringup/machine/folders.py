@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from bringup.errors import FileTrouble
 from bringup.machine import rights
 from bringup.records import dataclass
 
@@ -111,15 +112,25 @@ def our_folders() -> Folders:
 
     As root one that somebody else could have filled (`sudo` with the caller's `HOME`) is left alone, and
     the one in root's own home taken.
+
+    Raises:
+        FileTrouble: nothing says where this user's home is.
     """
     from platformdirs import PlatformDirs
 
     dirs = PlatformDirs(appname=_APP, appauthor=False)
-    return Folders(
-        configuration=_safe(dirs.user_config_dir, ".config"),
-        cache=_safe(dirs.user_cache_dir, ".cache"),
-        state=_safe(dirs.user_state_dir, ".local/state"),
-    )
+    try:
+        return Folders(
+            configuration=_safe(dirs.user_config_dir, ".config"),
+            cache=_safe(dirs.user_cache_dir, ".cache"),
+            state=_safe(dirs.user_state_dir, ".local/state"),
+        )
+    except RuntimeError as no_home:  # a container's user without a name, started without HOME
+        raise FileTrouble(
+            f"this user (id {os.getuid()}) has no home folder: HOME is not set, and no account is known",
+            hint="Set HOME to a folder that this user may write, such as HOME=/tmp/me.",
+            reference="no-home",
+        ) from no_home
 
 
 def _safe(folder: str, default: str) -> str:

@@ -257,14 +257,20 @@ def _show(console: Console, problem: BringupError) -> None:
 
 
 def _show_crash(console: Console, problem: BaseException) -> None:
-    from bringup.actions.crash_report import report_crash
+    from bringup.actions.crash_report import CrashReport, report_crash
 
-    report = report_crash(problem)
+    try:
+        report = report_crash(problem)
+    except Exception as second:  # noqa: BLE001 - the guard's own last one: what broke the command may break its report
+        report = CrashReport(
+            type(problem).__name__, "", None, f"could not be written: {type(second).__name__}"
+        )
     if report.path is not None:
         where = f"the traceback is in {report.path}"
         hint = "A report of it with that file helps; it holds neither your key nor your home's path."
     else:
-        where = f"at {report.where}; the traceback {report.problem}"
+        place = f"at {report.where}; " if report.where else ""
+        where = f"{place}the traceback {report.problem}"
         hint = "A report of it with these lines helps."
     try:
         console.line(Styled("error:", Style.RED), f" {PROGRAM} itself failed: {report.summary}")

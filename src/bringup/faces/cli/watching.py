@@ -11,16 +11,16 @@ from bringup.machine.folders import our_folders
 
 
 def look(console: Console, *, after_upgrade: bool, notify: bool) -> int:
-    """One look; exit code 1 where there is something to tell."""
+    """One look; exit code 1 where there is something to tell, or nothing of it could be written down."""
     found = watch.watch_once(this_machine(), our_folders(), after_upgrade=after_upgrade)
     if found.alarm:
         console.answer(Styled(found.alarm, Style.YELLOW))
         if notify or after_upgrade:
             watch.notify(found.alarm)
-    elif not (after_upgrade or notify):
+    elif not (after_upgrade or notify or found.is_lost):
         console.line(f"{found.n_kept} new things from the system's own logs were written down.")
     say_journal_trouble(console, found.trouble)
-    return 1 if found.alarm else 0
+    return 1 if found.alarm or found.is_lost else 0
 
 
 def install(console: Console, *, is_sure: bool) -> int:
@@ -69,6 +69,9 @@ def print_hook(console: Console) -> int:
 
 def remove(console: Console) -> int:
     """Take all of it away."""
+    if not watch.is_installed():
+        console.line("No hook of bringup is installed here; nothing was changed.")
+        return 0
     left, failed = watch.remove()
     for path in left:
         console.line("Only root can remove the hook of apt. Type:")
