@@ -110,6 +110,7 @@ def test_what_cannot_be_answered_is_said(
 def test_a_prompt_that_does_not_fit_names_both_figures(small_model: Path, home: Home) -> None:
     answer = run_one(home, small_model, "--ctx-size", "512", stdin=b"word " * 3000)
     assert "error: the prompt has 3,0" in answer.stderr
+    assert "hint: Shorten it, or take a larger window: --ctx-size 4096\n" in answer.stderr
 
 
 def test_an_answer_cut_by_the_window_is_an_error(small_model: Path, home: Home) -> None:

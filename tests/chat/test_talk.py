@@ -183,8 +183,28 @@ def test_a_question_that_does_not_fit_says_both_figures_and_keeping_takes_it_bac
     stage.engine.n_ctx = 10
     stage.engine.replies = [Reply(("fine",)), Reply(), Reply(("still here",))]
     stage.play("hello", "long " * 20, "again", chosen=("k",))
+    assert stage.lines.asked == ["l/k? "]  # dropping what was before would not make room for it
     assert "This does not fit: the prompt has 25 tokens, the context window 10." in stage.err.getvalue()
     assert stage.sent() == ["hello", "fine", "again"]
+
+
+def test_a_question_that_fits_no_window_is_taken_back_without_offers_that_cannot_help(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.session, "larger_n_ctx", lambda *, needed_tokens: None)
+    stage.engine.n_ctx = 10
+    stage.engine.replies = [Reply(("fine",)), Reply(), Reply(("still here",))]
+    stage.play("hello", "long " * 20, "again")
+    assert stage.lines.asked == []
+    assert "Even alone it is too long" in stage.err.getvalue()
+    assert stage.sent() == ["hello", "fine", "again"]
+
+
+def test_a_pasted_byte_that_is_no_text_is_not_sent(stage: Stage) -> None:
+    stage.engine.replies = [Reply(("fine",))]
+    stage.play("caf\udce9", "hello")
+    assert "what was typed is not text: byte 0xe9 at character 3" in stage.err.getvalue()
+    assert stage.sent() == ["hello"]
 
 
 def test_starting_anew_keeps_only_the_question(stage: Stage) -> None:

@@ -90,11 +90,35 @@ def test_an_unknown_command_is_told_with_the_next_step(typed: str, hint: str) ->
         ("", "''"),
         ("\x1b]0;title\x07x\n[forged]", "x [forged]"),
         ("y" * 5000, "y" * 59 + "…"),
-        ("\udcff", "\ufffd"),
     ],
 )
 def test_a_strange_command_stays_on_one_line(typed: str, shown: str) -> None:
     assert called(typed)[2].splitlines()[0] == f"error: no such command: {shown}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--prompt", "caf\udce9"),
+        ("run", "--prompt=caf\udce9"),
+        ("log", "search", "caf\udce9"),
+        ("log", "add", "--learned", "caf\udce9"),
+        ("learn", "note", "vram", "caf\udce9"),
+        ("explain", "caf\udce9"),
+        ("pull", "caf\udce9"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused_before_anything_is_done(arguments: tuple[str, ...]) -> None:
+    code, answer, told = called(*arguments)
+    assert (code, answer) == (2, "")
+    assert "is not text: byte 0xe9 at character 3" in told
+    assert "[input-not-text]" in told
+
+
+def test_a_file_may_be_called_whatever_bytes(tmp_path: Path) -> None:
+    (tmp_path / "caf\udce9").write_text("nothing wrong here\n")
+    code, answer, _ = called("diagnose", str(tmp_path / "caf\udce9"))
+    assert (code, answer.partition(" in ")[0]) == (0, "No fault found")
 
 
 def test_a_wrong_option_is_told_in_the_same_shape(command: Callable[[Callable[..., object]], None]) -> None:

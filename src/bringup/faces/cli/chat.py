@@ -175,7 +175,16 @@ class Talk:
             why=why,
             can_drop=self.conversation.n_exchanges > 1,
             larger_n_ctx=self._larger_n_ctx,
+            is_too_long_alone=bool(needed_tokens) and not self._fits_alone(),
         )
+
+    def _fits_alone(self) -> bool:
+        """Whether the last question fits once all before it is dropped; yes where the engine cannot count."""
+        alone = replace(self.conversation, turns=self.conversation.turns[-1:])
+        try:
+            return count_tokens(self.session.api, alone) < self.session.n_ctx
+        except BringupError:
+            return True
 
     def _ask_about_death(self, problem: BringupError | None) -> Choice:
         self.console.end_status()

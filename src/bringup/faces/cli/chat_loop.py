@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bringup.actions.answer import count_tokens
+from bringup.actions.arguments import checked_text
 from bringup.actions.chat_file import SavedChat, chat_path, list_chats, load_chat, save_chat, unused_name
 from bringup.actions.conversation import Role
 from bringup.errors import BringupError, WrongUse
@@ -23,13 +24,14 @@ def chat(talk: Talk, source: ChatInput, folders: Folders) -> None:
     """Talk until the user leaves."""
     while True:
         try:
-            typed = parse_typed(source.read())
+            line = source.read()
         except EOFError:
             return
         except KeyboardInterrupt:
             talk.console.line(Styled("Ctrl-D or /quit leaves.", Style.DIM))
             continue
         try:
+            typed = parse_typed(checked_text(line, "what was typed"))
             if typed == Command(ChatCommand.QUIT, ""):
                 return
             _do(typed, talk, folders)

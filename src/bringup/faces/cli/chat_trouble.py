@@ -21,13 +21,27 @@ class Choice(Enum):
 
 
 def ask_about_window(
-    console: Console, source: ChatInput, *, why: str, can_drop: bool, larger_n_ctx: int | None
+    console: Console,
+    source: ChatInput,
+    *,
+    why: str,
+    can_drop: bool,
+    larger_n_ctx: int | None,
+    is_too_long_alone: bool = False,
 ) -> Choice:
-    """Ask what to do with a full window. Nothing is dropped unless it is chosen here."""
-    console.line(Styled(fill(why, max(console.note_terminal.width_columns - 1, 20)), Style.YELLOW))
+    """Ask what to do with a full window. Nothing is dropped unless it is chosen here.
+
+    A question that is too long by itself would not fit after dropping either: that is not offered then.
+    """
+    width = max(console.note_terminal.width_columns - 1, 20)
+    console.line(Styled(fill(why, width), Style.YELLOW))
+    if is_too_long_alone and not larger_n_ctx:
+        words = "Even alone it is too long, and no larger window is to be had: the question is taken back."
+        console.line(Styled(fill(words, width), Style.YELLOW))
+        return Choice.KEEP
     offers = [
-        ("d", "drop the oldest turns and answer again") if can_drop else None,
-        ("n", "start anew with the last question"),
+        ("d", "drop the oldest turns and answer again") if can_drop and not is_too_long_alone else None,
+        None if is_too_long_alone else ("n", "start anew with the last question"),
         ("l", f"restart with a window of {format_count(larger_n_ctx)} tokens") if larger_n_ctx else None,
         ("k", "leave it so; a question without an answer is taken back"),
     ]

@@ -227,9 +227,18 @@ def _invoke(arguments: Sequence[str], console: Console) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    if not all(map(_is_text, arguments)):
+        from bringup.actions.arguments import refuse_bytes
+
+        refuse_bytes(arguments)
     with cli.make_context(PROGRAM, list(arguments), obj=console) as context:
         answer = cli.invoke(context)
     return answer if isinstance(answer, int) else 0
+
+
+def _is_text(argument: str) -> bool:
+    """Whether all its bytes could be decoded; those that could not came as halves of characters."""
+    return argument.isascii() or not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _translated(problem: click.ClickException) -> WrongUse:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bringup.actions.answer import Answer, AnswerOptions, AnswerStream
 from bringup.actions.conversation import Conversation, Ending
 from bringup.actions.session import EngineSession
-from bringup.engine.answers import ContentDelta, ReasoningDelta
+from bringup.engine.answers import ContentDelta, ContextFull, ReasoningDelta
 from bringup.errors import BringupError, EngineError
 from bringup.faces.render.chat import raw_control_line
 from bringup.faces.render.console import Console, Style, Styled
@@ -26,15 +26,11 @@ def answer_one(
         EngineError: nothing was answered.
     """
     stream = AnswerStream(session.api, question, options)
-    n_pieces = 0
-    for event in stream.events():
-        if isinstance(event, ContentDelta) and not as_json:
-            console.answer_piece(event.text)
-        elif isinstance(event, ContentDelta | ReasoningDelta):
-            n_pieces += 1
-            kind = "thinking" if isinstance(event, ReasoningDelta) else "answering"
-            console.status(f"{kind}, {format_count(n_pieces)} pieces")
-    console.end_status()
+    try:
+        _print(console, stream, as_json=as_json)
+    except ContextFull as full:
+        full.hint = _way_out(session, full)
+        raise
     answer = stream.answer
     session.answered(answer.timings)
     if as_json:
@@ -51,6 +47,26 @@ def answer_one(
             f"The answer ends at the limit of {format_count(options.max_tokens or 0)} tokens (--max-tokens)."
         )
     return 0
+
+
+def _print(console: Console, stream: AnswerStream, *, as_json: bool) -> None:
+    n_pieces = 0
+    for event in stream.events():
+        if isinstance(event, ContentDelta) and not as_json:
+            console.answer_piece(event.text)
+        elif isinstance(event, ContentDelta | ReasoningDelta):
+            n_pieces += 1
+            kind = "thinking" if isinstance(event, ReasoningDelta) else "answering"
+            console.status(f"{kind}, {format_count(n_pieces)} pieces")
+    console.end_status()
+
+
+def _way_out(session: EngineSession, problem: ContextFull) -> str:
+    """What to do about one question that does not fit: there are no older turns to drop."""
+    larger = session.larger_n_ctx(needed_tokens=problem.n_prompt_tokens or 0)
+    if larger is None:
+        return "Shorten it: this model was trained for no larger window."
+    return f"Shorten it, or take a larger window: --ctx-size {larger}"
 
 
 def _shortcoming(answer: Answer, session: EngineSession) -> BringupError | None:
