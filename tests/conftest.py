@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,10 +29,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Places for homes. A count of our own: `mktemp` reads the whole folder again for each of thousands."""
+    folder = tmp_path_factory.mktemp("home")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh HOME with its XDG folders; nothing of the developer's own settings reaches a test."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(homes)
+    home.mkdir()
     for name in [n for n in os.environ if n.startswith(("XDG_", "HF_", "LLAMA_", "OLLAMA_", "BRINGUP_"))]:
         if name != "BRINGUP_SOAK" and not name.startswith("BRINGUP_TEST_"):
             monkeypatch.delenv(name)
