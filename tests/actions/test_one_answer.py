@@ -114,9 +114,9 @@ def test_a_prompt_that_does_not_fit_names_both_figures(small_model: Path, home: 
 
 
 def test_an_answer_cut_by_the_window_is_an_error(small_model: Path, home: Home) -> None:
-    answer = run_one(home, small_model, "--ctx-size", "512", "-p", "Count from one to a thousand, in words.")
+    answer = run_one(home, small_model, "--ctx-size", "256", "-p", "Count from one to a thousand, in words.")
     assert answer.returncode == 1
-    assert "the answer is not whole: the context window is full (512 of 512 tokens)" in answer.stderr
+    assert "the answer is not whole: the context window is full (256 of 256 tokens)" in answer.stderr
     assert answer.stdout
 
 

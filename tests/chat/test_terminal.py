@@ -80,11 +80,11 @@ def test_ctrl_c_stops_the_answer_then_says_how_to_leave_and_ctrl_d_leaves(
 
 
 def test_the_window_fills_up_and_the_user_chooses(small_model: Path, home: Home) -> None:
-    with chatting(home, small_model, "--ctx-size", "512") as terminal:
+    with chatting(home, small_model, "--ctx-size", "256") as terminal:
         terminal.say(LONG)
         shown = terminal.wait_for(r"n/l/k\?", 90)
         assert "The context window is full: the answer above is unfinished." in shown
-        assert "restart with a window of 1,024 tokens" in shown
+        assert "restart with a window of 512 tokens" in shown
         assert "drop the oldest turns and answer again" not in shown
         terminal.send("k\r")
         terminal.say("Now say yes.\r")
@@ -94,7 +94,7 @@ def test_the_window_fills_up_and_the_user_chooses(small_model: Path, home: Home)
         terminal.wait_for("Dropped the oldest 1 of 2 questions")
         terminal.wait_for(BEGUN)
         terminal.send("\x03")
-        terminal.wait_for(r"context [\d,]+ of 512", 60)
+        terminal.wait_for(r"context [\d,]+ of 256", 60)
         terminal.say("/context 1k\r")
         terminal.wait_for("context window: 1,024 tokens")
         terminal.say("\x04")
@@ -102,7 +102,7 @@ def test_the_window_fills_up_and_the_user_chooses(small_model: Path, home: Home)
 
 
 def test_what_is_typed_into_an_answer_neither_shows_nor_decides(small_model: Path, home: Home) -> None:
-    with chatting(home, small_model, "--ctx-size", "512") as terminal:
+    with chatting(home, small_model, "--ctx-size", "256") as terminal:
         terminal.say(LONG)
         terminal.wait_for(BEGUN)
         terminal.send("next question\r")  # its first letter is one of those offered
@@ -124,13 +124,14 @@ def test_what_is_typed_into_a_whole_answer_comes_next(small_model: Path, home: H
 
 
 def test_a_paste_of_five_thousand_characters_is_one_message(small_model: Path, home: Home) -> None:
-    pasted = "\n".join(f"line {number} of what was pasted here" for number in range(1, 170))[:5000]
+    words = "information environment international understanding development"  # a token each
+    pasted = "\n".join(f"{number} {words}" for number in range(1, 90))[:5000]
     with chatting(home, small_model, "--max-tokens", "3") as terminal:
         terminal.wait_for("<ready>")
         terminal.send(f"\x1b[200~{pasted}\x1b[201~\r")
         shown = re.search(USAGE, terminal.wait_for(USAGE, 90))
         assert shown is not None
-        assert number(shown.group(2)) > 1500
+        assert number(shown.group(2)) > 500
         terminal.say("/save pasted\r")
         terminal.wait_for("Saved to")
         terminal.say("/quit\r")
