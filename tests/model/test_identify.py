@@ -53,7 +53,7 @@ KINDS = (
     (zipped("archive/data.pkl", "archive/data/0"), FileKind.PYTORCH_ZIP, "pytorch-checkpoint", "PyTorch"),
     (pickle.dumps({"a": 1}, protocol=2), FileKind.PICKLE, "pytorch-checkpoint", "pickle"),
     (zipped("model.gguf"), FileKind.ZIP, "archive", "zip"),
-    (gzip.compress(b"GGUF"), FileKind.GZIP, "archive", "gzip"),
+    (gzip.compress(b"GGUF", mtime=0), FileKind.GZIP, "archive", "gzip"),
     (lzma.compress(b"GGUF"), FileKind.XZ, "archive", "xz"),
     (b"\x28\xb5\x2f\xfd" + bytes(20), FileKind.ZSTD, "archive", "zstd"),
     (tarred(), FileKind.TAR, "archive", "tar"),
