@@ -65,6 +65,7 @@ SETTINGS = {
         web_page=True,
         metrics=True,
         verbosity=5,
+        fits_itself=False,
         reasoning_effort="high",
         temperature=0.25,
         top_p=0.5,
@@ -96,7 +97,7 @@ def test_every_setting_is_in_the_table() -> None:
         "cache_type_k": "q4_0", "cache_type_v": "q4_0", "flash_attention": FlashAttention.OFF,
         "embeddings": True, "pooling": "mean",
         "cache_ram_mib": 9, "reasoning_format": ReasoningFormat.NONE, "web_page": True, "metrics": True,
-        "verbosity": 1, "reasoning_effort": "low", "temperature": 0.1, "top_p": 0.1,
+        "verbosity": 1, "fits_itself": False, "reasoning_effort": "low", "temperature": 0.1, "top_p": 0.1,
     }  # fmt: skip
     assert changed.keys() == {field.name for field in fields(EngineSettings)} - {"extra"}
     for name, value in changed.items():
@@ -115,7 +116,7 @@ def test_xllamacpp_takes_every_parameter(tmp_path: Path) -> None:
     assert target.model.path == "/models/m.gguf"
     assert target.model_alias == {"qwen3"}
     assert target.cors_origins == "localhost"
-    assert target.api_keys == ["secret"]
+    assert target.api_keys == ["secret", "secret"], "of a single key the engine logs the end"
     assert target.default_template_kwargs == {"reasoning_effort": '"high"'}
     assert target.tensor_split[:3] == [3.0, 1.0, 0.0]
     assert target.tensor_buft_overrides.startswith(r"output\.weight=CPU,blk\.0\.ffn_(up|down|gate|gate_up)")

@@ -1,4 +1,4 @@
-"""The buffers that `top` shows are those that the real engine says it took, when it is loud enough."""
+"""The buffers that `top` shows are those that the real engine says it took while it loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from bringup.machine.folders import Folders
 from bringup.machine.sockets import free_port
 from bringup.units import MIB
 
-VERBOSITY = 4
 WINDOW_TOKENS = 768
 SLOTS = 3
 ROUNDING_BYTES = 0.005 * MIB + 1
@@ -36,6 +35,7 @@ class Watched:
     """A real engine and what `top --json` says of it."""
 
     log: str
+    key: str
     engine: dict[str, Any]
     slots: list[dict[str, Any]]
 
@@ -55,7 +55,7 @@ def watched(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         cache_ram_mib=0,
         api_key_file=folders.key_file,
         metrics=True,
-        verbosity=VERBOSITY,
+        fits_itself=False,
     )
     log_path = str(home.state / "logs" / f"{settings.port}.log")
     build = EngineBuild(EngineKind.EMBEDDED, "", "", "Python package")
@@ -75,7 +75,7 @@ def watched(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             urllib.request.Request(f"{running.base_url}/slots", headers=headers), timeout=60
         ).read()
         engine = look(home, settings.port)
-        yield Watched(Path(log_path).read_text(errors="replace"), engine, json.loads(slots))
+        yield Watched(Path(log_path).read_text(errors="replace"), key, engine, json.loads(slots))
 
 
 def look(home: Home, port: int) -> dict[str, Any]:
@@ -98,12 +98,19 @@ def of_log(log: str, use: str) -> dict[str, float]:
 @pytest.mark.parametrize("use", ["model", "KV", "compute", "output"])
 def test_each_buffer_is_the_engines_own_figure(watched: Watched, use: str) -> None:
     told = of_log(watched.log, use)
-    assert told, f"the engine says nothing of its {use} buffer at verbosity {VERBOSITY}"
+    assert told, f"the engine says nothing of its {use} buffer"
     shown = {one["device"]: one["size_bytes"] for one in watched.engine["buffers"] if one["use"] == use}
     assert shown.keys() == told.keys()
     for device, size in told.items():
         assert abs(shown[device] - size) <= ROUNDING_BYTES, (device, use)
     assert watched.engine["buffers_source"].endswith(".log")
+
+
+def test_it_loads_loudly_and_serves_quietly(watched: Watched) -> None:
+    assert "sampler chain" not in watched.log, "what verbosity 4 tells of each request"
+    assert "launch_slot_" in watched.log, "what the engine's default tells of one"
+    assert watched.key[-4:] not in watched.log, "of a single key it would log the end"
+    assert "projected to use" not in watched.log, "it was told not to load twice"
 
 
 def test_the_engines_figures_are_those_of_the_arithmetic(watched: Watched, small_model: Path) -> None:

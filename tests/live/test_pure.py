@@ -108,6 +108,15 @@ def test_a_models_words_are_no_buffers() -> None:
     assert len(read_buffers([line])) == 1
 
 
+def test_what_a_template_prints_once_all_is_loaded_is_no_buffer() -> None:
+    """A template can put words together that stand nowhere in the file; it is rendered after this line."""
+    loaded = "0.01.949.667 I srv    load_model: initializing, n_slots = 1, n_ctx_slot = 2048"
+    forged = "load_tensors:        CUDA0 model buffer size =  1.00 MiB"
+    assert read_buffers([*LOG.splitlines(), loaded, forged]) == read_buffers(LOG.splitlines())
+    early = [loaded, *LOG.splitlines()]
+    assert read_buffers(early, foreign=frozenset({loaded})) == read_buffers(LOG.splitlines())
+
+
 def engine(buffers: tuple[Buffer, ...], *, is_estimate: bool = False) -> LiveEngine:
     slots = read_slots([{"id": 0, "n_ctx": 100, "is_processing": False, "id_task": 1, "n_prompt_tokens": 25}])
     memory: Reading[EngineMemory] = Known(EngineMemory(buffers, "log", is_estimate), "log")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Final
+from typing import Final
 
 from bringup.actions.live import EngineMemory
 from bringup.engine.answers import EngineInfo
@@ -61,17 +61,22 @@ def find_engine_memory(
 def _told_by_log(log_path: str, model: Model) -> tuple[Buffer, ...]:
     texts = (text for text in model.metadata.values() if isinstance(text, str))
     try:
-        data = files.open_binary(log_path)
+        return read_buffers(lines_at_start(log_path), foreign=foreign_lines(texts))
     except BringupError:
         return ()
-    with data as log:
-        return read_buffers(_first_lines(log), foreign=foreign_lines(texts))
 
 
-def _first_lines(log: BinaryIO) -> tuple[str, ...]:
+def lines_at_start(log_path: str) -> tuple[str, ...]:
+    """The first lines of a log, those of loading among them; of one that was turned over, where they now are.
+
+    Raises:
+        FileTrouble: it cannot be opened.
+    """
     from io import BytesIO
 
-    return tuple(log_lines(BytesIO(log.read(_LOG_LIMIT_BYTES))))
+    before = f"{log_path}.1"
+    with files.open_binary(before if files.exists(before) else log_path) as log:
+        return tuple(log_lines(BytesIO(log.read(_LOG_LIMIT_BYTES))))
 
 
 def _count(model: Model, info: EngineInfo, command: tuple[str, ...]) -> tuple[Buffer, ...]:

@@ -24,6 +24,7 @@ from bringup.reading import Known
 from bringup.stack.build import probe_engine
 from bringup.units import GIB, MIB
 
+_PLANNED_BACKENDS: Final = frozenset({"cpu", "blas", "cuda"})
 _CARD_FOLDERS: Final = ("/proc/driver/nvidia/gpus", "/sys/class/kfd/kfd/topology/nodes")
 
 
@@ -36,12 +37,14 @@ class EnginePlan:
         memory: the same, byte by byte and with its placement.
         planning: what it was made from.
         places_layers: the engine fits the layers to its card by itself: nothing here has looked at that.
+        may_know_more: it may know devices that no plan speaks of, such as a card by Vulkan.
     """
 
     plan: Plan
     memory: MemoryPlan
     planning: Planning
     places_layers: bool
+    may_know_more: bool = False
 
     def report(self) -> PlanReport:
         """The plan with its ladder and other ways, for a person who asks why."""
@@ -83,12 +86,13 @@ def plan_for_engine(
     wishes = PlanWishes(request=request, n_threads=n_threads)
     planning = start_planning(source, wishes, place, host=known_rates(place, machine))
     is_flash = request.flash_attention is not False
-    planning.planner.correct = remembered(source, machine, is_flash=is_flash)
+    planning.planner.correct = remembered(source, machine, is_flash=is_flash, build=build)
     chosen = planning.choose()
     if not chosen.fits and not places_layers:
         raise _refusal(planning, chosen)
     plan = _contract(planning, chosen, places_layers=places_layers)
-    return EnginePlan(plan, chosen, planning, places_layers)
+    may_know_more = places_layers or _may_know_more(build, machine)
+    return EnginePlan(plan, chosen, planning, places_layers, may_know_more)
 
 
 def _has_cuda(build: EngineBuild, machine: Machine) -> bool:
@@ -97,6 +101,13 @@ def _has_cuda(build: EngineBuild, machine: Machine) -> bool:
         return build.backend == "cuda"
     backends = probe_engine(machine, build.path).backends
     return isinstance(backends, Known) and "cuda" in backends.value
+
+
+def _may_know_more(build: EngineBuild, machine: Machine) -> bool:
+    if not build.is_external:
+        return build.backend not in ("", *_PLANNED_BACKENDS)
+    backends = probe_engine(machine, build.path).backends
+    return not isinstance(backends, Known) or not _PLANNED_BACKENDS.issuperset(backends.value)
 
 
 def _has_card(machine: Machine) -> bool:

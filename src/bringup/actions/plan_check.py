@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 
 
 def remembered(
-    source: ModelSource, machine: Machine, *, is_flash: bool
+    source: ModelSource, machine: Machine, *, is_flash: bool, build: EngineBuild | None = None
 ) -> Callable[[MemoryPlan], MemoryPlan] | None:
-    """What an earlier check of these files with this engine taught; `None` where there was none."""
-    # Most people never check: then nothing is looked for, and no engine is asked for its version.
+    """What an earlier check or start of these files taught; `None` where there was none.
+
+    Args:
+        source: the files.
+        machine: where the engine is looked for that a plan is for.
+        is_flash: with flash attention.
+        build: that engine, where it is known.
+    """
+    # Where nothing was ever kept nothing is looked for, and no engine is asked for its version.
     if not source.is_local or not files.list_names(our_folders().dry_runs):
         return None
     from bringup.actions.referee import known_differences
     from bringup.plan.differences import corrected
 
-    build = _engine(machine)
+    build = build or _engine(machine)
     known = None if build is None else known_differences(source.model, build, is_flash=is_flash)
     if known is None or known.is_confirmed:
         return None

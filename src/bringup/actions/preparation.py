@@ -171,6 +171,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         reasoning_effort=wishes.reasoning,
         pooling=_pooling(headers) if wishes.embeddings else None,
         metrics=True,
+        fits_itself=chosen.may_know_more and planned.n_gpu_layers is None,
         extra=wishes.extra,
     )
     environment = engine_environment(

@@ -67,8 +67,8 @@ def check_plan(
         for header in model.headers
     )
     plan, answer = _ask(plan, take_apart(model), copies, build, ours)
-    told = compare(plan, answer.measured, engine=_engine_name(build), has_cards=answer.has_cards)
-    _keep(told, _entry(ours, model, build, is_flash=plan.run.flash_attention))
+    told = compare(plan, answer.measured, engine=engine_name(build), has_cards=answer.has_cards)
+    keep_differences(told, model, build, is_flash=plan.run.flash_attention, folders=ours)
     return told
 
 
@@ -113,7 +113,8 @@ def _in_main_memory(plan: MemoryPlan, anatomy: Anatomy) -> MemoryPlan:
     return plan_memory(anatomy, request, main)
 
 
-def _engine_name(build: EngineBuild) -> str:
+def engine_name(build: EngineBuild) -> str:
+    """A build in words."""
     return f"{build.kind.value} llama.cpp {build.version}".rstrip()
 
 
@@ -127,8 +128,11 @@ def _entry(ours: Folders, model: Model, build: EngineBuild, *, is_flash: bool) -
     return paths.join(ours.dry_runs, f"{digest[:32]}.json")
 
 
-def _keep(told: Differences, path: str) -> None:
-    """Keep an answer; one that cannot be kept is asked for again."""
+def keep_differences(
+    told: Differences, model: Model, build: EngineBuild, *, is_flash: bool, folders: Folders
+) -> None:
+    """Keep an answer for the next plan of these files; one that cannot be kept is asked for again."""
+    path = _entry(folders, model, build, is_flash=is_flash)
     folder = paths.dirname(path)
     try:
         files.make_private_folder(folder)

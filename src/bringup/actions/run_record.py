@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,7 @@ class RunRecord:
         self._name = ""
         self._speed = MeasuredSpeed()
         self._log_path = ""
+        self._preparation: Preparation | None = None
 
     def failed(self, model: LocalModel, problem: BringupError, *, n_ctx: int | None = None) -> None:
         """An engine that could not be prepared or did not come up."""
@@ -67,6 +69,7 @@ class RunRecord:
         self._started_s = clock.monotonic_s()
         self._speed = MeasuredSpeed()
         self._log_path = preparation.log_path
+        self._preparation = preparation
         self._data = {
             "run": process.random_bytes(4).hex(),
             "model": self._name,
@@ -125,6 +128,8 @@ class RunRecord:
             words.append(f"{resident_bytes / MIB:,.0f} MiB in memory")
         self._write(self._name, ", ".join(words), {"phase": "ended", **self._data, **measured})
         self._data = {}
+        if self._preparation is not None:
+            learn_memory(self._preparation)
 
     def _settle(self) -> None:
         """Wait until what is being written is written."""
@@ -138,6 +143,15 @@ class RunRecord:
         self.trouble = self.trouble or record(Note(Kind.RUN, subject, text, data))
 
 
+def learn_memory(preparation: Preparation) -> None:
+    """Let the next plan know what this engine took; a log that cannot be read teaches nothing."""
+    from bringup.actions.measured_memory import keep_measured
+    from bringup.machine.folders import our_folders
+
+    with contextlib.suppress(BringupError):
+        keep_measured(preparation, our_folders())
+
+
 def name_of(model: LocalModel) -> str:
     """What a model is called in the journal: its name, of a path the file's."""
     return paths.basename(model.name) or model.name
@@ -148,6 +162,7 @@ def record_detached(preparation: Preparation, wishes: EngineWishes) -> str:
     from bringup.actions.plan_own_runs import planned_speed
     from bringup.journal.entry import Kind
 
+    learn_memory(preparation)
     build = preparation.build
     engine = f"{build.kind.value} {build.version}".strip()
     name = name_of(preparation.model)

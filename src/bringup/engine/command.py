@@ -85,7 +85,10 @@ class EngineSettings:
         top_p: share of probability that sampling keeps, likewise (0.95).
         web_page: serve llama.cpp's own page, which needs no key to open.
         metrics: serve `/metrics`.
-        verbosity: how much the engine logs, 1 (errors) to 5 (everything); `None` for its own default.
+        verbosity: how much the engine logs, 1 (errors) to 5 (everything); `None` for its own default, which the
+            embedded engine keeps to once it has loaded (see `embedded`).
+        fits_itself: before it loads, the engine tries how many layers its cards hold. Where a plan has said
+            that, it is a second reading of header and vocabulary, for nothing.
         extra: further llama-server arguments of the user, passed last and unchanged (external only).
     """
 
@@ -124,6 +127,7 @@ class EngineSettings:
     web_page: bool = False
     metrics: bool = False
     verbosity: int | None = None
+    fits_itself: bool = True
     extra: tuple[str, ...] = ()
 
 
@@ -211,6 +215,13 @@ TABLE: Final[tuple[Option, ...]] = (
         lambda s: None if s.is_mapped else "none",
         older=("--no-mmap",),
         is_planned=True,
+    ),
+    Option(
+        "--fit",
+        "fit_params",
+        lambda s: None if s.fits_itself else "off",
+        needed=False,
+        parameter_value=lambda s: None if s.fits_itself else False,
     ),
     Option("--embeddings", "embedding", lambda s: s.embeddings or None, switch=True, older=("--embedding",)),
     Option("--pooling", "pooling_type", lambda s: s.pooling),

@@ -7,6 +7,9 @@ beside bringup; `--devices` lists the graphics cards that it sees, in llama-serv
 
 It is a process of its own because llama.cpp ends the process when an assertion fails. SIGTERM keeps its
 default meaning and ends it at once, in the middle of a prompt too: nothing of the engine has to be saved.
+
+It loads loudly and serves quietly: the log tells what the model took, buffer by buffer, and then no more of a
+request than the engine's default.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ import importlib
 import json
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from bringup.errors import FileTrouble
 from bringup.machine import files, paths
+from bringup.machine.loaded_library import taker_of_int
 from bringup.units import MIB
 
 _ENUMS: Final[dict[str, str]] = {
@@ -32,6 +37,11 @@ _ENUMS: Final[dict[str, str]] = {
 }
 _FLASH: Final = {"on": "LLAMA_FLASH_ATTN_TYPE_ENABLED", "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED"}
 _LAST_WORDS_S: Final = 5.0
+_LOADING_VERBOSITY: Final = 4
+_SERVING_VERBOSITY: Final = 3
+"""llama.cpp's own default."""
+_SET_VERBOSITY: Final = "_Z30common_log_set_verbosity_tholdi"
+"""`common_log_set_verbosity_thold(int)` of llama.cpp's `common/log.h`, as compilers for Linux spell it."""
 _SETS: Final = frozenset({"model_alias"})
 _JSON_MAPS: Final = frozenset({"default_template_kwargs"})
 
@@ -48,7 +58,8 @@ def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  
             keys = _keys(str(value))
             if not keys:
                 raise ValueError(f"no key in {value}")
-            target.api_keys = keys
+            # Of a single key a loud engine logs the last four characters, of two that they are two.
+            target.api_keys = keys * 2 if len(keys) == 1 else keys
             continue
         *path, last = name.split(".")
         owner = target
@@ -93,6 +104,12 @@ def load_library(site: str) -> Any:  # noqa: ANN401 - foreign, untyped
     return library
 
 
+def verbosity_setter(library: Any) -> Callable[[int], None] | None:  # noqa: ANN401 - foreign, untyped
+    """What changes the library's log while it runs; `None` where it does not show how."""
+    compiled = getattr(library, "xllamacpp", None)
+    return taker_of_int(str(getattr(compiled, "__file__", "")), _SET_VERBOSITY)
+
+
 def device_lines(devices: list[dict[str, Any]]) -> list[str]:
     """What `llama-server --list-devices` would print of them.
 
@@ -125,14 +142,21 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         library = load_library(site)
+        set_verbosity = verbosity_setter(library)
         text = sys.stdin.read()
         if not text:
             return 0
         values = json.loads(text)
+        if "verbosity" in values:
+            set_verbosity = None
+        elif set_verbosity is not None:
+            values["verbosity"] = _LOADING_VERBOSITY
         wanted = library.CommonParams()
         set_parameters(library, wanted, values)
         # Blocks until the model is loaded; its own log line has the reason of a failure.
         server = library.Server(wanted)
+        if set_verbosity is not None:
+            set_verbosity(_SERVING_VERBOSITY)
     except (ImportError, RuntimeError, ValueError, FileTrouble) as problem:
         print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
         from bringup.machine import process

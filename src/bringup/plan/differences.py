@@ -1,4 +1,4 @@
-"""A plan held against the engine's own dry run of it, and the next plan corrected by what was found."""
+"""A plan held against the engine's dry run or start of it; what was found corrects the next plan."""
 
 from __future__ import annotations
 
@@ -65,17 +65,19 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What a dry run said about a plan.
+    """What an engine said about a plan.
 
     Attributes:
         engine: the build that was asked.
         has_cards: it counted on cards too; else it checked the same run in main memory.
         rows: part by part.
+        was_run: it was started with the plan; else it was only asked.
     """
 
     engine: str
     has_cards: bool
     rows: tuple[Difference, ...]
+    was_run: bool = False
 
     @property
     def is_confirmed(self) -> bool:
@@ -90,12 +92,14 @@ class Differences:
         return factor if _LEAST_SHARE <= factor <= _MOST_SHARE else 1.0
 
 
-def compare(plan: MemoryPlan, measured: tuple[Measured, ...], *, engine: str, has_cards: bool) -> Differences:
+def compare(
+    plan: MemoryPlan, measured: tuple[Measured, ...], *, engine: str, has_cards: bool, was_run: bool = False
+) -> Differences:
     """Each figure of the engine beside that of the plan."""
     rows = (
         Difference(one.name, one.device, _planned(plan, one), one.bytes, one.step_bytes) for one in measured
     )
-    return Differences(engine, has_cards, tuple(rows))
+    return Differences(engine, has_cards, tuple(rows), was_run)
 
 
 def _planned(plan: MemoryPlan, one: Measured) -> int:
@@ -113,6 +117,7 @@ def corrected(plan: MemoryPlan, differences: Differences) -> MemoryPlan:
 
 
 def _corrected_parts(plan: MemoryPlan, differences: Differences) -> Iterator[Part]:
+    how = "a start" if differences.was_run else "the dry run"
     for part in plan.parts:
         factor = differences.factor(part.name, part.device) if part.name in _CORRECTED else 1.0
         if factor == 1.0:
@@ -122,7 +127,7 @@ def _corrected_parts(plan: MemoryPlan, differences: Differences) -> Iterator[Par
             part,
             bytes=round(part.bytes * factor),
             formula=f"({part.formula}) x {factor:.4g}",
-            source=f"{part.source}; corrected by the dry run of {differences.engine}",
+            source=f"{part.source}; corrected by {how} of {differences.engine}",
         )
 
 
@@ -144,6 +149,7 @@ def to_json(differences: Differences) -> str:
             "engine": differences.engine,
             "has_cards": differences.has_cards,
             "rows": rows,
+            "was_run": differences.was_run,
         }
     )
 
@@ -164,7 +170,9 @@ def from_json(text: str) -> Differences | None:
             )
             for row in record["rows"]
         )
-        return Differences(str(record["engine"]), bool(record["has_cards"]), rows)
+        return Differences(
+            str(record["engine"]), bool(record["has_cards"]), rows, record.get("was_run") is True
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -1,13 +1,14 @@
 """The buffers that an engine says it took: weights, KV cache, compute, by device, from its own log.
 
 llama.cpp prints a line for each buffer while it loads, newer builds only from verbosity 4 on. Only a whole
-line that begins as such a line does counts, and none that a string of the model could have put there.
+line that begins as such a line does counts, and none that a string of the model could have put there: the
+chat template is rendered on a trial once all has been taken, and what it prints then is not looked at.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -45,6 +46,26 @@ _LINE: Final = regex(
     r"(?P<use>model|KV|RS|output|compute) buffer size = +(?P<mib>\d{1,9}\.\d\d) MiB"
 )
 
+_TAKEN: Final = regex(r"(?:[\d.]+ [IWED] )?srv +load_model: initializing, n_slots = \d+.*")
+
+
+def lines_of_load(lines: Iterable[str], *, foreign: frozenset[str]) -> Iterator[str]:
+    """The lines up to the one that says that the model is in memory; all where none says so.
+
+    Raw line: `0.01.949.667 I srv    load_model: initializing, n_slots = 1, n_ctx_slot = 2048, kv_unified = 'false'`.
+
+    Args:
+        lines: the log of one start, oldest first.
+        foreign: lines that strings of the model could have made; they are passed over.
+    """
+    for raw in lines:
+        line = raw.strip()
+        if line in foreign:
+            continue
+        if "initializing, n_slots" in line and _TAKEN.fullmatch(line):
+            return
+        yield line
+
 
 def read_buffers(lines: Iterable[str], *, foreign: frozenset[str] = frozenset()) -> tuple[Buffer, ...]:
     """The buffers of the last load that the lines show; empty where none says so.
@@ -57,10 +78,8 @@ def read_buffers(lines: Iterable[str], *, foreign: frozenset[str] = frozenset())
     """
     sizes: dict[tuple[BufferUse, str], int] = {}
     is_past_weights = False
-    for line in lines:
-        if "buffer size" not in line or line.strip() in foreign:
-            continue
-        found = _LINE.fullmatch(line.strip())
+    for line in lines_of_load(lines, foreign=foreign):
+        found = _LINE.fullmatch(line) if "buffer size" in line else None
         if found is None:
             continue
         use = BufferUse(found["use"])
