@@ -42,7 +42,7 @@ def test_it_is_the_engine_that_will_be_chosen(
     else:
         assert is_next is not find_build(wanted, around).is_external
     with starting_early(engine=wanted) as early:
-        assert (early.waiting is not None) is is_next
+        assert (early.waiting is not None) is is_next and early.supervisor is None
 
 
 def test_a_named_program_is_not_waited_for_with_another(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_named_program_is_not_waited_for_with_another(tmp_path: Path) -> None:
 
 def test_nothing_is_started_where_none_is_wanted_or_the_settings_are_wrong() -> None:
     with starting_early(engine="embedded", is_wanted=False) as around:
-        assert around.waiting is None
+        assert around.waiting is None and around.supervisor is None
     file = Path(around.folders.configuration_file)
     file.parent.mkdir(parents=True)
     file.write_text("[engine]\nunknown = 1\n")

@@ -110,7 +110,8 @@ def test_the_schemas_name_every_layer() -> None:
 def test_the_validator_finds_what_is_wrong() -> None:
     schema = load_schema("examination")
     assert problems({"schema": 1}, schema)
-    good = {"schema": 1, "subject": "", "verdict": "healthy", "faults": [], "could_not_tell": [], "looks": []}
+    good = {"schema": 1, "subject": "", "verdict": "healthy", "faults": [], "could_not_tell": [], "looks": [],
+            "known_bad": []}  # fmt: skip
     assert problems(good, schema) == []
     for name, bad in (("schema", True), ("verdict", "fine"), ("faults", [{}]), ("looks", 1), ("more", 1)):
         assert problems(good | {name: bad}, schema), name

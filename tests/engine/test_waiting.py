@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -19,16 +20,21 @@ from tests.stubs.hub import StubFile, gguf_bytes, running_hub
 
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
+from bringup.engine.registry import stop_running
 from bringup.engine.start import start_engine
-from bringup.engine.waiting import WaitingEngine
+from bringup.engine.supervisor import DetachedJob, start_detached, wait_detached
+from bringup.engine.waiting import WaitingEngine, WaitingSupervisor
+from bringup.machine.folders import Folders
 from bringup.machine.process import command_line
 from bringup.machine.sockets import is_port_free
 
 MakeEnvironment = Callable[..., dict[str, str]]
 KEEPER, ENGINE = "bringup.engine.keeper", "bringup.engine.embedded"
+SUPERVISOR = "bringup.engine.supervisor"
+OURS = (SUPERVISOR, KEEPER, ENGINE)
 OWNER = (
-    "import os, sys, time; from bringup.engine.waiting import WaitingEngine;"
-    "waiting = WaitingEngine(dict(os.environ)); print(flush=True); time.sleep(600)"
+    "import os, sys, time; from bringup.engine import waiting;"
+    "kept = getattr(waiting, sys.argv[1])(dict(os.environ)); print(flush=True); time.sleep(600)"
 )
 
 
@@ -61,7 +67,7 @@ class Family:
     def is_gone(self) -> bool:
         """Whether no keeper and no engine is left; those that are just killed get their moment."""
         until = time.monotonic() + 10
-        while self.pids(KEEPER) or self.pids(ENGINE):
+        while any(map(self.pids, OURS)):
             if time.monotonic() > until:
                 return False
             time.sleep(0.002)
@@ -72,7 +78,7 @@ class Family:
 def family(tmp_path: Path) -> Iterator[Family]:
     found = Family(f"{tmp_path.name}-{os.getpid()}")
     yield found
-    left = (*found.pids(KEEPER), *found.pids(ENGINE))
+    left = [pid for module in OURS for pid in found.pids(module)]
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -165,24 +171,61 @@ def test_one_that_died_while_it_waited_is_replaced(
             assert engine.poll() is None
 
 
-def test_one_that_is_not_wanted_is_gone_at_once(family: Family, variables: dict[str, str]) -> None:
+@pytest.mark.parametrize("kind", [WaitingEngine, WaitingSupervisor])
+def test_one_that_is_not_wanted_is_gone_at_once(
+    kind: type[WaitingEngine | WaitingSupervisor], family: Family, variables: dict[str, str]
+) -> None:
     """At every moment of its start, also before there is an engine's process."""
     chooser = random.Random(2)
-    for number in range(rounds(6, 100)):
-        with WaitingEngine(variables):
+    for number in range(rounds(4, 100)):
+        with kind(variables):
             if number % 2:
                 family.wait_for(ENGINE)
             time.sleep(chooser.uniform(0, 0.2))
-        assert not family.pids(KEEPER)
+        assert not family.pids(KEEPER) and not family.pids(SUPERVISOR)
         assert family.is_gone
+
+
+def test_an_engine_in_the_background_is_the_one_that_waited(
+    family: Family, variables: dict[str, str], embedded: EngineBuild, settings: EngineSettings,
+    folders: Folders, log_path: str,
+) -> None:  # fmt: skip
+    job = DetachedJob(folders, embedded, settings, log_path, variables)
+    with WaitingSupervisor(variables) as waiting:
+        early = family.wait_for(ENGINE)
+        begun = start_detached(job, waiting)
+        assert family.pids(SUPERVISOR) == [begun.owner.pid]
+    record = wait_detached(begun, folders)
+    try:
+        assert record.engine is not None and record.engine.pid == early
+        assert family.pids(ENGINE) == [early]
+    finally:
+        assert stop_running(folders, record)
+
+
+def test_a_supervisor_that_died_while_it_waited_is_replaced(
+    family: Family, variables: dict[str, str], fake: EngineBuild, settings: EngineSettings,
+    folders: Folders, log_path: str,
+) -> None:  # fmt: skip
+    """Nor does an engine that waited for another program's job stay."""
+    job = DetachedJob(folders, fake, settings, log_path, variables)
+    with WaitingSupervisor(variables) as waiting:
+        family.wait_for(ENGINE)
+        dead = family.wait_for(SUPERVISOR)
+        os.kill(dead, signal.SIGKILL)
+        assert family.is_gone
+        begun = start_detached(job, waiting)
+    assert begun.owner.pid != dead
+    assert stop_running(folders, wait_detached(begun, folders))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_no_death_of_ours_leaves_one_behind(number: signal.Signals, family: Family) -> None:
     chooser = random.Random(int(number))
+    kinds = itertools.cycle(("WaitingEngine", "WaitingSupervisor"))
     for _ in range(rounds(2, 50)):
         owner = subprocess.Popen(
-            [sys.executable, "-c", OWNER],
+            [sys.executable, "-c", OWNER, next(kinds)],
             env={**os.environ, **family.variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -249,6 +292,7 @@ def test_a_waiting_process_sees_nothing_that_an_engine_may_not_see(family: Famil
         (["run", "{model}", "--prompt", " "], 2),
         (["run", "{model}", "--prompt", "x", "--ctx-size", "900000000"], 1),
         (["serve", "{model}", "--no-key", "--key-file", "/x"], 2),
+        (["serve", "{model}", "--detach", "--ctx-size", "900000000"], 1),
     ],
 )
 def test_a_mistake_leaves_nothing_behind(

@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from bringup.actions.known_bad import BadBuild, bad_builds
 from bringup.actions.open_questions import find_open_questions
 from bringup.actions.unseen import Unseen, find_unseen
 from bringup.errors import CannotTell, Failure, WrongUse
@@ -54,6 +55,7 @@ class Examination:
         took_s: seconds by source (path or command), where they were measured.
         journal_trouble: why what was seen could not be written to the journal; empty where it was.
         histories: by a root fault's id, when it was here before; only of this machine.
+        bad_builds: engines that are builds of llama.cpp known to be bad; they change no verdict.
     """
 
     stack: Stack
@@ -64,6 +66,7 @@ class Examination:
     open_questions: tuple[Unseen, ...] = ()
     journal_trouble: str = ""
     histories: Mapping[str, Recurrence] = field(default_factory=dict)
+    bad_builds: tuple[BadBuild, ...] = ()
 
     @property
     def could_not_tell(self) -> tuple[Look, ...]:
@@ -118,7 +121,8 @@ def examine(machine: Machine, *, subject: str) -> Examination:
     looked = probe_stack(timed, meanwhile=load_catalogue)
     scene = Scene(looked.stack, looked.lines)
     found = diagnose(scene, load_catalogue())
-    return Examination(looked.stack, found, looked.looks, subject, dict(timed.took_s))
+    bad = bad_builds(looked.stack)
+    return Examination(looked.stack, found, looked.looks, subject, dict(timed.took_s), bad_builds=bad)
 
 
 def examine_and_keep(machine: Machine, *, subject: str) -> Examination:
@@ -151,9 +155,9 @@ def examine_text(text: str, *, subject: str) -> Examination:
     """Judge what programs printed; facts are recognised in the text."""
     stack, lines = read_pasted(text, source=subject)
     found = diagnose(Scene(stack, lines), load_catalogue())
-    return Examination(
-        stack, found, (), subject, open_questions=() if found.findings else find_open_questions(lines)
-    )
+    open_questions = () if found.findings else find_open_questions(lines)
+    bad = bad_builds(stack)
+    return Examination(stack, found, (), subject, open_questions=open_questions, bad_builds=bad)
 
 
 def choose_machine(*, root: str | None, recording: str | None) -> tuple[Machine, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bringup.actions.known_bad import bad_build
 from bringup.actions.plan import Planning, PlanWishes, report_of, start_planning
 from bringup.actions.plan_check import remembered
 from bringup.actions.plan_devices import Described, look_for_place
@@ -81,6 +82,8 @@ def plan_for_engine(
     warnings = place.warnings
     if not has_cuda and not places_layers and _has_card(machine):
         warnings = (*warnings, "This engine knows no CUDA: it runs in main memory, beside the card.")
+    if (bad := bad_build("This engine", build.number)) is not None:
+        warnings = (*warnings, bad.sentence())
     place = replace(place, is_card_hidden=False, warnings=warnings)
     request = replace(request, build=build.number or request.build)
     wishes = PlanWishes(request=request, n_threads=n_threads)

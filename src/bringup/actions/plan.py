@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import field, replace
 from typing import Final
 
-from bringup.actions.next_engine import engine_without_cuda
+from bringup.actions.next_engine import engine_without_cuda, next_bad_build
 from bringup.actions.plan_check import ask_engine, remembered
 from bringup.actions.plan_command import choices_of, command_of
 from bringup.actions.plan_companions import Accompanied, Beside, check_language_model, look_beside
@@ -176,6 +176,8 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
             " this plan is for one that does. bringup setup gets it."
         )
         place = replace(place, warnings=(*place.warnings, said))
+    if place.is_this_machine and (bad := next_bad_build(machine, our_folders())) is not None:
+        place = replace(place, warnings=(*place.warnings, bad.sentence()))
     host = None
     if place.is_this_machine and wishes.ram_bytes_per_s is None:
         host = (measured_rates if wishes.measures_ram else known_rates)(place, machine)

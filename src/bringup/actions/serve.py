@@ -105,7 +105,7 @@ def serve_detached(
         memory_limit_bytes=preparation.plan.memory_limit_bytes,
         model_texts=preparation.model_texts,
     )
-    record = start_detached(job)
+    record = start_detached(job, around.supervisor)
     try:
         wait_detached(record, around.folders, on_wait=on_wait)
     except BaseException as problem:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from bringup.engine.known_bad import what_is_bad
+from bringup.actions.known_bad import bad_build
 from bringup.engine.source_build import Backend
 from bringup.engine.wheels import cuda_of_index, fitting_cuda, wheel_unfit
 from bringup.errors import CannotTell, EngineError
@@ -140,14 +140,8 @@ def choose(facts: Facts, wishes: SetupWishes) -> SetupChoice:
 
 def _known_bad(engine: EngineFiles) -> tuple[str, ...]:
     """What is known to be wrong with a build that is taken all the same."""
-    if not isinstance(engine.number, Known):
-        return ()
-    bad = what_is_bad(f"b{engine.number.value}")
-    return tuple(
-        f"but build {engine.number.value} is known to be bad: {one.what}; mended in b{one.before}"
-        " (--method source builds a newer one)"
-        for one in bad
-    )
+    found = bad_build("it", engine.number.value) if isinstance(engine.number, Known) else None
+    return () if found is None else (f"but {found.sentence()}",)
 
 
 def _wheel(

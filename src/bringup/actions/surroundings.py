@@ -13,7 +13,7 @@ from bringup.actions.configuration import Configuration, read_configuration
 from bringup.engine.build import EngineBuild
 from bringup.engine.environment import EngineEnvironment, clean_environment
 from bringup.engine.find import choose_engine, find_embedded, find_engines, find_programs, find_wheel
-from bringup.engine.waiting import WaitingEngine
+from bringup.engine.waiting import WaitingEngine, WaitingSupervisor
 from bringup.machine import folders
 from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
@@ -30,12 +30,20 @@ class Surroundings:
         folders: our folders.
         configuration: the user's settings.
         waiting: a process that loads the embedded engine's library already, for the first engine.
+        supervisor: the same behind a supervisor, for an engine that goes on in the background.
     """
 
     machine: Machine
     folders: Folders
     configuration: Configuration
     waiting: WaitingEngine | None = None
+    supervisor: WaitingSupervisor | None = None
+
+    def wait_no_more(self) -> None:
+        """End what waits: it would do so for long, or for nothing."""
+        for one in (self.waiting, self.supervisor):
+            if one is not None:
+                one.close()
 
 
 def look_around() -> Surroundings:
@@ -50,7 +58,11 @@ def look_around() -> Surroundings:
 
 @contextmanager
 def starting_early(
-    *, engine: str | None, keep_engine_environment: bool = False, is_wanted: bool = True
+    *,
+    engine: str | None,
+    keep_engine_environment: bool = False,
+    is_wanted: bool = True,
+    is_detached: bool = False,
 ) -> Iterator[Surroundings]:
     """As `look_around`, and where the embedded engine is sure to be the one, its process is started already.
 
@@ -59,13 +71,18 @@ def starting_early(
     Args:
         engine: the engine that the user named.
         keep_engine_environment: whether the user wants `LLAMA_*` and `GGML_*` variables honoured.
-        is_wanted: whether an engine is to be started by this process at all.
+        is_wanted: whether an engine is to be started at all.
+        is_detached: it is to go on in the background.
     """
     around = look_around()
     if not is_wanted or not is_embedded_next(engine, around):
         yield around
         return
     environment = engine_environment(around, is_external=False, keep_engine_variables=keep_engine_environment)
+    if is_detached:
+        with WaitingSupervisor(environment.variables) as supervisor:
+            yield replace(around, supervisor=supervisor)
+        return
     with WaitingEngine(environment.variables) as waiting:
         yield replace(around, waiting=waiting)
 

@@ -2,11 +2,13 @@
 
 Run as `python -m bringup.engine.supervisor`. It starts the engine again when that ends by itself, with
 growing pauses, and gives up loudly: the record then says "failed" and why. SIGTERM ends the engine and it.
-It has a session of its own, so no terminal matters to it.
+It has a session of its own, so no terminal matters to it. Its job comes at its stdin; a line before that may
+tell it to have an engine's process wait for it (see `waiting`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -21,6 +23,7 @@ from bringup.engine.registry import EngineRecord, EngineState, read_record, remo
 from bringup.engine.restart import RestartPolicy, is_final
 from bringup.engine.server import RunningEngine
 from bringup.engine.start import start_engine
+from bringup.engine.waiting import WaitingEngine, WaitingSupervisor, spawn_supervisor
 from bringup.errors import BringupError, EngineError
 from bringup.machine import child, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s
@@ -89,22 +92,19 @@ def read_detached_job(line: bytes) -> DetachedJob:
     )
 
 
-def start_detached(job: DetachedJob) -> EngineRecord:
+def start_detached(job: DetachedJob, waiting: WaitingSupervisor | None = None) -> EngineRecord:
     """Start a supervisor and return its engine's record, which says `starting` then; see `wait_detached`.
+
+    Args:
+        job: what it shall do.
+        waiting: one that was started early, to be used if it still lives.
 
     Raises:
         EngineError: the supervisor did not appear.
     """
-    supervisor = process.spawn(
-        process.python_argv("bringup.engine.supervisor"),
-        environment=job.environment,
-        stdin=process.PIPE,
-        stdout=process.DEVNULL,
-        stderr=process.DEVNULL,
-        new_session=True,
-    )
+    supervisor = (waiting.take() if waiting is not None else None) or spawn_supervisor(job.environment)
     assert supervisor.stdin is not None
-    with supervisor.stdin as pipe:
+    with contextlib.suppress(BrokenPipeError), supervisor.stdin as pipe:
         pipe.write(job.to_line())
     until_s = monotonic_s() + _APPEAR_S
     while monotonic_s() < until_s and supervisor.poll() is None:
@@ -150,9 +150,10 @@ class _StopAsked(Exception):
 class Supervisor:
     """Runs one job to its end."""
 
-    def __init__(self, job: DetachedJob, *, wake: int) -> None:
-        """`wake` is readable when a signal came."""
+    def __init__(self, job: DetachedJob, *, wake: int, waiting: WaitingEngine | None = None) -> None:
+        """`wake` is readable when a signal came; `waiting` is the process for the first start."""
         self._job = job
+        self._waiting = waiting
         self._wake = wake
         self._is_stopped = False
         owner = process.identity_of(process.own_pid())
@@ -202,6 +203,7 @@ class Supervisor:
                 log_path=job.log_path,
                 environment=job.environment,
                 memory_limit_bytes=job.memory_limit_bytes,
+                waiting=self._waiting,
             )
         except BringupError as problem:
             return None, ExitReason(ExitKind.CANNOT_RUN, problem.message, problem.context, problem.reference)
@@ -245,11 +247,22 @@ class Supervisor:
 
 
 def main() -> int:
-    """Take the job from stdin and run it."""
+    """Take the job from stdin and run it; without one nothing is left of what was started for it."""
     wake = child.wake_on_signals((*_STOP_SIGNALS, signal.SIGHUP))
     line = sys.stdin.buffer.readline()
-    sys.stdin.close()
-    return Supervisor(read_detached_job(line), wake=wake).run() if line else 0
+    with contextlib.ExitStack() as block:
+        waiting = None
+        if (environment := _early(line)) is not None:
+            waiting = block.enter_context(WaitingEngine(environment))
+            line = sys.stdin.buffer.readline()
+        sys.stdin.close()
+        return Supervisor(read_detached_job(line), wake=wake, waiting=waiting).run() if line else 0
+
+
+def _early(line: bytes) -> dict[str, str] | None:
+    """The environment of an engine that shall wait; `None` where the line asks for none."""
+    told = json.loads(line).get("early") if line else None
+    return told if isinstance(told, dict) else None
 
 
 if __name__ == "__main__":

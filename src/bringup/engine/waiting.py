@@ -2,18 +2,27 @@
 
 A Python and llama.cpp's library take as long to load as a plan takes to be made; with two processors both
 are done at once. The process waits behind a keeper as any engine runs behind one, so every promise on orphans
-holds from its first moment. It is ended where it turns out not to be wanted.
+holds from its first moment. It is ended where it turns out not to be wanted. An engine that is to go on in
+the background waits behind its supervisor, which is told its job later.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
 from bringup.engine.build import embedded_argv
 from bringup.engine.job import EarlyJob
 from bringup.engine.keeping import KeeperLink
-from bringup.machine.process import own_pid
+from bringup.machine.process import DEVNULL, PIPE, end_child, own_pid, python_argv, spawn
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+_SUPERVISOR: Final = "bringup.engine.supervisor"
+_DISMISS_S: Final = 2.0
 
 
 class WaitingEngine:
@@ -50,3 +59,66 @@ class WaitingEngine:
     ) -> None:
         """End it."""
         self.close()
+
+
+class WaitingSupervisor:
+    """A supervisor that has an engine's process wait already. It ends both where it is told no job."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Start it with the whole environment of the engine to come."""
+        self._process: Popen[bytes] | None = spawn_supervisor(environment)
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(early_line(environment))
+            self._process.stdin.flush()
+
+    def take(self) -> Popen[bytes] | None:
+        """The process, which wants its job now; `None` when it was taken or is gone."""
+        taken, self._process = self._process, None
+        if taken is not None and taken.poll() is not None:
+            _close(taken)
+            return None
+        return taken
+
+    def close(self) -> None:
+        """End it, and what waits behind it; what was taken goes on."""
+        left, self._process = self._process, None
+        if left is not None:
+            _close(left)
+            end_child(left, timeout_s=_DISMISS_S)
+
+    def __enter__(self) -> Self:
+        """The process itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End it."""
+        self.close()
+
+
+def spawn_supervisor(environment: dict[str, str]) -> Popen[bytes]:
+    """A supervisor that waits for a line at its stdin."""
+    return spawn(
+        python_argv(_SUPERVISOR),
+        environment=environment,
+        stdin=PIPE,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+        new_session=True,
+    )
+
+
+def early_line(environment: dict[str, str]) -> bytes:
+    """What tells a supervisor to have an engine's process wait; another line with its job follows."""
+    return json.dumps({"early": environment}).encode() + b"\n"
+
+
+def _close(process: Popen[bytes]) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()

@@ -20,11 +20,10 @@ from bringup.store.local import LocalModel
 if TYPE_CHECKING:
     from bringup.engine.answers import EngineInfo
     from bringup.engine.loading import LoadProgress
-    from bringup.engine.waiting import WaitingEngine
     from bringup.store.prepare import PullPlan
 
 
-def obtain(console: Console, name: str, *, waiting: WaitingEngine | None = None) -> LocalModel:
+def obtain(console: Console, name: str, *, around: Surroundings | None = None) -> LocalModel:
     """The model that a typed name means: used where it lies, or fetched after saying what and from where.
 
     A process that waits for it does so for moments only, not for a download.
@@ -35,8 +34,8 @@ def obtain(console: Console, name: str, *, waiting: WaitingEngine | None = None)
     watcher = PullWatcher(console)
 
     def tell_plan(plan: PullPlan) -> None:
-        if waiting is not None:
-            waiting.close()
+        if around is not None:
+            around.wait_no_more()
         watcher.plan(plan)
 
     return pull_model(
@@ -132,7 +131,7 @@ def obtain_as(
     console: Console, name: str, wishes: EngineWishes, surroundings: Surroundings
 ) -> tuple[LocalModel, EngineWishes]:
     """As `obtain`; a model that was typed by its short name is called by it in the API too."""
-    model = obtain(console, name, waiting=surroundings.waiting)
+    model = obtain(console, name, around=surroundings)
     if wishes.alias is None and (alias := short_name(name)) is not None:
         return model, replace(wishes, alias=alias)
     return model, wishes

@@ -143,6 +143,8 @@ def _looks(examination: Examination) -> list[Line]:
             lines.append(("    to see it: ", Styled(f"$ {unseen.decides}", Style.CYAN)))
     for crash in examination.diagnosis.crashed:
         lines.append((f"  {crash.fault_id}: our own rule failed ({crash.problem}); it says nothing",))
+    for bad in examination.bad_builds:
+        lines += [(Styled(line, Style.YELLOW),) for line in wrapped(bad.sentence(), _WIDTH)]
     if examination.looks:
         longest = max(look.took_s for look in examination.looks)
         names = ", ".join(look.layer for look in examination.looks)

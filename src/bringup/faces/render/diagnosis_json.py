@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.actions.doctor import Examination
+from bringup.actions.known_bad import BadBuild
 from bringup.actions.recurrence import Recurrence
 from bringup.actions.steps import quoted, values_of
 from bringup.actions.unseen import Unseen
@@ -33,6 +34,16 @@ def examination_json(examination: Examination) -> dict[str, object]:
             {"layer": look.layer, "took_s": round(look.took_s, 4), "problem": look.problem}
             for look in examination.looks
         ],
+        "known_bad": [_bad_build(one) for one in examination.bad_builds],
+    }
+
+
+def _bad_build(one: BadBuild) -> dict[str, object]:
+    return {
+        "engine": one.engine,
+        "number": one.number,
+        "mended_in": one.mended_in,
+        "wrong": [{"before": bad.before, "what": bad.what, "source": bad.source} for bad in one.wrong],
     }
 
 

@@ -44,7 +44,8 @@ def command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 
     with starting_early(
         engine=options["engine"],
         keep_engine_environment=options["keep_engine_environment"],
-        is_wanted=not options["detach"] and not options["unit"],
+        is_wanted=not options["unit"],
+        is_detached=options["detach"],
     ) as around:
         from bringup.faces.cli.serving import ServeOptions, serve
 
