@@ -15,7 +15,7 @@ from bringup.store.local import LocalModel, OriginKind
 
 # Recorded: SmolLM2-135M-Instruct, window of 8,192 tokens, xllamacpp 2026.10 (llama.cpp b11434) on a CPU.
 LOG = """\
-0.00.120.466 I llama_model_loader: - kv   2:                               general.name str              = Smol
+0.00.120.466 I llama_model_loader: - kv   2:                          general.name str = Smollm2
 0.00.986.437 I load_tensors:   CPU_Mapped model buffer size =    92.10 MiB
 0.01.016.782 I llama_context: constructing llama_context
 0.01.016.790 I llama_context: n_ctx                 = 8192
@@ -68,7 +68,7 @@ def test_a_part_that_differs_corrects_the_next_plan_once(prepared: Preparation) 
     "line",
     [
         "0.00.120.466 I llama_model_loader: - kv 2: general.name str = llama_kv_cache: size = 9.00 MiB",
-        "0.00.120.466 I print_info: general.name = sched_reserve:        CPU compute buffer size =    99.00 MiB",
+        "0.00.120.466 I print_info: general.name = sched_reserve:   CPU compute buffer size =    99.00 MiB",
     ],
 )
 def test_a_models_words_are_no_measurement(prepared: Preparation, line: str) -> None:

@@ -1,4 +1,4 @@
-"""A build that is known to be bad is named wherever an engine is looked at, by the one table; no verdict changes."""
+"""A build that is known to be bad is named wherever an engine is looked at; no verdict changes for it."""
 
 from __future__ import annotations
 

@@ -255,6 +255,7 @@ def test_builds_of_the_engine_are_told_by_their_date(tmp_path: Path) -> None:
     for name, at_s in (("b6325-cuda", 1_752_500_000), (".unfinished", 1_752_500_001)):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (at_s, at_s))
+    (tmp_path / "current").write_text("b6325-cuda\n")
     found = outside.probe_outside(LiveMachine(), builds_folder=str(tmp_path))
     told = [event for event in found.events if event.happening is outside.Happening.ENGINE]
     assert [(event.what, event.at_s) for event in told] == [

@@ -52,7 +52,7 @@ _TAKEN: Final = regex(r"(?:[\d.]+ [IWED] )?srv +load_model: initializing, n_slot
 def lines_of_load(lines: Iterable[str], *, foreign: frozenset[str]) -> Iterator[str]:
     """The lines up to the one that says that the model is in memory; all where none says so.
 
-    Raw line: `0.01.949.667 I srv    load_model: initializing, n_slots = 1, n_ctx_slot = 2048, kv_unified = 'false'`.
+    Raw line: `0.01.949.667 I srv    load_model: initializing, n_slots = 1, n_ctx_slot = 2048`.
 
     Args:
         lines: the log of one start, oldest first.

@@ -319,7 +319,9 @@ def _builds(machine: Machine, folder: str) -> list[OutsideEvent]:
     names = machine.list_folder(folder)
     found = []
     for name in names.value if isinstance(names, Known) else ():
-        at_s = None if name.startswith(".") else _modified_s(machine, f"{folder}/{name}")
+        # Beside the builds lies a file that names the current one.
+        is_build = not name.startswith(".") and isinstance(machine.list_folder(f"{folder}/{name}"), Known)
+        at_s = _modified_s(machine, f"{folder}/{name}") if is_build else None
         if at_s is not None:
             what = f"build {name[:80]} of llama.cpp"
             layers = ("build", "runtime")
