@@ -1,4 +1,4 @@
-"""What an engine took when it was loaded, held against its plan: a part that differs corrects the next plan."""
+"""What an engine took when it loaded, held against its plan: a part that differs corrects the next plan."""
 
 from __future__ import annotations
 

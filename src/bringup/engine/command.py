@@ -85,8 +85,8 @@ class EngineSettings:
         top_p: share of probability that sampling keeps, likewise (0.95).
         web_page: serve llama.cpp's own page, which needs no key to open.
         metrics: serve `/metrics`.
-        verbosity: how much the engine logs, 1 (errors) to 5 (everything); `None` for its own default, which the
-            embedded engine keeps to once it has loaded (see `embedded`).
+        verbosity: how much the engine logs, 1 (errors) to 5 (everything); `None` for its own default, to
+            which the embedded engine keeps once it has loaded (see `embedded`).
         fits_itself: before it loads, the engine tries how many layers its cards hold. Where a plan has said
             that, it is a second reading of header and vocabulary, for nothing.
         extra: further llama-server arguments of the user, passed last and unchanged (external only).

@@ -19,7 +19,7 @@ from bringup.engine.keeping import KeeperLink
 from bringup.machine.process import DEVNULL, PIPE, end_child, own_pid, python_argv, spawn
 
 if TYPE_CHECKING:
-    from subprocess import Popen
+    from bringup.machine.process import Child
 
 _SUPERVISOR: Final = "bringup.engine.supervisor"
 _DISMISS_S: Final = 2.0
@@ -66,13 +66,13 @@ class WaitingSupervisor:
 
     def __init__(self, environment: dict[str, str]) -> None:
         """Start it with the whole environment of the engine to come."""
-        self._process: Popen[bytes] | None = spawn_supervisor(environment)
+        self._process: Child | None = spawn_supervisor(environment)
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(early_line(environment))
             self._process.stdin.flush()
 
-    def take(self) -> Popen[bytes] | None:
+    def take(self) -> Child | None:
         """The process, which wants its job now; `None` when it was taken or is gone."""
         taken, self._process = self._process, None
         if taken is not None and taken.poll() is not None:
@@ -101,7 +101,7 @@ class WaitingSupervisor:
         self.close()
 
 
-def spawn_supervisor(environment: dict[str, str]) -> Popen[bytes]:
+def spawn_supervisor(environment: dict[str, str]) -> Child:
     """A supervisor that waits for a line at its stdin."""
     return spawn(
         python_argv(_SUPERVISOR),
@@ -118,7 +118,7 @@ def early_line(environment: dict[str, str]) -> bytes:
     return json.dumps({"early": environment}).encode() + b"\n"
 
 
-def _close(process: Popen[bytes]) -> None:
+def _close(process: Child) -> None:
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, Final
+from typing import IO, Final, TypeAlias
 
 from bringup.records import dataclass
 
 DEVNULL: Final = subprocess.DEVNULL
 PIPE: Final = subprocess.PIPE
+Child: TypeAlias = subprocess.Popen[bytes]
+"""A child that was started and can be waited for."""
 """Ask `spawn` for a pipe, or for nothing."""
 
 
