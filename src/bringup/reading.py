@@ -56,12 +56,16 @@ def need(reading: Reading[T]) -> T | None:
 
 
 def convert(reading: Reading[T], parse: Callable[[T], U]) -> Reading[U]:
-    """Apply a pure parser to a known value; a `ValueError` of the parser makes it unreadable."""
+    """Apply a pure parser to a known value; a `ValueError` of the parser makes it unreadable.
+
+    So does what a stranger's text can bring about by its size alone: a number beyond all bounds, JSON nested
+    a thousand deep.
+    """
     if not isinstance(reading, Known):
         return reading
     try:
         return Known(parse(reading.value), reading.source)
-    except ValueError as problem:
+    except (ValueError, OverflowError, RecursionError) as problem:
         return Unreadable(reading.source, f"not in the expected form: {problem}")
 
 

@@ -16,6 +16,7 @@ TIB: Final = 1024**4
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)", re.IGNORECASE)
+_DIGITS_LIMIT: Final = 40
 _STEPS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -32,7 +33,7 @@ def parse_size(text: str) -> int:
         raise ValueError(f"{text!r} is not a size such as 12G, 900MB or 4096")
     number, letter, suffix = match.groups()
     step = 1000 if suffix.lower() == "b" and letter else 1024
-    return int(float(number) * step ** _STEPS[letter.lower()])
+    return _whole(number, step ** _STEPS[letter.lower()])
 
 
 def parse_tokens(text: str) -> int:
@@ -45,4 +46,10 @@ def parse_tokens(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a number of tokens such as 8192 or 8k")
     number, letter = match.groups()
-    return int(float(number) * 1024 ** _STEPS[letter.lower()])
+    return _whole(number, 1024 ** _STEPS[letter.lower()])
+
+
+def _whole(number: str, unit: int) -> int:
+    if len(number) > _DIGITS_LIMIT:
+        raise ValueError(f"a number of {len(number):,} digits is none that anybody means")
+    return int(float(number) * unit)

@@ -69,7 +69,8 @@ def test_what_is_wrong_is_said_with_its_place(text: str, message: str, hint: str
 
 
 @pytest.mark.parametrize(
-    "data", [b"[server\n", b"port = \n", b"\xff\xfe", b"a = " + b"[" * 5000, b"[a]\n[a]\n"]
+    "data",
+    [b"[server\n", b"port = \n", b"\xff\xfe", b"a = " + b"[" * 5000, b"[a]\n[a]\n", b"a = " + b"9" * 5000],
 )
 def test_what_is_no_toml_is_said(data: bytes) -> None:
     with pytest.raises(WrongUse, match=r"c\.toml is not valid TOML") as caught:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import threading
+from itertools import repeat
 
 import pytest
 from hypothesis import given
@@ -26,7 +29,7 @@ from bringup.engine.answers import (
     read_models,
     read_slots,
 )
-from bringup.engine.api import read_chat
+from bringup.engine.api import EngineApi, read_chat
 from bringup.engine.event_stream import event_data
 from bringup.machine.http import HttpTrouble
 
@@ -136,6 +139,32 @@ def test_every_character_of_a_split_text_arrives() -> None:
     text = "aé漢🙂"
     stream = lines(*(delta(content=character) for character in text), END)
     assert "".join(e.text for e in read_chat(stream) if isinstance(e, ContentDelta)) == text
+
+
+def test_an_event_without_an_end_is_cut_off() -> None:
+    with pytest.raises(StreamCutOff) as caught:
+        list(read_chat(repeat(b"data: " + b"x" * 2**20)))
+    assert "longer than" in caught.value.context[0]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("line", [b"x" * 2**16, b"[" * 2**16], ids=["endless", "nested"])
+def test_a_refusal_without_an_end_is_not_read_to_it(line: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 500 No\r\n\r\n")
+                while True:
+                    connection.sendall(line + b"\n")
+
+        stranger = threading.Thread(target=refuse)
+        stranger.start()
+        api = EngineApi(f"http://127.0.0.1:{server.getsockname()[1]}", None)
+        with pytest.raises(RequestRefused):
+            list(api.chat([], silence_s=30.0))
+        stranger.join()
 
 
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b""))))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import stat
 import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from bringup.engine.wheels import cuda_of_index, fitting_cuda, wheel_table, whee
 from bringup.errors import DownloadError, EngineError, FileTrouble, WrongUse
 from bringup.machine.live import LiveMachine
 from bringup.machine.release_archive import unpack_release
+from bringup.machine.source_archive import unpack_sources
 from bringup.reading import Absent, Known
 
 PROGRAM = b"#!/bin/sh\necho 'version: 7000 (made)'\n"
@@ -120,6 +123,61 @@ def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut.write_bytes(archive.read_bytes()[:200])
     with pytest.raises(FileTrouble, match="cannot be unpacked"):
         unpack_release(str(cut), str(tmp_path / "out"))
+
+
+PACKED = random.Random(1).randbytes(20_000) + b"x" * 50_000
+
+
+def pack(path: Path) -> Path:
+    """Three files in an archive of the kind that the path's ending says."""
+    names = ("top/CMakeLists.txt", "top/src/a.c", "top/llama-server")
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name in names:
+                packed.writestr(name, PACKED)
+    else:
+        with tarfile.open(path, f"w:{path.suffix[1:]}") as packed:
+            for name in names:
+                info = tarfile.TarInfo(name)
+                info.size = len(PACKED)
+                packed.addfile(info, io.BytesIO(PACKED))
+    return path
+
+
+@pytest.mark.parametrize("unpack", [unpack_release, unpack_sources])
+@pytest.mark.parametrize("ending", ["tar.gz", "tar.xz", "tar.bz2", "zip"])
+def test_of_a_damaged_archive_come_the_right_files_or_a_named_error(
+    ending: str, unpack: Callable[[str, str], object], tmp_path: Path
+) -> None:
+    archive = pack(tmp_path / f"a.{ending}")
+    whole, chance, refused = archive.read_bytes(), random.Random(ending), 0
+    for number in range(30):
+        damaged = bytearray(whole)
+        at = chance.randrange(len(whole))
+        damaged[at] ^= 1 << chance.randrange(8)
+        archive.write_bytes(damaged if number % 3 else damaged[:at])
+        out = tmp_path / str(number)
+        try:
+            unpack(str(archive), str(out))
+        except FileTrouble as problem:
+            assert problem.reference == "archive-damaged"
+            refused += 1
+        else:
+            written = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+            assert written and set(written) == {PACKED}
+    assert refused >= 10
+
+
+def test_an_archive_with_a_password_is_named(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip")
+    flags = bytearray(archive.read_bytes())
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # bit 0 of the flags of each file, in both lists
+        start = -1
+        while (start := flags.find(mark, start + 1)) >= 0:
+            flags[start + at] |= 1
+    archive.write_bytes(flags)
+    with pytest.raises(FileTrouble, match="encrypted"):
+        unpack_sources(str(archive), str(tmp_path / "out"))
 
 
 def cpu_choice(method: Method) -> SetupChoice:
@@ -373,7 +431,7 @@ def test_a_package_folder_without_the_engine_is_not_run_by_another_name(tmp_path
     build = EngineBuild(EngineKind.EMBEDDED, str(tmp_path), "1", "our build", str(tmp_path))
     assert list_devices(build, environment={}) == ()
     from bringup.engine.build import embedded_argv
-    from bringup.machine.process import run_bounded
+    from bringup.machine.commands import run_bounded
 
     assert run_bounded(embedded_argv(build, "--devices"), environment={}, timeout_s=60) is None
 

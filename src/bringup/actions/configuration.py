@@ -86,7 +86,7 @@ def parse_configuration(data: bytes, path: str) -> Configuration:
     try:
         text = data.decode("utf-8-sig")
         document = tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise WrongUse(f"{path} is not valid TOML", context=(str(problem),), reference=REFERENCE) from problem
     values = {section: _section(section, table, text, path) for section, table in document.items()}
     return Configuration(

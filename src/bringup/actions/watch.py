@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bringup.errors import BringupError, FileTrouble, WrongUse
 from bringup.machine import clock, effects, files, folders, paths, process, rights
+from bringup.machine.commands import run_bounded
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 
@@ -180,7 +181,7 @@ def notify(text: str) -> bool:
         return False
     environment = {name: value for name in _DESKTOP if (value := folders.variable(name)) is not None}
     argv = (program, "--urgency=critical", "--app-name=bringup", "Restart before the next GPU program", text)
-    return process.run_bounded(argv, environment=environment, timeout_s=_COMMAND_S) is not None
+    return run_bounded(argv, environment=environment, timeout_s=_COMMAND_S) is not None
 
 
 def plan_hooks(*, has_apt: bool, has_systemd: bool) -> Hooks:
@@ -301,7 +302,7 @@ def _run(commands: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
         environment = effects.system_environment() | {
             name: value for name in _DESKTOP if (value := folders.variable(name)) is not None
         }
-        done = program is not None and process.run_bounded(
+        done = program is not None and run_bounded(
             (program, *argv[1:]), environment=environment, timeout_s=_COMMAND_S
         )
         if done is None or done is False:

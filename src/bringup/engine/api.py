@@ -38,6 +38,7 @@ from bringup.errors import EngineError
 from bringup.machine.http import Endpoint, HttpTrouble, request, stream
 
 _DONE: Final = "[DONE]"
+_REFUSAL_LIMIT_BYTES: Final = 1024**2
 _SILENCE_S: Final = 3600.0
 """A long prompt on a slow machine can take most of an hour, without a byte from an older engine."""
 
@@ -163,7 +164,7 @@ class EngineApi:
             with stream(self._endpoint, "/v1/chat/completions", body=body, timeout_s=silence_s) as answer:
                 status, content_type, lines = answer
                 if status != 200 or "event-stream" not in content_type:
-                    raise _refusal(status, b"\n".join(lines))
+                    raise _refusal(status, _beginning(lines))
                 yield from read_chat(lines)
         except HttpTrouble as problem:
             raise self._gone(problem) from problem
@@ -225,10 +226,20 @@ def _cut_off(why: str, usage: Usage | None) -> StreamCutOff:
     return StreamCutOff("the answer was cut off", context=(why + tokens,), hint="Ask again.")
 
 
+def _beginning(lines: Iterable[bytes]) -> bytes:
+    """What a refusal says; one without an end is not read to it."""
+    body = bytearray()
+    for line in lines:
+        body += line + b"\n"
+        if len(body) > _REFUSAL_LIMIT_BYTES:
+            break
+    return bytes(body)
+
+
 def _refusal(status: int, body: bytes) -> EngineError:
     try:
         given = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = None
     return read_error(status, given)
 

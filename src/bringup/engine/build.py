@@ -7,7 +7,8 @@ from enum import Enum
 from bringup.engine.command import EngineSettings, arguments, parameters
 from bringup.engine.help_text import HelpText, parse_help
 from bringup.errors import EngineError
-from bringup.machine.process import python_argv, run_bounded
+from bringup.machine.commands import run_bounded
+from bringup.machine.process import python_argv
 from bringup.records import dataclass
 
 _HELP_TIMEOUT_S = 20.0

@@ -18,7 +18,7 @@ from bringup.errors import EngineError
 from bringup.machine import files, paths
 from bringup.machine.child import BoundChild, wait_readable
 from bringup.machine.clock import monotonic_s
-from bringup.machine.process import run_bounded
+from bringup.machine.commands import run_bounded
 from bringup.machine.scratch import scratch_folder, write_with_zeros
 from bringup.plan.differences import Measured, device_of, mib
 from bringup.plan.memory import MemoryPlan

@@ -7,6 +7,11 @@ event, a line that starts with a colon is a comment (llama.cpp sends one as a pi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
+
+from bringup.machine.http import HttpTrouble
+
+_EVENT_LIMIT_CHARACTERS: Final = 16 * 1024**2
 
 
 def event_data(lines: Iterable[bytes]) -> Iterator[str]:
@@ -14,15 +19,22 @@ def event_data(lines: Iterable[bytes]) -> Iterator[str]:
 
     Lines come without their line end. Bytes that are no UTF-8 become U+FFFD: a line is whole, so no
     character is split here.
+
+    Raises:
+        HttpTrouble: one event is longer than 16 Mi characters; also while lines are read.
     """
     parts: list[str] = []
+    size = 0
     for line in lines:
         text = line.rstrip(b"\r").decode("utf-8", "replace")
         if not text:
             if parts:
                 yield "\n".join(parts)
-                parts = []
+                parts, size = [], 0
             continue
+        size += len(text)
+        if size > _EVENT_LIMIT_CHARACTERS:
+            raise HttpTrouble("one event of the answer is longer than 16 Mi characters")
         name, _, value = text.partition(":")
         if name == "data":
             parts.append(value.removeprefix(" "))

@@ -21,8 +21,8 @@ from bringup.engine.source_build import Backend
 from bringup.engine.start import start_engine
 from bringup.errors import EngineError
 from bringup.machine import files, sockets
+from bringup.machine.commands import run_bounded
 from bringup.machine.http import Endpoint, HttpTrouble, request
-from bringup.machine.process import run_bounded
 
 QUESTION: Final = "What is the capital of France? Answer with one word."
 EXPECTED: Final = "Paris"

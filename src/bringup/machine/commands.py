@@ -70,10 +70,12 @@ def run_program(
     environment: dict[str, str],
     timeout_s: float,
     asked: tuple[str, ...] = (),
+    is_merged: bool = False,
 ) -> Reading[CommandResult]:
     """Run a found program with an environment given whole; bounded like `run_command`.
 
-    `asked` is the command that the reading names, where that is another one than the words.
+    `asked` is the command that the reading names, where that is another one than the words. `is_merged` has
+    stderr stand in stdout, in the order in which both were printed.
     """
     asked = asked or words
     source = source_of(asked)
@@ -85,7 +87,7 @@ def run_program(
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if is_merged else subprocess.PIPE,
             start_new_session=True,
         )
     except FileNotFoundError:
@@ -100,6 +102,20 @@ def run_program(
     if why:
         return Unreadable(source, why)
     return Known(CommandResult(asked, child.returncode, *output.texts()), source)
+
+
+def run_bounded(
+    argv: tuple[str, ...], *, environment: dict[str, str], timeout_s: float, may_fail: bool = False
+) -> str | None:
+    """What a short command prints (stdout and stderr together), bounded like `run_command`.
+
+    `None` when it cannot be started, prints too much or takes too long, and when it fails, unless its last
+    words are wanted.
+    """
+    done = run_program(argv, program=argv[0], environment=environment, timeout_s=timeout_s, is_merged=True)
+    if not isinstance(done, Known) or (done.value.exit_code and not may_fail):
+        return None
+    return done.value.stdout
 
 
 def find_program(name: str, search: str) -> str | None:
@@ -162,7 +178,8 @@ def _watch(child: subprocess.Popen[bytes], output: _Output, *, timeout_s: float)
     handle = os.pidfd_open(child.pid)
     with selectors.DefaultSelector() as waiting:
         _watch_stream(waiting, child.stdout, output.stdout)
-        _watch_stream(waiting, child.stderr, output.stderr)
+        if child.stderr is not None:
+            _watch_stream(waiting, child.stderr, output.stderr)
         waiting.register(handle, selectors.EVENT_READ, None)
         try:
             while waiting.get_map():

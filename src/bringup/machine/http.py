@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import http.client
@@ -26,14 +26,6 @@ class Answer:
     status: int
     body: bytes
     content_type: str
-
-    def json(self) -> Any:  # noqa: ANN401 - JSON of a foreign server has no type yet
-        """The body as JSON.
-
-        Raises:
-            ValueError: it is not JSON.
-        """
-        return json.loads(self.body)
 
 
 class HttpTrouble(Exception):

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 
 from bringup.errors import DownloadError
-from bringup.machine import process
+from bringup.machine import commands, process
 from bringup.machine.files import file_errors, make_private_folder
 from bringup.machine.tree import total_bytes
 
@@ -161,7 +161,7 @@ def _pip() -> tuple[str, ...]:
         return (sys.executable, "-m", "pip")
     for name in ("python3", "python"):
         other = shutil.which(name)
-        if other and process.run_bounded(
+        if other and commands.run_bounded(
             (other, "-m", "pip", "--version"), environment=dict(os.environ), timeout_s=20.0
         ):
             return (other, "-m", "pip")

@@ -217,33 +217,6 @@ def end_child(child: subprocess.Popen[bytes], *, timeout_s: float) -> int:
     return child.wait()
 
 
-def run_bounded(
-    argv: tuple[str, ...],
-    *,
-    environment: dict[str, str],
-    timeout_s: float,
-    limit_bytes: int = 1024**2,
-    may_fail: bool = False,
-) -> str | None:
-    """What a short command prints (stdout and stderr together).
-
-    `None` when it cannot be started or takes too long, and when it fails, unless its last words are wanted.
-    """
-    try:
-        done = subprocess.run(
-            argv,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout_s,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return None if done.returncode and not may_fail else done.stdout[:limit_bytes].decode("utf-8", "replace")
-
-
 def package_folders() -> tuple[str, ...]:
     """Folders of the Python packages that this program runs with."""
     return tuple(dict.fromkeys(site.getsitepackages()))

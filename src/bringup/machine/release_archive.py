@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final
 
-from bringup.errors import FileTrouble
 from bringup.machine.files import file_errors, make_private_folder
+from bringup.machine.packed_files import Damaged, archive_errors, check_tail, write_member
 from bringup.machine.paths import is_safe_relative
 
 UNPACKED_LIMIT_BYTES: Final = 4 * 1024**3
@@ -28,7 +28,7 @@ _TAKEN: Final = re.compile(
     r"llama-server|llama-fit-params|LICENSE[\w.-]{0,60}|lib[\w.+-]{1,120}\.so(?:\.\d{1,9}){0,4}"
 )
 _LINK_LIMIT_BYTES: Final = 200
-_PIECE_BYTES: Final = 1024**2
+_EXPECTED: Final = "Expected a release archive of llama.cpp for Linux (.tar.gz or .zip) with its programs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +53,19 @@ def unpack_release(archive: str, target: str) -> tuple[str, ...]:
         FileTrouble: no archive of these kinds, damaged, beyond a limit, without a llama-server, or with a
             link that leaves its folder.
     """
-    try:
-        with _opened(archive) as members:
-            chosen = _choose(archive, members)
-            make_private_folder(target)
-            for name, member in chosen.items():
-                _put(archive, target, name, member)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError) as problem:
-        raise _refused(archive, str(problem).partition("\n")[0][:200].rstrip(":")) from problem
+    with archive_errors(archive, _EXPECTED), _opened(archive) as members:
+        chosen = _choose(members)
+        make_private_folder(target)
+        for name, member in chosen.items():
+            _put(target, name, member)
     return tuple(chosen)
 
 
-def _choose(archive: str, members: list[_Member]) -> dict[str, _Member]:
+def _choose(members: list[_Member]) -> dict[str, _Member]:
     """Those to write, by their plain name."""
     programs = [one for one in members if one.name.rpartition("/")[2] == _PROGRAM and not one.is_link]
     if len(programs) != 1:
-        raise _refused(archive, f"it holds {len(programs)} files called {_PROGRAM} instead of one")
+        raise Damaged(f"it holds {len(programs)} files called {_PROGRAM} instead of one")
     folder = programs[0].name.rpartition("/")[0]
     chosen: dict[str, _Member] = {}
     for one in members:
@@ -76,31 +73,24 @@ def _choose(archive: str, members: list[_Member]) -> dict[str, _Member]:
         if above != folder or not _TAKEN.fullmatch(name):
             continue
         if not is_safe_relative(name) or name in chosen:
-            raise _refused(archive, f"the name {one.name[:120]!r} is there twice or is no file name")
+            raise Damaged(f"the name {one.name[:120]!r} is there twice or is no file name")
         chosen[name] = one
     if sum(one.size for one in chosen.values()) > UNPACKED_LIMIT_BYTES:
-        raise _refused(archive, f"more than {UNPACKED_LIMIT_BYTES:,} bytes")
+        raise Damaged(f"more than {UNPACKED_LIMIT_BYTES:,} bytes")
     for name, one in chosen.items():
         if one.is_link and one.target() not in chosen:
-            raise _refused(
-                archive, f"the link {name} names {one.target()[:120]!r}, which is no file beside it"
-            )
+            raise Damaged(f"the link {name} names {one.target()[:120]!r}, which is no file beside it")
     return chosen
 
 
-def _put(archive: str, target: str, name: str, member: _Member) -> None:
+def _put(target: str, name: str, member: _Member) -> None:
     path = os.path.join(target, name)
     if member.is_link:
         with file_errors("write", path):
             os.symlink(member.target(), path)
         return
-    left = member.size
-    with file_errors("write", path), open(path, "xb") as handle, member.open() as stream:
-        while left > 0 and (data := stream.read(min(left, _PIECE_BYTES))):
-            handle.write(data)
-            left -= len(data)
-    if left:
-        raise _refused(archive, f"{name} ends early")
+    with member.open() as stream:
+        write_member(path, stream, member.size)
     os.chmod(path, 0o755 if name.startswith(("llama-", "lib")) else 0o644)
 
 
@@ -108,22 +98,20 @@ def _put(archive: str, target: str, name: str, member: _Member) -> None:
 def _opened(archive: str) -> Iterator[list[_Member]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
-            yield _bounded(
-                archive, (_of_zip(packed, info) for info in packed.infolist() if not info.is_dir())
-            )
+            yield _bounded(_of_zip(packed, info) for info in packed.infolist() if not info.is_dir())
         return
     with tarfile.open(archive) as packed_tar:
-        yield _bounded(
-            archive, (_of_tar(packed_tar, one) for one in packed_tar if one.isreg() or one.issym())
-        )
+        members = _bounded(_of_tar(packed_tar, one) for one in packed_tar if one.isreg() or one.issym())
+        check_tail(packed_tar)
+        yield members
 
 
-def _bounded(archive: str, members: Iterator[_Member]) -> list[_Member]:
+def _bounded(members: Iterator[_Member]) -> list[_Member]:
     found: list[_Member] = []
     for member in members:
         found.append(member)
         if len(found) > MEMBERS_LIMIT:
-            raise _refused(archive, f"more than {MEMBERS_LIMIT:,} files")
+            raise Damaged(f"more than {MEMBERS_LIMIT:,} files")
     return found
 
 
@@ -149,11 +137,3 @@ def _of_tar(packed: tarfile.TarFile, member: tarfile.TarInfo) -> _Member:
         return stream
 
     return _Member(member.name, member.size, member.issym(), lambda: member.linkname, opened)
-
-
-def _refused(archive: str, why: str) -> FileTrouble:
-    return FileTrouble(
-        f"{archive}: cannot be unpacked: {why}",
-        hint="Expected a release archive of llama.cpp for Linux (.tar.gz or .zip) with its programs.",
-        reference="archive-damaged",
-    )

@@ -230,7 +230,7 @@ def parse_boot_list(text: str) -> tuple[float, ...]:
     try:
         rows = json.loads(text)
         return tuple(float(row["first_entry"]) / 1e6 for row in rows)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return ()
 
 

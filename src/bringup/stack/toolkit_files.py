@@ -96,7 +96,7 @@ def parse_version_json(text: str) -> CudaVersion | None:
     try:
         parts = json.loads(text)
         return find_version(str(parts["cuda"]["version"]), "")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
