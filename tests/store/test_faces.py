@@ -69,6 +69,31 @@ def test_what_is_here_is_said_and_not_asked_for(tiny_hub: StubHub) -> None:
     assert Path(result["paths"][0]).is_file()
 
 
+def test_a_model_that_was_written_to_is_not_called_verified_until_its_bytes_were_read_again(
+    tiny_hub: StubHub, own_home: Path
+) -> None:
+    called("pull", REPO)
+    path = own_home / ".cache/bringup/models" / REPO / FILE
+    came, times = path.read_bytes(), path.stat()
+    path.chmod(0o600)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
+    assert "written to since it was fetched" in called("models")[1]
+    assert json.loads(called("models", "--json")[1])["models"][0]["verified"] is False
+    assert called("pull", REPO)[0] == 0  # the bytes are the old ones: only their time was another
+    assert "  verified" in called("models")[1]
+    path.write_bytes(came[:-1] + bytes([came[-1] ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 2 * 10**9))
+    code, out, err = called("pull", REPO)
+    assert (code, out) == (1, "")
+    assert "its bytes are others now" in err
+    assert "bringup models remove" in err
+    path.write_bytes(came[:-1])
+    code, _, err = called("pull", REPO)
+    assert code == 0
+    assert "not of the size that it came with; it is fetched anew" in err
+    assert path.read_bytes() == came
+
+
 def test_what_a_killed_pull_left_beside_a_whole_model_goes(tiny_hub: StubHub, own_home: Path) -> None:
     called("pull", REPO)
     folder = own_home / ".cache/bringup/models" / REPO
@@ -235,14 +260,14 @@ def slow_hub(hub: StubHub) -> Iterator[StubHub]:
     yield hub
 
 
-def on_terminal(argv: list[str], *, stop_after_s: float | None = None) -> tuple[int, str]:
-    """Exit code and all that a program wrote on a terminal of 80 columns; Ctrl-C after a while."""
+def on_terminal(argv: list[str], *, stop_after: str = "") -> tuple[int, str]:
+    """Exit code and all that a program wrote on a terminal of 80 columns; Ctrl-C once that matches."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(argv[0], argv, {**os.environ, "TERM": "xterm", "COLUMNS": "80"})
-    written, started_s, stopped = b"", time.monotonic(), stop_after_s is None
+    written, stopped = b"", not stop_after
     while True:
-        if not stopped and time.monotonic() - started_s > (stop_after_s or 0):
+        if not stopped and re.search(stop_after.encode(), written):
             os.write(terminal, b"\x03")
             stopped = True
         if select.select([terminal], [], [], 0.05)[0]:
@@ -259,8 +284,8 @@ def on_terminal(argv: list[str], *, stop_after_s: float | None = None) -> tuple[
 
 def test_on_a_terminal_there_is_a_bar_and_ctrl_c_says_how_to_go_on(slow_hub: StubHub) -> None:
     argv = [sys.executable, "-m", "bringup", "pull", REPO]
-    code, text = on_terminal(argv, stop_after_s=1.8)
-    assert code == 130
+    code, text = on_terminal(argv, stop_after=r"\d/30\.0 MiB [^\r]* left")
+    assert code == 130, text
     assert ("━" in text or "╌" in text) and "MiB/s" in text and " left" in text
     assert "Traceback" not in text
     kept = re.search(r"Stopped; ([\d.]+) MiB of 30.0 MiB are kept. To go on:\r\n  bringup pull (\S+)", text)

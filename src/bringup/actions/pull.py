@@ -11,7 +11,7 @@ from bringup.machine.folders import Folders, our_folders
 from bringup.records import dataclass
 from bringup.store import resolve
 from bringup.store.header import load_model
-from bringup.store.local import LocalModel
+from bringup.store.local import LocalModel, check_again, damaged_files
 from bringup.store.names import Name, parse_name
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def pull_model(
     on_progress: OnProgress,
     may_send_token: Callable[[BringupError], bool],
     on_warning: Callable[[str], None] | None = None,
+    checks_changed: bool = False,
 ) -> PullResult:
     """Have the model that a typed name means.
 
@@ -52,7 +53,8 @@ def pull_model(
         on_plan: hears what will be fetched, before the first byte.
         on_progress: hears each file's transfer.
         may_send_token: asked once, after the hub refused, where the user has a token: may it be sent?
-        on_warning: hears that the pull could not be written to the journal.
+        on_warning: hears that the pull could not be written to the journal, or why a model is fetched anew.
+        checks_changed: read a model that was written to since it came whole, and refuse other bytes.
 
     Raises:
         WrongUse, DownloadError, FileTrouble, ModelFileError.
@@ -62,12 +64,19 @@ def pull_model(
     started_s = clock.monotonic_s()
     local = resolve.find_here(name, folders)
     if local is not None:
+        if checks_changed and local.is_changed:
+            local = check_again(local)
         return PullResult(local, None, clock.monotonic_s() - started_s)
     # Most runs find their model here: they need nothing of what fetches one.
     from bringup.store import hub, pull, token
 
     def go(secret: str | None) -> PullResult:
         plan = pull.prepare(name, folders=folders, token=secret)
+        spoilt = damaged_files(folders)
+        if any(one.final_path in spoilt for one, _ in plan.files):
+            _tell(
+                "the file that is here is not of the size that it came with; it is fetched anew", on_warning
+            )
         on_plan(plan)
         model = pull.fetch(plan, on_progress=on_progress, folders=folders, token=secret)
         _check_header(model)

@@ -192,8 +192,14 @@ class Landing:
             self.restart()
             raise HashMismatch(wanted, found, was_resumed=was_resumed)
         self._data.sync()
+        written = tree.look_at(self._mine.data_path)
         origin = records.Origin(
-            wanted.name, wanted.address, wanted.size_bytes, found, wanted.sha256 is not None
+            wanted.name,
+            wanted.address,
+            wanted.size_bytes,
+            found,
+            wanted.sha256 is not None,
+            None if written is None else written.modified_s,
         )
         # Written in the partial folder and moved: a kill leaves no remains of it among the models.
         records.write_record(self._mine.origin_path, origin)
@@ -231,6 +237,8 @@ def is_here(wanted: Wanted) -> bool:
     entry = tree.look_at(wanted.final_path)
     origin = records.read_origin(records.origin_path(wanted.final_path))
     if entry is None or origin is None or entry.size_bytes != wanted.size_bytes:
+        return False
+    if origin.modified_s not in (None, entry.modified_s):
         return False
     return wanted.sha256 is None or (origin.verified and origin.sha256 == wanted.sha256)
 

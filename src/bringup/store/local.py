@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from bringup.errors import FileTrouble
+from bringup.errors import FileTrouble, ModelFileError
 from bringup.machine import files, partial, paths, tree
 from bringup.machine.folders import Folders, home, our_folders, variable
+from bringup.machine.hashing import sha256_of
 from bringup.reading import Absent, Known
 from bringup.store import quants, records
 
@@ -49,7 +50,8 @@ class LocalModel:
         claimed_sha256: what our record or another tool's file name says it is.
         repository: `user/repo` where known.
         quant: what the file name tells, empty where it tells nothing.
-        is_verified: whether every file was checked against a published hash by us.
+        is_verified: whether every file was checked against a published hash by us, and not written to since.
+        is_changed: whether a file of ours was written to since its bytes were checked; its size is the same.
     """
 
     name: str
@@ -61,6 +63,7 @@ class LocalModel:
     repository: str | None = None
     quant: str = ""
     is_verified: bool = False
+    is_changed: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -221,16 +224,18 @@ def _from_ours(root: str) -> Iterator[LocalModel]:
         if any(origin is _DAMAGED for origin in origins):
             continue  # not the size it was verified at: `damaged_files` names it, nothing uses it
         first = origins[0] if len(origins) == 1 else None
+        is_changed = any(map(_was_written_to, model.paths, origins))
         yield LocalModel(
             name=origins[0].name if origins[0] is not None else model.name,
             paths=model.paths,
             size_bytes=model.size_bytes,
             origin=model.origin,
-            verified=first.sha256 if first is not None and first.verified else None,
+            verified=first.sha256 if first is not None and first.verified and not is_changed else None,
             claimed_sha256=first.sha256 if first is not None else None,
             repository=model.repository,
             quant=model.quant,
-            is_verified=all(origin is not None and origin.verified for origin in origins),
+            is_verified=all(origin is not None and origin.verified for origin in origins) and not is_changed,
+            is_changed=is_changed,
         )
 
 
@@ -246,6 +251,36 @@ def _origin_of(path: str) -> records.Origin | None:
     if origin is not None and (entry is None or entry.size_bytes != origin.size_bytes):
         return _DAMAGED
     return origin
+
+
+def _was_written_to(path: str, origin: records.Origin | None) -> bool:
+    entry = tree.look_at(path)
+    known = None if origin is None else origin.modified_s
+    return known is not None and entry is not None and entry.modified_s != known
+
+
+def check_again(model: LocalModel) -> LocalModel:
+    """Read a changed model of ours whole; where its bytes are the old ones, it is as it was before.
+
+    Raises:
+        ModelFileError: they are not.
+        FileTrouble: it cannot be read.
+    """
+    for path in model.paths:
+        origin = _origin_of(path)
+        entry = tree.look_at(path)
+        if origin is None or entry is None or not _was_written_to(path, origin):
+            continue
+        if sha256_of(path) != origin.sha256:
+            raise ModelFileError(
+                f"{path} was written to since it was fetched: its bytes are others now",
+                context=(f"SHA-256 when it came: {origin.sha256}",),
+                hint=f"Have it anew: bringup models remove {model.name}, then bringup pull {model.name}",
+                reference="model-changed",
+            )
+        records.write_record(records.origin_path(path), replace(origin, modified_s=entry.modified_s))
+    verified = [origin is not None and origin.verified for origin in map(_origin_of, model.paths)]
+    return replace(model, is_changed=False, is_verified=all(verified))
 
 
 def damaged_files(folders: Folders) -> tuple[str, ...]:

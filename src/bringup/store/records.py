@@ -36,7 +36,8 @@ class Origin:
     """Where a file of ours came from.
 
     `name` can be typed to get its model. `sha256` was computed over the bytes; `verified` says that it was
-    compared with a published one.
+    compared with a published one. `modified_s` is the file's time at that moment: another one says that
+    somebody wrote to it since; `None` where it was not noted.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Origin:
     size_bytes: int
     sha256: str
     verified: bool
+    modified_s: float | None = None
 
 
 Record = TypeVar("Record", PartialRecord, Origin)
@@ -91,6 +93,8 @@ def _read(path: str, kind: type[Record]) -> Record | None:
 def _has_right_types(record: PartialRecord | Origin) -> bool:
     sizes = [record.size_bytes, getattr(record, "done_bytes", 0)]
     texts = [record.name, record.address]
-    return all(type(size) is int and size >= 0 for size in sizes) and all(
-        isinstance(text, str) for text in texts
+    return (
+        all(type(size) is int and size >= 0 for size in sizes)
+        and all(isinstance(text, str) for text in texts)
+        and isinstance(getattr(record, "modified_s", None), float | None)
     )

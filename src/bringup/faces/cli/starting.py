@@ -38,13 +38,18 @@ def obtain(console: Console, name: str, *, around: Surroundings | None = None) -
             around.wait_no_more()
         watcher.plan(plan)
 
-    return pull_model(
+    model = pull_model(
         name,
         on_plan=tell_plan,
         on_progress=watcher.progress,
         may_send_token=lambda refused: console.confirm(token_question(refused)),
         on_warning=watcher.warning,
     ).model
+    if model.is_changed:
+        watcher.warning(
+            f"{model.name} was written to since it was fetched; bringup pull {model.name} checks its bytes"
+        )
+    return model
 
 
 class StartWatcher:

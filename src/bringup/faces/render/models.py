@@ -48,6 +48,8 @@ def _remark(model: LocalModel) -> str:
     checked = ""
     if model.is_ours:
         checked = "verified" if model.is_verified else "not verified"
+        if model.is_changed:
+            checked = "written to since it was fetched: bringup pull checks it"
     return ", ".join(part for part in (shards, checked) if part)
 
 

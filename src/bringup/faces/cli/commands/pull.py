@@ -36,6 +36,7 @@ def command(context: click.Context, model: str, *, as_json: bool, use_token: boo
             on_progress=watcher.progress,
             may_send_token=lambda refused: use_token or console.confirm(token_question(refused)),
             on_warning=watcher.warning,
+            checks_changed=True,
         )
     except KeyboardInterrupt:
         watcher.interrupted(model)
