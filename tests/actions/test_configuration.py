@@ -48,7 +48,11 @@ def test_every_key(own_home: Path) -> None:
         ),
         ("\n[sever]\nport = 1\n", "c.toml, line 2: unknown [sever]", "Did you mean server?"),
         ("server.prot = 1\n", "c.toml: unknown key prot in [server]", "Did you mean port?"),
-        ("engine = 3\n", "c.toml, line 1: engine is a section: write [engine]", ""),
+        (
+            "engine = 3\n",
+            "c.toml, line 1: engine is a section",
+            "Write [engine] and below it its keys: path, keep_environment, wheel_index.",
+        ),
         ("[server]\nport = 0\n", "c.toml, line 2: server.port must be a port from 1 to 65535", ""),
         ("[server]\nport = true\n", "c.toml, line 2: server.port must be a port from 1 to 65535", ""),
         ('[server]\nport = "80"\n', "c.toml, line 2: server.port must be a port from 1 to 65535", ""),
@@ -58,7 +62,11 @@ def test_every_key(own_home: Path) -> None:
             "c.toml, line 2: engine.keep_environment must be true or false",
             "",
         ),
-        ('"server" = 3\n', "c.toml, line 1: server is a section: write [server]", ""),
+        (
+            '"server" = 3\n',
+            "c.toml, line 1: server is a section",
+            "Write [server] and below it its keys: port, host.",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, message: str, hint: str) -> None:
@@ -76,6 +84,8 @@ def test_what_is_no_toml_is_said(data: bytes) -> None:
     with pytest.raises(WrongUse, match=r"c\.toml is not valid TOML") as caught:
         parse_configuration(data, "c.toml")
     assert caught.value.context
+    assert "codec" not in caught.value.context[0]
+    assert "move it away" in caught.value.hint
 
 
 def test_a_huge_file_is_refused(own_home: Path) -> None:

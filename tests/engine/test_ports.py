@@ -133,3 +133,9 @@ def test_no_port_number(port: int) -> None:
 def test_no_port_number_in_the_environment(text: str) -> None:
     with pytest.raises(WrongUse):
         choose_port(environment=text, may_move=True)
+
+
+def test_an_address_that_is_not_ours_is_no_taken_port() -> None:
+    port = sockets.free_port()
+    with pytest.raises(WrongUse, match=r"no server here can listen on 192\.0\.2\.1"):
+        choose_port(explicit=port, host="192.0.2.1", may_move=False)

@@ -155,7 +155,7 @@ def test_an_action_by_get_is_none(site: Served) -> None:
     headers = site.cookie | {"Origin": site.base_url, "X-Bringup-Action": site.access.action}
     assert ask(site, "GET", "/engines/8080/stop", headers)[0] == 405
     status, _, body = ask(site, "POST", "/engines/8080/stop", headers)
-    assert (status, body) == (200, b"no engine is called '8080'"), "with all of it the action is tried"
+    assert (status, body) == (200, b"no engine is running on port 8080"), "with all of it the action is tried"
 
 
 def test_the_holder_lets_another_browser_in_once(site: Served) -> None:

@@ -190,7 +190,7 @@ def test_an_action_asks_first(browser: Browser) -> None:
         assert page.inner_text("#stream-state") == "live"
         page.once("dialog", lambda dialog: dialog.accept())
         page.click("text=Stop the engine on port 8080")
-        wait_for(page, "#stream-state", "no engine is called")
+        wait_for(page, "#stream-state", "no engine is running")
 
 
 def test_the_doctor_looks_again_when_asked_to(browser: Browser) -> None:

@@ -87,7 +87,15 @@ def parse_configuration(data: bytes, path: str) -> Configuration:
         text = data.decode("utf-8-sig")
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise WrongUse(f"{path} is not valid TOML", context=(str(problem),), reference=REFERENCE) from problem
+        why = str(problem)
+        if isinstance(problem, UnicodeDecodeError):
+            why = f"it is not text: byte {data[problem.start]:#04x} at offset {problem.start:,}"
+        raise WrongUse(
+            f"{path} is not valid TOML",
+            context=(why,),
+            hint="Mend it or move it away; without it the defaults hold.",
+            reference=REFERENCE,
+        ) from problem
     values = {section: _section(section, table, text, path) for section, table in document.items()}
     return Configuration(
         EngineConfiguration(**values.get("engine", {})),
@@ -101,7 +109,11 @@ def _section(section: str, table: object, text: str, path: str) -> dict[str, Any
         raise _unknown(f"[{section}]", section, tuple(_KEYS), _place(path, text, None, section))
     if not isinstance(table, dict):
         where = _place(path, text, None, section)
-        raise WrongUse(f"{where}: {section} is a section: write [{section}]", reference=REFERENCE)
+        raise WrongUse(
+            f"{where}: {section} is a section",
+            hint=f"Write [{section}] and below it its keys: {', '.join(_KEYS[section])}.",
+            reference=REFERENCE,
+        )
     checked: dict[str, Any] = {}
     for key, value in table.items():
         where = _place(path, text, section, key)

@@ -11,7 +11,14 @@ from bringup.actions.run_record import record_stopped
 from bringup.engine.answers import EngineInfo
 from bringup.engine.api import EngineApi
 from bringup.engine.key import read_or_create_key
-from bringup.engine.registry import EngineRecord, EngineState, find_record, list_running, stop_running
+from bringup.engine.registry import (
+    EngineRecord,
+    EngineState,
+    find_record,
+    list_running,
+    no_engine_runs,
+    stop_running,
+)
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import clock, files, paths, sockets
 from bringup.machine.folders import Folders
@@ -124,10 +131,12 @@ def _pick(folders: Folders, name: str | None) -> EngineRecord:
     records = list_running(folders)
     if len(records) == 1:
         return records[0]
+    if not records:
+        raise no_engine_runs()
     raise WrongUse(
-        "several engines are running" if records else "no engine is running",
+        "several engines are running",
         context=tuple(f"{record.port}: {record.alias} ({record.state.value})" for record in records),
-        hint="Name one by its port." if records else "bringup serve MODEL starts one.",
+        hint="Name one by its port.",
         reference="engine-unknown",
     )
 

@@ -6,6 +6,7 @@ import secrets
 import sys
 from typing import Final
 
+from bringup.engine.ports import check_address
 from bringup.errors import Failure, FileTrouble
 from bringup.machine import clock, files, paths, process, sockets
 from bringup.machine.folders import Folders, all_variables
@@ -60,8 +61,10 @@ def check_port(port: int, *, host: str) -> None:
 
     Raises:
         Failure: it is taken.
+        WrongUse: nobody here can have it, or the address.
     """
     if not sockets.is_port_free(port, host=host):
+        check_address(host, port)
         raise Failure(f"port {port} is taken", hint="Give another one with --port.", reference="port-in-use")
 
 
@@ -100,5 +103,8 @@ def start_detached(arguments: tuple[str, ...], folders: Folders, *, port: int) -
     process.end_child(child, timeout_s=2.0)
     words = (files.read_small(log_path) or b"").decode("utf-8", "replace").strip()
     raise Failure(
-        "the page's server did not start", context=tuple(words.splitlines()[:8]), reference="web-failed"
+        "the page's server did not start",
+        context=tuple(words.splitlines()[:8]),
+        hint="" if words else "In front it says why: the same command without --detach.",
+        reference="web-failed",
     )

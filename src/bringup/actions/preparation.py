@@ -16,8 +16,8 @@ from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.environment import EngineEnvironment
 from bringup.engine.key import read_or_create_key
-from bringup.engine.ports import PortChoice, choose_port, describe_holder
-from bringup.engine.registry import claimed_ports
+from bringup.engine.ports import PortChoice, PortTaken, choose_port, describe_holder
+from bringup.engine.registry import claimed_ports, list_running
 from bringup.errors import FileTrouble, ModelFileError, WrongUse
 from bringup.machine import files, folders, paths
 from bringup.machine.folders import Folders
@@ -143,14 +143,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         machine=around.machine,
     )
     host = wishes.host or around.configuration.server.host or _LOOPBACK
-    port = choose_port(
-        explicit=wishes.port,
-        environment=folders.variable(PORT_VARIABLE),
-        configured=around.configuration.server.port,
-        host=host,
-        claimed=claimed_ports(around.folders),
-        may_move=wishes.may_move_port,
-    )
+    port = _port(wishes, around, host)
     planned = settings_of(
         chosen.memory,
         chosen.planning.request,
@@ -205,6 +198,25 @@ def refuse_killers(model: Model) -> None:
             hint="Fetch the file again, or take another build of this model.",
             reference=fatal[0].reference,
         )
+
+
+def _port(wishes: EngineWishes, around: Surroundings, host: str) -> PortChoice:
+    """The engine's port; where an engine of the user's own has it, that one is named with what ends it."""
+    try:
+        return choose_port(
+            explicit=wishes.port,
+            environment=folders.variable(PORT_VARIABLE),
+            configured=around.configuration.server.port,
+            host=host,
+            claimed=claimed_ports(around.folders),
+            may_move=wishes.may_move_port,
+        )
+    except PortTaken as taken:
+        for record in list_running(around.folders):
+            if record.port == taken.port and record.is_live:
+                taken.context = (f"your engine {record.alias} has it ({record.state.value})",)
+                taken.hint = f"bringup stop {taken.port} ends it; --port takes another port."
+        raise
 
 
 def _refuse_killers_once(model: Model, ours: Folders) -> None:

@@ -55,7 +55,7 @@ def check_journal(place: Folders) -> Checked:
     path = place.journal_file
     if not files.size_bytes(path):
         raise CannotTell(
-            "there is no journal yet", hint="It begins with the next bringup doctor, run or pull."
+            "there is no journal yet", hint="It begins with the next bringup doctor, run, serve or pull."
         )
     try:
         with read_journal(path) as journal:

@@ -33,6 +33,27 @@ class PortTaken(EngineError):
         self.holder = holder
 
 
+def check_address(host: str, port: int) -> None:
+    """Refuse an address that no server here can have, and a port that this user may not have.
+
+    Raises:
+        WrongUse: which of the two.
+    """
+    why = sockets.why_no_address(host)
+    if why:
+        raise WrongUse(
+            f"no server here can listen on {host}: {why}",
+            hint="`ip -brief address` lists the addresses of this machine; 127.0.0.1 is for it alone.",
+            reference="no-such-address",
+        )
+    if sockets.needs_rights(port, host=host):
+        raise WrongUse(
+            f"this user may not listen on port {port}",
+            hint="Give one from 1024 on with --port.",
+            reference="port-needs-rights",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class PortChoice:
     """The port that an engine gets.
@@ -69,7 +90,7 @@ def choose_port(
 
     Raises:
         PortTaken: the port that was said is taken and may not be replaced.
-        WrongUse: no port number.
+        WrongUse: no port number, or an address or port that nobody here can have.
     """
     said = explicit if explicit is not None else _from_text(environment)
     said = said if said is not None else configured
@@ -78,6 +99,7 @@ def choose_port(
     wanted = DEFAULT_PORTS[0] if said is None else said
     if wanted not in claimed and sockets.is_port_free(wanted, host=host):
         return PortChoice(wanted)
+    check_address(host, wanted)
     holder = sockets.port_holder(wanted)
     if said is not None and not may_move:
         raise PortTaken(wanted, holder)

@@ -174,9 +174,17 @@ def find_record(folders: Folders, name: str) -> EngineRecord:
     if len(found) == 1:
         return found[0]
     listed = tuple(f"{r.port}: {r.alias} ({r.state.value})" for r in records)
+    if not records:
+        raise no_engine_runs(f" on port {name}" if name.isdigit() else f", and so none called {name!r}")
     what = "several engines are" if found else "no engine is"
-    raise WrongUse(
-        f"{what} called {name!r}", context=listed, hint="Name it by its port.", reference="engine-unknown"
+    hint = "Name it by its port." if found else "Name it by its port or model, as `bringup ps` lists them."
+    raise WrongUse(f"{what} called {name!r}", context=listed, hint=hint, reference="engine-unknown")
+
+
+def no_engine_runs(where: str = "") -> WrongUse:
+    """The error where an engine is meant and there is none at all."""
+    return WrongUse(
+        f"no engine is running{where}", hint="bringup serve MODEL starts one.", reference="engine-unknown"
     )
 
 

@@ -16,7 +16,9 @@ _HINTS = {
     errno.EDQUOT: "The disk quota is used up; free some space.",
     errno.EACCES: "Check the rights of the file and of each folder above it.",
     errno.EPERM: "Check the rights of the file and of each folder above it.",
-    errno.EROFS: "The file system is mounted read-only.",
+    errno.EROFS: "It is mounted read-only; XDG_CACHE_HOME and XDG_STATE_HOME put the folders elsewhere.",
+    errno.EISDIR: "A folder is where a file should be: move it away.",
+    errno.ENOTDIR: "A file is where a folder should be: move it away.",
 }
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -45,6 +46,33 @@ def is_port_free(port: int, *, host: str = "127.0.0.1") -> bool:
         except OSError:
             return False
     return next(_listening(port), None) is None
+
+
+def why_no_address(host: str) -> str:
+    """Why no server on this machine can have an address; empty where it can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((host, 0))
+    except OSError as problem:
+        if isinstance(problem, socket.gaierror):
+            return "its name is not known"
+        return (
+            "this machine does not have it" if problem.errno == errno.EADDRNOTAVAIL else str(problem.strerror)
+        )
+    return ""
+
+
+def needs_rights(port: int, *, host: str = "127.0.0.1") -> bool:
+    """Whether this user may not have a port of this number (below 1024, mostly)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as problem:
+            return problem.errno == errno.EACCES
+    return False
 
 
 def free_port(*, host: str = "127.0.0.1") -> int:

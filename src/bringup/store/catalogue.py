@@ -86,16 +86,24 @@ def look_up(name: ShortName) -> tuple[CatalogueEntry, HubName]:
                 return entry, HubName(entry.repo, quant) if quant else entry.hub_name
     raise WrongUse(
         f"no model is called {whole!r} here",
-        context=(f"nearest short names: {', '.join(nearest(whole))}",),
+        context=(f"{'like it' if is_like_any(whole) else 'short names'}: {', '.join(nearest(whole))}",),
         hint="`bringup models --catalogue` lists short names; user/repo or a path do as well.",
         reference="unknown-model",
     )
 
 
 def nearest(text: str) -> tuple[str, ...]:
-    """Up to five short names most like a text."""
+    """Up to five short names most like a text; the first five where none is."""
+    return _like(text) or tuple(entry.name for entry in catalogue()[:5])
+
+
+def is_like_any(text: str) -> bool:
+    """Whether a text is like any short name at all."""
+    return bool(_like(text))
+
+
+def _like(text: str) -> tuple[str, ...]:
     import difflib
 
     names = [name for entry in catalogue() for name in (entry.name, *entry.aliases)]
-    close = difflib.get_close_matches(text, names, n=5, cutoff=0.4)
-    return tuple(close) or tuple(entry.name for entry in catalogue()[:5])
+    return tuple(difflib.get_close_matches(text, names, n=5, cutoff=0.4))

@@ -244,7 +244,11 @@ def _is_text(argument: str) -> bool:
 def _translated(problem: click.ClickException) -> WrongUse:
     """A usage error of click in the shape of ours."""
     near = getattr(problem, "possibilities", None)
+    if isinstance(problem, click.exceptions.NoArgsIsHelpError):
+        return _command_missing(problem)
     message = (problem.message if near else problem.format_message()).strip().rstrip(".")
+    message = re.sub(r"\. Choose from:\s+", ": ", message)
+    message = " ".join(message.split())
     message = re.sub(r"(?:a )?valid (?:integer|float)(?: range)?$", "a number", message)
     context = getattr(problem, "ctx", None)
     hint = ""
@@ -255,6 +259,17 @@ def _translated(problem: click.ClickException) -> WrongUse:
     if near:
         hint = f"Did you mean {' or '.join(sorted(near)[:3])}?"
     return WrongUse(message[:1].lower() + message[1:], context=usage, hint=hint)
+
+
+def _command_missing(problem: click.exceptions.NoArgsIsHelpError) -> WrongUse:
+    """A group of commands was called without one."""
+    context = problem.ctx
+    group = context.command
+    names = group.list_commands(context) if isinstance(group, click.Group) else []
+    return WrongUse(
+        f"{context.command_path} wants a command: {', '.join(names)}",
+        hint=f"{context.command_path} --help says what it takes.",
+    )
 
 
 def _show(console: Console, problem: BringupError) -> None:

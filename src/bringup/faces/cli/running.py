@@ -114,7 +114,11 @@ def _load_chat() -> None:
 def _question(console: Console, options: RunOptions) -> str:
     if options.prompt is not None:
         if not options.prompt.strip():
-            raise WrongUse("the prompt is empty", reference="no-question")
+            raise WrongUse(
+                "the prompt is empty",
+                hint='Give a question: bringup run --prompt "..."; or leave --prompt out.',
+                reference="no-question",
+            )
         return options.prompt
     if options.demo:
         console.line(Styled(f"> {DEMO_QUESTION}", Style.BOLD))

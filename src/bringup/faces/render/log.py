@@ -153,7 +153,7 @@ def render_verified(found: Checked) -> list[Line]:
         lines.append((f"  {len(found.lost)} entries were lost to damage, as said when it was mended",))
     if found.forgotten:
         lines.append(
-            (f"  {len(found.forgotten)} texts were forgotten on request or lost with a damaged page",)
+            (f"  forgotten on request, or lost with a damaged page: {len(found.forgotten)} of their texts",)
         )
     if not found.problems:
         lines.append((Styled("Everything is as it was written.", Style.GREEN),))

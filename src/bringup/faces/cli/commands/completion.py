@@ -8,10 +8,10 @@ from bringup.faces.render.console import Console
 
 
 @click.command(name="completion", short_help="Print a shell completion script.")
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.argument("shell", metavar="SHELL", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the script that lets SHELL complete bringup's commands and options.
+    """Print the script that lets SHELL (bash, zsh or fish) complete bringup's commands and options.
 
     To have it in every new shell, save it where that shell looks:
 
