@@ -79,6 +79,12 @@ def test_comparing_and_since_say_what_they_can_and_cannot(home: Home) -> None:
     since = run_cli(home, "log", "since-it-worked")
     assert since.returncode in (0, 3)
     assert "Traceback" not in since.stderr
+    if run_cli(home, "doctor").returncode == 0:
+        assert (since.returncode, since.stderr) == (0, "")  # nothing is broken: no error
+        assert since.stdout.startswith("It works: the doctor finds nothing broken")
+        code, value = answered(home, "log", "since-it-worked", "--json")
+        assert (code, problems(value, load_schema("log-comparison"))) == (0, [])
+        assert (value["worked"], value["broken"], value["suspects"]) == ("it works now", [], [])
     nothing = run_cli(home, "log", "since-it-worked", "no-such-model")
     assert nothing.returncode == 2
     assert run_cli(home, "log", "compare", "1999-01-01", "now").returncode == 2

@@ -101,6 +101,9 @@ def test_detached_from_start_to_stop(small_model: Path, detached_home: Home) -> 
     assert table[0].split() == ["PORT", "MODEL", "STATE", "SINCE", "CONTEXT", "PID", "KEY"]
     assert table[1].split()[:3] == [str(port), "bird", "ready"]
 
+    taken = run_cli(home, "serve", str(small_model), "--port", str(port))
+    assert (taken.returncode, taken.stdout) == (1, "")
+    assert f"your engine bird has it (ready)\nhint: bringup stop {port} ends it" in taken.stderr
     log = run_cli(home, "logs", "bird", "-n", "3")
     assert len(log.stdout.splitlines()) == 3
     stopped = run_cli(home, "stop", "bird")

@@ -74,6 +74,11 @@ class Comparison:
     runs: tuple[tuple[str, str, str], ...] = ()
     unseen: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_nothing_broken(self) -> bool:
+        """Whether it was asked since when it is broken, and it works."""
+        return self.then is not None and self.then is self.now and not self.broken
+
 
 @dataclass(frozen=True, slots=True)
 class _Baseline:
@@ -112,6 +117,8 @@ def since_it_worked(
             hint="bringup doctor looks at it and keeps what it saw.",
         )
     now = stood[-1]
+    if what is None and not now.roots and now.verdict == "healthy":
+        return Comparison(now, now, "it works now", (), (), (), (), unseen)
     base = _baseline(journal, stood, what)
     layers = base.layers or tuple(fault.layer for fault in now.roots)
     changes = _fact_changes(journal, base.then, now)
@@ -214,7 +221,7 @@ def _without(
     now = stood[-1]
     if not ids:
         raise CannotTell(
-            "the doctor finds nothing broken now, so there is no moment at which it broke",
+            "the doctor finds nothing broken now, but could not see everything",
             hint="Name a model that ran better (bringup log since-it-worked MODEL), or compare two entries:"
             " bringup log compare first now",
         )

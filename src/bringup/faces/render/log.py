@@ -94,6 +94,13 @@ def render_entry(entry: Entry) -> list[Line]:
 
 def render_comparison(found: Comparison) -> list[Line]:
     """What worked, what is broken, the suspects, and every fact that differs."""
+    if found.is_nothing_broken and found.now is not None:
+        since = local_time_text(found.now.moment.at_s)[:16]
+        return [
+            (f"It works: the doctor finds nothing broken (entry {found.now.seq}, so since {since}).",),
+            (Styled("A model that ran better before: bringup log since-it-worked MODEL", Style.DIM),),
+            (Styled("Two moments side by side: bringup log compare first now", Style.DIM),),
+        ]
     lines: list[Line] = []
     if found.then is not None and found.now is not None:
         then, now = found.then, found.now
