@@ -50,6 +50,9 @@ class Suspect:
     seq: int = 0
 
 
+_WORKS: Final = "it works now"
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two moments and what lies between them.
@@ -77,7 +80,7 @@ class Comparison:
     @property
     def is_nothing_broken(self) -> bool:
         """Whether it was asked since when it is broken, and it works."""
-        return self.then is not None and self.then is self.now and not self.broken
+        return self.worked == _WORKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def since_it_worked(
         )
     now = stood[-1]
     if what is None and not now.roots and now.verdict == "healthy":
-        return Comparison(now, now, "it works now", (), (), (), (), unseen)
+        return Comparison(now, now, _WORKS, (), (), (), (), unseen)
     base = _baseline(journal, stood, what)
     layers = base.layers or tuple(fault.layer for fault in now.roots)
     changes = _fact_changes(journal, base.then, now)

@@ -190,6 +190,8 @@ def _since(what: str | None) -> Html:
 
 def _comparison(found: Comparison) -> list[Html]:
     drawn: list[Html] = []
+    if found.is_nothing_broken:
+        return [tag("p", "It works: the doctor finds nothing broken.", class_="panel")]
     if found.then is not None and found.now is not None:
         broken = [
             tag("p", tag("a", fault.title, href=f"/explain/{fault.id}"), f" [{fault.id}]")
