@@ -12,6 +12,8 @@ from bringup.model.shards import Model
 from bringup.records import dataclass
 
 _LAYER: Final = re.compile(r"blk\.(\d+)\.(.+)", re.DOTALL)
+_WITHOUT_SUFFIX: Final = {"ffn_norm": "ffn_norm.weight"}
+"""Names that converters write without their suffix (Falcon H1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def take_apart(model: Model) -> Anatomy:
         match = _LAYER.fullmatch(tensor.name)
         index = int(match[1]) if match else -1
         if match and index < len(layers):
-            layers[index][match[2]] = tensor
+            layers[index][_WITHOUT_SUFFIX.get(match[2], match[2])] = tensor
         else:
             whole[tensor.name] = tensor
     return Anatomy(

@@ -29,6 +29,17 @@ from bringup.plan.recurrent import add_recurrent
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 
+_LATE_OUTPUTS = frozenset(
+    {
+        *("bailingmoe3", "cohere2moe", "gemma4", "gpt-oss", "hy_v3", "nemotron_h", "nemotron_h_moe"),
+        *("qwen35", "qwen35moe", "qwen3next", "step35"),
+    }
+)
+"""Families whose last layer is computed for every token, since drafting may want its result."""
+
+_RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
+"""Families that add to the residual, not the residual to the result: a sum takes the place of its first source."""
+
 _KEPT_ALIKE = 3
 """Of a pattern of layers that repeats so many rounds are laid out: what comes after changes nothing."""
 _LONGEST_PATTERN = 8
@@ -71,7 +82,8 @@ class Layouts:
         except KeyError:  # a tensor that every layer of the family has
             self.is_estimated = True
             return _estimate(self.anatomy, placement, run)
-        return measure(graph, n_copies=PIPELINE_COPIES if is_pipelined else 1)
+        n_copies = PIPELINE_COPIES if is_pipelined else 1
+        return measure(graph, n_copies=n_copies, copies_unused=run.has_mixed_batches)
 
     def _sign(self, placement: Placement, index: int) -> Hashable:
         """What tells a layer from those that are laid out alike; without rules by name, worked out once."""
@@ -115,12 +127,26 @@ def _build(
 ) -> Graph:
     graph = Graph()
     build, hidden = add_inputs(graph, anatomy, placement, run)
-    last = anatomy.architecture.n_layer - 1
-    for index in chosen:
-        layer = layer_plan(anatomy, placement, index, offloads_cache=offloads_cache)
-        hidden = _add_layer(build, layer, hidden, is_last=index == last)
+    plans = [layer_plan(anatomy, placement, index, offloads_cache=offloads_cache) for index in chosen]
+    has_late_outputs = run.has_late_outputs and anatomy.architecture.name in _LATE_OUTPUTS
+    build.adds_to_residual = anatomy.architecture.name in _RESIDUAL_FIRST
+    build.awaited = _awaited(plans)
+    build.read_ahead()
+    for place, layer in enumerate(plans):
+        if layer.is_mixed:
+            build.awaited = _awaited(plans[place + 1 :])
+        is_last = place == len(plans) - 1 and not has_late_outputs
+        hidden = _add_layer(build, layer, hidden, is_last=is_last)
+    if has_late_outputs:
+        hidden = _only_outputs(build, hidden)
     _add_output(build, anatomy, placement, hidden)
     return graph
+
+
+def _awaited(plans: Sequence[LayerPlan]) -> LayerPlan | None:
+    """The first of these layers that is no plain feed-forward part, if it begins with a state of its own."""
+    first = next((one for one in plans if one.is_mixed), None)
+    return first if first is not None and first.reads_state else None
 
 
 def layer_plan(
@@ -217,19 +243,24 @@ def _add_layer(build: Builder, layer: LayerPlan, hidden: Node, *, is_last: bool)
     has_attention = layer.n_head > 0 and (layer.has("attn_output") or layer.has("attn_out"))
     if has_attention and layer.has("ffn_down") and not _has_second_norm(layer):
         return _add_parallel(build, layer, hidden, normed, is_last=is_last)
-    mixed = add_recurrent(build, layer, normed) if layer.state is not None else None
-    if has_attention:
-        attended = add_attention(build, layer, normed)
-        mixed = attended if mixed is None else build.beside(mixed, attended)
+    mixed: Node | None = None
+    if layer.state is not None and has_attention:
+        mixed = _add_both(build, layer, hidden, normed)
+    elif layer.state is not None:
+        mixed = add_recurrent(build, layer, normed)
+    elif has_attention:
+        mixed = add_attention(build, layer, normed)
     has_ffn_norm = layer.has("ffn_norm")
     if mixed is not None and has_ffn_norm:
         mixed = build.norm(layer, "post_attention_norm", mixed)
     if is_last:
-        normed = _only_outputs(build, normed)
-        mixed = None if mixed is None else _only_outputs(build, mixed)
+        if mixed is None:
+            normed = _only_outputs(build, normed)
+        else:
+            mixed = _only_outputs(build, mixed)
         hidden = _only_outputs(build, hidden)
         build.n_tokens = build.run.n_outputs
-    residual = hidden if mixed is None else build.beside(mixed, hidden)
+    residual = hidden if mixed is None else _add_residual(build, mixed, hidden)
     if not (layer.has("ffn_down") or layer.has("ffn_down_exps")):
         return residual
     source = build.norm(layer, "ffn_norm" if has_ffn_norm else "post_attention_norm", residual)
@@ -237,7 +268,33 @@ def _add_layer(build: Builder, layer: LayerPlan, hidden: Node, *, is_last: bool)
         source = normed
     result = add_feed_forward(build, layer, source)
     result = build.norm(layer, "post_ffw_norm", result)
-    return add_own_rows(build, layer, build.beside(result, residual))
+    # Behind experts alone the state of the next layer is read right before the sum.
+    is_next = layer.has_experts and not layer.has("ffn_down_shexp")
+    device = build.follows(result.device) if is_next else result.device
+    return add_own_rows(build, layer, _add_residual(build, result, residual, device=device))
+
+
+def _add_residual(build: Builder, result: Node, residual: Node, *, device: str = "") -> Node:
+    """The sum, in the place of its first source where that is free."""
+    both = (residual, result) if build.adds_to_residual else (result, residual)
+    return build.graph.add(result.size_bytes, *both, device=device or result.device, in_place=True)
+
+
+def _add_both(build: Builder, layer: LayerPlan, hidden: Node, normed: Node) -> Node:
+    """Attention and a recurrence beside each other, each behind a norm of its own (Falcon H1).
+
+    The engine's graph reaches the output matrix of the attention behind the scan.
+    """
+    result, gate = start_attention(build, layer, normed)
+    attended: list[Node] = []
+
+    def finish() -> None:
+        attended.append(finish_attention(build, layer, normed, result, gate))
+
+    recurred = add_recurrent(build, layer, build.norm(layer, "attn_norm", hidden), meanwhile=finish)
+    if not attended:
+        finish()
+    return build.beside(*attended, recurred)
 
 
 def _has_second_norm(layer: LayerPlan) -> bool:

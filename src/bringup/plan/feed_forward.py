@@ -22,6 +22,7 @@ def add_feed_forward(build: Builder, layer: LayerPlan, source: Node) -> Node:
     if not has_experts:
         return add_dense(build, layer, source, "")
     result = add_experts(build, layer, source)
+    build.read_ahead()
     if layer.has("ffn_down_shexp"):
         shared = add_dense(build, layer, source, "_shexp")
         if layer.has("ffn_gate_inp_shexp"):

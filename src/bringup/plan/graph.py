@@ -85,15 +85,16 @@ class Graph:
         return node
 
 
-def measure(graph: Graph, *, n_copies: int = 1) -> dict[str, int]:
+def measure(graph: Graph, *, n_copies: int = 1, copies_unused: bool = True) -> dict[str, int]:
     """Bytes of the compute buffer of each device.
 
     Args:
         graph: what is computed.
         n_copies: copies of each input of a split (`PIPELINE_COPIES` with pipeline parallelism).
+        copies_unused: inputs that no node reads have their copies too, as in newer builds.
     """
     steps, copies = _schedule(graph)
-    return _Layout(n_copies).run(graph.inputs, steps, copies)
+    return _Layout(n_copies, copies_unused=copies_unused).run(graph.inputs, steps, copies)
 
 
 @dataclass(slots=True)
@@ -208,8 +209,9 @@ class _Blocks:
 class _Layout:
     """The allocator's walk over the list."""
 
-    def __init__(self, n_copies: int) -> None:
+    def __init__(self, n_copies: int, *, copies_unused: bool) -> None:
         self.n_copies = n_copies
+        self.copies_unused = copies_unused
         self.buffers: dict[str, _Blocks] = {}
 
     def run(self, inputs: list[Node], steps: list[_Step], copies: list[Node]) -> dict[str, int]:
@@ -217,7 +219,7 @@ class _Layout:
             for source in step.sources:
                 source.n_uses += 1
         if self.n_copies > 1:
-            for node in (*(one for one in inputs if one.n_uses), *copies):
+            for node in (*(one for one in inputs if one.n_uses or self.copies_unused), *copies):
                 for _ in range(self.n_copies - 1):
                     self._buffer(node.device).take(_aligned(node.size_bytes))
                 self._place(node)

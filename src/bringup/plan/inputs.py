@@ -104,7 +104,7 @@ def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs,
         for kind in (cells, rotations):
             kind.setdefault(False, next(iter(kind.values())))
         masks.setdefault(False, next(iter(masks.values())))
-    elif any(figures.n_head):  # no cache at all: the mask is over the batch itself
+    elif any(figures.n_head) and not figures.recurrent:  # no cache at all: the mask is over the batch itself
         nothing = graph.add_input(0, CPU)
         mask = graph.add_input(run.mask_element_bytes * run.n_ubatch * run.n_ubatch, CPU)
         cells[False] = rotations[False] = (nothing, nothing)
@@ -117,8 +117,9 @@ def _first_device(build: Builder, anatomy: Anatomy, placement: Placement) -> str
     if not placement.layers or placement.layers[0] != CPU:
         return placement.layers[0] if placement.layers else CPU
     # These families read their states, which lie in main memory, before the first norm.
-    reads_first = {"ssm_in.weight", "shortconv.in_proj.weight"} & set(anatomy.layers[0])
-    return CPU if reads_first else build.computes_on(CPU)
+    first = set(anatomy.layers[0])
+    is_mamba = "ssm_in.weight" in first and "ssm_ba.weight" not in first and "attn_output.weight" not in first
+    return CPU if is_mamba or "shortconv.in_proj.weight" in first else build.computes_on(CPU)
 
 
 def _add_mixed(build: Builder, device: str, row: int, mixed: tuple[Node, ...]) -> None:

@@ -80,6 +80,22 @@ class LayerPlan:
         """Whether the file has this matrix or vector for the layer."""
         return name + ".weight" in self.tensors
 
+    @property
+    def reads_state(self) -> bool:
+        """Whether the layer begins with the state of its convolution, read out of the cache before its norm."""
+        is_mamba = self.has("ssm_in") and not self.has("ssm_ba")
+        return self.state is not None and (is_mamba or self.has("shortconv.in_proj"))
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether its feed-forward part are experts."""
+        return self.has("ffn_down_exps")
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it does more than a plain feed-forward part, the nodes of which are only met when used."""
+        return self.n_head > 0 or self.state is not None or self.has_experts
+
 
 @dataclass(slots=True)
 class Builder:
@@ -99,6 +115,9 @@ class Builder:
         has_rope: heads are turned by their position.
         cast_masks: masks of older builds after their cast.
         per_layer: embeddings that each layer has of its own; `None` for a model without.
+        awaited: the layer whose state is read next, ahead of what is left of this layer.
+        state_read: state that was read ahead for the next layer that has one.
+        adds_to_residual: the residual comes first where what attention or feed-forward parts make is added.
     """
 
     graph: Graph
@@ -114,6 +133,26 @@ class Builder:
     has_rope: bool = True
     cast_masks: dict[bool, Node] = field(default_factory=dict)
     per_layer: PerLayer | None = None
+    awaited: LayerPlan | None = None
+    state_read: Node | None = None
+    adds_to_residual: bool = False
+
+    def read_state(self, layer: LayerPlan, n_state: int) -> Node:
+        """States of the slots, read out of the cache where that lies."""
+        size = F32_BYTES * n_state * self.run.n_seq
+        sources = () if self.slots is None else (self.slots,)
+        return self.graph.add(size, *sources, device=layer.cache_device)
+
+    def read_ahead(self) -> None:
+        """The engine's graph meets the state of the next layer here, before what is left of this one."""
+        if self.awaited is not None and self.awaited.state is not None:
+            self.state_read = self.read_state(self.awaited, self.awaited.state.n_embd_r)
+        self.awaited = None
+
+    def follows(self, device: str) -> str:
+        """Where a node without a weight is computed that comes first behind a state read ahead."""
+        read = self.state_read
+        return read.device if read is not None and read.device != CPU else device
 
     def computes_on(self, device: str, *, n_rows: int | None = None) -> str:
         """Where a node with a weight on `device` is computed."""
@@ -171,7 +210,10 @@ class Builder:
 
 def add_attention(build: Builder, layer: LayerPlan, source: Node) -> Node:
     """From the normed input of a layer to the result of its attention."""
-    return finish_attention(build, layer, source, *start_attention(build, layer, source))
+    result, gate = start_attention(build, layer, source)
+    if not layer.has_experts:
+        build.read_ahead()
+    return finish_attention(build, layer, source, result, gate)
 
 
 def start_attention(build: Builder, layer: LayerPlan, source: Node) -> tuple[Node, Node | None]:
@@ -310,7 +352,7 @@ def _store(build: Builder, layer: LayerPlan, key: Node | None, value: Node | Non
 def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
     run = build.run
     cells = run.swa_cells if layer.is_swa else run.cells
-    device = query.device
+    device = _attends_on(build, layer, query)
     mask = build.mask(device, is_swa=layer.is_swa)
     kept = cells * run.n_stream
     n_key, n_value = layer.n_head_kv * layer.n_head_k, layer.n_head_kv * layer.n_head_v
@@ -330,6 +372,13 @@ def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
     scores = build.beside(scores, mask)
     summed = build.graph.add(size, *values, scores, device=device)
     return build.beside(summed, in_place=False)
+
+
+def _attends_on(build: Builder, layer: LayerPlan, query: Node) -> str:
+    """Beside its output matrix, unless a state in main memory is read between the two: then beside its cache."""
+    awaited = None if layer.has_experts else build.awaited
+    is_apart = awaited is not None and awaited.cache_device == layer.cache_device == CPU
+    return CPU if is_apart else query.device
 
 
 def is_cuda(device: str) -> bool:

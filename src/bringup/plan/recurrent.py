@@ -6,28 +6,45 @@ Source: llama.cpp b11434, `src/llama-memory-recurrent.cpp`, `src/llama-hparams.c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bringup.plan.graph import Node
 from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, StateSpace
 
 
-def add_recurrent(build: Builder, layer: LayerPlan, source: Node) -> Node:
-    """From the normed input of a layer to the result of its recurrence."""
+def add_recurrent(
+    build: Builder, layer: LayerPlan, source: Node, *, meanwhile: Callable[[], None] | None = None
+) -> Node:
+    """From the normed input of a layer to the result of its recurrence.
+
+    Args:
+        build: adds the nodes.
+        layer: the layer.
+        source: its normed input.
+        meanwhile: adds what the engine's graph meets between a scan and what is made of its result.
+    """
     state = layer.state
     if state is None:
         return source
     if layer.has("shortconv.in_proj"):
         return _short_convolution(build, layer, state, source)
-    if layer.has("ssm_in"):
-        return _mamba(build, layer, state, source)
+    if layer.has("ssm_in") and not layer.has("ssm_ba"):
+        return _mamba(build, layer, state, source, meanwhile)
     if layer.has("ssm_out"):
         return _delta_net(build, layer, state, source)
     return source
 
 
-def _gather(build: Builder, layer: LayerPlan, n_state: int) -> Node:
-    """States of the slots, read out of the cache where that lies."""
-    size = F32_BYTES * n_state * build.run.n_seq
-    return build.graph.add(size, *(() if build.slots is None else (build.slots,)), device=layer.cache_device)
+def _first_state(build: Builder, layer: LayerPlan, state: StateSpace) -> Node:
+    """State of the convolution: as it was read ahead, or read here."""
+    read, build.state_read = build.state_read, None
+    return build.read_state(layer, state.n_embd_r) if read is None else read
+
+
+def _done(build: Builder, layer: LayerPlan) -> None:
+    """What is left of the layer comes behind the state of the next one, unless its experts are met first."""
+    if not layer.has_experts:
+        build.read_ahead()
 
 
 def _keep(build: Builder, layer: LayerPlan, state: Node) -> None:
@@ -46,32 +63,44 @@ def _state_of(build: Builder, layer: LayerPlan, result: Node, n_state: int) -> N
 
 
 def _scan(build: Builder, layer: LayerPlan, sources: tuple[Node, ...], size: int) -> Node:
-    """The scan reads and writes its states in the cache, so it is computed where that lies."""
-    return build.graph.add(size, *sources, device=layer.cache_device)
+    """The scan reads its states in the cache, so it is computed where that lies.
+
+    Behind it the states of all slots but the first are gathered once more, for those that no token is of.
+    """
+    scanned = build.graph.add(size, *sources, device=layer.cache_device)
+    state, n_others = layer.state, build.run.n_seq - 1
+    if state is not None and n_others and build.slots is not None:
+        others = F32_BYTES * state.n_embd_s * n_others
+        gathered = build.graph.add(others, build.slots, device=layer.cache_device)
+        build.graph.add(0, gathered, device=layer.cache_device)
+    return scanned
 
 
 def _short_convolution(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
     width = F32_BYTES * build.n_tokens * (layer.tensors["shortconv.out_proj.weight"].shape[0])
+    gathered = _first_state(build, layer, state)
     joint = build.multiply(layer, "shortconv.in_proj", source)
     product = build.beside(joint, size=width, in_place=False)
-    turned = build.beside(product, in_place=False)
-    longer = build.beside(
-        turned,
-        _gather(build, layer, state.n_embd_r),
-        size=width + F32_BYTES * state.n_embd_r,
-        in_place=False,
-    )
+    tail = F32_BYTES * state.n_embd_r * build.run.n_seq
+    longer = build.graph.add(width + tail, gathered, product, device=product.device)
     _keep(build, layer, longer)
+    _done(build, layer)
     result = build.beside(longer, size=width, in_place=False)
     gated = build.beside(result, joint)
-    return build.multiply(layer, "shortconv.out_proj", gated)
+    return _flat(build.multiply(layer, "shortconv.out_proj", gated))
 
 
-def _mamba(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) -> Node:
+def _mamba(
+    build: Builder,
+    layer: LayerPlan,
+    state: StateSpace,
+    source: Node,
+    meanwhile: Callable[[], None] | None,
+) -> Node:
     """Mamba and Mamba 2: one projection, a convolution, a scan with its states behind the result."""
     rows = F32_BYTES * build.n_tokens
     tail = F32_BYTES * state.n_embd_r * build.run.n_seq
-    gathered = _gather(build, layer, state.n_embd_r)
+    gathered = _first_state(build, layer, state)
     joint = build.multiply(layer, "ssm_in", source)
     longer = build.beside(joint, gathered, size=rows * state.n_convolved + tail, in_place=False)
     _keep(build, layer, longer)
@@ -79,30 +108,51 @@ def _mamba(build: Builder, layer: LayerPlan, state: StateSpace, source: Node) ->
     convolved = build.beside(convolved)
     size = rows * state.n_inner + F32_BYTES * state.n_embd_s * build.run.n_seq
     if state.n_convolved > state.n_inner:
-        return _second_mamba(build, layer, state, joint, convolved, scan_bytes=size)
-    steps = build.multiply(layer, "ssm_dt", build.multiply(layer, "ssm_x", convolved))
-    scanned = _scan(build, layer, (convolved, steps), size)
-    gate = build.beside(joint, size=rows * state.n_inner, in_place=False)
-    direct = build.beside(convolved, size=rows * state.n_inner)
+        scanned = _second_scan(build, layer, joint, convolved, size)
+    else:
+        scanned = _scan(build, layer, (convolved, *_steps(build, layer, convolved)), size)
+    if meanwhile is not None:
+        meanwhile()
+    _done(build, layer)
+    at = joint.device if meanwhile is not None else build.follows(joint.device)
+    inner = rows * state.n_inner
+    gate = build.graph.add(inner, joint, device=at)
+    if state.n_convolved > state.n_inner:
+        return _second_mamba(build, layer, convolved, gate, scanned)
+    direct = build.beside(convolved, size=inner)
     summed = build.beside(direct, scanned)
-    result = build.beside(gate, summed, in_place=False)
+    result = build.graph.add(inner, gate, summed, device=summed.device)
     return _flat(build.multiply(layer, "ssm_out", build.norm(layer, "ssm_norm", result)))
 
 
-def _second_mamba(
-    build: Builder, layer: LayerPlan, state: StateSpace, joint: Node, convolved: Node, *, scan_bytes: int
-) -> Node:
-    """Mamba 2 behind its convolution."""
-    size = F32_BYTES * build.n_tokens * state.n_inner
+def _steps(build: Builder, layer: LayerPlan, convolved: Node) -> tuple[Node, ...]:
+    """Steps of Mamba, and what else its scan reads: views of a projection, each normed where the file has norms."""
+    rows = F32_BYTES * build.n_tokens
+    both = build.multiply(layer, "ssm_x", convolved)
+    n_steps = layer.tensors["ssm_dt.weight"].shape[0]
+    narrow = build.beside(both, size=rows * n_steps, in_place=False)
+    steps = build.multiply(layer, "ssm_dt", narrow)
+    if not (layer.has("ssm_b_norm") and layer.has("ssm_c_norm")):
+        return steps, both
+    n_state = (both.size_bytes // rows - n_steps) // 2
+    sides = (build.beside(both, size=rows * n_state, in_place=False) for _ in range(2))
+    return steps, *sides
+
+
+def _second_scan(build: Builder, layer: LayerPlan, joint: Node, convolved: Node, size: int) -> Node:
     n_heads = layer.tensors["ssm_dt.bias"].n_elements if "ssm_dt.bias" in layer.tensors else 1
     steps = build.beside(joint, size=F32_BYTES * build.n_tokens * n_heads, in_place=False)
     views: tuple[Node, ...] = (convolved,)
     if layer.cache_device != convolved.device:  # three views of one result, each as wide as all of it
         views += (Node(convolved.size_bytes, convolved.device), Node(convolved.size_bytes, convolved.device))
-    scanned = _scan(build, layer, (*views, steps), scan_bytes)
-    gate = build.beside(joint, size=size, in_place=False)
-    direct = build.beside(convolved, size=size, in_place=False)
-    result = build.beside(gate, build.beside(direct, scanned), in_place=False)
+    return _scan(build, layer, (*views, steps), size)
+
+
+def _second_mamba(build: Builder, layer: LayerPlan, convolved: Node, gate: Node, scanned: Node) -> Node:
+    """Mamba 2 behind its scan."""
+    direct = build.beside(convolved, size=gate.size_bytes, in_place=False)
+    result = build.beside(direct, scanned)
+    result = build.graph.add(gate.size_bytes, gate, result, device=result.device)
     return build.multiply(layer, "ssm_out", build.norm(layer, "ssm_norm", _flat(result)))
 
 
@@ -111,12 +161,12 @@ def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node
     rows = F32_BYTES * build.n_tokens
     n_keys = (state.n_convolved - state.n_inner) // 2
     tail = F32_BYTES * state.n_embd_r * build.run.n_seq
-    gathered = _gather(build, layer, state.n_embd_r)
+    gathered = _first_state(build, layer, state)
     joint = build.multiply(layer, "attn_qkv", source) if layer.has("attn_qkv") else source
     size = rows * state.n_convolved + tail
     longer = build.graph.add(size, gathered, joint, device=joint.device)
     _keep(build, layer, longer)
-    kept = _gather(build, layer, state.n_embd_s)
+    kept = build.read_state(layer, state.n_embd_s)
     convolved = build.beside(longer, size=rows * state.n_convolved, in_place=False)
     convolved = build.beside(convolved)
     heads = [build.beside(convolved, size=rows * n_keys, in_place=False)]
@@ -134,6 +184,7 @@ def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node
     size = rows * state.n_inner + states
     result = build.beside(*heads, convolved, *gates, kept, size=size, in_place=False)
     _state_of(build, layer, result, state.n_embd_s)
+    _done(build, layer)
     normed = build.beside(build.beside(result, size=rows * state.n_inner, in_place=False))
     gate = build.multiply(layer, "attn_gate", source) if layer.has("attn_gate") else source
     gate = build.beside(gate, in_place=False)

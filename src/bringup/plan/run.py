@@ -40,6 +40,7 @@ class Run:
         has_mixed_batches: further inputs of newer builds.
         casts_mask: older builds fill an f32 mask and cast it for the fused kernels.
         reserves_copies: newer builds reserve f16 copies of a quantised cache behind the result of attention.
+        has_late_outputs: newer builds compute the last layer of some families for every token.
     """
 
     n_ctx: int
@@ -56,6 +57,7 @@ class Run:
     has_mixed_batches: bool
     casts_mask: bool = False
     reserves_copies: bool = True
+    has_late_outputs: bool = True
 
     @property
     def cells(self) -> int:
@@ -99,4 +101,5 @@ def make_run(request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool)
         has_mixed_batches=request.build >= MIXED_BATCH_BUILD,
         casts_mask=is_older and flash_attention,
         reserves_copies=not is_older,
+        has_late_outputs=not is_older,
     )
