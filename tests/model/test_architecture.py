@@ -213,8 +213,10 @@ def test_encoders_keep_nothing_and_strange_families_say_that_they_are() -> None:
     strange = figures("never-heard-of")
     assert (strange.is_known, strange.is_cache_known) == (False, False)
     assert len(strange.cache_layers) == 8
-    assert figures("graniteswitch").is_known
-    assert not figures("graniteswitch").is_cache_known
+    assert figures("eagle3").is_known
+    assert not figures("eagle3").is_cache_known
+    router = figures("graniteswitch")
+    assert router.is_cache_known and len(router.cache_layers) == 8 + 1
 
 
 def test_experts_and_words_of_the_file() -> None:
@@ -304,5 +306,8 @@ def test_every_rule_is_about_a_family_that_is_known() -> None:
         *families.RECURRENCE,
         *families.WITHOUT_CACHE,
         *families.WITH_FURTHER_CACHES,
+        *families.INDEXED,
+        *families.WITH_ROUTER,
+        *(families.INDEXED_WITH_VALUES, families.WITH_HISTORY, families.COMPRESSED),
     }
     assert ruled <= families.KNOWN

@@ -17,6 +17,7 @@ LOG = """\
 0.02.155.654 I llama_context:        CPU  output buffer size =     0.77 MiB
 0.02.155.691 I llama_kv_cache_iswa: creating non-SWA KV cache, size = 8192 cells
 0.02.159.999 I llama_kv_cache: size =  192.00 MiB (  8192 cells,  12 layers,  1/1 seqs), K (f16):   96.00 MiB
+0.02.160.010 I llama_kv_cache_iswa: creating     SWA KV cache, size = 768 cells
 0.02.160.234 I llama_kv_cache: size =   18.00 MiB (   768 cells,  12 layers,  1/1 seqs), K (f16):    9.00 MiB
 0.02.171.020 I sched_reserve:      CUDA0 compute buffer size =   205.12 MiB
 0.02.171.020 I sched_reserve:  CUDA_Host compute buffer size =    13.00 MiB

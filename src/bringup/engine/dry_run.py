@@ -34,12 +34,16 @@ _DATA_LIMIT_BYTES: Final = 6 * GIB
 _LAST_WORDS: Final = 3
 
 _CACHE: Final = re.compile(r"llama_kv_cache\w*: size = +([\d.]+) MiB")
-_STATE: Final = re.compile(r"llama_memory_recurrent: size = +([\d.]+) MiB")
+_STATE: Final = re.compile(
+    r"llama_(?:memory_recurrent: size =|dsv4_comp_state: .* layers = \d+, size =) +([\d.]+) MiB"
+)
+_NEXT_CACHE: Final = re.compile(r"creating (?P<kind>.*) KV cache")
 _COMPUTE: Final = re.compile(r"sched_reserve: +(\S+) compute buffer size = +([\d.]+) MiB")
 _OUTPUT: Final = re.compile(r"llama_context: +(\S+) +output buffer size = +([\d.]+) MiB")
 _BREAKDOWN: Final = re.compile(
     r"\|   - (?P<device>[^\s|]+)[^|]*\|.*?= +(?P<model>\d+) \+ +(?P<context>\d+) \+ +(?P<compute>\d+)"
 )
+_TELLING: Final = ("llama", "sched_reserve", "common_", "KV cache")
 _END: Final = re.compile(r"common_(?:params_fit_impl: projected to use|fit_params: (?:successfully|failed))")
 _ERROR: Final = re.compile(r"error|failed|GGML_ASSERT|terminate called")
 _TABLE_ROW: Final = re.compile(r"^(\S+) (\d+) (\d+) (\d+) *$", re.MULTILINE)
@@ -164,7 +168,7 @@ def _read_until_figures(child: BoundChild, timeout_s: float) -> list[str]:
         *whole, rest = (rest + data).split(b"\n")
         for raw in whole:
             line = raw.decode("utf-8", "replace")
-            if "llama" in line or "sched_reserve" in line or "common_" in line or _ERROR.search(line):
+            if any(word in line for word in _TELLING) or _ERROR.search(line):
                 lines.append(line)
             if _END.search(line):
                 return lines
@@ -173,11 +177,13 @@ def _read_until_figures(child: BoundChild, timeout_s: float) -> list[str]:
 
 def parse_log(lines: Sequence[str]) -> tuple[Measured, ...]:
     """Figures of the fit step, e.g. `sched_reserve:  CPU compute buffer size =   104.40 MiB`."""
-    caches: list[int] = []
+    cache = "kv_cache"
     found: list[Measured] = []
     for line in lines:
-        if match := _CACHE.search(line):
-            caches.append(mib(float(match[1])))
+        if match := _NEXT_CACHE.search(line):
+            cache = _cache_name(match["kind"])
+        elif match := _CACHE.search(line):
+            found.append(Measured(cache, "", mib(float(match[1])), _HUNDREDTH))
         elif match := _STATE.search(line):
             found.append(Measured("recurrent_state", "", mib(float(match[1])), _HUNDREDTH))
         elif match := _COMPUTE.search(line):
@@ -186,12 +192,15 @@ def parse_log(lines: Sequence[str]) -> tuple[Measured, ...]:
             found.append(Measured("output", "", mib(float(match[2])), _HUNDREDTH))
         elif match := _BREAKDOWN.search(line):
             found.append(Measured("weights", device_of(match["device"]), mib(float(match["model"])), MIB))
-    second = (
-        "kv_cache_index" if any("creating indexer KV cache" in line for line in lines) else "kv_cache_swa"
-    )
-    names = ("kv_cache", second)
-    found += [Measured(name, "", size, _HUNDREDTH) for name, size in zip(names, caches, strict=False)]
     return _merged(found)
+
+
+def _cache_name(kind: str) -> str:
+    """Name of the part that a cache is, by what the engine says before it makes it."""
+    if "indexer" in kind or "compressed" in kind:
+        return "kv_cache_index"
+    is_sliding = "SWA" in kind and "non-SWA" not in kind
+    return "kv_cache_swa" if is_sliding else "kv_cache"
 
 
 def _merged(found: Sequence[Measured]) -> tuple[Measured, ...]:

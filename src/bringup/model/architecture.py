@@ -39,6 +39,25 @@ class CacheLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class CompressedLayer:
+    """One key of `n_embd_k` elements for each block of tokens; `is_indexer` for those that choose blocks.
+
+    Attributes:
+        index: of the layer.
+        n_tokens: of a block.
+        n_embd_k: elements of a key.
+        n_state: f32 elements of each slot that the block in the making takes.
+        is_indexer: whether it is the indexer's.
+    """
+
+    index: int
+    n_tokens: int
+    n_embd_k: int
+    n_state: int
+    is_indexer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Recurrent:
     """State of fixed size: `n_layer` layers of `n_embd_r` + `n_embd_s` f32 elements for each sequence."""
 
@@ -91,6 +110,9 @@ class Architecture:
         chat_template: the default one.
         n_parameters: elements of all tensors.
         index_layers: what each layer's indexer keeps beside its attention (DeepSeek 3.2, GLM 5, MiniMax M3).
+        n_index_top: tokens that an indexer chooses.
+        compressed_layers: what layers keep of blocks of tokens (DeepSeek 4).
+        n_embd_history: f32 elements of each slot beside the recurrent state, in one layer (Qwen 4).
         n_index_head: heads of an indexer's queries.
         rope_scaling: of its positions; `None` where they are as they are.
     """
@@ -129,6 +151,9 @@ class Architecture:
     index_layers: tuple[CacheLayer, ...] = ()
     n_index_head: int = 0
     rope_scaling: RopeScaling | None = None
+    n_index_top: int = 0
+    compressed_layers: tuple[CompressedLayer, ...] = ()
+    n_embd_history: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +237,12 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
         tokenizer=tokenizer,
         chat_template=metadata.text(CHAT_TEMPLATE),
         n_parameters=sum(tensor.n_elements for tensor in tensors),
-        index_layers=_index_layers(keys, heads, layers, tensors, is_mla=is_mla),
+        index_layers=_index_layers(keys, heads, layers, tensors),
         n_index_head=keys.optional("attention.indexer.head_count", most=_MAX_HEADS) or 0,
         rope_scaling=_rope_scaling(keys, metadata),
+        n_index_top=keys.optional("attention.indexer.top_k") or 0,
+        compressed_layers=_compressed_layers(keys, heads, layers),
+        n_embd_history=_history(keys, n_embd),
     )
 
 
@@ -299,7 +327,7 @@ def _window_layers(keys: Hyperparameters, n_all: int, n_main: int) -> tuple[int,
 
 
 def _periodic(period: int | None, rule: families.WindowRule, *, n_all: int, n_main: int) -> tuple[bool, ...]:
-    period = _or(period, rule.period)
+    period = _or(period, rule.period) if rule.period else 0  # where all layers slide, the file has no say
     full = 0 if rule.is_full_first else period - 1
     return tuple(index < n_main and (period == 0 or index % period != full) for index in range(n_all))
 
@@ -341,24 +369,58 @@ def _cache_layers(
             continue
         n_kv, is_swa = heads.n_head_kv[index], layers.swa[index]
         k, v = (heads.k_swa, heads.v_swa) if is_swa else (heads.k, heads.v)
-        kept.append(CacheLayer(index, k * n_kv, 0 if is_mla else v * n_kv, is_swa))
+        no_values = is_mla or keys.name == families.COMPRESSED
+        kept.append(CacheLayer(index, k * n_kv, 0 if no_values else v * n_kv, is_swa))
+    if keys.name in families.WITH_ROUTER:
+        kept.append(CacheLayer(layers.n_main, heads.k, heads.v, is_swa=False))
     return tuple(kept)
 
 
 def _index_layers(
-    keys: Hyperparameters, heads: _Heads, layers: _Layers, tensors: Iterable[Tensor], *, is_mla: bool
+    keys: Hyperparameters, heads: _Heads, layers: _Layers, tensors: Iterable[Tensor]
 ) -> tuple[CacheLayer, ...]:
-    """Layers whose indexer has matrices for its keys: one head each, values only where attention has them."""
+    """Layers whose indexer has matrices for its keys: one head each."""
     if keys.name not in families.INDEXED:
         return ()
-    width = keys.optional("attention.indexer.key_length", most=_MAX_WIDTH) or 0
+    width = families.INDEXED[keys.name] * (
+        keys.optional("attention.indexer.key_length", most=_MAX_WIDTH) or 0
+    )
+    values = heads.v if keys.name == families.INDEXED_WITH_VALUES else 0
     names = {tensor.name for tensor in tensors}
     owners = (
         index
         for index in range(layers.n_main)
         if {f"blk.{index}.indexer.attn_k.weight", f"blk.{index}.indexer.k_proj.weight"} & names
     )
-    return tuple(CacheLayer(index, width, 0 if is_mla else heads.v, is_swa=False) for index in owners)
+    return tuple(CacheLayer(index, width, values, is_swa=False) for index in owners)
+
+
+def _compressed_layers(keys: Hyperparameters, heads: _Heads, layers: _Layers) -> tuple[CompressedLayer, ...]:
+    """Layers that keep a key of each block of tokens, and their indexers (`llama-kv-cache-dsv4.cpp`)."""
+    if keys.name != families.COMPRESSED:
+        return ()
+    n_blocks = keys.numbers("attention.compress_ratios")[: layers.n_main]
+    indexer = keys.optional("attention.indexer.key_length", most=_MAX_WIDTH) or 0
+    kept = []
+    for index, n_tokens in enumerate(n_blocks):
+        if not n_tokens:
+            continue
+        is_small = n_tokens == families.BLOCK_TOKENS
+        spans = (2, 2 * n_tokens) if is_small else (1, n_tokens)  # smaller blocks overlap
+        n_state = 2 * spans[0] * spans[1]
+        kept.append(CompressedLayer(index, n_tokens, heads.k, n_state * heads.k))
+        if is_small:
+            kept.append(CompressedLayer(index, n_tokens, indexer, n_state * indexer, is_indexer=True))
+    return tuple(kept)
+
+
+def _history(keys: Hyperparameters, n_embd: int) -> int:
+    """What one layer keeps of the embeddings of the last tokens (`llama_hparams::ple_conv_state`)."""
+    if keys.name != families.WITH_HISTORY or not keys.numbers("ple.layers"):
+        return 0
+    sizes = [keys.optional(f"ple.{name}", most=64) or 0 for name in ("conv_kernel", "ngram_size")]
+    streams = keys.optional("hyper_connection.count", most=64) or 0
+    return max(sizes[0] - 1, 0) * sizes[1] * streams * n_embd
 
 
 def _layers_with_own_cache(keys: Hyperparameters, n_all: int) -> int:
@@ -393,7 +455,7 @@ def _recurrent_state(keys: Hyperparameters, heads: _Heads, layers: _Layers, n_em
     )
     n_embd_r = max(conv - 1, 0) * (inner + 2 * groups * state)
     if keys.name == "minimax-01":
-        return Recurrent(n_layer, n_embd_r, heads.k * heads.k * heads.n_head[0])
+        return Recurrent(n_layer, 0, heads.k * heads.k * heads.n_head[0])
     return Recurrent(n_layer, n_embd_r, state * inner)
 
 

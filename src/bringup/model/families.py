@@ -124,24 +124,40 @@ WITHOUT_CACHE: Final = frozenset(
 )
 """Encoders and diffusion models: they keep nothing between calls."""
 
-WITH_FURTHER_CACHES: Final = frozenset(
-    {
-        *(
-            "deepseek4",
-            "dflash",
-            "dots3note",
-            "eagle3",
-            "gemma4-assistant",
-            "glm5-next",
-        ),
-        *("graniteswitch", "kimi-k3", "nanbeige", "qwen4exp", "t5"),
-    }
-)
-"""Families whose caches are not whole by the rules here (compressed or pooled keys, draft models, loops)."""
+WITH_FURTHER_CACHES: Final = frozenset({"dflash", "eagle3", "gemma4-assistant", "nanbeige", "t5"})
+"""Families whose caches are not whole by the rules here: those of another model that they draft for, of an
+encoder, of layers that are run in loops."""
 
-INDEXED: Final = frozenset({"deepseek32", "glm-dsa", "hy_v4", "minimax-m3"})
-"""Families with an indexer that chooses what a token attends to, and keeps keys of its own for that
-(`llama-kv-cache-dsa.cpp`, `llama-kv-cache-msa.cpp`)."""
+INDEXED: Final[dict[str, int]] = {
+    "deepseek32": 1,
+    "dots3note": 1,
+    "glm-dsa": 1,
+    "glm5-next": 3,
+    "hy_v4": 1,
+    "minimax-m3": 1,
+    "qwen4exp": 2,
+}
+"""Families with an indexer that chooses what a token attends to, and rows of its keys that are kept for that:
+the key alone, with a pooled one, or with a gate as well (`llama-kv-cache-dsa.cpp`, `llama-kv-cache-msa.cpp`,
+`llama-memory-hybrid-idx.cpp`)."""
+
+INDEXED_LAID_OUT: Final = frozenset({"deepseek32", "dots3note", "glm-dsa"})
+"""Those of them whose graph is known here node by node; what the others' indexers compute is estimated."""
+
+INDEXED_WITH_VALUES: Final = "minimax-m3"
+"""The one of them whose indexers have a cache with values, which nothing reads."""
+
+WITH_HISTORY: Final = "qwen4exp"
+"""The family that keeps embeddings of the last tokens in one of its layers with a recurrent state."""
+
+COMPRESSED: Final = "deepseek4"
+"""The family that keeps compressed keys for blocks of tokens (`llama-kv-cache-dsv4.cpp`)."""
+
+BLOCK_TOKENS: Final = 4
+"""Tokens of the smaller blocks of that family; layers with larger ones have no indexer."""
+
+WITH_ROUTER: Final = frozenset({"graniteswitch"})
+"""Families with keys and values of one more head behind all layers, by which adapters are chosen."""
 
 NOT_LANGUAGE_MODELS: Final = frozenset({"clip"})
 """Projectors that accompany a language model and say none of its figures."""

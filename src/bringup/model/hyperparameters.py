@@ -104,6 +104,19 @@ class Hyperparameters:
         given = [bool(number) for number in self._whole_numbers(suffix, value)[:n_layer]]
         return tuple(given + [False] * (n_layer - len(given)))
 
+    def numbers(self, suffix: str) -> tuple[int, ...]:
+        """Whole numbers of an array of any length; empty when the file has no such key.
+
+        Raises:
+            GgufError: an array of something else, or a number out of bounds.
+        """
+        value = self.metadata.get(self.key(suffix))
+        if not isinstance(value, ArrayValue):
+            return ()
+        return tuple(
+            self._bounded(suffix, number, 0, LARGEST) for number in self._whole_numbers(suffix, value)
+        )
+
     def _whole_numbers(self, suffix: str, value: ArrayValue) -> tuple[int, ...]:
         if value.element_type not in _FLAG_TYPES or len(value) > 65_536:
             raise self.metadata.wrong(self.key(suffix), "at most 65,536 whole numbers")

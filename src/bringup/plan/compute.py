@@ -38,7 +38,7 @@ _LATE_OUTPUTS = frozenset(
 """Families whose last layer is computed for every token, since drafting may want its result."""
 
 _RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
-"""Families that add to the residual, not the residual to the result: a sum takes the place of its first source."""
+"""Families that add to the residual, not the residual to the result: a sum takes its first source's place."""
 
 _KEPT_ALIKE = 3
 """Of a pattern of layers that repeats so many rounds are laid out: what comes after changes nothing."""
@@ -171,6 +171,7 @@ def layer_plan(
         n_head_v=model.n_embd_head_v_swa if is_swa else model.n_embd_head_v,
         n_expert_used=model.n_expert_used,
         is_swa=is_swa,
+        index=index,
         state=_state_space(anatomy, index) if is_recurrent else None,
     )
 

@@ -35,7 +35,7 @@ class Node:
         weight_bytes: size of the weight that it needs, where that lies on another device; else 0.
         in_place: whether it may take the place of a source of the same size.
         is_viewed: its users see it through a view, in another shape; the place of a view is never taken.
-        is_input: a leaf that is filled from outside: there from the start.
+        is_input: a leaf that is filled from outside before the graph is computed.
         is_output: read after the last node: never freed.
         kept: tensors that a fused kernel reads until this node is done.
         n_uses: users that are still to come, while it is laid out.
@@ -68,6 +68,12 @@ class Graph:
     def add_input(self, size_bytes: int, device: str) -> Node:
         """A tensor that is filled before the graph is computed."""
         node = Node(size_bytes, device, is_input=True)
+        self.inputs.append(node)
+        return node
+
+    def add_leaf(self, size_bytes: int, device: str) -> Node:
+        """A tensor that is there from the start and filled by the graph itself."""
+        node = Node(size_bytes, device)
         self.inputs.append(node)
         return node
 
@@ -219,7 +225,8 @@ class _Layout:
             for source in step.sources:
                 source.n_uses += 1
         if self.n_copies > 1:
-            for node in (*(one for one in inputs if one.n_uses or self.copies_unused), *copies):
+            read = (one for one in inputs if one.is_input and (one.n_uses or self.copies_unused))
+            for node in (*read, *copies):
                 for _ in range(self.n_copies - 1):
                     self._buffer(node.device).take(_aligned(node.size_bytes))
                 self._place(node)

@@ -16,6 +16,7 @@ from bringup.plan.per_layer import has_own_rows, look_up
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
+from bringup.plan.sparse import add_indexers
 
 _INDEX_BYTES: Final = 8
 _TOKEN_BYTES: Final = 4
@@ -41,6 +42,9 @@ _NEVER_MIXED: Final = frozenset(
 """`llm_arch_supports_mixed_batch` in `src/llama-arch.cpp`."""
 
 
+_Pairs: TypeAlias = dict[bool, tuple[Node, Node]]
+
+
 def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -> tuple[Builder, Node]:
     """The leaves, and the hidden state that the first layer starts from."""
     figures = anatomy.architecture
@@ -55,12 +59,17 @@ def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -
     slots = graph.add_input(_TOKEN_BYTES * run.n_seq, CPU) if figures.recurrent else None
     n_positions = 4 if figures.name in _FOUR_POSITIONS else 1
     positions = graph.add_input(_TOKEN_BYTES * n_positions * n_tokens, CPU)
-    cells, rotations, masks = _add_cache_inputs(graph, anatomy, run)
+    kinds: list[tuple[_Pairs, _Pairs, dict[bool, Node]]] = []
+    indexers = add_indexers(
+        graph, anatomy, placement, run, lambda: kinds.append(_add_cache_inputs(graph, anatomy, run))
+    )
+    cells, rotations, masks = kinds[0]
     out_rows = graph.add_input(_TOKEN_BYTES * run.n_outputs, CPU)
     has_rope = figures.name not in _WITHOUT_ROPE
     build = Builder(
         graph, run, placement.cards, masks, n_tokens, positions, cells, rotations, out_rows, slots, has_rope
     )
+    build.indexers = indexers
     embedded = graph.add(row, tokens, device=CPU)
     if has_own_rows(anatomy):
         own_tokens = graph.add_input(_TOKEN_BYTES * n_tokens, CPU)
@@ -70,9 +79,6 @@ def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -
     elif mixed:
         _add_mixed(build, _first_device(build, anatomy, placement), row, mixed)
     return build, embedded
-
-
-_Pairs: TypeAlias = dict[bool, tuple[Node, Node]]
 
 
 def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs, _Pairs, dict[bool, Node]]:

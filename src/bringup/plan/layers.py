@@ -20,6 +20,7 @@ from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.plan.per_layer import PerLayer
+    from bringup.plan.sparse import Indexers
 
 OFFLOAD_LEAST_TOKENS: Final = 32
 """From so many rows on, weights of main memory are copied to a card (GGML_OP_OFFLOAD_MIN_BATCH)."""
@@ -60,6 +61,7 @@ class LayerPlan:
         n_head_v: elements of one head's values.
         n_expert_used: experts that a token passes.
         is_swa: sees the window only.
+        index: of the layer.
         state: widths of a recurrent layer, else `None`.
     """
 
@@ -74,6 +76,7 @@ class LayerPlan:
     n_head_v: int
     n_expert_used: int
     is_swa: bool = False
+    index: int = 0
     state: StateSpace | None = None
 
     def has(self, name: str) -> bool:
@@ -82,7 +85,7 @@ class LayerPlan:
 
     @property
     def reads_state(self) -> bool:
-        """Whether the layer begins with the state of its convolution, read out of the cache before its norm."""
+        """Whether the layer begins with the state of its convolution, read before its norm."""
         is_mamba = self.has("ssm_in") and not self.has("ssm_ba")
         return self.state is not None and (is_mamba or self.has("shortconv.in_proj"))
 
@@ -117,6 +120,8 @@ class Builder:
         per_layer: embeddings that each layer has of its own; `None` for a model without.
         awaited: the layer whose state is read next, ahead of what is left of this layer.
         state_read: state that was read ahead for the next layer that has one.
+        indexers: what chooses the tokens that sparse attention looks at; `None` for a model without.
+        narrow: the row that queries of the layer are made of, where attention is latent.
         adds_to_residual: the residual comes first where what attention or feed-forward parts make is added.
     """
 
@@ -136,6 +141,8 @@ class Builder:
     awaited: LayerPlan | None = None
     state_read: Node | None = None
     adds_to_residual: bool = False
+    indexers: Indexers | None = None
+    narrow: Node | None = None
 
     def read_state(self, layer: LayerPlan, n_state: int) -> Node:
         """States of the slots, read out of the cache where that lies."""
@@ -218,11 +225,16 @@ def add_attention(build: Builder, layer: LayerPlan, source: Node) -> Node:
 
 def start_attention(build: Builder, layer: LayerPlan, source: Node) -> tuple[Node, Node | None]:
     """Queries, keys, values and what comes of them; and the matrix that a gate is half of."""
+    is_sparse = build.indexers is not None and layer.index in build.indexers.zeros
+    if is_sparse and layer.has("indexer.attn_k"):
+        _keep_index(build, layer, source)
     if layer.has("attn_kv_a_mqa"):
         query, gate, key, value = _latent(build, layer, source)
     else:
         query, gate, key, value = _project(build, layer, source)
     _store(build, layer, key, value)
+    if is_sparse:
+        return _attend(build, layer, query, mask=_sparse_mask(build, layer, source, query.device)), gate
     return _attend(build, layer, query), gate
 
 
@@ -312,10 +324,10 @@ def _latent(
     width = F32_BYTES * build.n_tokens
     if layer.has("attn_q_a"):
         narrow = build.norm(layer, "attn_q_a_norm", build.multiply(layer, "attn_q_a", source))
+        build.narrow = narrow
         query = build.multiply(layer, "attn_q_b", narrow)
     else:
         query = build.multiply(layer, "attn_q", source)
-    joint = build.multiply(layer, "attn_kv_a_mqa", source)
     n_latent = layer.tensors["attn_kv_a_norm.weight"].shape[0]
     n_rope = layer.tensors["attn_kv_a_mqa.weight"].shape[1] - n_latent
     if layer.has("attn_k_b"):
@@ -324,12 +336,14 @@ def _latent(
         query = build.beside(
             absorbed, rotated, size=width * layer.n_head * (n_latent + n_rope), in_place=False
         )
+        joint = build.multiply(layer, "attn_kv_a_mqa", source)
         latent = build.norm(
             layer, "attn_kv_a_norm", build.beside(joint, size=width * n_latent, in_place=False)
         )
         key = build.beside(latent, joint, size=width * (n_latent + n_rope), in_place=False)
         return query, None, key, latent
     query = build.rope(query)
+    joint = build.multiply(layer, "attn_kv_a_mqa", source)
     latent = build.norm(layer, "attn_kv_a_norm", build.beside(joint, size=width * n_latent, in_place=False))
     both = build.multiply(layer, "attn_kv_b", latent)
     value = build.beside(both, size=width * layer.n_head * layer.n_head_v, in_place=False)
@@ -349,11 +363,52 @@ def _store(build: Builder, layer: LayerPlan, key: Node | None, value: Node | Non
     build.graph.add(0, value, values, device=layer.cache_device)
 
 
-def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
+def _keep_index(build: Builder, layer: LayerPlan, source: Node) -> None:
+    """The key of an indexer: projected, normed, turned by position and by a matrix, kept."""
+    if build.indexers is None:
+        return
+    key = build.norm(layer, "indexer.k_norm", build.multiply(layer, "indexer.attn_k", source))
+    turned = build.beside(key, build.positions, in_place=False)
+    key = build.beside(turned, build.indexers.rotation, in_place=False)
+    build.graph.add(0, key, build.indexers.cells, device=layer.cache_device)
+
+
+def _sparse_mask(build: Builder, layer: LayerPlan, source: Node, device: str) -> Node:
+    """The mask of a layer with sparse attention: closed, but for what its indexer chose."""
+    indexers = build.indexers
+    given = build.mask(device, is_swa=False)
+    if indexers is None:
+        return given
+    zeros = indexers.zeros[layer.index]
+    filled = build.graph.add(zeros.size_bytes, zeros, device=device, in_place=True)
+    if layer.has("indexer.attn_q_b"):
+        size = F32_BYTES * indexers.n_top * build.n_tokens
+        best = build.graph.add(size, _index_scores(build, layer, source), device=device)
+        indexers.chosen = [build.beside(best, in_place=False)]
+    closed = build.graph.add(given.size_bytes, given, device=device)
+    build.graph.add(0, filled, *indexers.chosen, closed, device=device)
+    return build.graph.add(given.size_bytes, closed, given, device=device)
+
+
+def _index_scores(build: Builder, layer: LayerPlan, source: Node) -> Node:
+    """Scores of all cells for each token, by the fused kernel of the indexers."""
+    indexers = build.indexers
+    if indexers is None:
+        return source
+    narrow = source if build.narrow is None else build.narrow
+    query = build.multiply(layer, "indexer.attn_q_b", narrow)
+    query = build.beside(query, build.positions, in_place=False)
+    query = build.beside(query, indexers.rotation, in_place=False)
+    weights = build.beside(build.multiply(layer, "indexer.proj", source), in_place=False)
+    size = F32_BYTES * build.run.cells * build.n_tokens
+    return build.graph.add(size, query, weights, indexers.mask, device=query.device)
+
+
+def _attend(build: Builder, layer: LayerPlan, query: Node, *, mask: Node | None = None) -> Node:
     run = build.run
     cells = run.swa_cells if layer.is_swa else run.cells
     device = _attends_on(build, layer, query)
-    mask = build.mask(device, is_swa=layer.is_swa)
+    mask = build.mask(device, is_swa=layer.is_swa) if mask is None else mask
     kept = cells * run.n_stream
     n_key, n_value = layer.n_head_kv * layer.n_head_k, layer.n_head_kv * layer.n_head_v
     keys: tuple[Node, ...] = ()
@@ -375,7 +430,7 @@ def _attend(build: Builder, layer: LayerPlan, query: Node) -> Node:
 
 
 def _attends_on(build: Builder, layer: LayerPlan, query: Node) -> str:
-    """Beside its output matrix, unless a state in main memory is read between the two: then beside its cache."""
+    """Beside its output matrix; beside its cache where a state in main memory is read between the two."""
     awaited = None if layer.has_experts else build.awaited
     is_apart = awaited is not None and awaited.cache_device == layer.cache_device == CPU
     return CPU if is_apart else query.device

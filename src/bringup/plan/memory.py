@@ -194,8 +194,14 @@ class Planner:
     def _sizes(self, request: Request) -> tuple[Request, Run, Placement]:
         settled = self.companions.outputs(self.settle(request))
         flash = settled.flash_attention is not False
-        n_swa = self.anatomy.architecture.n_swa
-        run = make_run(settled, n_ctx=settled.n_ctx or 0, n_swa=n_swa, flash_attention=flash)
+        figures = self.anatomy.architecture
+        run = make_run(
+            settled,
+            n_ctx=settled.n_ctx or 0,
+            n_swa=figures.n_swa,
+            flash_attention=flash,
+            is_per_slot=bool(figures.compressed_layers),
+        )
         return settled, run, self._place(settled)
 
     def _kept_parts(self, settled: Request, run: Run, placement: Placement) -> list[Part]:

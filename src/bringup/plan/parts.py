@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bringup.plan.anatomy import Anatomy
-from bringup.plan.kv_cache import LayerCache, layer_bytes, recurrent_bytes
+from bringup.plan.kv_cache import LayerCache, layer_bytes, pad_cells, recurrent_bytes
 from bringup.plan.layers import F32_BYTES
 from bringup.plan.place import Placement
 from bringup.plan.plan import Part, Residence
 from bringup.plan.request import CPU, NEWEST_BUILD, Device, DeviceKind, Request
 from bringup.plan.run import Run
+from bringup.plan.sparse import is_laid_out
 from bringup.plan.weights import Sum
 from bringup.units import GIB, MIB
 
@@ -76,6 +77,7 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
         source = f"{TAG}, src/llama-kv-cache{'-iswa' if name == 'kv_cache_swa' else ''}.cpp"
         yield Part(name, size, device, f"{formula}, {run.type_k}/{run.type_v}", source)
     yield from _index_caches(anatomy, placement, run, offloads=offloads)
+    yield from _compressed_caches(anatomy, placement, run, offloads=offloads)
     state = figures.recurrent
     if state is None:
         return
@@ -88,6 +90,9 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
             n_embd_r=state.n_embd_r, n_embd_s=state.n_embd_s, n_layer=n_layer, n_seq=run.n_seq
         )
         formula = f"{n_layer} layers x {run.n_seq} slots x ({state.n_embd_r:,} + {state.n_embd_s:,}) x 4"
+        if figures.n_embd_history and device == next(iter(on)):
+            size += F32_BYTES * figures.n_embd_history * run.n_seq
+            formula += f" + {run.n_seq} slots x {figures.n_embd_history:,} x 4"
         yield Part("recurrent_state", size, device, formula, f"{TAG}, src/llama-memory-recurrent.cpp")
 
 
@@ -104,6 +109,25 @@ def _index_caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads:
         yield Part("kv_cache_index", sum(sizes), device, f"{formula}, {run.type_k}/{run.type_v}", source)
 
 
+def _compressed_caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) -> Iterator[Part]:
+    """A key of each block of tokens, for each slot, and the state of the blocks in the making."""
+    source = f"{TAG}, src/llama-kv-cache-dsv4.cpp"
+    keys: dict[str, int] = defaultdict(int)
+    states: dict[str, int] = defaultdict(int)
+    for one in anatomy.architecture.compressed_layers:
+        device = _cache_device(placement, one.index, offloads)
+        cells = pad_cells(-(-run.n_ctx_seq // one.n_tokens)) * run.n_seq
+        keys[device] += layer_bytes(
+            LayerCache(one.n_embd_k, 0), cells=cells, type_k=run.type_k, type_v=run.type_v
+        )
+        states[device] += F32_BYTES * one.n_state * run.n_seq
+    for device, size in keys.items():
+        formula = f"a key for each block of {run.n_ctx_seq:,} tokens x {run.n_seq} slots, {run.type_k}"
+        yield Part("kv_cache_index", size, device, formula, source)
+    for device, size in states.items():
+        yield Part("recurrent_state", size, device, f"blocks in the making x {run.n_seq} slots", source)
+
+
 def kept_layers(anatomy: Anatomy, run: Run) -> dict[int, LayerCache]:
     """Widths of the layers with a cache; without the fused kernels all values are as wide as the widest."""
     layers = anatomy.caches
@@ -115,7 +139,9 @@ def kept_layers(anatomy: Anatomy, run: Run) -> dict[int, LayerCache]:
 
 
 def _cache_device(placement: Placement, index: int, offloads: bool) -> str:
-    return placement.layers[index] if offloads else CPU
+    if not offloads:
+        return CPU
+    return placement.layers[min(index, len(placement.layers) - 1)]  # one behind them all lies with the last
 
 
 def compute(sizes: Mapping[str, int], run: Run, *, is_estimated: bool) -> Iterator[Part]:
@@ -141,7 +167,7 @@ def index_compute(anatomy: Anatomy, placement: Placement, run: Run) -> Iterator[
     window, queries beside each other. Within 7 % of what the engine added for DeepSeek 3.2 in four runs.
     """
     figures = anatomy.architecture
-    if not figures.index_layers:
+    if not figures.index_layers or is_laid_out(anatomy):
         return
     first = figures.index_layers[0]
     kept = max((cache.n_embd_k for cache in figures.cache_layers), default=0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.kv_cache import pad_cells
 from bringup.plan.request import CPU, Request
+from bringup.plan.sparse import is_laid_out
 from bringup.units import MIB
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _unknown(anatomy: Anatomy) -> str | None:
 
 
 def _indexed(anatomy: Anatomy) -> str | None:
-    if not anatomy.architecture.index_layers:
+    if not anatomy.architecture.index_layers or is_laid_out(anatomy):
         return None
     return (
         "What the indexer of this family computes is estimated, not laid out: the compute buffer can be off "

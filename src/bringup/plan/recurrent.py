@@ -126,7 +126,7 @@ def _mamba(
 
 
 def _steps(build: Builder, layer: LayerPlan, convolved: Node) -> tuple[Node, ...]:
-    """Steps of Mamba, and what else its scan reads: views of a projection, each normed where the file has norms."""
+    """Steps of Mamba, and what else its scan reads: views of one projection, or what norms make of them."""
     rows = F32_BYTES * build.n_tokens
     both = build.multiply(layer, "ssm_x", convolved)
     n_steps = layer.tensors["ssm_dt.weight"].shape[0]
@@ -180,8 +180,7 @@ def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node
         gates = [build.beside(both, size=half, in_place=False), build.beside(both, size=half, in_place=False)]
     else:
         gates = [build.multiply(layer, name, source) for name in ("ssm_alpha", "ssm_beta") if layer.has(name)]
-    states = F32_BYTES * state.n_embd_s * build.run.n_seq
-    size = rows * state.n_inner + states
+    size = rows * state.n_inner + F32_BYTES * state.n_embd_s * build.run.n_seq
     result = build.beside(*heads, convolved, *gates, kept, size=size, in_place=False)
     _state_of(build, layer, result, state.n_embd_s)
     _done(build, layer)

@@ -70,9 +70,20 @@ class Run:
         return 2 if self.flash_attention and not self.casts_mask else 4
 
 
-def make_run(request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool) -> Run:
-    """Sizes of a run with a window of `n_ctx` tokens in all slots together."""
+def make_run(
+    request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool, is_per_slot: bool = False
+) -> Run:
+    """Sizes of a run with a window of `n_ctx` tokens in all slots together.
+
+    Args:
+        request: what is asked for.
+        n_ctx: tokens of all slots together.
+        n_swa: sliding window in tokens, 0 for none.
+        flash_attention: fused kernels.
+        is_per_slot: each slot has caches of its own for the whole window, even where the slots share it.
+    """
     n_seq = request.n_parallel
+    is_shared = request.is_unified and not is_per_slot
     padded = pad_cells(n_ctx)
     n_ctx_seq = padded if request.is_unified else pad_cells(padded // n_seq)
     total = padded if request.is_unified else n_ctx_seq * n_seq
@@ -84,13 +95,13 @@ def make_run(request: Request, *, n_ctx: int, n_swa: int, flash_attention: bool)
         n_ctx_seq=n_ctx_seq,
         n_swa=n_swa,
         n_ubatch=n_ubatch,
-        n_seq_unified=n_seq if request.is_unified else 1,
+        n_seq_unified=n_seq if is_shared else 1,
     )
     return Run(
         n_ctx=total,
         n_ctx_seq=n_ctx_seq,
         n_seq=n_seq,
-        n_stream=1 if request.is_unified else n_seq,
+        n_stream=1 if is_shared else n_seq,
         n_ubatch=n_tokens,
         n_outputs=min(n_tokens, request.n_outputs or (n_tokens if is_older else n_seq)),
         swa_cells=n_ctx_seq if request.has_full_swa else cells,

@@ -1,0 +1,93 @@
+"""Sparse attention: an indexer chooses what a token attends to (DeepSeek 3.2, GLM 5, Dots 3).
+
+Its keys lie in a cache of their own. Each layer makes a mask of its own from a block of zeros that is there
+from the start of the graph: what these take grows with the layers.
+
+Source: llama.cpp b11434, `src/models/deepseek32.cpp`, `build_attn` for `llm_graph_input_attn_k_dsa` in
+`src/llama-graph.cpp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import Final
+
+from bringup.model import families
+from bringup.plan.anatomy import Anatomy
+from bringup.plan.graph import Graph, Node
+from bringup.plan.layers import OFFLOAD_LEAST_TOKENS
+from bringup.plan.place import Placement
+from bringup.plan.request import CPU
+from bringup.plan.run import Run
+from bringup.records import dataclass
+
+_ELEMENT_BYTES: Final = 4
+_INDEX_BYTES: Final = 8
+
+
+@dataclass(slots=True)
+class Indexers:
+    """What the layers of such a model share.
+
+    Attributes:
+        mask: of the indexers.
+        cells: where their keys go.
+        rotation: matrix that queries and keys of the indexers are turned with.
+        zeros: by layer.
+        n_top: tokens that are chosen, at most.
+        chosen: what the last indexer chose; layers without one take it over.
+    """
+
+    mask: Node
+    cells: Node
+    rotation: Node
+    zeros: Mapping[int, Node]
+    n_top: int
+    chosen: list[Node] = field(default_factory=list)
+
+
+def is_laid_out(anatomy: Anatomy) -> bool:
+    """Whether the graph of this family's indexers is known node by node."""
+    figures = anatomy.architecture
+    return figures.name in families.INDEXED_LAID_OUT and bool(figures.index_layers)
+
+
+def add_indexers(
+    graph: Graph,
+    anatomy: Anatomy,
+    placement: Placement,
+    run: Run,
+    add_masks: Callable[[], None],
+) -> Indexers | None:
+    """Leaves of the indexers; `None` for a model without, or one whose graph is not known.
+
+    Args:
+        graph: where they go.
+        anatomy: the model.
+        placement: of its layers.
+        run: sizes of the run.
+        add_masks: adds the other leaves of attention, which come behind those of the first indexer.
+    """
+    if not is_laid_out(anatomy):
+        add_masks()
+        return None
+    figures = anatomy.architecture
+    n_top = min(run.cells, figures.n_index_top)
+    size = _ELEMENT_BYTES * n_top * run.n_ubatch
+    sparse = [layer.index for layer in figures.cache_layers if not layer.is_swa]
+    width = figures.index_layers[0].n_embd_k
+    is_offloaded = bool(placement.cards) and run.offloads_ops and run.n_ubatch >= OFFLOAD_LEAST_TOKENS
+    devices = {
+        index: placement.cards[0]
+        if is_offloaded and placement.layers[index] == CPU
+        else placement.layers[index]
+        for index in sparse
+    }
+    zeros = {index: graph.add_leaf(size, devices[index]) for index in sparse[:1]}
+    mask = graph.add_input(run.mask_element_bytes * run.cells * run.n_ubatch, CPU)
+    cells = graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU)
+    rotation = graph.add_input(_ELEMENT_BYTES * width * width, CPU)
+    add_masks()
+    zeros |= {index: graph.add_leaf(size, devices[index]) for index in sparse[1:]}
+    return Indexers(mask, cells, rotation, zeros, n_top)
