@@ -112,6 +112,29 @@ def test_it_is_started_again_when_killed(job: MakeJob, folders: Folders, tmp_pat
     assert ready.cause and len(starts(tmp_path)) == 2
 
 
+def test_a_record_that_cannot_be_written_ends_no_engine(
+    job: MakeJob, folders: Folders, tmp_path: Path
+) -> None:
+    """Made: a file stands where the folder of records was, so nothing can be noted for a while."""
+    record = wait_detached(start_detached(job()), folders)
+    assert record.engine is not None
+    place, aside = Path(folders.engines), tmp_path / "aside"
+    place.rename(aside)
+    place.touch()
+    os.kill(record.engine.pid, signal.SIGKILL)
+    until = time.monotonic() + 90
+    while len(starts(tmp_path)) < 2:
+        assert time.monotonic() < until and is_alive(record.owner)
+        time.sleep(0.02)
+    place.unlink()
+    aside.rename(place)
+    until = time.monotonic() + 90
+    while (now := read_record(folders, record.port)) is None or now.engine in (None, record.engine):
+        assert time.monotonic() < until and is_alive(record.owner), now
+        time.sleep(0.02)
+    assert now.restarts == 1
+
+
 @pytest.mark.parametrize(
     "fake_says",
     [

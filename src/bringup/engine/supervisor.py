@@ -24,7 +24,7 @@ from bringup.engine.restart import RestartPolicy, is_final
 from bringup.engine.server import RunningEngine
 from bringup.engine.start import start_engine
 from bringup.engine.waiting import WaitingEngine, WaitingSupervisor, spawn_supervisor
-from bringup.errors import BringupError, EngineError
+from bringup.errors import BringupError, EngineError, FileTrouble
 from bringup.machine import child, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s
 from bringup.machine.folders import Folders
@@ -156,6 +156,7 @@ class Supervisor:
         self._waiting = waiting
         self._wake = wake
         self._is_stopped = False
+        self._is_noted = True
         owner = process.identity_of(process.own_pid())
         assert owner is not None
         self._record = EngineRecord(
@@ -174,7 +175,7 @@ class Supervisor:
     def run(self) -> int:
         """Start, watch, start again; 0 when it was asked to stop, 1 when it gave up."""
         failures = 0
-        self._note(self._record)
+        write_record(self._job.folders, self._record)
         while True:
             ready_s, reason = self._once()
             if self._is_stopped:
@@ -224,6 +225,8 @@ class Supervisor:
         while (reason := engine.poll()) is None:
             if self._pause(_LOOK_S):
                 return monotonic_s() - since_s, engine.stop()
+            if not self._is_noted:
+                self._note(self._record)
         return monotonic_s() - since_s, reason
 
     def _heed(self) -> None:
@@ -242,8 +245,12 @@ class Supervisor:
         return self._is_stopped
 
     def _note(self, record: EngineRecord) -> None:
+        """Write how things stand. A full disk ends no engine: it is tried again while that runs."""
         self._record = record
-        write_record(self._job.folders, record)
+        with contextlib.suppress(FileTrouble):
+            self._is_noted = False
+            write_record(self._job.folders, record)
+            self._is_noted = True
 
 
 def main() -> int:
