@@ -6,7 +6,8 @@ import pytest
 from tests.model.writing import STRING, Pair, TensorSpec, build
 
 from bringup.errors import ModelFileError
-from bringup.model.shards import read_split, shard_names
+from bringup.model.gguf import read_header
+from bringup.model.shards import assemble, shard_names
 from bringup.model.source import BufferSource
 from bringup.model.values import ValueType
 
@@ -35,8 +36,8 @@ def part(number: int, count: int, tensors: list[str], total: int = 3) -> bytes:
 
 
 def read(*parts: bytes) -> int:
-    files = {f"x-{n:05d}.gguf": data for n, data in enumerate(parts)}
-    model = read_split(tuple(files), lambda name: BufferSource(files[name], name=name))
+    sources = (BufferSource(data, name=f"x-{n:05d}.gguf") for n, data in enumerate(parts))
+    model = assemble(tuple(map(read_header, sources)))
     assert model.file_size_bytes == sum(map(len, parts))
     assert [tensor.name for tensor in model.tensors] == ["a", "b", "c"]
     return model.weights_bytes

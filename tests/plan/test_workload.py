@@ -11,7 +11,8 @@ from benchmarks.speed_rows import case_of
 from tests.plan.shared_data import shared_path
 
 from bringup.errors import CannotTell
-from bringup.model.shards import read_split
+from bringup.model.gguf import read_header
+from bringup.model.shards import assemble
 from bringup.model.source import StreamSource
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.place import Placement, place_layers
@@ -43,7 +44,7 @@ ROW = {
 def read(path: Path) -> Anatomy:
     with path.open("rb") as file:
         source = StreamSource(file, path.stat().st_size, path.name)
-        return take_apart(read_split((path.name,), lambda _: source))
+        return take_apart(assemble((read_header(source),)))
 
 
 @pytest.fixture(scope="module")

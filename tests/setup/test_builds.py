@@ -69,9 +69,9 @@ def test_builds_side_by_side(folders: Folders, monkeypatch: pytest.MonkeyPatch) 
         found = find_engines(LiveMachine(), configured_path=None, builds_folder=folders.builds)
         return found[0].path if found[0].origin == "our build" else ""
 
-    assert used() == builds.program_of(folders, "b2-cuda-86")
+    assert used() == f"{folders.builds}/b2-cuda-86/llama-server"
     builds.use_build(folders, "b1-cuda-86")
-    assert used() == builds.program_of(folders, "b1-cuda-86")
+    assert used() == f"{folders.builds}/b1-cuda-86/llama-server"
     assert builds.remove_build(folders, "b2-cuda-86") is False
     assert builds.remove_build(folders, "b1-cuda-86") is True
     assert builds.list_builds(folders) == () and used() == ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bringup.errors import BringupError
-from bringup.machine import clock, files, folders, locks, paths, process
+from bringup.machine import clock, files, locks, paths, process
 from bringup.machine.folders import Folders
 from bringup.records import dataclass
 
@@ -263,8 +263,3 @@ def gaps(numbers: list[int], top: int) -> list[list[int]]:
             found.append([expected, number - 1])
         expected = number + 1
     return found
-
-
-def our_place() -> Folders:
-    """Our folders."""
-    return folders.our_folders()

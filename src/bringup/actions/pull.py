@@ -12,7 +12,7 @@ from bringup.records import dataclass
 from bringup.store import resolve
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel, check_again, damaged_files
-from bringup.store.names import Name, parse_name
+from bringup.store.names import parse_name
 
 if TYPE_CHECKING:
     from bringup.store.prepare import PullPlan
@@ -143,10 +143,3 @@ def _check_header(model: LocalModel) -> None:
         known = "its bytes are the published ones" if model.is_verified else "no hash is published for it"
         problem.context += (f"the file came whole and is kept: {known}",)
         raise
-
-
-def plan_pull(name: Name, folders: Folders | None = None) -> PullPlan:
-    """What would be fetched for a name, without fetching it. One or two short requests."""
-    from bringup.store import pull
-
-    return pull.prepare(name, folders=folders or our_folders())

@@ -70,7 +70,6 @@ class Sampler:
         self._limits_s = float("-inf")
         self._number = 0
         self._latest: Sample | None = None
-        self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.problem: Exception | None = None
@@ -96,24 +95,6 @@ class Sampler:
     def latest(self) -> Sample | None:
         """The newest sample; `None` before the first."""
         return self._latest
-
-    def wait_newer(self, number: int, timeout_s: float) -> Sample | None:
-        """The newest sample once its number is above `number`; `None` when none came in time.
-
-        Raises:
-            Exception: the sampler's own thread failed; it is raised here again.
-        """
-        with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    self.problem is not None or (self._latest is not None and self._latest.number > number)
-                ),
-                timeout_s,
-            )
-            if self.problem is not None:
-                raise self.problem
-            newest = self._latest
-        return newest if newest is not None and newest.number > number else None
 
     def look(self) -> Sample:
         """Look once."""
@@ -180,9 +161,7 @@ class Sampler:
             self._stop.wait(max(0.0, due_s - clock.monotonic_s()))
 
     def _publish(self, sample: Sample | None, problem: Exception | None) -> None:
-        with self._changed:
-            self._latest, self.problem = sample, problem
-            self._changed.notify_all()
+        self._latest, self.problem = sample, problem
         tell = self._tell
         if tell is not None:
             tell()

@@ -181,11 +181,6 @@ class Timings:
         """Tokens of the answer per second; `None` when none were timed."""
         return self.predicted_tokens / self.predicted_s if self.predicted_s > 0 else None
 
-    @property
-    def prompt_per_second(self) -> float | None:
-        """Computed prompt tokens per second; `None` when none were timed."""
-        return self.prompt_tokens / self.prompt_s if self.prompt_s > 0 else None
-
 
 @dataclass(frozen=True, slots=True)
 class TokenPiece:

@@ -71,11 +71,6 @@ class NewBuild:
     source: str
 
 
-def program_of(folders: Folders, name: str) -> str:
-    """The llama-server of a build."""
-    return paths.join(folders.builds, name, PROGRAM)
-
-
 def list_builds(folders: Folders) -> tuple[BuildRecord, ...]:
     """All builds that have a record we can read, by name."""
     found = []

@@ -15,7 +15,7 @@ from typing import Final
 
 from bringup.engine.build import EngineBuild, embedded_argv
 from bringup.errors import EngineError
-from bringup.machine import files, paths
+from bringup.machine import paths
 from bringup.machine.child import BoundChild, wait_readable
 from bringup.machine.clock import monotonic_s
 from bringup.machine.commands import run_bounded
@@ -71,11 +71,6 @@ class DryRun:
 
     measured: tuple[Measured, ...]
     has_cards: bool
-
-
-def can_dry_run(build: EngineBuild) -> bool:
-    """Whether this build can be asked: the embedded engine, or one with `llama-fit-params` beside it."""
-    return not build.is_external or files.exists(_fit_program(build))
 
 
 def dry_run(

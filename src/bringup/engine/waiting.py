@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from bringup.engine.build import embedded_argv
@@ -51,12 +50,7 @@ class WaitingEngine:
         """The process itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it."""
         self.close()
 
@@ -91,12 +85,7 @@ class WaitingSupervisor:
         """The process itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it."""
         self.close()
 

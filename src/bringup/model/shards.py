@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from typing import Final
 
 from bringup.errors import ModelFileError
 from bringup.model.architecture import Architecture, read_architecture
-from bringup.model.gguf import GgufHeader, Tensor, read_header
-from bringup.model.source import ByteSource
+from bringup.model.gguf import GgufHeader, Tensor
 from bringup.model.values import Metadata
 from bringup.records import dataclass
 
@@ -86,19 +84,6 @@ def shard_names(name: str) -> tuple[str, ...]:
     if not 1 <= number <= count <= SHARDS_LIMIT:
         return (name,)
     return tuple(f"{match['stem']}-{index:05d}-of-{match['count']}.gguf" for index in range(1, count + 1))
-
-
-def read_split(names: Sequence[str], open_source: Callable[[str], ByteSource]) -> Model:
-    """Read the headers of all files of a model.
-
-    Args:
-        names: as `shard_names` gives them.
-        open_source: byte source of one of them.
-
-    Raises:
-        ModelFileError: a file is broken, or they do not belong together.
-    """
-    return assemble(tuple(read_header(open_source(name)) for name in names))
 
 
 def assemble(headers: tuple[GgufHeader, ...]) -> Model:

@@ -26,7 +26,6 @@ class Anatomy:
         layers: for each layer, drafting ones included, its tensors by the name behind `blk.N.`.
         whole: tensors that belong to no layer, by name.
         caches: the cache that a layer keeps, by the layer's index.
-        files: for each file its tensors' ranges `(name, first byte, byte behind the last)`.
     """
 
     name: str
@@ -34,16 +33,11 @@ class Anatomy:
     layers: tuple[Mapping[str, Tensor], ...]
     whole: Mapping[str, Tensor]
     caches: Mapping[int, CacheLayer]
-    files: tuple[tuple[tuple[str, int, int], ...], ...]
 
     @property
     def is_tied(self) -> bool:
         """Whether the output matrix is the token embedding, which is then loaded a second time."""
         return "output.weight" not in self.whole and "token_embd.weight" in self.whole
-
-    def metadata_number(self, suffix: str, model: Model) -> int:
-        """A whole number of the architecture's own keys; 0 where the file does not say."""
-        return model.metadata.integer(f"{self.architecture.name}.{suffix}") or 0
 
 
 def take_apart(model: Model) -> Anatomy:
@@ -68,11 +62,4 @@ def take_apart(model: Model) -> Anatomy:
         layers=tuple(layers),
         whole=whole,
         caches={layer.index: layer for layer in architecture.cache_layers},
-        files=tuple(
-            tuple(
-                (tensor.name, tensor.offset_bytes, tensor.offset_bytes + tensor.size_bytes)
-                for tensor in header.tensors
-            )
-            for header in model.headers
-        ),
     )

@@ -63,11 +63,6 @@ class WeightSums:
         return {device: Sum(counts[device], sizes[device]) for device in sizes}
 
 
-def weights_by_device(anatomy: Anatomy, placement: Placement) -> dict[str, int]:
-    """Bytes of the tensors on each device; devices without any are left out."""
-    return {device: one.bytes for device, one in WeightSums(anatomy).by_device(placement).items()}
-
-
 def _summed(tensors: Iterable[tuple[Tensor, str]]) -> dict[str, Sum]:
     counts: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)
@@ -107,14 +102,3 @@ def size_on_card(tensor: Tensor) -> int:
         padding = ROW_PADDING_ELEMENTS - rest
         size += padding // tensor.type.block_elements * tensor.type.block_bytes
     return -(-size // 128) * 128
-
-
-def mapped_range_bytes(anatomy: Anatomy, placement: Placement) -> int:
-    """Bytes from the first to the last tensor of main memory in each file, all files together."""
-    on_cpu = {tensor.name for tensor, device in tensors_with_devices(anatomy, placement) if device == CPU}
-    total = 0
-    for ranges in anatomy.files:
-        kept = [(first, behind) for name, first, behind in ranges if name in on_cpu]
-        if kept:
-            total += max(behind for _, behind in kept) - min(first for first, _ in kept)
-    return total

@@ -16,7 +16,6 @@ from bringup.stack.version import DriverVersion, find_driver_version, parse_driv
 
 NVML: Final = "libnvidia-ml.so.1"
 CUDA: Final = "libcuda.so.1"
-WSL_FOLDER: Final = "/usr/lib/wsl/lib"
 
 _FILE: Final = regex(r"(libnvidia-ml|libcuda)\.so\.(\d{3}\.[\d.]*\d)")
 _OTHER_FOLDERS: Final = ("/usr/local/lib", "/usr/local/lib64", "/usr/lib/nvidia", "/run/opengl-driver/lib")

@@ -56,11 +56,6 @@ def _widths(amounts: Sequence[float], total: float, width_columns: int) -> list[
     return widths
 
 
-def plain_bar(share: float, width_columns: int, style: Style) -> tuple[Styled, ...]:
-    """One measure from 0 to 1."""
-    return stacked_bar((Segment(min(1.0, max(0.0, share)), "█", style),), 1.0, width_columns)
-
-
 def sparkline(values: Sequence[float], most: float, width_columns: int) -> str:
     """The last values as a line of blocks, the newest at the right; `most` is the height of a full block."""
     shown = list(values)[-width_columns:] if width_columns > 0 else []
