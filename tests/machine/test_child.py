@@ -21,6 +21,21 @@ def no_descriptor_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_log_that_somebody_removed_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "engine.log"
+    log = RotatedFile(str(path), limit_bytes=1000)
+    log.write(b"first\n")
+    path.unlink()
+    log.write(b"second\n")
+    assert path.read_bytes() == b"second\n" and path.stat().st_mode & 0o777 == 0o600
+    path.unlink()
+    path.mkdir()  # nothing can be opened there: what comes is lost, and the engine goes on
+    log.write(b"third\n")
+    path.rmdir()
+    log.write(b"fourth\n")
+    assert path.read_bytes() == b"fourth\n"
+
+
 def test_a_log_that_cannot_be_begun_anew_is_written_on_and_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "engine.log"
     log = RotatedFile(str(path), limit_bytes=10)

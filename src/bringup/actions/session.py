@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bringup.engine.loading import LoadProgress
     from bringup.engine.server import RunningEngine
     from bringup.engine.waiting import WaitingEngine
+    from bringup.machine.process import ProcessIdentity
     from bringup.store.local import LocalModel
 
 _PORT_TRIES = 4
@@ -100,6 +101,11 @@ class EngineSession:
             # By `bringup stop`, or by us when a restart was interrupted.
             return EngineError("the engine was stopped", reference="engine-stopped")
         return None if reason is None else EngineStopped(reason)
+
+    @property
+    def engine_identity(self) -> ProcessIdentity | None:
+        """The engine's process."""
+        return self._engine.identity
 
     def why_ended(self) -> BringupError | None:
         """As `poll`, for when a connection broke: that happens before the process is gone.

@@ -245,11 +245,13 @@ class RotatedFile:
         return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
     def write(self, data: bytes) -> None:
-        """Append; a full disk loses log and does not stop the engine."""
-        if self._size_bytes + len(data) > self._limit_bytes:
+        """Append; a full disk loses log and does not stop the engine. One that was removed is begun anew."""
+        is_full = self._size_bytes + len(data) > self._limit_bytes
+        if is_full or os.fstat(self._descriptor).st_nlink == 0:
             with contextlib.suppress(OSError):
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(self._path, self._path + ".1")
+                if is_full:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.replace(self._path, self._path + ".1")
                 # Opened before the old one is closed: where that fails, the old one is written on, and never
                 # whatever has got its number since.
                 fresh = self._open()

@@ -62,6 +62,15 @@ def identity_of(pid: int) -> ProcessIdentity | None:
     return ProcessIdentity(pid, int(fields[19]), boot)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal or a debugger; not where it is gone or cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as handle:
+            return handle.read().rsplit(b")", 1)[1].split()[0] in (b"T", b"t")
+    except (OSError, IndexError):
+        return False
+
+
 def is_alive(identity: ProcessIdentity) -> bool:
     """Whether exactly this process still lives."""
     return identity_of(identity.pid) == identity

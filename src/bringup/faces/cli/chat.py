@@ -12,6 +12,7 @@ from dataclasses import replace
 from bringup.actions.answer import Answer, AnswerOptions, AnswerStream, count_tokens
 from bringup.actions.conversation import Conversation, Ending, Role, WindowWatch
 from bringup.actions.session import EngineSession
+from bringup.actions.silence import SilenceWatch
 from bringup.engine.answers import ContentDelta, ContextFull, EngineGone, PromptProgress, ReasoningDelta
 from bringup.errors import BringupError
 from bringup.faces.cli.chat_input import ChatInput
@@ -87,8 +88,11 @@ class Talk:
         stream = AnswerStream(self.session.api, self.conversation, self._options)
         painter = AnswerPainter(self.console, shows_thinking=self.shows_thinking)
         try:
-            with self.console.hidden_typing():
-                self._paint(stream, painter)
+            with (
+                self.console.hidden_typing(),
+                SilenceWatch(self.session.engine_identity, self._warn) as watch,
+            ):
+                self._paint(stream, painter, watch)
         except KeyboardInterrupt:
             stream.stop()
         except ContextFull as problem:
@@ -103,8 +107,12 @@ class Talk:
         painter.finish()
         return self._settle(stream.answer)
 
-    def _paint(self, stream: AnswerStream, painter: AnswerPainter) -> None:
+    def _warn(self, said: str) -> None:
+        self.console.line(Styled(said, Style.YELLOW))
+
+    def _paint(self, stream: AnswerStream, painter: AnswerPainter, watch: SilenceWatch) -> None:
         for event in stream.events():
+            watch.heard()
             match event:
                 case ContentDelta(text):
                     self.console.end_status()

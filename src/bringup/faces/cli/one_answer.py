@@ -8,6 +8,7 @@ from __future__ import annotations
 from bringup.actions.answer import Answer, AnswerOptions, AnswerStream
 from bringup.actions.conversation import Conversation, Ending
 from bringup.actions.session import EngineSession
+from bringup.actions.silence import SilenceWatch
 from bringup.engine.answers import ContentDelta, ContextFull, ReasoningDelta
 from bringup.errors import BringupError, EngineError
 from bringup.faces.render.chat import raw_control_line
@@ -27,7 +28,8 @@ def answer_one(
     """
     stream = AnswerStream(session.api, question, options)
     try:
-        _print(console, stream, as_json=as_json)
+        with SilenceWatch(session.engine_identity, lambda said: _warn(console, said)) as watch:
+            _print(console, stream, watch, as_json=as_json)
     except ContextFull as full:
         full.hint = _way_out(session, full)
         raise
@@ -49,9 +51,14 @@ def answer_one(
     return 0
 
 
-def _print(console: Console, stream: AnswerStream, *, as_json: bool) -> None:
+def _warn(console: Console, said: str) -> None:
+    console.line(Styled(said, Style.YELLOW))
+
+
+def _print(console: Console, stream: AnswerStream, watch: SilenceWatch, *, as_json: bool) -> None:
     n_pieces = 0
     for event in stream.events():
+        watch.heard()
         if isinstance(event, ContentDelta) and not as_json:
             console.answer_piece(event.text)
         elif isinstance(event, ContentDelta | ReasoningDelta):

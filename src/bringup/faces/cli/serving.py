@@ -12,6 +12,7 @@ from typing import Final
 from bringup.actions.preparation import EngineWishes
 from bringup.actions.serve import ServedEngine, serve_detached, served_engine, unit_for
 from bringup.actions.session import EngineSession
+from bringup.actions.silence import StillWatch
 from bringup.actions.surroundings import Surroundings
 from bringup.errors import WrongUse
 from bringup.faces.cli.starting import StartWatcher, obtain_as
@@ -118,8 +119,11 @@ def _stand(console: Console, session: EngineSession) -> int:
     try:
         _show(console, served_engine(session.preparation))
         console.line(Styled("Ctrl-C stops it.", Style.DIM))
+        still = StillWatch(session.engine_identity)
         while (cause := session.poll()) is None:
             clock.sleep_s(_LOOK_S)
+            if said := still.look(is_busy=False):
+                console.line(Styled(said, Style.YELLOW))
     except KeyboardInterrupt:
         session.close()
         console.line("Stopped.")
