@@ -36,6 +36,7 @@ class MadeSession:
     refusal: BringupError | None = None
     alias: str = "made"
     timings: list[Timings | None] = field(default_factory=list)
+    engine_identity: None = None
 
     @property
     def api(self) -> EngineApi:
@@ -276,7 +277,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_what_came(stage: Stage, monkeypatch: 
     stage.engine.replies = [Reply(("first words ", "never seen"), pause=pause), Reply(("on",))]
     paint = stage.talk._paint
 
-    def interrupted(stream: Any, painter: Any) -> None:
+    def interrupted(stream: Any, painter: Any, watch: Any) -> None:
         for _ in stream.events():
             painter.content("first words ")
             raise KeyboardInterrupt

@@ -11,11 +11,12 @@ from tests.faults.cases import CASES
 from bringup.actions.doctor import Examination, examine
 from bringup.actions.journal import Note, record
 from bringup.actions.live_faults import FaultWatch, health_of
-from bringup.actions.live_view import open_view
+from bringup.actions.live_view import CardErrors, open_view
 from bringup.faces.render.live import health_lines
 from bringup.faults._catalogue import load_catalogue
 from bringup.journal.entry import Kind
 from bringup.machine.folders import our_folders
+from bringup.machine.kernel_tail import KernelTail
 from bringup.machine.live import LiveMachine
 from bringup.machine.recorded import RecordedMachine
 from bringup.machine.rooted import RootedMachine
@@ -78,6 +79,21 @@ def test_a_signal_of_the_sampler_asks_for_a_look(tmp_path: Path) -> None:
     assert not watch.has_changed(), "its first word is no change"
     told.append((False, True))
     assert watch.has_changed(), "a card is gone"
+
+
+def test_an_error_of_a_card_in_the_kernels_log_alone_asks_for_a_look(tmp_path: Path) -> None:
+    log = tmp_path / "kern.log"
+    log.write_text("NVRM: Xid (PCI:0000:01:00): 31, of yesterday\n")
+    errors = CardErrors(KernelTail(device=str(tmp_path / "none"), log_files=(str(log),)))
+    watch = FaultWatch(RootedMachine(str(tmp_path)), subject="a root", signal=errors.count)
+    assert not watch.has_changed()
+    with log.open("a") as more:
+        more.write("usb 1-1: new high-speed USB device\n")
+        more.flush()
+        assert not watch.has_changed(), "what else the kernel says is nothing to the doctor"
+        more.write("NVRM: Xid (PCI:0000:01:00): 79, pid=1234, GPU has fallen off the bus.\n")
+    assert watch.has_changed()
+    assert not watch.has_changed()
 
 
 def test_the_first_look_is_at_the_start(tmp_path: Path) -> None:

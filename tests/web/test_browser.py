@@ -166,6 +166,44 @@ def test_the_keyboard_reaches_every_part(browser: Browser) -> None:
         assert page.locator(".tip").count() == 0
 
 
+DRAW_ANEW = """() => {
+    const part = document.activeElement.closest('[id^="part-"]');
+    const drawn = part.cloneNode(true);
+    drawn.querySelectorAll(".tip, .cursor").forEach((one) => one.remove());
+    bringup.replace(part, drawn.innerHTML);
+}"""
+
+
+def test_the_arrow_keys_read_out_the_values_of_a_chart(browser: Browser) -> None:
+    """The cursor stays at its moment while the chart is drawn anew, and goes with the focus."""
+    with serving() as site, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.entry)
+        page.goto(site.base_url + "/live")
+        chart = page.locator(".fine-chart .chart").first
+        chart.focus()
+        told = re.compile(r"[\d:]{8}: gpt-oss-20b \d+\.\d tokens/s")
+        last = page.inner_text(".tip")
+        assert told.fullmatch(last) and page.locator(".cursor").count() == 1
+        assert page.inner_text('body > [role="status"].said') == "", "nothing is read out before a key"
+        moments = [last]
+        for key in ("Home", "ArrowRight", "PageDown", "End"):
+            page.keyboard.press(key)
+            moments.append(page.inner_text(".tip"))
+            assert told.fullmatch(moments[-1])
+            assert page.inner_text('body > [role="status"].said') == moments[-1]
+        times = [one[:8] for one in moments[1:]]
+        assert times == sorted(times) and times[0] < times[2] < times[3], times
+        page.keyboard.press("ArrowLeft")
+        kept = page.inner_text(".tip")
+        page.evaluate(DRAW_ANEW)
+        assert page.locator(".cursor").count() == 1 and page.inner_text(".tip") == kept
+        page.keyboard.press("ArrowRight")
+        assert page.inner_text(".tip")[:8] == times[3], "it goes on from where it stood"
+        page.keyboard.press("Tab")
+        assert page.locator(".cursor").count() == page.locator(".fine-chart .chart:focus").count()
+
+
 def test_what_the_pointer_is_on_is_told(browser: Browser) -> None:
     with serving() as site, browser.new_context() as context:
         page = context.new_page()

@@ -66,7 +66,8 @@ def health_of(examination: Examination) -> Health:
 class FaultWatch:
     """Examines the machine in a thread of its own: at the start, when something changed, each five minutes.
 
-    What is taken for a change: a package log that grew, an entry in our journal, what `signal` tells.
+    What is taken for a change: a package log that grew, an entry in our journal, what `signal` tells (a card
+    or an engine that is lost, a card's error in the kernel's log).
 
     Attributes:
         number: how many examinations there were.

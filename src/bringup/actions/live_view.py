@@ -12,10 +12,12 @@ from bringup.actions.live import Sample
 from bringup.actions.live_faults import FaultWatch, Health
 from bringup.actions.sampler import Sampler
 from bringup.machine import clock, folders
+from bringup.machine.kernel_tail import KernelTail
 from bringup.machine.live import LiveMachine
 from bringup.reading import NOT_LOOKED, Known
 
 _FIRST_ANSWER_S: Final = 2.0
+_XID: Final = "NVRM: Xid ("
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,28 @@ class LiveView:
     sampler: Sampler
     faults: FaultWatch
     is_live: bool
+    errors: CardErrors | None = None
+
+
+class CardErrors:
+    """Errors of cards (Xid) that the kernel tells from now on."""
+
+    def __init__(self, tail: KernelTail) -> None:
+        """`tail` is read by nobody else."""
+        self._tail = tail
+        self._count = 0
+
+    def count(self) -> int:
+        """How many there were so far.
+
+        Raw line: `NVRM: Xid (PCI:0000:0b:00): 79, pid=1234, GPU has fallen off the bus.`
+        """
+        self._count += sum(_XID in line for line in self._tail.new_lines())
+        return self._count
+
+    def close(self) -> None:
+        """Count no more."""
+        self._tail.close()
 
 
 def open_view(recording: str | None, *, interval_s: float) -> LiveView:
@@ -38,17 +62,21 @@ def open_view(recording: str | None, *, interval_s: float) -> LiveView:
     ours = folders.our_folders() if is_live else None
     sampler = Sampler(machine, subject=subject, folders=ours, interval_s=interval_s)
 
+    errors = CardErrors(KernelTail()) if is_live else None
+
     def signal() -> object:
-        """Which cards answer, and which engines failed: what the sampler sees before anybody is asked."""
+        """Which cards answer, which engines failed, how many errors of cards the kernel told."""
+        n_errors = errors.count() if errors is not None else 0
         sample = sampler.latest()
         if sample is None:
             return None
         cards = sample.cards.value if isinstance(sample.cards, Known) else sample.cards
         answering = tuple(live.card.is_lost for live in cards) if isinstance(cards, tuple) else cards
         failed = frozenset(one.port for one in sample.engines if one.state == "failed")
-        return answering, failed
+        return answering, failed, n_errors
 
-    return LiveView(sampler, FaultWatch(machine, subject=subject, place=ours, signal=signal), is_live)
+    faults = FaultWatch(machine, subject=subject, place=ours, signal=signal)
+    return LiveView(sampler, faults, is_live, errors)
 
 
 @contextmanager
@@ -62,6 +90,8 @@ def watching(recording: str | None, *, interval_s: float) -> Iterator[LiveView]:
     finally:
         view.faults.close()
         view.sampler.close()
+        if view.errors is not None:
+            view.errors.close()
 
 
 def look_once(recording: str | None, *, apart_s: float) -> tuple[Sample, Health | None]:

@@ -62,7 +62,10 @@ def span_choice() -> Html:
         for name, words in (("minutes", "ten minutes"), ("hours", "twelve hours"))
     ]
     choice = tag("fieldset", tag("legend", "span of the charts"), options, class_="spans")
-    return tag("div", tag("h2", "Over time"), choice, class_="head")
+    keys = tag(
+        "p", "In a chart the arrow keys, Page Up, Page Down, Home and End read out the values.", class_="said"
+    )
+    return tag("div", tag("h2", "Over time"), keys, choice, class_="head")
 
 
 def _short(cells: tuple[str, ...]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@
 
   const followInside = (old, fresh) => {
     const wanted = [...fresh.childNodes];
-    const there = [...old.childNodes].filter((one) => !one.classList?.contains("tip"));
+    const there = [...old.childNodes].filter((one) => !["tip", "cursor"].some((name) => one.classList?.contains(name)));
     wanted.forEach((one, at) => (at < there.length ? follow(there[at], one) : old.append(one)));
     for (const left of there.slice(wanted.length)) left.remove();
   };
