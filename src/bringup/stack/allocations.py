@@ -65,6 +65,8 @@ _STARTS: Final = (
     ),
     (Place.RAM, regex(r"cpu_buffer_type_alloc_buffer: failed to allocate buffer of size")),
     (Place.RAM, regex(r"insufficient memory \(attempted to allocate")),
+    (Place.GPU, regex(r"\b(?:cuda|hip|musa)Malloc failed: out of memory|ErrorOutOfDeviceMemory")),
+    (Place.GPU, regex(r"failed to allocate compute (?:pp |tg )?buffers")),
 )
 _FIRST_LINES: Final = 2
 """So many of `_STARTS` begin a failure anew; the others may only repeat the failure of a line just before."""

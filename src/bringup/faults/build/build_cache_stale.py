@@ -62,6 +62,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("dkms", "modules_install"),
     ),
+    Sign(
+        r"Please commit your changes or stash them before you",
+        anchor="commit your changes or stash them",
+        example="Please commit your changes or stash them before you switch branches.",
+        certainty=Certainty.LIKELY,
+        needs=("llama",),
+    ),
 )
 
 EXPLAINS = ("shared-library-mismatch",)

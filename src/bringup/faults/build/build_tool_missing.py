@@ -33,7 +33,7 @@ SIGNS = (
         example="make: g++: No such file or directory",
     ),
     Sign(
-        rf"command '{_TOOLS}' failed: No such file",
+        rf"command '(?:[\w-]{{1,30}}-)?{_TOOLS}' failed: No such file",
         anchor="' failed: no such file",
         example="error: command 'gcc' failed: No such file or directory",
     ),
@@ -109,6 +109,52 @@ SIGNS = (
         anchor="glslc",
         example='-- Could NOT find Vulkan (missing: glslc) (found version "1.3.204")',
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Unable to locate package (?:cmake|build-essential|g\+\+|gcc|git|ninja-build|libcurl\S{0,20}|libs"
+        r"sl\S{0,20})\s*$",
+        anchor="unable to locate package ",
+        example="E: Unable to locate package cmake",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"is not a full path and was not found in the PATH",
+        anchor="is not a full path and was not found",
+        example="  is not a full path and was not found in the PATH.",
+        unless=("cmake_cuda_compiler",),
+    ),
+    Sign(
+        r"undefined reference to .{0,2}std::(?:__cxx11::)?(?:experimental::)?filesystem::",
+        anchor="undefined reference to ",
+        example="undefined reference to `std::filesystem::__cxx11::path::_M_split_cmpts()'",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"package configuration file provided by \"(?:SPIRV-Headers|CURL|OpenSSL|Vulkan|OpenCL\w{0,10}|BLA"
+        r"S|OpenMP)\"",
+        anchor="package configuration file provided by",
+        example='  Could not find a package configuration file provided by "SPIRV-Headers" with any of'
+        " the following names:",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Microsoft Visual C\+\+ \d{1,2}\.\d{1,2} or greater is required",
+        anchor="or greater is required",
+        example="error: Microsoft Visual C++ 14.0 or greater is required.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\b_mm(?:256|512)?_\w{1,40}.{0,3} was not declared in this scope",
+        anchor="was not declared in this scope",
+        example="ggml.c:494: error: '_mm256_set_m128i' was not declared in this scope",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Error: (?:no such instruction|invalid instruction suffix)",
+        anchor="error: ",
+        example="/tmp/ccvWxDHg.s:2390: Error: no such instruction: `vpdpbusd %ymm0,%ymm1,%ymm2'",
+        certainty=Certainty.LIKELY,
+        unless=("nvidia",),
     ),
 )
 

@@ -59,6 +59,24 @@ SIGNS = (
         needs=("layers",),
         unless=(*_GPU_SEEN, "failed to load model", "error loading model"),
     ),
+    Sign(
+        r"(?i)\bnot (?:built|compiled) with (?:GPU|CUDA|cuBLAS)\b",
+        anchor="not ",
+        example="WARNING: this llama-cpp-python was not built with GPU support",
+        certainty=Certainty.LIKELY,
+        unless=("torch",),
+    ),
+    Sign(
+        r"CuBLAS library file not found",
+        anchor="cublas library file not found",
+        example="Warning: CuBLAS library file not found. Non-BLAS library will be used.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"information on enabling GPU BLAS support",
+        anchor="enabling gpu blas support",
+        example="warning: see main README.md for information on enabling GPU BLAS support",
+    ),
 )
 
 EXPLAINS = ("running-on-cpu", "threads-oversubscribed")

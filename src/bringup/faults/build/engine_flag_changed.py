@@ -11,7 +11,7 @@ Sources: https://github.com/mostlygeek/llama-swap/issues/283
 
 from __future__ import annotations
 
-from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.build._options import REMOVED_OPTIONS, refused_option
 
@@ -59,6 +59,13 @@ SIGNS = (
         r"\./(?:main|server|quantize): No such file or directory",
         anchor="no such file or directory",
         example="bash: ./main: No such file or directory",
+    ),
+    Sign(
+        r"Manually-specified variables were not used by the project",
+        anchor="manually-specified variables were not used",
+        example="  Manually-specified variables were not used by the project:",
+        certainty=Certainty.LIKELY,
+        needs=("llama_c",),
     ),
 )
 

@@ -10,7 +10,7 @@ Limits: "device kernel image is invalid" is another thing: a driver older than t
 
 from __future__ import annotations
 
-from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import need
 
@@ -46,6 +46,18 @@ SIGNS = (
         anchor="rocblas error",
         example="rocBLAS error: Cannot read /opt/rocm/lib/rocblas/library/TensileLibrary.dat: Illegal"
         " seek for GPU arch : gfx1032",
+    ),
+    Sign(
+        r"(?i)\bGPU is too old\b.{0,40}compute capability",
+        anchor="gpu is too old",
+        example="[0] CUDA GPU is too old. Compute Capability detected: 3.5",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)compute capability \(?\d\.\d\)?.{0,40}(?:minimum|is too (?:old|low)|not supported|below)",
+        anchor="compute capability",
+        example="GPU has compute capability 3.5, the minimum is 5.0",
+        certainty=Certainty.LIKELY,
     ),
 )
 

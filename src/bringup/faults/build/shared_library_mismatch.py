@@ -61,6 +61,11 @@ SIGNS = (
         " (required by ./libllama.so)",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"\blib(?:llama|ggml|mtmd|llava)[\w-]{0,30}\.so[.\d]{0,12} => not found",
+        anchor="=> not found",
+        example="        libllama.so => not found",
+    ),
 )
 
 EXPLAINS = ("backend-not-loaded",)

@@ -10,10 +10,22 @@ Sources: https://github.com/tensorflow/build/issues/59
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.userspace._driver import libraries, loaded_version
 from bringup.reading import Known
+
+SIGNS = (
+    Sign(
+        r"(?i)(?:mount error|file creation failed|failed to"
+        r" (?:create|mount)).{0,240}/lib(?:nvidia-ml|nvidia-[\w-]{1,30}|cuda)\.so\S{0,20}:? .{0,3}file"
+        r" exists",
+        anchor="file exists",
+        example="nvidia-container-cli: mount error: file creation failed:"
+        " /var/lib/docker/overlay2/a/merged/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1: file exists:"
+        " unknown",
+    ),
+)
 
 EXPLAINS = ("libraries-mixed", "no-visible-device", "running-on-cpu")
 

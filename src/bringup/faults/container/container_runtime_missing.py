@@ -47,10 +47,15 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?i)unresolvable CDI devices? (?:nvidia\.com|runtime\.nvidia\.com)\S{0,20}",
-        anchor="unresolvable cdi device",
+        r"(?i)(?:unresolvable|could not resolve the following) CDI devices?:? \[?(?:runtime\.)?nvidia\.com",
+        anchor="cdi device",
         example="Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all",
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"unknown flag: --gpus\b",
+        anchor="unknown flag: --gpus",
+        example="unknown flag: --gpus",
     ),
 )
 

@@ -41,6 +41,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("nvidia",),
     ),
+    Sign(
+        r"WSL environment detected but no adapters were found",
+        anchor="wsl environment detected",
+        example="nvidia-container-cli: initialization error: WSL environment detected but no adapters"
+        " were found: unknown",
+    ),
 )
 
 EXPLAINS = (

@@ -11,11 +11,20 @@ Sources: https://github.com/speakleash/bielik-tools/issues/5
 
 from __future__ import annotations
 
+from typing import Final
+
 from bringup.faults._fault import Certainty, Safety, Sign, Step
+
+_OTHER_PROGRAMS: Final = (
+    *("flask", "django", "ansible", "templatenotfound", "saltstack", "cookiecutter"),
+    *("homeassistant", "home assistant", "airflow", "dbt_", "mkdocs", "sphinx"),
+)
+"""Anchors of programs that fill in templates of quite another kind."""
 
 SIGNS = (
     Sign(
-        r"failed to (?:parse|initialize|apply) (?:the )?(?:tool use )?(?:chat )?template",
+        r"(?i)fail(?:ed)? to (?:parse|initialize|apply|render|compile) (?:the )?(?:tool use )?(?:chat"
+        r" )?template",
         anchor="template",
         example="common_chat_templates_init: failed to parse chat template (defaulting to chatml):"
         " Expected closing block tag at row 19, column 49:",
@@ -66,7 +75,7 @@ SIGNS = (
         " via --chat-template",
     ),
     Sign(
-        r"(?:custom|supplied|chat) template .{0,20}(?:is )?not supported",
+        r"(?:custom|supplied|chat) template .{0,40}(?:is )?not (?:yet )?supported",
         anchor="template",
         example="error: the supplied chat template is not supported: alpaca2",
     ),
@@ -75,11 +84,13 @@ SIGNS = (
         anchor="templat",
         example="jinja2.exceptions.TemplateError: Conversation roles must alternate"
         " user/assistant/user/assistant/...",
+        unless=_OTHER_PROGRAMS,
     ),
     Sign(
         r"Jinja Exception|jinja2?\.exceptions",
         anchor="jinja",
         example='{"error":{"code":500,"message":"Jinja Exception: Conversation roles must alternate"}}',
+        unless=_OTHER_PROGRAMS,
     ),
     Sign(
         r"Error rendering prompt with jinja template",
@@ -125,6 +136,52 @@ SIGNS = (
         anchor="failed to determine tool format",
         example="[ERROR] Template seems to support tool calls, but failed to determine tool format."
         " Tool calling will not work",
+    ),
+    Sign(
+        r"Unknown (?:\(built-in\) filter '|\w{1,20}Value filter: |statement: |test ')",
+        anchor="unknown ",
+        example="Unknown (built-in) filter 'tojson' for type Undefined",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_PROGRAMS,
+    ),
+    Sign(
+        r"Callee is not a function: got",
+        anchor="callee is not a function",
+        example="Callee is not a function: got Undefined (hint: 'strftime_now')",
+    ),
+    Sign(
+        r"Expected iterable or object type in for loop",
+        anchor="expected iterable or object type",
+        example="Expected iterable or object type in for loop: got String",
+    ),
+    Sign(
+        r"Cannot perform operation \S{0,12} ?on (?:undefined|null) values",
+        anchor="cannot perform operation",
+        example="Cannot perform operation + on undefined values",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_PROGRAMS,
+    ),
+    Sign(
+        r"(?i)(?:fail(?:ed|s)?|error|unable|invalid)\b.{0,40}\bjinja2?\b.{0,20}\btemplate|\bjinja2?\b.{0,2"
+        r"0}\btemplate\b.{0,40}(?:fail(?:ed|s)?|error|invalid)\b",
+        anchor="jinja",
+        example="The provided Jinja template failed the sanity test: Error: Unknown ArrayValue filter:"
+        " rejectattr",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_PROGRAMS,
+    ),
+    Sign(
+        r"\(in <string>:\d{1,6}\)",
+        anchor="(in <string>:",
+        example="invalid operation: tried to use + operator on unsupported types undefined and string (in"
+        " <string>:3)",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_PROGRAMS,
+    ),
+    Sign(
+        r"--chat-template\b.{0,20}use one of the built-in templates",
+        anchor="built-in templates",
+        example="Invalid argument: --chat-template, use one of the built-in templates",
     ),
 )
 

@@ -22,7 +22,7 @@ SIGNS = (
     ),
     Sign(
         r"model was trained on only \d{1,10} context tokens|maximum context size of the model \(\d{1,10}\)|"
-        r"exceeds the training context of the model",
+        r"exceeds the (?:model's )?training context",
         anchor="context",
         example="warning: model was trained on only 2048 context tokens (4096 specified)",
         certainty=Certainty.LIKELY,

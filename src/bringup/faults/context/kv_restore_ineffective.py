@@ -10,11 +10,35 @@ Sources: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.m
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.patterns import regex
 
 EXPLAINS = ("prompt-cache-not-reused",)
+
+SIGNS = (
+    Sign(
+        r"not enough cells in kv cache to restore state|failed to restore kv cache\b",
+        anchor="kv cache",
+        example="state_read_meta: not enough cells in kv cache to restore state (12000 > 4096)",
+    ),
+    Sign(
+        r"mismatched (?:(?:key|value) (?:type|row size|element size)|layer count) \(",
+        anchor="mismatched ",
+        example="state_read_data: mismatched key type (8 != 1, layer 0)",
+        needs=("state_read",),
+    ),
+    Sign(
+        r"[Uu]nable to restore slot\b|invalid slot save file",
+        anchor="slot",
+        example="No available space in KV cache or invalid slot save file",
+    ),
+    Sign(
+        r"failed to load (?:the )?session file",
+        anchor="session file",
+        example="main: failed to load session file 'prompt.cache'",
+    ),
+)
 
 STEPS = (
     Step(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.patterns import regex
+from bringup.stack.lines import Line
 
 SIGNS = (
     Sign(
@@ -53,6 +54,18 @@ SIGNS = (
         example="llama_decode: detected NaN in the logits",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"probability tensor contains either",
+        anchor="probability tensor contains either",
+        example="RuntimeError: probability tensor contains either `inf`, `nan` or element < 0",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)\blogits (?:are|is|contain(?:s|ing)?) (?:all )?nan\b|\bnan logits\b",
+        anchor="nan",
+        example="backend sampling: all logits are NaN",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 STEPS = (
@@ -84,19 +97,46 @@ _RUN_CHARACTERS = "abcdefghijklmnopqrstuvwxyz23456789@?!$%&/"
 _RUN = regex(rf"(?i:([{_RUN_CHARACTERS}]))\1{{39,}}")
 
 
+_PIECE = regex(r"\"delta\":\{\"content\":\"((?:[^\"\\]|\\.){1,24})\"|next token: {1,8}\d{1,7} '(.{1,24})'$")
+_SAME_PIECES = 12
+"""So many equal pieces of a stream one after the other are no language."""
+
+
 def check(scene: Scene) -> Evidence | None:
-    """One character, or one short word, repeated on and on."""
+    """One character, or one short word, repeated on and on, in a line or piece by piece."""
+    line = _repeated_line(scene) or _repeated_piece(scene)
+    if line is None:
+        return None
+    return Evidence(
+        saw=line.text.strip()[:80],
+        expected="words",
+        sources=(f"{line.source}, line {line.number}",),
+        certainty=Certainty.LIKELY,
+        decides="the same question with temperature 0 and -ngl 0",
+    )
+
+
+def _repeated_line(scene: Scene) -> Line | None:
+    """A line that is one character, or one word, on and on."""
     has_run = scene.lines.has_any(*(character * 40 for character in _RUN_CHARACTERS))
     for line in scene.lines.lines:
         run = _RUN.search(line.text) if has_run else None
         if run is not None or _is_one_word(line.text):
-            return Evidence(
-                saw=line.text.strip()[:80],
-                expected="words",
-                sources=(f"{line.source}, line {line.number}",),
-                certainty=Certainty.LIKELY,
-                decides="the same question with temperature 0 and -ngl 0",
-            )
+            return line
+    return None
+
+
+def _repeated_piece(scene: Scene) -> Line | None:
+    """The line at which a stream has brought the same piece so often that it is no language."""
+    for anchor in ('"delta":{"content":"', "next token: "):
+        piece, count = "", 0
+        for line in scene.lines.with_anchor(anchor):
+            found = _PIECE.search(line.text)
+            now = "" if found is None else (found[1] or found[2])
+            count = count + 1 if now == piece else 1
+            piece = now
+            if count >= _SAME_PIECES and piece.strip("-=*_.#~ \\n") != "":
+                return line
     return None
 
 

@@ -24,7 +24,7 @@ SIGNS = (
         ' tokens), try increasing it","type":"exceed_context_size_error"}}',
     ),
     Sign(
-        r"truncating input (?:prompt|messages)",
+        r"truncating input (?:prompt|messages?)",
         anchor="truncating input",
         example='level=WARN source=runner.go:129 msg="truncating input prompt" limit=2048 prompt=16101'
         " keep=4 new=2048",
@@ -35,8 +35,8 @@ SIGNS = (
         example="ValueError: Requested tokens (2100) exceed context window of 2048",
     ),
     Sign(
-        r"prompt is too long \(\d{1,10} tokens, max \d{1,10}\)|prompt is too long for (?:the "
-        r")?(?:context|model)",
+        r"prompt is too long(?: \(\d{1,10} tokens, max \d{1,10}\)|: \d{1,10} tokens > \d"
+        r"| for (?:the )?(?:context|model))",
         anchor="prompt is too long",
         example="main: error: prompt is too long (5120 tokens, max 4092)",
     ),
@@ -76,7 +76,7 @@ SIGNS = (
         example="context size exceeded",
     ),
     Sign(
-        r"input truncated, n_ctx = \d{1,10}",
+        r"input truncated(?:,| \|) n_ctx ?= ?\d{1,10}",
         anchor="input truncated",
         example="slot update_slots: id  0 | task 7 | input truncated, n_ctx = 2048, n_keep = 0, n_left"
         " = 2048",
@@ -92,6 +92,35 @@ SIGNS = (
         r"stop processing: .{0,120}truncated = 1",
         anchor="truncated = 1",
         example="slot release: id  0 | task 12 | stop processing: n_past = 4095, truncated = 1",
+    ),
+    Sign(
+        r"context full and n_predict == -\d",
+        anchor="context full and n_predict",
+        example="main: context full and n_predict == -1 => stopping",
+    ),
+    Sign(
+        r"[Rr]eached context length of \d{1,10} tokens",
+        anchor="eached context length of",
+        example="Error: Reached context length of 4096 tokens, but this model does not currently support"
+        " mid-generation context overflow",
+    ),
+    Sign(
+        r"llama_decode returned 1\b|failed to decode,? ret(?:urned)? ?=? ?1\b",
+        anchor="decode",
+        example="RuntimeError: llama_decode returned 1",
+        certainty=Certainty.LIKELY,
+        unless=("all slots are idle",),
+    ),
+    Sign(
+        r"KV cache is full\b",
+        anchor="kv cache is full",
+        example="update_slots : failed to decode the batch: KV cache is full - try increasing it via the"
+        " context size",
+    ),
+    Sign(
+        r"Restored prompt does not fit in the slot context|is larger than the max context size",
+        anchor="context",
+        example="input (9000 tokens) is larger than the max context size (4096 tokens). skipping",
     ),
 )
 

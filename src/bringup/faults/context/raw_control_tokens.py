@@ -56,6 +56,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=(*_TEMPLATES, *_NOTES),
     ),
+    Sign(
+        r"<\|eot_id\|><\|start_header_id\|>assistant",
+        anchor="<|eot_id|><|start_header_id|>assistant",
+        example="Sure!<|eot_id|><|start_header_id|>assistant<|end_header_id|>",
+        certainty=Certainty.LIKELY,
+        unless=(*_TEMPLATES, *_NOTES, "<|begin_of_text|>"),
+    ),
 )
 
 STEPS = (

@@ -54,6 +54,45 @@ SIGNS = (
         example="Tool call mismatch: prev='read_file' new='write_file'",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)(?:fail(?:ed)?|error|unable|could not)\b.{0,12} pars\w{1,5} (?:the )?(?:tool|function)["
+        r" _-]?(?:call )?(?:argument|call)",
+        anchor="pars",
+        example="Error: Failed to parse tool arguments: Unexpected end of JSON input",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Invalid diff: (?:tool call mismatch|now finding less tool calls|'.{0,200}' not found at start of)",
+        anchor="invalid diff: ",
+        example="got exception: Invalid diff: now finding less tool calls!",
+    ),
+    Sign(
+        r"(?i)invalid ?(?:tool|function)[ _-]?(?:call )?arguments|invalid arguments for tool\b",
+        anchor="argument",
+        example="AI_InvalidToolArgumentsError: Invalid arguments for tool write",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)error validating (?:args|arguments|tool)\b",
+        anchor="error validating ",
+        example='Error validating args {"path": "a.py for tool \'file_editor\': Unterminated string'
+        " starting at: line 1",
+        certainty=Certainty.LIKELY,
+        needs=("tool",),
+    ),
+    Sign(
+        r"(?i)tool[ _]?call.{0,24} (?:are|is) not (?:a )?valid json",
+        anchor="valid json",
+        example="Tool call arguments are not valid JSON: Expecting ',' delimiter",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Unterminated string starting at",
+        anchor="unterminated string starting at",
+        example="json.decoder.JSONDecodeError: Unterminated string starting at: line 1 column 12 (char 11)",
+        certainty=Certainty.LIKELY,
+        needs=("tool_call",),
+    ),
 )
 
 STEPS = (

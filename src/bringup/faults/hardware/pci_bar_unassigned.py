@@ -41,7 +41,7 @@ SIGNS = (
         needs=("nvidia",),
     ),
     Sign(
-        r"BAR \d\b.{0,20}\[mem size 0x[0-9a-f]{8,12} 64bit pref\](?:: can't assign|: failed to assign|$)",
+        r"BAR \d\b.{0,24}\[mem size 0x[0-9a-f]{8,12} 64bit pref\](?:: can't assign|: failed to assign|$)",
         anchor="64bit pref]",
         example="pci 0000:13:00.0: BAR 1 [mem size 0x800000000 64bit pref]: can't assign; no space",
         certainty=Certainty.LIKELY,

@@ -102,6 +102,30 @@ SIGNS = (
         anchor=".c:",
         example="nvidia-uvm/uvm_pmm_gpu.c:2631:5: 错误：隐式声明函数",  # noqa: RUF001 - as printed
     ),
+    Sign(
+        r"\*\*\* \[.{0,200}/nvidia(?:-(?:uvm|drm|modeset|peermem))?/[\w.-]{1,60}\.o\] Error \d",
+        anchor="] error ",
+        example="make[5]: *** [scripts/Makefile.build:243:"
+        " /build/source/kernel-open/nvidia/libspdm_shash.o] Error 1",
+    ),
+    Sign(
+        r"builder for '/nix/store/\S{1,100}nvidia\S{1,80}\.drv' failed",
+        anchor="builder for '",
+        example="error: builder for '/nix/store/abc-nvidia-open-6.7-545.29.02.drv' failed with exit code 2;",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)unable to build the NVIDIA kernel module|nvidia kernel module was not created",
+        anchor="nvidia kernel module",
+        example="ERROR: Unable to build the NVIDIA kernel module.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)fail(?:ed|ure)? (?:to build|building) .{0,30}nvidia\S{0,20} (?:kernel )?(?:module|dkms|kmod)",
+        anchor="nvidia",
+        example="Failed to build nvidia kernel module for 6.17.4",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (

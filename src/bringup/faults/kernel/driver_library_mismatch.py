@@ -30,8 +30,8 @@ SIGNS = (
         example="RM has detected an NVML/RM version mismatch.",
     ),
     Sign(
-        r"(?i)nvml.{0,40}init failure: 18\b",
-        anchor="init failure: 18",
+        r"(?i)nvml.{0,40}init failure: 18\b|nvmlInit\w{0,4} err: 18\b",
+        anchor="18",
         example="nvml init failure: 18",
         certainty=Certainty.LIKELY,
     ),

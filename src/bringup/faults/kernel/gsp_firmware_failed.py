@@ -16,7 +16,8 @@ from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 SIGNS = (
     Sign(
-        r"(?:firmware load for|Failed to load firmware|[Rr]equest_firmware).{0,40}nvidia/[\d.]+/gsp",
+        r"(?:firmware load for|Failed to load firmware|firmware: failed to"
+        r" load|[Rr]equest_firmware).{0,40}nvidia/[\d.]+/gsp",
         anchor="/gsp",
         example="nvidia 0000:01:00.0: Direct firmware load for nvidia/555.58.02/gsp_tu10x.bin failed"
         " with error -2",
@@ -52,6 +53,13 @@ SIGNS = (
         anchor="/gsp_",
         example="nvidia 0000:01:00.0: loading /lib/firmware/nvidia/535.104.05/gsp_ga10x.bin failed with"
         " error -2",
+    ),
+    Sign(
+        r"NVRM:? (?:GPU\d{1,3} )?(?:_?kgsp|kfsp|s_executeBooter|s_vbiosPatch|s_prepareForFwsec)\w{1,60}:"
+        r" .{0,80}(?:[Ff]ail|[Ee]rror|[Cc]annot|[Tt]imed out)",
+        anchor="nvrm",
+        example="NVRM: kgspBootstrap_GH100: GSP-FMC reported an error while attempting to boot GSP: 0xb",
+        certainty=Certainty.LIKELY,
     ),
 )
 

@@ -91,6 +91,52 @@ SIGNS = (
         example="Could not resolve Linux kernel version",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"kernel header file .{0,140} does not exist",
+        anchor="kernel header file",
+        example="ERROR: The kernel header file '/lib/modules/6.1.0/build/include/linux/kernel.h' does not"
+        " exist.",
+    ),
+    Sign(
+        r"\*\*\* /lib/modules/[^ ]{1,80}/build: No such file or directory",
+        anchor="/build: no such file",
+        example="make: *** /lib/modules/5.15.0-91-generic/build: No such file or directory.  Stop.",
+        unless=(
+            "virtualbox",
+            "vboxdrv",
+            "wireguard",
+            "vmware",
+            "zfs",
+            "rtl8",
+            "displaylink",
+            "v4l2loopback",
+            "evdi",
+        ),
+    ),
+    Sign(
+        r"(?i)kernel headers (?:are |is )?not installed|install the .{0,3}kernel-devel",
+        anchor="kernel",
+        example="You may need to install the kernel-devel package for the running kernel.",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"Unable to locate package linux-headers-|find any package by (?:glob|regex) 'linux-headers-",
+        anchor="linux-headers-",
+        example="E: Unable to locate package linux-headers-6.8.0-31-generic",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "virtualbox",
+            "vboxdrv",
+            "wireguard",
+            "vmware",
+            "zfs",
+            "rtl8",
+            "displaylink",
+            "v4l2loopback",
+            "evdi",
+        ),
+    ),
 )
 
 EXPLAINS = (

@@ -97,7 +97,9 @@ def check(scene: Scene) -> Evidence | None:
     has_slept = isinstance(log, Known) and log.value.has_slept
     if not has_slept and not scene.lines.has_any(*SLEEP_WORDS):
         return None
-    hit = find_unknown_error(scene)
+    hit = find_unknown_error(scene) or scene.lines.first_like(
+        r"CUDA error: unknown error", anchor="cuda error: unknown error"
+    )
     if hit is None:
         return None
     return Evidence(

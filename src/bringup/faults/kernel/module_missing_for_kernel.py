@@ -29,7 +29,7 @@ _NO_DRIVER = (
 
 SIGNS = (
     Sign(
-        r"(?i)module '?nvidia(?:[-_](?:uvm|drm|modeset|current|open))?'? not found",
+        r"(?i)module '?nvidia(?:[-_](?:drm|modeset|current|open))?'? not found",
         anchor="not found",
         example="modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.8.0-1015-aws",
         unless=_NO_DRIVER,
@@ -65,6 +65,25 @@ SIGNS = (
         r"nvidia(?:-\w{1,40})?\.ko(?:\.\w{1,40})? not found|/nvidia\.ko.{0,20}: No such file",
         anchor="nvidia",
         example="modinfo: ERROR: Module /usr/lib/modules/5.14.21/kernel/drivers/video/nvidia.ko not found.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)module '?nvidia[-_]uvm'? not found",
+        anchor="not found",
+        example="modprobe: FATAL: Module nvidia-uvm not found in directory /lib/modules/6.8.0-1015-aws",
+        unless=(*_NO_DRIVER, "cuinit failed: unknown"),
+    ),
+    Sign(
+        r"could not insert .{0,2}nvidia\w{0,12}.{0,2}: (?:Exec format error|Invalid argument|Unknown"
+        r" symbol in module)",
+        anchor="could not insert",
+        example="modprobe: ERROR: could not insert 'nvidia': Exec format error",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bnvidia\w{0,12}: (?:version magic|disagrees about version of symbol)",
+        anchor="version ",
+        example="nvidia: version magic '6.8.0-40-generic SMP' should be '6.8.0-45-generic SMP'",
         certainty=Certainty.LIKELY,
     ),
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause, is_built_for_running
+from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause, is_built_for_running, is_wsl
 from bringup.reading import Known, Unreadable
 
 SIGNS = (
@@ -80,6 +80,28 @@ STEPS = (
 
 
 def check(scene: Scene) -> Evidence | None:
+    """A card and a module for this kernel are there, and none is loaded; or NVML says so in a text."""
+    return _by_facts(scene) or _by_words(scene)
+
+
+def _by_words(scene: Scene) -> Evidence | None:
+    """NVML's own word that no module is loaded, where no list of modules is known and nothing says why."""
+    kernel = scene.stack.kernel
+    if isinstance(kernel.modules, Known) or is_wsl(scene) or has_other_cause(scene):
+        return None
+    hit = scene.lines.search(r"(?i)nvml.{0,40}driver[ _]not[ _]loaded", anchor="loaded")
+    if hit is None or scene.lines.has_any("not found in directory", "microsoft", "wsl"):
+        return None
+    return Evidence(
+        saw=hit[0].text.strip()[:300],
+        expected="a driver that is loaded",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="modprobe nvidia",
+    )
+
+
+def _by_facts(scene: Scene) -> Evidence | None:
     """A card is there, a module for this kernel is there, and none is loaded."""
     kernel = scene.stack.kernel
     if not isinstance(kernel.modules, Known) or any(

@@ -32,6 +32,13 @@ SIGNS = (
         example="NVIDIA(GPU-0): this GPU requires the open kernel modules",
         needs=("nvrm",),
     ),
+    Sign(
+        r"RmInitAdapter failed! \(0x22:0x56:",
+        anchor="rminitadapter failed! (0x22:0x56:",
+        example="NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x22:0x56:884)",
+        certainty=Certainty.LIKELY,
+        unless=("unix open kernel module",),
+    ),
 )
 
 EXPLAINS = (

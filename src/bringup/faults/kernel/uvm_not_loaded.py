@@ -26,7 +26,7 @@ SIGNS = (
         unless=SLEEP_WORDS,
     ),
     Sign(
-        r"cudart init failure: 999\b|cudaSetDevice err: 999\b",
+        r"(?:cudart|nvml vram) init failure: 999\b|cudaSetDevice err: 999\b",
         anchor="999",
         example='msg="Unable to load cudart" library=libcudart.so.12 error="cudart init failure: 999"',
         certainty=Certainty.LIKELY,
@@ -92,6 +92,19 @@ SIGNS = (
         r"Could not load UVM kernel module",
         anchor="could not load uvm kernel module",
         example="Error: Could not load UVM kernel module. Is nvidia-modprobe installed?",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"cuInit failed: unknown",
+        anchor="cuinit failed: unknown",
+        example="pycuda._driver.Error: cuInit failed: unknown",
+        certainty=Certainty.LIKELY,
+        unless=SLEEP_WORDS,
+    ),
+    Sign(
+        r"(?i)module '?nvidia[-_]uvm'? not found",
+        anchor="not found",
+        example="modprobe: FATAL: Module nvidia-uvm not found.",
         certainty=Certainty.LIKELY,
     ),
 )

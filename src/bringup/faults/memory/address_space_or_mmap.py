@@ -64,6 +64,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("server is listening on", "all slots are idle", "initializing, n_slots"),
     ),
+    Sign(
+        r"GGML_ASSERT.{0,60}mem_buffer != NULL",
+        anchor="mem_buffer != null",
+        example="GGML_ASSERT: ggml.c:4049: ctx->mem_buffer != NULL",
+    ),
 )
 
 EXPLAINS = ("server-not-ready", "running-on-cpu")

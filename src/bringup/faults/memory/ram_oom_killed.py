@@ -11,7 +11,7 @@ Limits: the victim need not be the culprit; compilers in the table of tasks mean
 
 from __future__ import annotations
 
-from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.memory._killed import by_kernel, by_plan
 
@@ -75,6 +75,24 @@ SIGNS = (
         r"returncode -9\b|exit code -9\b",
         anchor="code -9",
         example="RuntimeError: llama-server exited with returncode -9",
+    ),
+    Sign(
+        r"oom-kill:constraint=",
+        anchor="oom-kill:constraint=",
+        example="oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=ollama,mems_allowed=0",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "cc1plus",
+            "cicc",
+            "nvcc",
+            "dkms",
+        ),
+    ),
+    Sign(
+        r"systemd-oomd\S{0,12} [Kk]illed|earlyoom.{0,30}sending SIG(?:TERM|KILL)",
+        anchor="oom",
+        example="systemd-oomd[711]: Killed /user.slice/llama.scope due to memory used",
+        certainty=Certainty.LIKELY,
     ),
 )
 

@@ -158,4 +158,35 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=_OTHER_CAUSE,
     ),
+    Sign(
+        r"curl: \(22\) The requested URL returned error: [45]\d\d",
+        anchor="curl: (22)",
+        example="curl: (22) The requested URL returned error: 404",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"invalid http status code received",
+        anchor="invalid http status code",
+        example="common_download_file_single: invalid http status code received: 404",
+    ),
+    Sign(
+        r"HTTPSConnectionPool\(host='(?:huggingface|hf-mirror|cdn-lfs|cas-bridge|registry\.ollama)",
+        anchor="httpsconnectionpool(host='",
+        example="requests.exceptions.ConnectionError: HTTPSConnectionPool(host='huggingface.co',"
+        " port=443): Max retries exceeded",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"tls: failed to verify certificate",
+        anchor="tls: failed to verify certificate",
+        example="tls: failed to verify certificate: x509: certificate has expired",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\b429\b.{0,40}Too Many Requests",
+        anchor="too many requests",
+        example="HTTP Error 429: Too Many Requests",
+        certainty=Certainty.LIKELY,
+        needs=("huggingface",),
+    ),
 )

@@ -44,6 +44,19 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("snap", "/dev/loop"),
     ),
+    Sign(
+        r"[Nn]ot enough free space\b",
+        anchor="ot enough free space",
+        example="Error: not enough free space on disk",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"curl: \(23\) ",
+        anchor="curl: (23) ",
+        example="curl: (23) Failure writing output to destination",
+        certainty=Certainty.LIKELY,
+        unless=("permission denied",),
+    ),
 )
 
 EXPLAINS = ("download-failed", "gguf-truncated", "server-not-ready", "model-file-unreadable")

@@ -89,6 +89,23 @@ SIGNS = (
         example="error: gguf file size mismatch: expected 4920734272, got 1073741824",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"exceeds remaining file size",
+        anchor="exceeds remaining file size",
+        example="gguf_reader: string length 1952867692 exceeds remaining file size 1203 bytes",
+    ),
+    Sign(
+        r"[Cc]onsistency check failed: file should be of size",
+        anchor="onsistency check failed",
+        example="OSError: Consistency check failed: file should be of size 4368438944 but has size 1203"
+        " (model.gguf).",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bread error: Success",
+        anchor="read error: success",
+        example="llama_model_load: error loading model: read error: Success",
+    ),
 )
 
 EXPLAINS = ("model-tensors-wrong", "output-garbage")

@@ -50,6 +50,11 @@ SIGNS = (
         example="llama_model_load: invalid model file 'models/7B/ggml-model-q4_0.bin' (bad magic)",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"bad magic \[got 0x6767[0-9a-f]{4} want 0x6767",
+        anchor="bad magic [got",
+        example="error loading model: bad magic [got 0x67676d66 want 0x67676a74]",
+    ),
 )
 
 EXPLAINS = ("gguf-bad-magic",)

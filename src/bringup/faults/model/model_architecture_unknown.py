@@ -41,6 +41,17 @@ SIGNS = (
         example="ValueError: The checkpoint you are trying to load has model type `qwen3_next` but"
         " Transformers does not recognize this architecture.",
     ),
+    Sign(
+        r"unsupported model architecture\b|unknown model architecture\s*$",
+        anchor="model architecture",
+        example="Error: unsupported model architecture",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"CLIP cannot be used as main model",
+        anchor="clip cannot be used as main model",
+        example="CLIP cannot be used as main model, use it with --mmproj instead",
+    ),
 )
 
 EXPLAINS = ("model-tensors-wrong", "tokenizer-unknown")

@@ -77,6 +77,22 @@ SIGNS = (
         example="error: --model is required",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"no (?:Modelfile or safetensors|safetensors or torch) files found",
+        anchor="files found",
+        example="Error: no Modelfile or safetensors files found",
+    ),
+    Sign(
+        r"\.gguf\S{0,3}:? .{0,30}(?:does not exist|not found)\b",
+        anchor=".gguf",
+        example="error: model file /models/qwen3.gguf does not exist",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "404",
+            "huggingface.co",
+            "ollama.com",
+        ),
+    ),
 )
 
 STEPS = (

@@ -74,6 +74,34 @@ SIGNS = (
         anchor="cannot find tokenizer vocab",
         example="error loading model vocabulary: cannot find tokenizer vocab in model file",
     ),
+    Sign(
+        r"tensor '.{0,120}' has wrong size in model file|unknown tensor '.{0,120}' in model file",
+        anchor="in model file",
+        example="stablelm_model_load: tensor 'gpt_neox.embed_in.weight' has wrong size in model file",
+    ),
+    Sign(
+        r"tensor '.{0,120}' (?:is missing from|has wrong shape$|has wrong shape in)",
+        anchor="tensor '",
+        example="error loading model: tensor 'output.weight' is missing from model",
+    ),
+    Sign(
+        r"maybe wrong base model\?|model arch and LoRA arch mismatch",
+        anchor="model",
+        example="LoRA tensor 'blk.0.attn_q.weight' does not exist in base model (hint: maybe wrong base"
+        " model?)",
+    ),
+    Sign(
+        r"mismatch between text model \(n_embd",
+        anchor="mismatch between text model",
+        example="mismatch between text model (n_embd = 4096) and mmproj (n_embd = 5120)",
+    ),
+    Sign(
+        r"error loading model: (?:invalid vector subscript|vector::_M_range_check|map::at)",
+        anchor="error loading model: ",
+        example="llama_model_load: error loading model: vector::_M_range_check: __n (which is 3) >="
+        " this->size()",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("output-garbage",)

@@ -47,10 +47,16 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"error loading model(?: vocabulary)?: (?:_Map_base::at|unordered_map::at|invalid codepoint)",
+        r"error loading model(?: vocabulary)?: (?:_Map_base::at|unordered_map::at|invalid"
+        r" unordered_map|invalid codepoint)",
         anchor="error loading model",
         example="error loading model: _Map_base::at",
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"error loading model vocabulary: unknown tokenizer",
+        anchor="unknown tokenizer",
+        example="error loading model vocabulary: unknown tokenizer",
     ),
 )
 

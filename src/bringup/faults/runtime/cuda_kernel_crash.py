@@ -86,6 +86,18 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=_OTHER,
     ),
+    Sign(
+        r"the function failed to launch on the GPU",
+        anchor="failed to launch on the gpu",
+        example="CUDA error: the function failed to launch on the GPU",
+    ),
+    Sign(
+        r"GGML_ASSERT: \S{0,80}ggml-cuda\.cu:\d{1,6}",
+        anchor="ggml-cuda.cu",
+        example="GGML_ASSERT: ggml-cuda.cu:1278: to_fp32_cuda != nullptr",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER,
+    ),
 )
 
 EXPLAINS = ("server-not-ready",)

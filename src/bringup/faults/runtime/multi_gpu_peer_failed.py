@@ -59,6 +59,12 @@ SIGNS = (
         example="error: invalid value for main_gpu: 1 (available devices: 1)",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"nccl\w{1,30} (?:failed|returned|error)\b",
+        anchor="nccl",
+        example="ncclCommInitAll failed with 3",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("cuda-kernel-crash", "server-not-ready")

@@ -16,6 +16,7 @@ SIGNS = (
         r"[Aa]ddress (?:is )?already in use",
         anchor="already in use",
         example="Error: listen tcp 127.0.0.1:11434: bind: address already in use",
+        unless=("ah00072", "nginx: [emerg]"),
     ),
     Sign(
         r"\bEADDRINUSE\b",

@@ -54,6 +54,27 @@ SIGNS = (
         example="link_cuda_dso: GPU support not possible",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"offloading 0 layers to GPU",
+        anchor="offloading 0 layers to gpu",
+        example="llama_model_load_internal: [cublas] offloading 0 layers to GPU",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"No (?:NVIDIA|AMD|NVIDIA/AMD) GPU detected.{0,40}CPU",
+        anchor="gpu detected",
+        example="WARNING: No NVIDIA/AMD GPU detected. Ollama will run in CPU-only mode.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)\b(?:no|not|without|unavailable|failed)\b.{0,40}\b(?:GPU|CUDA)\b.{0,40}fall(?:ing)? ?back"
+        r" to (?:the )?CPU|\b(?:GPU|CUDA) (?:is |was )?(?:not|unavailable|failed)\b.{0,40}fall(?:ing)?"
+        r" ?back to (?:the )?CPU",
+        anchor="back to",
+        example="GPU is not available, falling back to CPU",
+        certainty=Certainty.LIKELY,
+        unless=("torch",),
+    ),
 )
 
 EXPLAINS = ("threads-oversubscribed",)

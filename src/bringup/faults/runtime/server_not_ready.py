@@ -78,6 +78,22 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=_ELSEWHERE,
     ),
+    Sign(
+        r"HTTPConnectionPool\(host='(?:localhost|127\.0\.0\.1|host\.docker\.internal|ollama|llama\S{0,20})'",
+        anchor="httpconnectionpool(host='",
+        example="requests.exceptions.ConnectionError: HTTPConnectionPool(host='localhost', port=11434):"
+        " Max retries exceeded",
+        certainty=Certainty.LIKELY,
+        unless=_ELSEWHERE,
+    ),
+    Sign(
+        r"(?:Connect(?:ion)?Error|ConnectionRefusedError).{0,30}\[Errno 111\]|\[Errno 111\] Connection"
+        r" refused",
+        anchor="[errno 111]",
+        example="httpx.ConnectError: [Errno 111] Connection refused",
+        certainty=Certainty.LIKELY,
+        unless=(*_ELSEWHERE, *("5432", "6379", "3306", "redis", "postgres", "mysql", "mongo")),
+    ),
 )
 
 STEPS = (

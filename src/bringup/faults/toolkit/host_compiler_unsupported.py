@@ -69,6 +69,19 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("nvcc",),
     ),
+    Sign(
+        r"identifier \"(?:_Float(?:16|32|64|128)x?|__builtin_\w{1,40}|__bf16|__is_\w{1,40}|__remove_\w{1,4"
+        r"0})\" is undefined",
+        anchor="is undefined",
+        example='error: identifier "_Float32" is undefined',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\"__T0\" has not been declared",
+        anchor="has not been declared",
+        example='error: "__T0" has not been declared',
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("cpu-only-build", "running-on-cpu")

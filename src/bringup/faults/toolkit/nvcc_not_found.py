@@ -80,6 +80,24 @@ SIGNS = (
         example="  CUDA not found",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)could not find [`'\"]?nvcc[`'\"]? executable",
+        anchor="nvcc",
+        example="Could not find `nvcc` executable in path specified by environment variable"
+        " CUDAToolkit_ROOT=/usr",
+    ),
+    Sign(
+        r"is not a full path and was not found in the PATH",
+        anchor="is not a full path and was not found",
+        example="  is not a full path and was not found in the PATH.",
+        needs=("cmake_cuda_compiler",),
+    ),
+    Sign(
+        r"^(?:-- |\s*CMake Warning.{0,80})?CUDA(?: Toolkit)? not found\b",
+        anchor="not found",
+        example="-- CUDA Toolkit not found",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("cpu-only-build", "running-on-cpu", "build-tool-missing")

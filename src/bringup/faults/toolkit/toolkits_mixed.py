@@ -59,6 +59,19 @@ SIGNS = (
         example="undefined reference to `cublasGemmEx@libcublas.so.12'",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"undefined symbol: _{0,2}(?:cublas|cudnn|cusparse|cusolver|cufft|nvJitLink|nvrtc)\w{1,60}",
+        anchor="undefined symbol: ",
+        example="ImportError: libcusparse.so.12: undefined symbol: __nvJitLinkComplete_12_4, version"
+        " libnvJitLink.so.12",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"lib(?:cudart|cublas)\.so\S{1,12} ?,? .{0,60}may conflict with lib(?:cudart|cublas)",
+        anchor="may conflict with libcu",
+        example="ld: warning: libcudart.so.11.0, needed by libggml.so, may conflict with libcudart.so.12",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("nvcc-too-old-for-gpu", "cuda-runtime-lib-missing", "cpu-only-build")

@@ -71,6 +71,13 @@ SIGNS = (
         needs=("fabric",),
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)fabric manager .{0,60}version .{0,40}(?:don't|doesn't|does not|do not) match",
+        anchor="abric manager",
+        example="fabric manager NVIDIA GPU interface version 550.54.15 don't match with driver version"
+        " 550.90.07",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("no-visible-device", "running-on-cpu")

@@ -63,7 +63,7 @@ SIGNS = (
     ),
     Sign(
         r"(?i)cuda driver library (?:cannot|could not) be "
-        r"found|CUDA_ERROR_SHARED_OBJECT_INIT_FAILED|libcuda.{0,20}not found",
+        r"found|CUDA_ERROR_SHARED_OBJECT_INIT_FAILED|libcuda\b.{0,20}not found",
         anchor="cuda",
         example="numba.cuda.cudadrv.error.CudaSupportError: CUDA driver library cannot be found.",
     ),

@@ -55,6 +55,12 @@ SIGNS = (
         example="CUDA error: invalid device ordinal",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"user overrode visible devices.{0,20}CUDA_VISIBLE_DEVICES=\"?-1",
+        anchor="user overrode visible devices",
+        example='level=WARN source=runner.go:485 msg="user overrode visible devices" CUDA_VISIBLE_DEVICES=-1',
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("running-on-cpu",)

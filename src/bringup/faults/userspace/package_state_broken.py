@@ -88,6 +88,14 @@ SIGNS = (
         example="error: failed to prepare transaction (could not satisfy dependencies)",
         needs=("nvidia",),
     ),
+    Sign(
+        r"Errors were encountered while processing",
+        anchor="errors were encountered while processing",
+        example="Errors were encountered while processing:",
+        certainty=Certainty.LIKELY,
+        unless=_DKMS,
+        needs=("nvidia",),
+    ),
 )
 
 EXPLAINS = (
