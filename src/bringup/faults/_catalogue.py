@@ -55,6 +55,7 @@ def read_fault(module: ModuleType, layer: Layer) -> Fault:
         explains=getattr(module, "EXPLAINS", ()),
         steps=module.STEPS,
         check=getattr(module, "check", None),
+        over=getattr(module, "OVER", ()),
     )
 
 

@@ -9,6 +9,7 @@ from enum import Enum
 from bringup.faults._fault import Certainty, Evidence, Fault, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.records import dataclass
+from bringup.stack.lines import Lines
 
 
 class Role(Enum):
@@ -63,7 +64,7 @@ def diagnose(scene: Scene, catalogue: tuple[Fault, ...]) -> Diagnosis:
         except Exception as problem:  # noqa: BLE001 - the guard around rules
             crashed.append(CrashedRule(fault.id, f"{type(problem).__name__}: {problem}"))
             continue
-        if evidence is not None:
+        if evidence is not None and not _is_history(fault, evidence, scene):
             found[fault.id] = (fault, evidence)
     explainers = _explainers(found, catalogue)
     findings = [
@@ -91,6 +92,22 @@ def judge(fault: Fault, scene: Scene) -> Evidence | None:
     if evidence is None or evidence.certainty is Certainty.SURE:
         return evidence
     return replace(evidence, decides=evidence.decides or _first_look(fault.steps))
+
+
+def _is_history(fault: Fault, evidence: Evidence, scene: Scene) -> bool:
+    """Whether the text shows after the evidence that the fault is over, and nothing of it after that."""
+    from bringup.stack.pasted import recognise
+
+    where = re.fullmatch(r"(.*), line (\d+)", evidence.sources[-1]) if evidence.sources else None
+    if where is None or not fault.over:
+        return False
+    source, number = where[1], int(where[2])
+    ends = [hit[0] for sign in fault.over if (hit := scene.lines.last(sign.pattern, anchor=sign.anchor))]
+    last = max((line.number for line in ends if line.source == source), default=0)
+    if last <= number:
+        return False
+    rest = Lines(tuple(line for line in scene.lines.lines if line.number > last))
+    return judge(fault, Scene(recognise(rest), rest)) is None
 
 
 def _first_look(steps: tuple[Step, ...]) -> str:

@@ -146,6 +146,13 @@ class Evidence:
     strength: int = 0
 
 
+NVIDIA_SMI_WORKS: Final = Sign(
+    r"NVIDIA-SMI \d[\d.]{2,20}\s{1,40}(?:KMD |Driver )Version: \d",
+    anchor="version: ",
+    example="| NVIDIA-SMI 570.172.08             Driver Version: 570.172.08     CUDA Version: 12.8     |",
+)
+"""The head of nvidia-smi's table: it is printed only where program, library and module work together."""
+
 NOTHING_YET: Final = "nothing fails yet"
 """How the symptom of a fault begins that is seen before it does harm."""
 
@@ -154,7 +161,12 @@ Check: TypeAlias = "Callable[[Scene], Evidence | None]"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of the catalogue, as its module says it."""
+    """One fault of the catalogue, as its module says it.
+
+    Attributes of note:
+        over: lines that can only be printed where the fault is not, or not any more: what a text tells of it
+            before such a line is history.
+    """
 
     id: str
     layer: Layer
@@ -167,6 +179,7 @@ class Fault:
     explains: tuple[str, ...]
     steps: tuple[Step, ...]
     check: Check | None
+    over: tuple[Sign, ...] = ()
 
     @property
     def is_ahead(self) -> bool:

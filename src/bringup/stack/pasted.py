@@ -40,6 +40,8 @@ _PREFIXES: Final = (
     regex(r"\[\s{0,8}\d{1,9}\.\d{1,9}\] "),
 )
 _ANY_PREFIX: Final = regex("|".join(pattern.pattern for pattern in _PREFIXES))
+_COMMIT: Final = regex(r"(?:[*|/\\ ]{1,20})?[0-9a-f]{7,12} (?:\([^()]{1,80}\) )?[^\s\[].{0,200}\(#\d{1,6}\)")
+"""A line of `git log --oneline`: it tells what was mended, in the words of the trouble."""
 
 
 def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines]:
@@ -84,7 +86,7 @@ def _read_lines(raws: list[str], source: str, instead: Mapping[int, Iterable[str
     for index in kept:
         for piece in instead.get(index) or (raws[index],):
             line = strip_prefix(piece[:LINE_LIMIT_CHARACTERS]).rstrip()
-            if line:
+            if line and not (line[-1] == ")" and _COMMIT.fullmatch(line)):
                 result.append(Line(index + 1, line, source))
     return Lines(tuple(result))
 

@@ -96,6 +96,7 @@ def refused_option(lines: Lines) -> Refusal | None:
         for line in lines.with_anchor(anchor):
             unknown = _UNKNOWN.search(line.text)
             match = unknown or _BY_VALUE.search(line.text)
-            if match is not None and not line.text.rstrip().endswith(("stoi", "stof", "stol")):
+            is_value = line.text.rstrip().endswith(("stoi", "stof", "stol", "built-in templates"))
+            if match is not None and not is_value:
                 return Refusal(line, match[1], unknown is None)
     return None

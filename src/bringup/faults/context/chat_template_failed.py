@@ -21,6 +21,9 @@ _OTHER_PROGRAMS: Final = (
 )
 """Anchors of programs that fill in templates of quite another kind."""
 
+_SAID: Final = r"^(?!.*raise_exception\().*"
+"""Before a template's own words of refusal: a listing of the template has them too, and nothing failed."""
+
 SIGNS = (
     Sign(
         r"(?i)fail(?:ed)? to (?:parse|initialize|apply|render|compile) (?:the )?(?:tool use )?(?:chat"
@@ -45,25 +48,25 @@ SIGNS = (
         example="Unable to generate parser for this template. Automatic parser generation failed:",
     ),
     Sign(
-        r"Tool call IDs should be alphanumeric",
+        rf"{_SAID}Tool call IDs should be alphanumeric",
         anchor="tool call ids should be",
         example="Tool call IDs should be alphanumeric strings with length 9!",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"System message must be at the beginning",
+        rf"{_SAID}System message must be at the beginning",
         anchor="system message must be at",
         example="System message must be at the beginning.",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"only supports single tool-calls",
+        rf"{_SAID}only supports single tool-calls",
         anchor="single tool-calls",
         example="This model only supports single tool-calls at once!",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"tool role, but there was no previous assistant message",
+        rf"{_SAID}tool role, but there was no previous assistant message",
         anchor="no previous assistant message",
         example="Message has tool role, but there was no previous assistant message with a tool call!",
         certainty=Certainty.LIKELY,
@@ -109,19 +112,19 @@ SIGNS = (
         example="While executing For at line 1, column 162 in source:",
     ),
     Sign(
-        r"roles must alternate",
+        rf"{_SAID}roles must alternate",
         anchor="roles must alternate",
         example="Conversation roles must alternate user/assistant/user/assistant/...",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"Only user and assistant roles are supported",
+        rf"{_SAID}Only user and assistant roles are supported",
         anchor="roles are supported",
         example="ValueError: Only user and assistant roles are supported!",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"No user query found in messages",
+        rf"{_SAID}No user query found in messages",
         anchor="no user query found in messages",
         example="Error: No user query found in messages.",
         certainty=Certainty.LIKELY,

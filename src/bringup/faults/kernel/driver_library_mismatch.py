@@ -14,7 +14,7 @@ Limits: where the module on the disk differs from the libraries too, a restart d
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._mismatch import has_fitting_library, judge_disk, judge_failure, judge_mismatch
 
@@ -47,6 +47,8 @@ SIGNS = (
         " devices",
     ),
 )
+
+OVER = (NVIDIA_SMI_WORKS,)
 
 EXPLAINS = (
     "driver-upgrade-awaits-reboot",

@@ -98,7 +98,7 @@ SIGNS = (
         " exist.",
     ),
     Sign(
-        r"\*\*\* /lib/modules/[^ ]{1,80}/build: No such file or directory",
+        r"/lib/modules/[^ ]{1,80}/build['`]?: No such file or directory",
         anchor="/build: no such file",
         example="make: *** /lib/modules/5.15.0-91-generic/build: No such file or directory.  Stop.",
         unless=(

@@ -12,7 +12,7 @@ Limits: where no driver is installed at all, `driver-not-installed` says so.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import has_own_kernel, is_driver_expected, is_wsl
 from bringup.faults.kernel._missing import judge_dkms, missing_steps
@@ -87,6 +87,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
 )
+
+OVER = (NVIDIA_SMI_WORKS,)
 
 EXPLAINS = (
     "module-not-loaded",

@@ -11,7 +11,7 @@ Limits: a module that refuses to load has another fault, which then stands first
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause, is_built_for_running, is_wsl
 from bringup.reading import Known, Unreadable
@@ -36,6 +36,8 @@ SIGNS = (
         example="systemd-modules-load[312]: Module 'nvidia' is deny-listed (by kmod)",
     ),
 )
+
+OVER = (NVIDIA_SMI_WORKS,)
 
 EXPLAINS = (
     "device-nodes-missing",

@@ -12,7 +12,7 @@ Limits: "module verification failed ... tainting kernel" alone is a note: the mo
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import Known
 
@@ -81,6 +81,8 @@ SIGNS = (
         needs=("secureboot enabled",),
     ),
 )
+
+OVER = (NVIDIA_SMI_WORKS,)
 
 EXPLAINS = (
     "module-not-loaded",

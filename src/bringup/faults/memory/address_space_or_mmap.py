@@ -39,8 +39,8 @@ SIGNS = (
         example="Error: model requires more system memory (5.6 GiB) than is available (3.1 GiB)",
     ),
     Sign(
-        r"not enough space in the context's memory pool",
-        anchor="context's memory pool",
+        r"not enough space in the (?:context's|scratch) memory pool",
+        anchor="memory pool",
         example="ggml_new_object: not enough space in the context's memory pool (needed 1638880,"
         " available 1638544)",
         certainty=Certainty.LIKELY,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Safety, Sign, Step
 
+_OTHER_SERVERS = ("5432", "6379", "3306", "redis", "postgres", "mysql", "mongo")
 _ELSEWHERE = ("huggingface", "registry.ollama", "hf.co", "docker.io", "nvidia.github.io", "download.")
 
 SIGNS = (
@@ -56,7 +57,7 @@ SIGNS = (
         anchor="refused",
         example="dial tcp 127.0.0.1:11434: connect: connection refused",
         certainty=Certainty.LIKELY,
-        unless=_ELSEWHERE,
+        unless=(*_ELSEWHERE, *_OTHER_SERVERS),
     ),
     Sign(
         r"Failed to connect to (?:localhost|127\.0\.0\.1) port \d{1,10}",
@@ -92,7 +93,20 @@ SIGNS = (
         anchor="[errno 111]",
         example="httpx.ConnectError: [Errno 111] Connection refused",
         certainty=Certainty.LIKELY,
-        unless=(*_ELSEWHERE, *("5432", "6379", "3306", "redis", "postgres", "mysql", "mongo")),
+        unless=(*_ELSEWHERE, *_OTHER_SERVERS),
+    ),
+)
+
+OVER = (
+    Sign(
+        r"server is listening on http",
+        anchor="server is listening on http",
+        example="srv  llama_server: server is listening on http://127.0.0.1:8080",
+    ),
+    Sign(
+        r"llama runner started in \d",
+        anchor="llama runner started in",
+        example='msg="llama runner started in 2.10 seconds"',
     ),
 )
 

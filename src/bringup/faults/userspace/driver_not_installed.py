@@ -11,7 +11,7 @@ Limits: in a container a missing nvidia-smi says that the GPU was not passed in 
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.userspace._driver import is_unloaded
 from bringup.reading import Absent, Known
@@ -65,6 +65,8 @@ SIGNS = (
         unless=_ELSEWHERE,
     ),
 )
+
+OVER = (NVIDIA_SMI_WORKS,)
 
 EXPLAINS = (
     "library-missing",
