@@ -54,11 +54,19 @@ def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines
     raws = _raw_lines(plain_characters(text))
     wholes = whole_lines(raws)
     parted = {index: pieces(raw) for index, raw in enumerate(raws) if "\\" in raw}
-    lines = uncarried(_read_lines(raws, source, parted))
+    lines = _without_commits(uncarried(_read_lines(raws, source, parted)))
     if not wholes:
         return recognise(lines), lines
     both = {index: (*parted.get(index, (raws[index],)), *found) for index, found in wholes.items()}
-    return recognise(lines), uncarried(_read_lines(raws, source, {**parted, **both}))
+    return recognise(lines), _without_commits(uncarried(_read_lines(raws, source, {**parted, **both})))
+
+
+def _without_commits(lines: Lines) -> Lines:
+    """The lines without those of a list of commits; the same object where there are none."""
+    commits = {
+        n for n, line in enumerate(lines.lines) if line.text.endswith(")") and _COMMIT.fullmatch(line.text)
+    }
+    return Lines(tuple(line for n, line in enumerate(lines.lines) if n not in commits)) if commits else lines
 
 
 def split_lines(text: str, *, source: str) -> Lines:
@@ -86,7 +94,7 @@ def _read_lines(raws: list[str], source: str, instead: Mapping[int, Iterable[str
     for index in kept:
         for piece in instead.get(index) or (raws[index],):
             line = strip_prefix(piece[:LINE_LIMIT_CHARACTERS]).rstrip()
-            if line and not (line[-1] == ")" and _COMMIT.fullmatch(line)):
+            if line:
                 result.append(Line(index + 1, line, source))
     return Lines(tuple(result))
 

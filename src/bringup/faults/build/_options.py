@@ -96,7 +96,7 @@ def refused_option(lines: Lines) -> Refusal | None:
         for line in lines.with_anchor(anchor):
             unknown = _UNKNOWN.search(line.text)
             match = unknown or _BY_VALUE.search(line.text)
-            is_value = line.text.rstrip().endswith(("stoi", "stof", "stol", "built-in templates"))
-            if match is not None and not is_value:
+            is_value = "built-in templates" in line.text
+            if match and not is_value and not line.text.rstrip().endswith(("stoi", "stof", "stol")):
                 return Refusal(line, match[1], unknown is None)
     return None
