@@ -112,7 +112,7 @@ SIGNS = (
         example="While executing For at line 1, column 162 in source:",
     ),
     Sign(
-        rf"{_SAID}roles must alternate",
+        rf"{_SAID}roles must alternate (?:user|between|with)",
         anchor="roles must alternate",
         example="Conversation roles must alternate user/assistant/user/assistant/...",
         certainty=Certainty.LIKELY,
@@ -125,7 +125,7 @@ SIGNS = (
     ),
     Sign(
         rf"{_SAID}No user query found in messages",
-        anchor="no user query found in messages",
+        anchor="no user query found",
         example="Error: No user query found in messages.",
         certainty=Certainty.LIKELY,
     ),
