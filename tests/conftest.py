@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.listed_skips import pytest_sessionfinish as pytest_sessionfinish
+from tests.stubs import driver_stub
 
 # A property does not fail because the machine was busy; in CI the same examples run each time.
 settings.register_profile(
@@ -52,6 +53,14 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         monkeypatch.setenv(variable, str(home / folder))
     return home
+
+
+@pytest.fixture(scope="session")
+def built_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the stub driver's libraries, compiled once; `driver_stub.play` says what they answer."""
+    folder = tmp_path_factory.mktemp("driver")
+    driver_stub.build(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

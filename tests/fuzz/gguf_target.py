@@ -9,10 +9,10 @@ it the same target is driven by random mutations in `test_fuzz.py`, which runs w
 
 from __future__ import annotations
 
-import importlib
 import random
-import sys
 from pathlib import Path
+
+from tests.fuzz.loop import fuzz
 
 from bringup.errors import GgufError, ModelFileError
 from bringup.model.architecture import read_architecture
@@ -83,21 +83,5 @@ def write_seeds(folder: Path) -> None:
         (folder / f"near-{number}").write_bytes(mutated(built, rng))
 
 
-def main() -> None:
-    """Run libFuzzer's loop; its options may follow the corpus folder."""
-    try:
-        atheris = importlib.import_module("atheris")
-    except ImportError:
-        sys.exit(
-            "atheris is not installed: python -m pip install atheris (it has wheels for some Pythons only)"
-        )
-    folder = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    if folder is not None:
-        write_seeds(Path(folder))
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, one_input)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(one_input, write_seeds)

@@ -7,13 +7,12 @@ Without atheris the same target is driven by random mutations in `test_log_targe
 
 from __future__ import annotations
 
-import importlib
 import io
 import random
-import sys
 from pathlib import Path
 
 from tests.engine.recorded_logs import LOGS
+from tests.fuzz.loop import fuzz
 
 from bringup.engine.watch import LINE_LIMIT, find_cause, foreign_lines, log_lines
 
@@ -51,21 +50,5 @@ def write_seeds(folder: Path) -> None:
         (folder / f"log-{number}").write_bytes(log.text.encode())
 
 
-def main() -> None:
-    """Run libFuzzer's loop; its options may follow the corpus folder."""
-    try:
-        atheris = importlib.import_module("atheris")
-    except ImportError:
-        sys.exit(
-            "atheris is not installed: python -m pip install atheris (it has wheels for some Pythons only)"
-        )
-    folder = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    if folder is not None:
-        write_seeds(Path(folder))
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, one_input)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(one_input, write_seeds)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.doctor.schema import load_schema, problems
-from tests.stubs.driver_stub import build, play
+from tests.stubs.driver_stub import play
 
 from bringup.actions.live import LiveCard, Sample, Use
 from bringup.actions.sampler import Sampler
@@ -21,18 +21,11 @@ from bringup.reading import Absent, Known, Unreadable
 from bringup.units import KIB, MIB
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("driver")
-    build(folder)
-    return folder
-
-
 @pytest.fixture
-def driver(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(built))
-    play(built, "cards 2")
-    return built
+def driver(built_driver: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(built_driver))
+    play(built_driver, "cards 2")
+    return built_driver
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.planning.made import described, planned
-from tests.stubs.driver_stub import build, play
+from tests.stubs.driver_stub import play
 
 from bringup.actions.plan_devices import Described, look_for_place
 from bringup.errors import BringupError, WrongUse
@@ -17,19 +17,12 @@ from bringup.plan.request import DeviceKind, Request
 from bringup.units import GIB, MIB
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("driver")
-    build(folder)
-    return folder
-
-
 @pytest.fixture
-def driver(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(built))
+def driver(built_driver: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(built_driver))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    play(built, "cards 1")
-    return built
+    play(built_driver, "cards 1")
+    return built_driver
 
 
 def test_a_card_comes_with_what_others_hold_of_it(driver: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.stubs.driver_stub import build, play
+from tests.stubs.driver_stub import play
 
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._diagnose import diagnose
@@ -26,18 +26,11 @@ from bringup.stack.stack import Stack
 from bringup.units import MIB
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("driver")
-    build(folder)
-    return folder
-
-
 @pytest.fixture
-def driver(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(built))
-    play(built, "cards 2")
-    return built
+def driver(built_driver: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(built_driver))
+    play(built_driver, "cards 2")
+    return built_driver
 
 
 def roots(stack: Stack) -> tuple[str, ...]:

@@ -123,19 +123,9 @@ def export_json(journal: Journal) -> dict[str, Any]:
 
 
 def _json(entry: Entry) -> dict[str, Any]:
-    data: dict[str, Any] = dict(entry.data)
-    data.pop("difference", None)
-    return {
-        "seq": entry.seq,
-        "at_s": entry.moment.at_s,
-        "boot": entry.moment.boot,
-        "uptime_s": entry.moment.uptime_s,
-        "kind": entry.kind.value,
-        "subject": entry.subject,
-        "text": entry.text,
-        "data": data,
-        "is_forgotten": entry.is_forgotten,
-    }
+    fields = entry.plain()
+    fields["data"].pop("difference", None)
+    return fields
 
 
 def export_redacted(place: Folders, machine: Machine) -> tuple[str, str]:

@@ -99,6 +99,20 @@ class Entry:
     data: Mapping[str, Any] = field(default_factory=dict)
     is_forgotten: bool = False
 
+    def plain(self) -> dict[str, Any]:
+        """All of it in plain JSON values, the moment spread out."""
+        return {
+            "seq": self.seq,
+            "at_s": self.moment.at_s,
+            "boot": self.moment.boot,
+            "uptime_s": self.moment.uptime_s,
+            "kind": self.kind.value,
+            "subject": self.subject,
+            "text": self.text,
+            "data": dict(self.data),
+            "is_forgotten": self.is_forgotten,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Header:

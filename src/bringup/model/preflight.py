@@ -21,7 +21,7 @@ from bringup.model.architecture import Architecture, hyperparameters, read_archi
 from bringup.model.gguf import GgufHeader, Tensor
 from bringup.model.hyperparameters import Hyperparameters
 from bringup.model.preflight_tokenizer import check_tokenizer
-from bringup.model.problem import Gravity, Problem, of_error
+from bringup.model.problem import Gravity, Problem, of_error, wrong_value
 from bringup.model.shards import Model
 from bringup.model.values import Metadata, ValueType, describe
 from bringup.model.window import ByteOrder
@@ -181,7 +181,7 @@ def _check_types(keys: Hyperparameters) -> Iterator[Problem]:
             else entry.type is wanted
         )
         if not fits:
-            yield _wrong_value(keys.metadata, key, f"a value of type {wanted.name.lower()}", describe(entry))
+            yield wrong_value(keys.metadata, key, f"a value of type {wanted.name.lower()}", describe(entry))
         elif wanted is ValueType.FLOAT32:
             yield from _check_fraction(keys.metadata, key, suffix)
 
@@ -201,21 +201,9 @@ def _check_fraction(metadata: Metadata, key: str, suffix: str) -> Iterator[Probl
     if math.isfinite(value) and (value > 0 or (value == 0 and suffix not in _POSITIVE)):
         return
     wanted = "a finite number above 0" if suffix in _POSITIVE else "a finite number, not below 0"
-    problem = _wrong_value(metadata, key, wanted, f"{value}")
+    problem = wrong_value(metadata, key, wanted, f"{value}")
     # A negative or undefined epsilon fails an assertion; the others give answers without sense.
     yield problem if "norm" in suffix else replace(problem, gravity=Gravity.WARNING)
-
-
-def _wrong_value(metadata: Metadata, key: str, expected: str, found: str) -> Problem:
-    entry = metadata.entry(key)
-    return Problem(
-        "gguf-wrong-value",
-        Gravity.REFUSED,
-        f"{key!r} is not what llama.cpp reads there",
-        expected,
-        found,
-        None if entry is None else entry.offset_bytes,
-    )
 
 
 def _check_figures(
@@ -257,7 +245,7 @@ def _check_heads(keys: Hyperparameters, figures: Architecture) -> Iterator[Probl
 def _check_rope(keys: Hyperparameters, figures: Architecture) -> Iterator[Problem]:
     scaling = keys.metadata.text(keys.key("rope.scaling.type"))
     if scaling is not None and scaling not in _ROPE_SCALINGS:
-        yield _wrong_value(
+        yield wrong_value(
             keys.metadata,
             keys.key("rope.scaling.type"),
             "one of " + ", ".join(_ROPE_SCALINGS),
@@ -268,10 +256,10 @@ def _check_rope(keys: Hyperparameters, figures: Architecture) -> Iterator[Proble
     if said is None or figures.n_embd_head_k == 0:
         return
     if figures.name in _WHOLE_ROPE and said != figures.n_embd_head_k:
-        yield _wrong_value(keys.metadata, key, f"{figures.n_embd_head_k:,}, the size of a head", f"{said:,}")
+        yield wrong_value(keys.metadata, key, f"{figures.n_embd_head_k:,}, the size of a head", f"{said:,}")
     elif said % 2 or said > figures.n_embd_head_k:
         expected = f"an even number up to {figures.n_embd_head_k:,}, the size of a head"
-        yield _wrong_value(keys.metadata, key, expected, f"{said:,}")
+        yield wrong_value(keys.metadata, key, expected, f"{said:,}")
 
 
 def _check_groups(keys: Hyperparameters, figures: Architecture) -> Iterator[Problem]:
@@ -283,7 +271,7 @@ def _check_groups(keys: Hyperparameters, figures: Architecture) -> Iterator[Prob
         groups == 1 or (figures.n_expert % groups == 0 and 0 < used < groups)
     )
     if not fits:
-        yield _wrong_value(
+        yield wrong_value(
             keys.metadata,
             keys.key("expert_group_count"),
             f"groups that divide {figures.n_expert:,} experts, fewer used than there are",

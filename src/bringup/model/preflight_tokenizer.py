@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from bringup.model.problem import Gravity, Problem
+from bringup.model.problem import Gravity, Problem, wrong_value
 from bringup.model.tokenizer import SPECIAL_KEYS, TOKENS
 from bringup.model.values import ArrayValue, Metadata, ValueType, describe
 
@@ -70,9 +70,9 @@ def check_tokenizer(metadata: Metadata) -> Iterator[Problem]:
     if model is None:
         yield _missing(_MODEL)
     elif model not in _DEFAULTS and model not in _NO_VOCABULARY:
-        yield _refused(metadata, _MODEL, "one of " + ", ".join(sorted(_DEFAULTS)), repr(model[:40]))
+        yield wrong_value(metadata, _MODEL, "one of " + ", ".join(sorted(_DEFAULTS)), repr(model[:40]))
     elif model in _NO_VOCABULARY:
-        yield _refused(metadata, _MODEL, "a vocabulary", f"{model!r}: no text can be made into tokens")
+        yield wrong_value(metadata, _MODEL, "a vocabulary", f"{model!r}: no text can be made into tokens")
     else:
         yield from _check_vocabulary(metadata, model)
 
@@ -82,13 +82,13 @@ def _check_types(metadata: Metadata) -> Iterator[Problem]:
     for key, wanted in _SCALAR_TYPES.items():
         entry = metadata.entry(key)
         if entry is not None and entry.type is not wanted:
-            yield _refused(metadata, key, f"a value of type {wanted.name.lower()}", describe(entry))
+            yield wrong_value(metadata, key, f"a value of type {wanted.name.lower()}", describe(entry))
     for key, elements in _ELEMENT_TYPES.items():
         entry = metadata.entry(key)
         if entry is None or (entry.type is ValueType.ARRAY and entry.element_type in elements):
             continue
         names = " or ".join(sorted(element.name.lower() for element in elements))
-        yield _refused(metadata, key, f"an array of {names}", describe(entry))
+        yield wrong_value(metadata, key, f"an array of {names}", describe(entry))
 
 
 def _check_vocabulary(metadata: Metadata, model: str) -> Iterator[Problem]:
@@ -101,7 +101,7 @@ def _check_vocabulary(metadata: Metadata, model: str) -> Iterator[Problem]:
     for key in (_SCORES, _TYPES):
         array = metadata.get(key)
         if isinstance(array, ArrayValue) and len(array) < len(tokens):
-            yield _refused(
+            yield wrong_value(
                 metadata, key, f"one element for each of {len(tokens):,} tokens", f"{len(array):,}"
             )
             return
@@ -115,21 +115,21 @@ def _check_tokens(metadata: Metadata, tokens: ArrayValue, model: str) -> Iterato
     unique = set(texts)
     if len(unique) < len(texts):
         number = _first_repeated(texts)
-        yield _refused(
+        yield wrong_value(
             metadata, TOKENS, "each token once", f"token {number:,} is {_shown(texts[number])} again"
         )
     byte_tokens = _byte_tokens(metadata, texts, model)
     if byte_tokens and model == "bert":  # it aborts when it is asked for their byte
-        yield _refused(
+        yield wrong_value(
             metadata, _TYPES, "no byte tokens in a bert vocabulary", f"{len(byte_tokens):,} of them"
         )
     for number in byte_tokens:
         if _BYTE_TOKEN.fullmatch(texts[number]) is None:
             found = f"token {number:,} is {_shown(texts[number])}"
-            yield _refused(metadata, TOKENS, "byte tokens such as <0x0A>", found)
+            yield wrong_value(metadata, TOKENS, "byte tokens such as <0x0A>", found)
             return
     if model == "plamo2" and not {b"<0x%02X>" % byte for byte in range(256)} <= unique:
-        yield _refused(metadata, TOKENS, "a byte token for each of 256 bytes", "some are missing")
+        yield wrong_value(metadata, TOKENS, "a byte token for each of 256 bytes", "some are missing")
 
 
 def _first_repeated(texts: list[bytes]) -> int:
@@ -174,7 +174,7 @@ def _check_special(metadata: Metadata, model: str, n_tokens: int) -> Iterator[Pr
         given = metadata.integer(SPECIAL_KEYS[role])
         usable = any(token_id is not None and token_id < n_tokens for token_id in (given, default))
         if wanted and not usable:
-            yield _refused(metadata, flag, f"a {role} token to add", "no such token")
+            yield wrong_value(metadata, flag, f"a {role} token to add", "no such token")
 
 
 def _missing(key: str) -> Problem:
@@ -184,16 +184,4 @@ def _missing(key: str) -> Problem:
         f"{key!r} is missing, without it there is no tokenizer",
         key,
         "no such key",
-    )
-
-
-def _refused(metadata: Metadata, key: str, expected: str, found: str) -> Problem:
-    entry = metadata.entry(key)
-    return Problem(
-        "gguf-wrong-value",
-        Gravity.REFUSED,
-        f"{key!r} is not what llama.cpp reads there",
-        expected,
-        found,
-        None if entry is None else entry.offset_bytes,
     )

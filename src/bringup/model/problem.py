@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bringup.errors import GgufError
+from bringup.model.values import Metadata
 
 
 class Gravity(Enum):
@@ -47,4 +48,17 @@ def of_error(problem: GgufError) -> Problem:
         expected=problem.expected,
         found=problem.found,
         offset_bytes=problem.offset_bytes,
+    )
+
+
+def wrong_value(metadata: Metadata, key: str, expected: str, found: str) -> Problem:
+    """A key whose value an engine would refuse, or read as something else."""
+    entry = metadata.entry(key)
+    return Problem(
+        "gguf-wrong-value",
+        Gravity.REFUSED,
+        f"{key!r} is not what llama.cpp reads there",
+        expected,
+        found,
+        None if entry is None else entry.offset_bytes,
     )

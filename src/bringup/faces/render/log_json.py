@@ -36,24 +36,9 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
-    """One entry with everything that is kept of it."""
-    return {
-        "seq": entry.seq,
-        "at_s": entry.moment.at_s,
-        "boot": entry.moment.boot,
-        "uptime_s": entry.moment.uptime_s,
-        "kind": entry.kind.value,
-        "subject": entry.subject,
-        "text": entry.text,
-        "data": dict(entry.data),
-        "is_forgotten": entry.is_forgotten,
-    }
-
-
 def entries_json(entries: list[Entry]) -> dict[str, Any]:
     """Entries, oldest first."""
-    return {"schema": SCHEMA, "entries": [entry_json(entry) for entry in entries]}
+    return {"schema": SCHEMA, "entries": [entry.plain() for entry in entries]}
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:
