@@ -31,6 +31,7 @@ from bringup.engine.registry import (
     record_of,
     remove_record,
     stop_running,
+    unread_records,
     write_record,
 )
 from bringup.engine.start import start_engine
@@ -107,6 +108,8 @@ def test_damaged_and_foreign_files_are_passed_over(folders: Folders, stranger: P
     }.items():  # fmt: skip
         (folder / name).write_bytes(content)
     assert [r.port for r in list_running(folders)] == [8080]
+    told = {Path(path).name for path in unread_records(folders)}
+    assert told == {"1.json", "2.json", "3.json", "4.json", "5.json", "6.json"}  # `ps` names them
 
 
 @given(st.binary(max_size=200) | st.recursive(
@@ -171,6 +174,7 @@ def test_engines_are_found_by_port_or_name(folders: Folders, stranger: ProcessId
         find_record(folders, "80")
     assert several.value.reference == none.value.reference == "engine-unknown"
     assert len(several.value.context) == 2
+    assert "by its port or model" in none.value.hint
 
 
 @pytest.mark.parametrize("is_frozen", [False, True], ids=["running", "frozen"])

@@ -15,7 +15,7 @@ from bringup.actions.live import EngineMemory, LiveCard, LiveEngine, Share, Use
 from bringup.actions.planned_speed import PlannedPart, PlannedSpeed
 from bringup.engine.answers import Slot, read_slots
 from bringup.engine.totals import EngineTotals, parse_totals
-from bringup.faces.render.bars import Segment, stacked_bar
+from bringup.faces.render.bars import BAR_CHARACTERS, Segment, sparkline, stacked_bar, without_blocks
 from bringup.faces.render.console import Style
 from bringup.faces.render.live_cards import card_lines
 from bringup.plan.predict import Estimate
@@ -315,3 +315,12 @@ def test_processor_time() -> None:
     assert times.busy_share(times) == 0.0
     with pytest.raises(ValueError, match="cpu"):
         parse_cpu_times("intr 5")
+
+
+def test_a_terminal_without_block_characters_still_tells_the_parts_apart() -> None:
+    parts = [Segment(1, sign, Style.GREEN) for sign in "█▓▒░▚"]
+    shown = without_blocks((*stacked_bar(parts, 6, 6), " ", sparkline([0.1, 0.5, 1.0], 1.0, 3)))
+    text = "".join(piece if isinstance(piece, str) else piece.text for piece in shown)
+    assert text.isascii()
+    assert len(set(text[:6])) == 6
+    assert not set(BAR_CHARACTERS) & set(text)

@@ -18,6 +18,7 @@ from bringup.engine.registry import (
     list_running,
     no_engine_runs,
     stop_running,
+    unread_records,
 )
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import clock, files, paths, sockets
@@ -58,6 +59,11 @@ def list_engines(folders: Folders) -> tuple[EngineStatus, ...]:
         return ()
     with ThreadPoolExecutor(max_workers=min(16, len(records))) as pool:
         return tuple(pool.map(lambda record: _look(record, folders), records))
+
+
+def unread_engines(folders: Folders) -> tuple[str, ...]:
+    """Records of engines that tell nothing; what they were about may run."""
+    return unread_records(folders)
 
 
 def stop_engines(folders: Folders, name: str | None, *, every: bool) -> Iterator[tuple[EngineRecord, bool]]:

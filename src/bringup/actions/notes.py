@@ -177,7 +177,8 @@ def forget(place: Folders, seq: int) -> str:
     if entry.kind is Kind.STATE:
         raise WrongUse(
             f"entry {seq} is a state of the machine, on which later ones build",
-            hint="It was redacted before it was written.",
+            hint=f"bringup log show {seq} shows what it holds, redacted before it was written;"
+            f" only the whole log can go: rm {place.journal_file}",
         )
     data = {"seq": seq, "kind": entry.kind.value}
     words = f"entry {seq} was forgotten"

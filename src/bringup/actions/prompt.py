@@ -223,8 +223,11 @@ def _engine_on(copy: str, build: EngineBuild, folder: str, around: Surroundings)
 
 
 def _running(path: str, ours: Folders) -> EngineRecord | None:
-    """The engine of ours that serves exactly this file, surely on its own port."""
-    for record in list_running(ours):
+    """The engine of ours that serves exactly this file, surely on its own port.
+
+    One in the background goes before a chat, whose conversation in the KV cache a request would displace.
+    """
+    for record in sorted(list_running(ours), key=lambda one: not one.is_detached):
         is_same = paths.real(record.model_path) == paths.real(path) and record.state is EngineState.READY
         if is_same and record.engine and sockets.is_only_listener(record.engine.pid, record.port):
             return record

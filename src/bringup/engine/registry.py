@@ -163,6 +163,19 @@ def _records(folders: Folders) -> Iterator[EngineRecord]:
             yield record
 
 
+def unread_records(folders: Folders) -> tuple[str, ...]:
+    """Records that tell nothing: damaged, or written by a newer bringup. Their engines may run."""
+    places = [paths.join(folders.engines, name) for name in files.list_names(folders.engines)]
+    named = [path for path in places if paths.basename(path).removesuffix(_SUFFIX).isdigit()]
+    return tuple(
+        path
+        for path in named
+        if path.endswith(_SUFFIX)
+        and read_record(folders, int(paths.basename(path).removesuffix(_SUFFIX))) is None
+        and files.exists(path)
+    )
+
+
 def find_record(folders: Folders, name: str) -> EngineRecord:
     """The engine meant by a port or by the model's name.
 

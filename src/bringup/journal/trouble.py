@@ -45,6 +45,7 @@ class JournalTrouble(Failure):
 
 
 _HINTS: Final = {
+    Kind.BUSY: "Try again in a moment; a program that is stopped holds it until it goes on or ends.",
     Kind.FULL: "Free some space in the state folder (bringup log verify names it).",
     Kind.READ_ONLY: "Check the rights of the state folder, or set XDG_STATE_HOME.",
     Kind.DAMAGED: "bringup log sets the damaged file aside and carries over what can be read.",

@@ -9,6 +9,7 @@ from bringup.faces.render.console import Console
 def show_once(console: Console, recording: str | None, *, interval_s: float, as_json: bool) -> int:
     """Print one look; rates are measured over at most a second."""
     from bringup.actions.live_view import look_once
+    from bringup.faces.render.bars import BAR_CHARACTERS, without_blocks
     from bringup.faces.render.live import render_sample
     from bringup.faces.render.live_json import sample_json
 
@@ -17,8 +18,9 @@ def show_once(console: Console, recording: str | None, *, interval_s: float, as_
     if as_json:
         console.answer_json(sample_json(sample, health))
         return 0
+    has_blocks = console.can_show(BAR_CHARACTERS)
     for line in render_sample(sample, health, width_columns=console.answer_terminal.width_columns):
-        console.answer(*line)
+        console.answer(*(line if has_blocks else without_blocks(line)))
     return 0
 
 

@@ -10,6 +10,9 @@ from bringup.faces.render.console import Style, Styled
 
 _EMPTY: Final = "·"
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+BAR_CHARACTERS: Final = "█▓▒░▚·▁▂▃▄▅▆▇"
+_PLAIN: Final = str.maketrans(BAR_CHARACTERS, "#=-:%.__--==#")
+"""For a terminal that has none of them; the parts of a bar stay apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ def _widths(amounts: Sequence[float], total: float, width_columns: int) -> list[
                 widths[place] = 1
                 widths[largest] -= 0 if is_room else 1
     return widths
+
+
+def without_blocks(line: Sequence[str | Styled]) -> tuple[str | Styled, ...]:
+    """A line with characters that every terminal has in the place of those of the bars."""
+    return tuple(
+        piece.translate(_PLAIN)
+        if isinstance(piece, str)
+        else Styled(piece.text.translate(_PLAIN), piece.style)
+        for piece in line
+    )
 
 
 def sparkline(values: Sequence[float], most: float, width_columns: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bringup.faces.render.console import Console
+from bringup.faces.render.console import Console, Style, Styled
 
 
 @click.command(name="ps", short_help="List the running engines.")
@@ -17,7 +17,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
     (bringup stop PORT) or started again.
     """
     from bringup.actions.engine_ends import note_ends
-    from bringup.actions.engines import list_engines
+    from bringup.actions.engines import list_engines, unread_engines
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.engines import engine_lines, engines_json
     from bringup.machine import clock, folders
@@ -25,6 +25,9 @@ def command(context: click.Context, *, as_json: bool) -> None:
     console: Console = context.obj
     place = folders.our_folders()
     say_journal_trouble(console, note_ends(place))
+    for path in unread_engines(place):
+        words = "damaged, or of a newer bringup; its engine is not listed. Remove it once none runs there"
+        console.line(Styled("warning:", Style.YELLOW), f" {path} cannot be read: {words}")
     engines = list_engines(place)
     if as_json:
         console.answer_json(engines_json(engines))
