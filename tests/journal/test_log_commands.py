@@ -143,6 +143,11 @@ def test_import_of_a_document_and_its_export_as_json(home: Home) -> None:
     code, value = answered(home, "log", "export", "--json")
     assert (code, problems(value, load_schema("log-export"))) == (0, [])
     assert [entry["kind"] for entry in value["entries"]] == ["state", "judged", "note"]
+    other = run_cli(
+        home, "log", "import", "-", stdin=b"# A program\n\nIt does things.\n\n## Use\n\nRun it.\n"
+    )
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "neither a section Learning nor a section Debug" in other.stderr
 
 
 def test_nobody_is_asked_where_there_is_no_terminal_and_root_gets_no_editor(home: Home) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bringup.actions.log_markdown import in_order, matched, read_document, short_date, write_document
+from bringup.actions.log_markdown import in_order, is_log, matched, read_document, short_date, write_document
 from bringup.actions.notes import DEBUG, LEARNING, OwnEntry, own_entry, store_entries, term_notes
 from bringup.actions.standing import Episode, episodes, standings
 from bringup.actions.timeline import Item, journal_items, merge
+from bringup.errors import WrongUse
 from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Kind
 from bringup.machine import clock
@@ -165,11 +166,19 @@ def import_markdown(place: Folders, text: str, *, name: str) -> tuple[list[OwnEn
     """Keep the entries of a document, each matched to a known fault; what is there already is left out.
 
     Returns:
-        The entries that were kept, how many were there already, and a warning where storing failed.
+        The entries that were kept, how many were there already, and a warning where they are stored later.
 
     Raises:
+        WrongUse: it is no log, or no log is kept here.
+        Failure: it could not be kept.
         JournalTrouble: the journal cannot be read.
     """
+    if not is_log(text):
+        raise WrongUse(
+            f"{name}: neither a section Learning nor a section Debug is in it",
+            hint="Put a line '## Learning' or '## Debug' above what is to be kept; --dry-run shows it.",
+            reference="not-a-log",
+        )
     fresh, n_known = preview_import(place, text)
     warning = store_entries(place, fresh, source=name) if fresh else ""
     return fresh, n_known, warning

@@ -74,6 +74,11 @@ def read_document(text: str) -> list[OwnEntry]:
     return entries
 
 
+def is_log(text: str) -> bool:
+    """Whether a document has a part for what was learned or debugged; any other text is no log."""
+    return any(section.name in (LEARNING, DEBUG) for section in _sections(text))
+
+
 def write_document(entries: Sequence[OwnEntry]) -> str:
     """Entries as a document; the same entries give the same text, and reading it gives the same entries."""
     parts = [TITLE]

@@ -7,8 +7,11 @@ from bringup.store.names import ShortName, parse_name
 
 
 def model_to_run(typed: str | None, configured: str | None) -> str:
-    """The name to look for: as typed, else as configured, else the small default model."""
-    return typed or configured or DEFAULT_MODEL
+    """The name to look for: as typed, else as configured, else the small default model.
+
+    An empty one that was typed (a variable that is not set) is not taken for none.
+    """
+    return typed if typed is not None else configured or DEFAULT_MODEL
 
 
 def short_name(name: str) -> str | None:

@@ -27,10 +27,11 @@ def command(context: click.Context, file: str, *, dry_run: bool) -> None:
         entries, n_known = preview_import(our_folders(), text)
     else:
         entries, n_known, warning = import_markdown(our_folders(), text, name=name)
+    width = max((len(entry.section) for entry in entries), default=0)
     for entry in entries:
         about = f"  [{entry.fault}]" if entry.fault else ""
         context.obj.answer(
-            f"{entry.section:9} {entry.date or 'no date':10} {entry.title.splitlines()[0]}{about}"
+            f"{entry.section:{width}} {entry.date or 'no date':10} {entry.title.splitlines()[0]}{about}"
         )
     there = f", {n_known} were there already" if n_known else ""
     context.obj.line(f"{len(entries)} entries {'would be kept' if dry_run else 'kept'}{there}.")
