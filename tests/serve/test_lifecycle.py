@@ -336,6 +336,7 @@ def test_a_unit_is_printed_and_nothing_else_is_done(small_model: Path, home: Hom
         (("stop", "8080"), "no engine is running on port 8080"),
         (("stop", "llama"), "no engine is running, and so none called 'llama'"),
         (("web", "--host", "192.0.2.1"), "listen on 192.0.2.1: this machine does not have it"),
+        (("run", "", "--prompt", "x"), "'' is not a model name"),
         (("learn",), "bringup learn wants a command: note"),
         (("completion",), "missing argument 'SHELL': bash, zsh, fish"),
         (("stop", "8080", "--all"), "not both"),
