@@ -94,3 +94,16 @@ def test_a_huge_file_is_refused(own_home: Path) -> None:
     path.write_bytes(b"#" * (2 * 1024**2))
     with pytest.raises(FileTrouble):
         read_configuration(our_folders())
+
+
+def test_the_readme_shows_every_key_and_nothing_else() -> None:
+    import re
+
+    from bringup.actions.configuration import _KEYS
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (shown,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert parse_configuration(shown.encode(), "README.md").model.default == "qwen3-4b"
+    for section, keys in _KEYS.items():
+        assert f"[{section}]" in shown
+        assert all(re.search(rf"^{key} = ", shown, re.MULTILINE) for key in keys), section

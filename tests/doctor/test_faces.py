@@ -36,8 +36,12 @@ def examined(name: str) -> Examination:
     return examine(RecordedMachine(str(CASES / name)), subject="the machine")
 
 
-def screen(examination: Examination, width_columns: int = 80) -> list[str]:
-    lines = render_stack(examination, view_layers(examination), width_columns=width_columns)
+def screen(
+    examination: Examination, width_columns: int = 80, embedded: str | None = "2026.10.11549"
+) -> list[str]:
+    lines = render_stack(
+        examination, view_layers(examination), width_columns=width_columns, embedded=embedded
+    )
     return ["".join(piece if isinstance(piece, str) else piece.text for piece in line) for line in lines]
 
 
@@ -59,6 +63,23 @@ def test_a_healthy_machine_is_told_what_comes_next() -> None:
     assert not any(" fault " in line for line in lines)
     assert "no NVIDIA card" in lines[0]
     assert lines[-1] == "Next: bringup run starts a chat with a model."
+    (build,) = [line for line in lines if line.startswith("llama.cpp")]
+    assert build.endswith("no build found; embedded engine 2026.10.11549 is here")
+
+
+def test_without_any_engine_the_next_step_gets_one() -> None:
+    lines = screen(examined("gpu-not-on-bus/never-had-one"), embedded=None)
+    (build,) = [line for line in lines if line.startswith("llama.cpp")]
+    assert build.endswith("no build found")
+    assert lines[-1] == "Next: bringup setup gets an engine, which runs models."
+
+
+def test_a_narrow_terminal_loses_no_word_of_a_layer() -> None:
+    examination = examined("gpu-not-on-bus/never-had-one")
+    narrow = screen(examination, 40)
+    assert all(len(line) <= 40 for line in narrow[:-1])
+    assert "…" not in "".join(narrow)
+    assert "embedded engine 2026.10.11549 is here" in " ".join(" ".join(narrow).split())
 
 
 def engine(program: str, model_path: str, port: int | None) -> EngineProcess:

@@ -43,6 +43,16 @@ PARTS_OF_LAYER: Final = {
 """A layer of the faults and the parts of `Stack` that are looked at for it."""
 
 
+def embedded_engine() -> str | None:
+    """Version of the engine in our own Python, or in a wheel that `setup` took; `None` without either."""
+    from bringup.engine.find import find_embedded, find_wheel
+    from bringup.machine.folders import our_folders
+    from bringup.machine.live import LiveMachine
+
+    found = find_embedded() or find_wheel(LiveMachine(), our_folders().builds)
+    return None if found is None else found.version
+
+
 def view_layers(examination: Examination) -> tuple[LayerView, ...]:
     """The layers that were looked at or have a finding, bottom up."""
     looked = {look.layer for look in examination.looks}

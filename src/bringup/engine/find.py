@@ -153,7 +153,9 @@ def choose_engine(engines: tuple[EngineBuild, ...], wanted: str | None = None) -
     raise EngineError(
         "no engine was found" if wanted is None else f"the engine {wanted} was not found",
         context=tuple(f"found: {engine.path} ({engine.origin})" for engine in engines),
-        hint="Install the embedded one (pip install 'bringup[embedded]') or a llama-server on PATH.",
+        hint="bringup setup gets the right one for this machine; a llama-server on PATH does as well."
+        if wanted is None or not engines
+        else "Leave --engine out to take what was found; bringup setup gets another.",
         reference="engine-not-found",
     )
 

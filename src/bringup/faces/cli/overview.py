@@ -8,7 +8,7 @@ from bringup.faces.render.console import Console
 def show_stack(console: Console) -> int:
     """Look at this machine and print one line a layer; the exit code is the doctor's."""
     from bringup.actions.doctor import choose_machine, examine_and_keep
-    from bringup.actions.overview import view_layers
+    from bringup.actions.overview import embedded_engine, view_layers
     from bringup.actions.unfinished import list_unfinished
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.stack import render_stack
@@ -19,7 +19,8 @@ def show_stack(console: Console) -> int:
     for line in render_unfinished(list_unfinished()):
         console.answer(*line)
     width = min(console.answer_terminal.width_columns, 100)
-    for line in render_stack(examination, view_layers(examination), width_columns=width):
+    views = view_layers(examination)
+    for line in render_stack(examination, views, width_columns=width, embedded=embedded_engine()):
         console.answer(*line)
     say_journal_trouble(console, examination.journal_trouble)
     return examination.verdict.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Final
 
@@ -40,30 +41,43 @@ _MARKS: Final = {
 }
 _NAME_COLUMNS: Final = 17
 _MARK_COLUMNS: Final = 9
+_NARROW_COLUMNS: Final = 60
 
 
-def render_stack(examination: Examination, views: tuple[LayerView, ...], *, width_columns: int) -> list[Line]:
-    """One line a layer, then what to do next."""
-    lines = [_line(view, examination.stack, width_columns) for view in views]
-    return [*lines, ("",), *_next(examination, width_columns)]
+def render_stack(
+    examination: Examination,
+    views: tuple[LayerView, ...],
+    *,
+    width_columns: int,
+    embedded: str | None = None,
+) -> list[Line]:
+    """One line a layer, then what to do next; `embedded` is the version of an engine that needs no build."""
+    lines = [line for view in views for line in _lines(view, examination.stack, width_columns, embedded)]
+    has_engine = embedded is not None or _has_build(examination.stack)
+    return [*lines, ("",), *_next(examination, width_columns, has_engine=has_engine)]
 
 
-def _line(view: LayerView, stack: Stack, width_columns: int) -> Line:
+def _lines(view: LayerView, stack: Stack, width_columns: int, embedded: str | None) -> list[Line]:
+    """The layer's line; on a narrow terminal its words go below it, whole."""
     mark, style = _MARKS[view.state]
     room = width_columns - _NAME_COLUMNS - _MARK_COLUMNS
     if view.state is State.FAULT or view.state is State.FOLLOWS:
         text = view.findings[0].fault.title
     else:
         text = view.problem or summarise(view.layer, stack)
-    return (
-        pad(LAYER_NAMES[view.layer], _NAME_COLUMNS),
-        Styled(pad(mark, _MARK_COLUMNS), style),
-        truncate(clean(text, keep_newlines=False), room),
-    )
+        if view.layer is Layer.BUILD and embedded is not None and not _has_build(stack):
+            text = f"{text}; embedded engine{f' {embedded}' if embedded else ''} is here"
+    head = (pad(LAYER_NAMES[view.layer], _NAME_COLUMNS), Styled(pad(mark, _MARK_COLUMNS), style))
+    words = clean(text, keep_newlines=False)
+    if width_columns >= _NARROW_COLUMNS:
+        return [(*head, truncate(words, room))]
+    return [head, *((f"  {line}",) for line in textwrap.wrap(words, max(10, width_columns - 2)))]
 
 
-def _next(examination: Examination, width_columns: int) -> list[Line]:
+def _next(examination: Examination, width_columns: int, *, has_engine: bool) -> list[Line]:
     if not examination.diagnosis.findings:
+        if examination.verdict is Verdict.HEALTHY and not has_engine:
+            return [("Next: ", Styled("bringup setup", Style.CYAN), " gets an engine, which runs models.")]
         if examination.verdict is Verdict.HEALTHY:
             return [("Next: ", Styled("bringup run", Style.CYAN), " starts a chat with a model.")]
         return [("Next: ", Styled("bringup doctor", Style.CYAN), " says what could not be seen, and why.")]
@@ -129,10 +143,14 @@ def _userspace(stack: Stack) -> str:
     return "none installed" if isinstance(found, (Known, Absent)) else ""
 
 
+def _has_build(stack: Stack) -> bool:
+    return isinstance(stack.build.engines, Known) and bool(stack.build.engines.value)
+
+
 def _build(stack: Stack) -> str:
     engines = stack.build.engines
     if not isinstance(engines, Known) or not engines.value:
-        return "no build found; bringup brings an engine of its own"
+        return "no build found"
     first = engines.value[0]
     number = f"b{first.number.value}, " if isinstance(first.number, Known) else ""
     backends = ", ".join(first.backends.value) if isinstance(first.backends, Known) else "backends unknown"
