@@ -69,6 +69,15 @@ def test_json_tells_everything(small_model: Path, home: Home) -> None:
     assert answer.stderr == "The answer ends at the limit of 5 tokens (--max-tokens).\n"
 
 
+def test_an_answer_needs_no_record_of_the_engine(small_model: Path, home: Home) -> None:
+    """As on a full disk: the records' folder can be read and not written, not even by root."""
+    home.state.mkdir(parents=True)
+    (home.state / "engines").symlink_to("/proc/tty")
+    done = run_cli(home, "run", str(small_model), "--prompt", "hi", "--max-tokens", "2", "--threads", "1")
+    assert done.returncode == 0 and done.stdout.strip()
+    assert "do not know of this engine: could not " in done.stderr and "Traceback" not in done.stderr
+
+
 def test_verbose_says_on_stderr_what_runs(small_model: Path, home: Home) -> None:
     answer = run_one(home, small_model, "-v", "-p", "Hi", "--max-tokens", "2")
     assert "embedded" in answer.stderr and "context 8,192" in answer.stderr

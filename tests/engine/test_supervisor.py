@@ -23,7 +23,7 @@ from bringup.engine.exits import ExitKind
 from bringup.engine.registry import EngineRecord, EngineState, list_running, read_record, stop_running
 from bringup.engine.restart import RestartPolicy, is_final
 from bringup.engine.supervisor import DetachedJob, read_detached_job, start_detached, wait_detached
-from bringup.errors import EngineError
+from bringup.errors import EngineError, FileTrouble
 from bringup.machine.folders import Folders
 from bringup.machine.process import is_alive
 from bringup.machine.sockets import is_port_free
@@ -93,6 +93,18 @@ def test_a_detached_engine_outlives_its_starter(
     assert os.getsid(record.owner.pid) == record.owner.pid
     assert stop_running(folders, record)
     assert list_running(folders) == () and is_port_free(settings.port)
+
+
+@pytest.mark.parametrize("target", ["/proc/tty", "/dev/null"])
+def test_a_record_that_cannot_be_written_is_what_is_said(target: str, job: MakeJob, folders: Folders) -> None:
+    """Not even by root: the records' folder is one that can be read only, or a file."""
+    place = Path(folders.engines)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
+    with pytest.raises(FileTrouble) as caught:
+        start_detached(job())
+    assert str(place) in caught.value.message
+    place.unlink()
 
 
 def test_it_is_started_again_when_killed(job: MakeJob, folders: Folders, tmp_path: Path) -> None:

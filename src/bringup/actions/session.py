@@ -11,7 +11,7 @@ from bringup.actions.surroundings import Surroundings
 from bringup.engine.exits import EngineStopped, ExitKind
 from bringup.engine.registry import EngineRecord, record_of, remove_record, write_record
 from bringup.engine.start import start_engine
-from bringup.errors import BringupError, EngineError, WrongUse
+from bringup.errors import BringupError, EngineError, FileTrouble, WrongUse
 from bringup.machine import clock, process
 
 if TYPE_CHECKING:
@@ -187,6 +187,19 @@ class EngineSession:
         self._preparation, self._engine, self._info = started
         self.model, self._wishes = model, wishes
 
+    def _register(self, engine: RunningEngine) -> None:
+        """Let other commands know of it; a full disk keeps nobody from an answer."""
+        self._record = record_of(engine)
+        if self._record is None:
+            return
+        try:
+            write_record(self._surroundings.folders, self._record)
+        except FileTrouble as problem:
+            self._record = None
+            self._watcher.not_recorded(
+                f"bringup ps, stop and top do not know of this engine: {problem.message}"
+            )
+
     def _tell_trouble(self) -> None:
         if self._journal.trouble and not self._said_trouble:
             self._said_trouble = True
@@ -220,9 +233,7 @@ class EngineSession:
             except BaseException:
                 engine.stop()
                 raise
-            self._record = record_of(engine)
-            if self._record is not None:
-                write_record(self._surroundings.folders, self._record)
+            self._register(engine)
             self._watcher.ready(preparation, info)
             self._journal.started(preparation, info)
             return preparation, engine, info

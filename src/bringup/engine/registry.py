@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 _SUFFIX: Final = ".json"
+_RECORD_BYTES: Final = 4096
 _STOP_S: Final = 11.0
 _KILL_S: Final = 1.0
 _LOOK_S: Final = 0.02
@@ -103,6 +104,17 @@ def write_record(folders: Folders, record: EngineRecord) -> None:
     """
     data = {"schema": SCHEMA, **asdict(record), "state": record.state.value}
     files.write_atomic(_path(folders, record.port), json.dumps(data, indent=1).encode() + b"\n")
+
+
+def try_record(folders: Folders, port: int) -> None:
+    """Write as much as a record takes, and remove it again.
+
+    Raises:
+        FileTrouble: the state folder cannot be written.
+    """
+    path = f"{_path(folders, port)}.trial"
+    files.write_atomic(path, b"\n" * _RECORD_BYTES)
+    files.remove(path)
 
 
 def remove_record(folders: Folders, record: EngineRecord) -> None:

@@ -19,7 +19,14 @@ from typing import Final
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.command import EngineSettings, FlashAttention, ReasoningFormat
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
-from bringup.engine.registry import EngineRecord, EngineState, read_record, remove_record, write_record
+from bringup.engine.registry import (
+    EngineRecord,
+    EngineState,
+    read_record,
+    remove_record,
+    try_record,
+    write_record,
+)
 from bringup.engine.restart import RestartPolicy, is_final
 from bringup.engine.server import RunningEngine
 from bringup.engine.start import start_engine
@@ -31,6 +38,7 @@ from bringup.machine.folders import Folders
 
 _LOOK_S: Final = 0.2
 _APPEAR_S: Final = 10.0
+_DISMISS_S: Final = 2.0
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -101,11 +109,21 @@ def start_detached(job: DetachedJob, waiting: WaitingSupervisor | None = None) -
 
     Raises:
         EngineError: the supervisor did not appear.
+        FileTrouble: it could not write its record.
     """
     supervisor = (waiting.take() if waiting is not None else None) or spawn_supervisor(job.environment)
     assert supervisor.stdin is not None
     with contextlib.suppress(BrokenPipeError), supervisor.stdin as pipe:
         pipe.write(job.to_line())
+    try:
+        return _record_by(supervisor, job)
+    except BaseException:
+        process.end_child(supervisor, timeout_s=_DISMISS_S)
+        raise
+
+
+def _record_by(supervisor: process.Child, job: DetachedJob) -> EngineRecord:
+    """What a supervisor writes down once it has its job."""
     until_s = monotonic_s() + _APPEAR_S
     while monotonic_s() < until_s and supervisor.poll() is None:
         record = read_record(job.folders, job.settings.port)
@@ -114,6 +132,8 @@ def start_detached(job: DetachedJob, waiting: WaitingSupervisor | None = None) -
             supervisor.returncode = 0
             return record
         sleep_s(0.01)
+    # It has no terminal to say so: a record that it could not write we cannot write either.
+    try_record(job.folders, job.settings.port)
     raise EngineError("the supervisor did not start", reference="supervisor-failed")
 
 
