@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from tests.planning.made import described, planned
 from tests.stubs.command_line import Home, run_cli
 
+from bringup.actions.plan_companions import Beside
 from bringup.machine.folders import our_folders
 from bringup.plan.request import Request
 
@@ -20,6 +22,15 @@ def test_the_engine_confirms_and_says_what_it_could_see(gpt_oss: Path) -> None:
     (said,) = report.checked
     assert "confirms all" in said
     assert "knows no card" in said
+
+
+def test_the_engine_counts_what_drafts_too(llama: Path, small_model: Path) -> None:
+    """Slots, so that the outputs of both count: 2 x (1 + 3) of the model, 2 of what drafts for it."""
+    request = replace(REQUEST, n_parallel=2)
+    report = planned(llama, CARD, request, checks=True, beside=Beside(draft=str(small_model)))
+    (said,) = report.checked
+    assert "confirms all 8 figures" in said
+    assert not list(Path(our_folders().dry_runs).glob("*.json")), "the next plan may be one without a draft"
 
 
 def test_what_the_engine_knows_better_corrects_the_next_plan(gpt_oss: Path) -> None:

@@ -75,6 +75,7 @@ def test_a_drafting_model_has_parts_of_its_own(llama: Path, tmp_path: Path) -> N
     assert parts["compute", "CUDA0"] >= sizes(alone)["compute", "CUDA0"]
     at = both.command.index("--spec-draft-model")
     assert both.command[at + 1 : at + 4] == (str(small), "--spec-draft-ngl", "999")
+    assert both.command[at + 4 : at + 6] == ("--spec-type", "draft-simple"), "else nothing is drafted"
     assert any("without drafting" in warning for warning in both.warnings)
 
 
@@ -141,11 +142,45 @@ def test_wrong_kinds_are_told(llama: Path, tmp_path: Path) -> None:
     assert "--mmproj" in caught.value.hint
 
 
-@pytest.mark.parametrize("mode", ["row", "tensor"])
-def test_splits_that_cannot_be_planned_are_refused_with_the_reason(llama: Path, mode: str) -> None:
+TWO = described("RTX 3060", "RTX 3060")
+
+
+@pytest.mark.parametrize(
+    ("mode", "family", "request_"),
+    [
+        ("row", "Llama-3.1-8B", Request()),
+        ("tensor", "Llama-3.1-8B", Request(flash_attention=False)),
+        ("tensor", "Llama-3.1-8B", Request(build=8000)),
+        ("tensor", "DeepSeek-V2-Lite", Request()),
+        ("tensor", "Qwen3-Next-80B", Request()),
+    ],
+)
+def test_splits_that_cannot_be_are_refused_with_the_reason(
+    tmp_path: Path, mode: str, family: str, request_: Request
+) -> None:
     with pytest.raises(WrongUse, match=f"--split-mode {mode}") as caught:
-        planned(llama, described("RTX 3060", "RTX 3060"), split_mode=mode)
-    assert "--split-mode layer" in caught.value.hint
+        planned(file_of(tmp_path, family), TWO, request_, split_mode=mode)
+    assert "flash" in caught.value.hint or "--split-mode layer" in caught.value.hint
+
+
+@pytest.mark.parametrize(("mode", "build"), [("row", 9400), ("tensor", 10_950)])
+def test_cards_that_share_matrices_are_planned(llama: Path, mode: str, build: int) -> None:
+    report = planned(llama, TWO, Request(n_ctx=8192, build=build), split_mode=mode)
+    assert report.fits and report.speed is None and "how fast the cards exchange" in report.no_speed
+    assert report.command[report.command.index("--split-mode") + 1] == mode
+    told = sizes(report)
+    assert told["weights", "CUDA0"] == pytest.approx(told["weights", "CUDA1"], rel=1e-4)
+    assert told["weights", "CUDA0"] > 1900 * MIB
+    assert any(f"--split-mode {mode}, as asked for" in reason for reason in report.reasons)
+
+
+def test_shares_of_cards_that_differ_follow_their_memory(gpt_oss: Path) -> None:
+    two = described("RTX 3060", "RTX 2060")
+    report = planned(gpt_oss, two, Request(n_ctx=32_768), split_mode="tensor")
+    assert report.fits
+    assert report.command[report.command.index("--tensor-split") + 1] == "12288,6144"
+    told = sizes(report)
+    assert told["weights", "CUDA0"] > 1.7 * told["weights", "CUDA1"]
 
 
 def test_shares_of_nothing_are_no_shares(llama: Path) -> None:

@@ -18,6 +18,7 @@ from bringup.actions.plan_own_runs import own_runs
 from bringup.actions.plan_report import DeviceUse, PlanReport
 from bringup.actions.plan_source import ModelSource, find_source
 from bringup.actions.plan_speed import SpeedTeller, given_rates, speed_teller
+from bringup.actions.plan_split import split_mode_of
 from bringup.actions.plan_ways import ways_of
 from bringup.errors import BringupError, CannotTell, WrongUse
 from bringup.machine.folders import our_folders
@@ -28,7 +29,7 @@ from bringup.plan.companions import Companions
 from bringup.plan.kv_cache import is_quantised
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.rates import HostRates
-from bringup.plan.request import CARD_BUILD, CPU, Request, check_request
+from bringup.plan.request import CARD_BUILD, CPU, Request, SplitMode, check_request
 from bringup.plan.search import choose
 from bringup.records import dataclass
 from bringup.units import GIB, MIB
@@ -45,7 +46,7 @@ class PlanWishes:
         request: llama-server's options; `None` in it is ours to choose.
         described: the machine, where it is another one.
         n_threads: threads of the engine; `None` for our choice.
-        split_mode: `layer` or `none`; `None` for the engine's own.
+        split_mode: `layer`, `none`, `row` or `tensor`; `None` for the engine's own.
         main_gpu: the card for `none`.
         n_prompt: tokens of the prompt that the time to the first token is told for.
         ram_bytes_per_s: bandwidth of main memory, where known.
@@ -186,12 +187,20 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
         planning.teller.own_runs = own_runs(machine)
     is_flash = wishes.request.flash_attention is not False
     planning.planner.correct = remembered(source, machine, is_flash=is_flash)
+    if planning.request.split_mode is not SplitMode.LAYER:
+        if wishes.checks:
+            raise WrongUse(
+                "--check: the engine's dry run tells cards that share matrices as one device",
+                hint="Leave --check out, or check the plan with --split-mode layer.",
+            )
+        planning.planner.correct = None
     plan = planning.choose()
     report = report_of(planning, plan, split_mode=wishes.split_mode)
     if not wishes.checks:
         return report
     planning.planner.correct = None
-    return replace(report, checked=ask_engine(source, planning.planner.plan(plan.request), machine))
+    checked = ask_engine(source, planning.planner.plan(plan.request), machine, planning.accompanied)
+    return replace(report, checked=checked)
 
 
 def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -> PlanReport:
@@ -211,7 +220,7 @@ def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -
         missing=_missing(plan),
         uses=planning.uses(plan),
         speed=speed,
-        no_speed="" if speed else planning.teller.why_not if plan.fits else "it does not fit",
+        no_speed="" if speed else _why_no_speed(planning) if plan.fits else "it does not fit",
         ladder=ladder,
         choices=choices_of(planning, settings),
         reasons=plan.reasons,
@@ -220,6 +229,10 @@ def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -
         warnings=(*_warnings(source, place), *plan.notes, *planning.accompanied.notes),
         assumptions=(*_assumptions(place, plan), *(planning.teller.assumptions(plan) if speed else ())),
     )
+
+
+def _why_no_speed(planning: Planning) -> str:
+    return planning.teller.why_not.removeprefix("the speed cannot be told: ")
 
 
 def start_planning(
@@ -232,14 +245,16 @@ def start_planning(
         GgufError: a figure of the architecture is missing or cannot be.
     """
     _check_types(wishes.request)
-    _check_split(wishes.split_mode)
     check_language_model(source)
     anatomy = take_apart(source.model)
     threads = wishes.n_threads or place.n_threads
     n_cpu_moe = wishes.request.n_cpu_moe
     if n_cpu_moe is not None:
         n_cpu_moe = min(n_cpu_moe, len(anatomy.layers))
-    request = replace(wishes.request, n_threads=threads, cards=_cards(wishes, place), n_cpu_moe=n_cpu_moe)
+    mode = split_mode_of(wishes.split_mode, wishes.request, anatomy, place)
+    request = replace(
+        wishes.request, n_threads=threads, cards=_cards(wishes, place), n_cpu_moe=n_cpu_moe, split_mode=mode
+    )
     if len(request.tensor_split) > len(place.cards):
         raise WrongUse(
             f"--tensor-split has {len(request.tensor_split)} shares for {len(place.cards)} cards",
@@ -265,24 +280,6 @@ def _check_types(request: Request) -> None:
             f"values of type {values} need flash attention, and --flash-attn off takes it away",
             hint="Leave --flash-attn out, or keep the values as f16: --cache-type-v f16.",
             reference="kv-quant-needs-flash-attn",
-        )
-
-
-def _check_split(mode: str | None) -> None:
-    """Refuse what the engine no longer does on CUDA, or does in a way that nobody can count beforehand."""
-    if mode == "row":
-        raise WrongUse(
-            "--split-mode row: llama.cpp's CUDA backend has no split buffers any more (b11434): "
-            "'device CUDA0 does not support split buffers'",
-            hint="Take --split-mode layer, which is also the engine's own choice.",
-            reference="split-mode-unsupported",
-        )
-    if mode == "tensor":
-        raise WrongUse(
-            "--split-mode tensor cannot be planned: it is experimental, splits matrices and cache by "
-            "rules of each family, and the engine's own fit step refuses it too",
-            hint="Take --split-mode layer, or try it with the engine itself.",
-            reference="split-mode-unsupported",
         )
 
 
@@ -324,7 +321,7 @@ def _memory_verdict(planning: Planning, plan: MemoryPlan) -> str:
     if not planning.place.cards or not plan.n_gpu_layers:
         return f"It fits in main memory{_unused(planning)} with {window}{_spare(plan, CPU)}."
     if way:
-        return f"It fits with {window} and {way}."
+        return f"It fits with {window}{',' if ' and ' in way else ' and'} {way}."
     spare = _spare(plan, plan.placement.cards[0]) if len(plan.placement.cards) == 1 else ""
     return f"It fits {where} with {window}{spare}."
 

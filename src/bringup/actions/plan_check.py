@@ -11,6 +11,7 @@ from bringup.plan.memory import MemoryPlan
 from bringup.units import MIB
 
 if TYPE_CHECKING:
+    from bringup.actions.plan_companions import Accompanied
     from bringup.actions.plan_source import ModelSource
     from bringup.engine.build import EngineBuild
     from bringup.machine.protocol import Machine
@@ -41,18 +42,30 @@ def remembered(
     return lambda plan: corrected(plan, known)
 
 
-def ask_engine(source: ModelSource, plan: MemoryPlan, machine: Machine) -> tuple[str, ...]:
+def ask_engine(
+    source: ModelSource, plan: MemoryPlan, machine: Machine, beside: Accompanied
+) -> tuple[str, ...]:
     """Let the engine's dry run judge a plan; what it says, in sentences.
 
     Raises:
         EngineError: there is no engine, or it says no figures.
         FileTrouble: no room for a copy of the header.
     """
-    from bringup.actions.referee import check_plan, read_local_head
+    from bringup.actions.referee import Drafting, check_plan, read_local_head
     from bringup.engine.find import choose_engine
 
     build = choose_engine(_engines(machine))
-    told = check_plan(plan, source.model, build, read_head=source.read_head or read_local_head)
+    draft, drafting = beside.draft_source, None
+    if draft is not None and beside.companions.draft is not None:
+        drafting = Drafting(beside.companions.draft, draft.model, draft.read_head or read_local_head)
+    told = check_plan(
+        plan, source.model, build, read_head=source.read_head or read_local_head, drafting=drafting
+    )
+    if drafting is not None and build.is_external:
+        return (
+            *sentences(told),
+            "What the drafting model takes was not asked: llama-fit-params leaves it out.",
+        )
     return sentences(told)
 
 

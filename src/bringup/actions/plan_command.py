@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bringup.actions.plan_report import Choice
 from bringup.engine.command import EngineSettings, FlashAttention, plan_arguments
 from bringup.plan.memory import MemoryPlan
-from bringup.plan.request import Request
+from bringup.plan.request import Request, SplitMode
 from bringup.units import MIB
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def settings_of(
         n_cpu_moe=plan.n_cpu_moe or None,
         overrides=request.overrides,
         tensor_split=request.tensor_split,
-        split_mode="none" if is_alone else None,
+        split_mode="none" if is_alone else _mode(request),
         main_gpu=names.index(used[0]) if is_alone else None,
         cache_type_k=plan.cache_types.k,
         cache_type_v=plan.cache_types.v,
@@ -60,6 +60,10 @@ def settings_of(
         is_mapped=request.is_mapped,
         cache_ram_mib=plan.cache_ram_bytes // MIB,
     )
+
+
+def _mode(request: Request) -> str | None:
+    return None if request.split_mode is SplitMode.LAYER else request.split_mode.value
 
 
 def command_of(planning: Planning, plan: MemoryPlan, split_mode: str | None) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ def choices_of(planning: Planning, arguments: tuple[str, ...]) -> tuple[Choice, 
         "--cache-ram": request.cache_ram_bytes is not None,
         "--threads": planning.has_threads,
         "--tensor-split": bool(request.tensor_split),
-        "--split-mode": request.cards is not None,
+        "--split-mode": request.cards is not None or request.split_mode is not SplitMode.LAYER,
         "--main-gpu": request.cards is not None,
     }
     found = []

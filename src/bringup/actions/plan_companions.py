@@ -44,11 +44,13 @@ class Accompanied:
         companions: for the planner.
         arguments: of llama-server.
         notes: what a person should know, one sentence each.
+        draft_source: the drafting model.
     """
 
     companions: Companions
     arguments: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    draft_source: ModelSource | None = None
 
 
 def look_beside(beside: Beside) -> Accompanied:
@@ -62,6 +64,7 @@ def look_beside(beside: Beside) -> Accompanied:
     companions = Companions()
     words: list[str] = []
     notes: list[str] = []
+    drafts: ModelSource | None = None
     if beside.mmproj is not None:
         source = _find(beside.mmproj, "--mmproj", is_projector=True)
         companions.projector = read_projector(source.model, is_offloaded=beside.is_mmproj_offloaded)
@@ -75,7 +78,7 @@ def look_beside(beside: Beside) -> Accompanied:
             "a larger picture takes more."
         )
     if beside.draft is not None:
-        source = _find(beside.draft, "--model-draft", is_projector=False)
+        source = drafts = _find(beside.draft, "--model-draft", is_projector=False)
         layers = beside.draft_gpu_layers
         companions.draft = Draft(
             take_apart(source.model),
@@ -86,7 +89,7 @@ def look_beside(beside: Beside) -> Accompanied:
         )
         words += _draft_words(beside, source, companions.draft)
         notes.append("Speeds are told without drafting: what it gains depends on how often it guesses right.")
-    return Accompanied(companions, tuple(words), tuple(notes))
+    return Accompanied(companions, tuple(words), tuple(notes), drafts)
 
 
 def check_language_model(source: ModelSource) -> None:
@@ -122,6 +125,10 @@ def _draft_words(beside: Beside, source: ModelSource, draft: Draft) -> list[str]
     option = "--spec-draft-model" if source.is_local else "--spec-draft-hf"
     layers = _EVERY_LAYER if draft.n_gpu_layers is None else draft.n_gpu_layers
     words = [option, source.argument[1], "--spec-draft-ngl", str(layers)]
+    figures = draft.anatomy.architecture
+    # A plain model drafts only where the engine is told so; of the others it sees by itself what they are.
+    if figures.name != "dflash" and not figures.n_layer_nextn:
+        words += ["--spec-type", "draft-simple"]
     for option, value in (
         ("--spec-draft-type-k", beside.draft_type_k),
         ("--spec-draft-type-v", beside.draft_type_v),

@@ -14,7 +14,7 @@ from bringup.plan.memory import MemoryPlan
 from bringup.plan.place import Placement
 from bringup.plan.predict import Estimate, Prediction, predict_works, traits_of
 from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices
-from bringup.plan.request import CPU
+from bringup.plan.request import CPU, SplitMode
 from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, SpeedDevice
 from bringup.plan.workload import Reads, works_of
@@ -170,6 +170,8 @@ class SpeedTeller:
         )
 
     def _predict(self, placement: Placement, run: Run, n_prompt: int, n_past: int) -> Prediction:
+        if placement.mode is not SplitMode.LAYER:
+            raise CannotTell("it depends on how fast the cards exchange their shares, which nobody measured")
         # What a token reads on each device does not depend on the window's length.
         key = (placement, run.type_k, run.type_v, run.flash_attention, run.offloads_ops)
         works = self._works.get(key)

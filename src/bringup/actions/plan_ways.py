@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _WORTH_CLOSING_BYTES: Final = 64 * MIB
 _VARIANTS: Final = 3
 _WORKED_OUT: Final = 2
+_LARGE_UBATCH_TOKENS: Final = 2048
+_WORTH: Final = 1.2
+"""A larger micro-batch is worth a line where prompts are read faster by this factor."""
 _SLACK: Final = 1.03
 """A smaller file saves a little less where it has to: not all of its tensors are of the smaller type."""
 
@@ -46,6 +49,7 @@ def ways_of(planning: Planning, plan: MemoryPlan, ladder: tuple[Rung, ...]) -> t
         return ()
     found = [
         *_close_programs(planning, goal),
+        *_larger_batch(planning, goal),
         *_smaller_window(planning, goal, ladder),
         *_smaller_cache(planning, goal),
         *_experts(planning, goal),
@@ -197,6 +201,29 @@ def _experts(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
                 cost="costs speed",
             )
             return
+
+
+def _larger_batch(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """More tokens at once, where a prompt copies weights of main memory to the card for each batch."""
+    now = goal.now
+    if not now.fits or goal.request.n_ubatch is not None or not now.placement.is_overridden:
+        return
+    size = min(goal.request.n_batch, now.run.n_ctx, _LARGE_UBATCH_TOKENS)
+    plan = planning.planner.plan(replace(now.request, n_ubatch=size))
+    if size <= now.run.n_ubatch or not plan.fits:
+        return
+    before, then = planning.teller.tell(now), planning.teller.tell(plan)
+    if before is None or then is None or then.first_token_s.value * _WORTH > before.first_token_s.value:
+        return
+    taken = sum(plan.used_bytes(card.name) - now.used_bytes(card.name) for card in planning.place.cards)
+    yield Alternative(
+        what=f"Compute {size:,} tokens of a prompt at once",
+        options=("--ubatch-size", str(size)),
+        effect=f"{then.n_prompt:,} tokens are then read in {then.first_token_s.value:.1f} s instead of "
+        f"{before.first_token_s.value:.1f} s",
+        fits=True,
+        cost=f"costs {taken / MIB:,.0f} MiB of the card",
+    )
 
 
 def _fewer_layers(planning: Planning, goal: _Goal) -> Iterator[Alternative]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from bringup.engine.build import EngineBuild
-from bringup.engine.dry_run import DryRun, HeaderCopy, dry_run
+from bringup.engine.dry_run import DraftCopy, DryRun, HeaderCopy, dry_run
 from bringup.engine.environment import clean_environment
 from bringup.errors import EngineError, FileTrouble
 from bringup.machine import files, paths, tree
@@ -17,9 +17,11 @@ from bringup.machine.folders import Folders, our_folders
 from bringup.model.gguf import GgufHeader
 from bringup.model.shards import Model
 from bringup.plan.anatomy import Anatomy, take_apart
+from bringup.plan.companions import Companions, Draft
 from bringup.plan.differences import Differences, compare, from_json, to_json
-from bringup.plan.memory import MemoryPlan, plan_memory
+from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.request import CPU
+from bringup.records import dataclass
 from bringup.store.header import FileSource
 
 ReadHead = Callable[[GgufHeader], bytes]
@@ -38,6 +40,20 @@ def read_local_head(header: GgufHeader) -> bytes:
     return FileSource(header.name, header.file_size_bytes).read_at(0, header.data_offset)
 
 
+@dataclass(frozen=True, slots=True)
+class Drafting:
+    """What drafts for a model: as it was planned, its headers, and how they are read."""
+
+    draft: Draft
+    model: Model
+    read_head: ReadHead = read_local_head
+
+    def copy(self) -> DraftCopy:
+        """What an engine is asked with."""
+        types = self.draft.cache_type_k or "f16", self.draft.cache_type_v or "f16"
+        return DraftCopy(_copies(self.model, self.read_head), self.draft.n_max, *types)
+
+
 def check_plan(
     plan: MemoryPlan,
     model: Model,
@@ -45,6 +61,7 @@ def check_plan(
     *,
     read_head: ReadHead = read_local_head,
     folders: Folders | None = None,
+    drafting: Drafting | None = None,
 ) -> Differences:
     """Ask an engine what a plan takes, and keep the answer for the next plan of these files.
 
@@ -56,20 +73,26 @@ def check_plan(
         build: the engine that is asked.
         read_head: gives the bytes of a file up to its weights; the default reads files on the disk.
         folders: ours.
+        drafting: what drafts for it.
 
     Raises:
         EngineError: the engine says no figures.
         FileTrouble: no room for a copy of the header, or a header that cannot be read.
     """
     ours = folders or our_folders()
-    copies = tuple(
+    copies = _copies(model, read_head)
+    plan, answer = _ask(plan, take_apart(model), copies, build, ours, drafting)
+    told = compare(plan, answer.measured, engine=engine_name(build), has_cards=answer.has_cards)
+    if drafting is None:  # the next plan may be one without a draft
+        keep_differences(told, model, build, is_flash=plan.run.flash_attention, folders=ours)
+    return told
+
+
+def _copies(model: Model, read_head: ReadHead) -> tuple[HeaderCopy, ...]:
+    return tuple(
         HeaderCopy(paths.basename(header.name), read_head(header), header.file_size_bytes)
         for header in model.headers
     )
-    plan, answer = _ask(plan, take_apart(model), copies, build, ours)
-    told = compare(plan, answer.measured, engine=engine_name(build), has_cards=answer.has_cards)
-    keep_differences(told, model, build, is_flash=plan.run.flash_attention, folders=ours)
-    return told
 
 
 def known_differences(
@@ -91,26 +114,29 @@ def _ask(
     copies: tuple[HeaderCopy, ...],
     build: EngineBuild,
     ours: Folders,
+    drafting: Drafting | None,
 ) -> tuple[MemoryPlan, DryRun]:
     """The figures, and the plan that they are to be held against."""
+    beside = None if drafting is None else drafting.copy()
     environment = clean_environment(
         machine_folders.all_variables(), is_external=build.is_external, keep_engine_variables=False
     ).variables
     try:
-        answer = dry_run(plan, copies, build, scratch=ours.dry_runs, environment=environment)
+        answer = dry_run(plan, copies, build, scratch=ours.dry_runs, environment=environment, draft=beside)
     except EngineError:
         if not (build.is_external and plan.placement.cards):
             raise
-        plan = _in_main_memory(plan, anatomy)  # the build may know no card at all
+        plan = _in_main_memory(plan, anatomy, drafting)  # the build may know no card at all
         answer = dry_run(plan, copies, build, scratch=ours.dry_runs, environment=environment)
-    return (plan if answer.has_cards else _in_main_memory(plan, anatomy)), answer
+    return (plan if answer.has_cards else _in_main_memory(plan, anatomy, drafting)), answer
 
 
-def _in_main_memory(plan: MemoryPlan, anatomy: Anatomy) -> MemoryPlan:
+def _in_main_memory(plan: MemoryPlan, anatomy: Anatomy, drafting: Drafting | None) -> MemoryPlan:
     """The same run without any card."""
     main = tuple(device for device in plan.devices if device.name == CPU)
     request = replace(plan.request, cards=(), n_gpu_layers=0, n_cpu_moe=0, overrides=(), tensor_split=())
-    return plan_memory(anatomy, request, main)
+    beside = Companions() if drafting is None else Companions(drafting.draft)
+    return Planner(anatomy, main, companions=beside).plan(request)
 
 
 def engine_name(build: EngineBuild) -> str:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bringup.engine.build import EngineBuild, embedded_argv
 from bringup.errors import EngineError
-from bringup.machine import paths
+from bringup.machine import files, paths
 from bringup.machine.child import BoundChild, wait_readable
 from bringup.machine.clock import monotonic_s
 from bringup.machine.commands import run_bounded
@@ -43,10 +44,12 @@ _OUTPUT: Final = re.compile(r"llama_context: +(\S+) +output buffer size = +([\d.
 _BREAKDOWN: Final = re.compile(
     r"\|   - (?P<device>[^\s|]+)[^|]*\|.*?= +(?P<model>\d+) \+ +(?P<context>\d+) \+ +(?P<compute>\d+)"
 )
-_TELLING: Final = ("llama", "sched_reserve", "common_", "KV cache")
+_TELLING: Final = ("llama", "sched_reserve", "common_", "KV cache", "memory data for")
 _END: Final = re.compile(r"common_(?:params_fit_impl: projected to use|fit_params: (?:successfully|failed))")
 _ERROR: Final = re.compile(r"error|failed|GGML_ASSERT|terminate called")
 _TABLE_ROW: Final = re.compile(r"^(\S+) (\d+) (\d+) (\d+) *$", re.MULTILINE)
+_EXTRA: Final = "memory data for the extra model"
+"""Behind this line of the log come the figures of what drafts."""
 _HUNDREDTH: Final = MIB // 100 + 1
 
 
@@ -66,6 +69,16 @@ class HeaderCopy:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftCopy:
+    """A drafting model beside it: its files, how many tokens it drafts at once, the types of its cache."""
+
+    copies: tuple[HeaderCopy, ...]
+    n_max: int
+    cache_type_k: str = "f16"
+    cache_type_v: str = "f16"
+
+
+@dataclass(frozen=True, slots=True)
 class DryRun:
     """What an engine says that it would allocate; `has_cards` where it counted on cards too."""
 
@@ -80,7 +93,7 @@ def dry_run(
     *,
     scratch: str,
     environment: dict[str, str],
-    timeout_s: float = _TIMEOUT_S,
+    draft: DraftCopy | None = None,
 ) -> DryRun:
     """Ask an engine what a plan would take.
 
@@ -90,7 +103,7 @@ def dry_run(
         build: the engine.
         scratch: a folder of ours for the copies; nothing stays there.
         environment: of the child, whole.
-        timeout_s: after which it is ended.
+        draft: what drafts for it; the embedded engine alone counts it too.
 
     Raises:
         EngineError: it says no figures; its last words are in the context.
@@ -100,8 +113,8 @@ def dry_run(
         written = [_write(folder, copy) for copy in copies]
         surroundings = {**environment, "GGML_NO_BACKTRACE": "1"}
         if build.is_external:
-            return _ask_program(plan, written[0], build, surroundings, timeout_s)
-        return _ask_embedded(plan, written[0], build, surroundings, timeout_s)
+            return _ask_program(plan, written[0], build, surroundings)
+        return _ask_embedded(_values(plan, written[0], folder, draft), build, surroundings)
 
 
 def _write(folder: str, copy: HeaderCopy) -> str:
@@ -110,9 +123,8 @@ def _write(folder: str, copy: HeaderCopy) -> str:
     return path
 
 
-def _ask_embedded(
-    plan: MemoryPlan, model: str, build: EngineBuild, environment: dict[str, str], timeout_s: float
-) -> DryRun:
+def _values(plan: MemoryPlan, model: str, folder: str, draft: DraftCopy | None) -> dict[str, object]:
+    """Parameters of the embedded engine, with what drafts written into the folder."""
     request = plan.request
     values: dict[str, object] = {
         "model.path": model,
@@ -131,6 +143,20 @@ def _ask_embedded(
         "warmup": False,
         "verbosity": 5,
     }
+    if draft is not None:
+        files.make_private_folder(paths.join(folder, "draft"))
+        written = [_write(paths.join(folder, "draft"), copy) for copy in draft.copies]
+        values |= {
+            "speculative.draft.mparams.path": written[0],
+            "speculative.types": ["DRAFT_SIMPLE"],
+            "speculative.draft.n_max": draft.n_max,
+            "speculative.draft.cache_type_k": draft.cache_type_k,
+            "speculative.draft.cache_type_v": draft.cache_type_v,
+        }
+    return values
+
+
+def _ask_embedded(values: dict[str, object], build: EngineBuild, environment: dict[str, str]) -> DryRun:
     child = BoundChild(
         embedded_argv(build),
         environment=environment,
@@ -138,7 +164,7 @@ def _ask_embedded(
         data_limit_bytes=_DATA_LIMIT_BYTES,
     )
     try:
-        lines = _read_until_figures(child, timeout_s)
+        lines = _read_until_figures(child, _TIMEOUT_S)
     finally:
         child.kill_group()
         while child.poll() is None:
@@ -171,7 +197,16 @@ def _read_until_figures(child: BoundChild, timeout_s: float) -> list[str]:
 
 
 def parse_log(lines: Sequence[str]) -> tuple[Measured, ...]:
-    """Figures of the fit step, e.g. `sched_reserve:  CPU compute buffer size =   104.40 MiB`."""
+    """Figures of the fit step, e.g. `sched_reserve:  CPU compute buffer size =   104.40 MiB`.
+
+    Those of a drafting model are named as its parts: `draft_compute`.
+    """
+    behind = next((place for place, line in enumerate(lines) if _EXTRA in line), len(lines))
+    drafting = (replace(one, name=f"draft_{one.name}") for one in _figures(lines[behind:]))
+    return (*_figures(lines[:behind]), *drafting)
+
+
+def _figures(lines: Sequence[str]) -> tuple[Measured, ...]:
     cache = "kv_cache"
     found: list[Measured] = []
     for line in lines:
@@ -213,11 +248,9 @@ def _fit_program(build: EngineBuild) -> str:
     return paths.join(paths.dirname(build.path), FIT_PROGRAM)
 
 
-def _ask_program(
-    plan: MemoryPlan, model: str, build: EngineBuild, environment: dict[str, str], timeout_s: float
-) -> DryRun:
+def _ask_program(plan: MemoryPlan, model: str, build: EngineBuild, environment: dict[str, str]) -> DryRun:
     argv = (_fit_program(build), *fit_arguments(plan, model))
-    text = run_bounded(argv, environment=environment, timeout_s=timeout_s)
+    text = run_bounded(argv, environment=environment, timeout_s=_TIMEOUT_S)
     measured = parse_table(text or "")
     if not measured:
         raise _no_figures(FIT_PROGRAM, (text or "").splitlines())

@@ -29,12 +29,15 @@ from bringup.units import MIB
 _ENUMS: Final[dict[str, str]] = {
     "cache_type_k": "ggml_type.GGML_TYPE_{}",
     "cache_type_v": "ggml_type.GGML_TYPE_{}",
+    "speculative.draft.cache_type_k": "ggml_type.GGML_TYPE_{}",
+    "speculative.draft.cache_type_v": "ggml_type.GGML_TYPE_{}",
     "flash_attn_type": "llama_flash_attn_type.{}",
     "pooling_type": "llama_pooling_type.LLAMA_POOLING_TYPE_{}",
     "split_mode": "llama_split_mode.LLAMA_SPLIT_MODE_{}",
     "load_mode": "llama_load_mode.LLAMA_LOAD_MODE_{}",
     "reasoning_format": "common_reasoning_format.COMMON_REASONING_FORMAT_{}",
 }
+_DRAFTING: Final = "COMMON_SPECULATIVE_TYPE_{}"
 _FLASH: Final = {"on": "LLAMA_FLASH_ATTN_TYPE_ENABLED", "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED"}
 _LAST_WORDS_S: Final = 5.0
 _LOADING_VERBOSITY: Final = 4
@@ -69,6 +72,8 @@ def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  
         getattr(owner, last)
         if name in _ENUMS:
             value = _enum(library, name, str(value))
+        elif name == "speculative.types":
+            value = [getattr(library.common_speculative_type, _DRAFTING.format(word)) for word in value]
         elif name in _JSON_MAPS:
             # The binding wants each value as JSON text of its own.
             value = {word: json.dumps(inner) for word, inner in json.loads(str(value)).items()}

@@ -26,6 +26,12 @@ def is_all_on_cards(plan: MemoryPlan) -> bool:
     return not placement.is_overridden
 
 
+def keeps_caches_on_cards(plan: MemoryPlan) -> bool:
+    """Whether all layers with their caches lie on cards; experts may stay in main memory."""
+    placement = plan.placement
+    return CPU not in (*placement.layers, placement.output) and plan.request.offloads_cache
+
+
 def lacks_on_cards(plan: MemoryPlan) -> bool:
     """Whether a card has too little."""
     return any(name != CPU for name in plan.missing)

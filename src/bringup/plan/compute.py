@@ -26,7 +26,7 @@ from bringup.plan.layers import (
 from bringup.plan.per_layer import add_own_rows
 from bringup.plan.place import Placement
 from bringup.plan.recurrent import add_recurrent
-from bringup.plan.request import CPU
+from bringup.plan.request import CPU, SplitMode
 from bringup.plan.run import Run
 
 _LATE_OUTPUTS = frozenset(
@@ -116,6 +116,7 @@ def _is_pipelined(placement: Placement, *, offloads_cache: bool) -> bool:
     """Whether several cards work on different batches at once, which needs copies of the inputs."""
     return (
         len(placement.cards) > 1
+        and placement.mode is SplitMode.LAYER
         and CPU not in (*placement.layers, placement.output)
         and not placement.is_overridden
         and offloads_cache

@@ -7,13 +7,14 @@ from dataclasses import field, replace
 from typing import Final
 
 from bringup.plan import parts as shares
+from bringup.plan import shared_parts as shared
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.companions import Companions
 from bringup.plan.compute import Layouts
 from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_layers
 from bringup.plan.plan import CacheTypes, Part, Residence
 from bringup.plan.plan_notes import notes_of
-from bringup.plan.request import CPU, Device, Request, check_request
+from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
 from bringup.plan.run import Run, make_run
 from bringup.plan.weights import WeightSums
 from bringup.records import dataclass
@@ -155,7 +156,7 @@ class Planner:
         fixed = [
             *self._kept_parts(settled, run, placement),
             *shares.compute(
-                self._layouts.compute_bytes(placement, run, offloads_cache=offloads),
+                shared.compute_bytes(self._layouts, placement, run, offloads_cache=offloads),
                 run,
                 is_estimated=self._layouts.is_estimated,
             ),
@@ -167,7 +168,7 @@ class Planner:
         for device in self.devices:
             if device.name in used:
                 fixed += [
-                    shares.overhead(self.anatomy, placement, run, device),
+                    shared.overhead(self.anatomy, placement, run, device),
                     shares.margin(device, settled),
                 ]
             fixed.append(shares.other_programs(device))
@@ -207,13 +208,14 @@ class Planner:
     def _kept_parts(self, settled: Request, run: Run, placement: Placement) -> list[Part]:
         """Weights and caches: what stays as long as the engine runs."""
         offloads = settled.offloads_cache
-        key = run, placement.layers, offloads
+        key = run, placement.layers, placement.mode, placement.shares, offloads
         if key not in self._caches:
-            self._caches[key] = tuple(shares.caches(self.anatomy, placement, run, offloads=offloads))
-        return [
-            *shares.weights(self._weights.by_device(placement), is_mapped=settled.is_mapped),
-            *self._caches[key],
-        ]
+            self._caches[key] = tuple(shared.caches(self.anatomy, placement, run, offloads=offloads))
+        if placement.mode is SplitMode.LAYER:
+            sums = self._weights.by_device(placement)
+        else:
+            sums = shared.weights(self.anatomy, placement, self.cards_of(settled))
+        return [*shares.weights(sums, is_mapped=settled.is_mapped), *self._caches[key]]
 
     def settle(self, request: Request) -> Request:
         """The request with every open choice filled in as llama.cpp would."""
@@ -239,11 +241,13 @@ class Planner:
         cards = self.cards_of(request)
         free = tuple(float(card.free_bytes) for card in cards)
         shares_of_cards = request.tensor_split if any(request.tensor_split) else free  # zeros say nothing
+        # Cards that share every matrix are one device to the engine: it goes by the first one's name here.
+        places = cards[:1] if request.split_mode is SplitMode.TENSOR else cards
         layers, output = place_layers(
             len(self.anatomy.layers),
             n_gpu_layers=request.n_gpu_layers or 0,
-            cards=tuple(card.name for card in cards),
-            shares=shares_of_cards[: len(cards)],
+            cards=tuple(card.name for card in places),
+            shares=shares_of_cards[: len(places)],
         )
         return Placement(
             layers=layers,
@@ -251,6 +255,8 @@ class Planner:
             n_cpu_moe=request.n_cpu_moe or 0,
             overrides=compile_overrides(request.overrides),
             cards=tuple(card.name for card in cards),
+            mode=request.split_mode if cards else SplitMode.LAYER,
+            shares=() if request.split_mode is SplitMode.LAYER else request.tensor_split,
         )
 
     def _left_bytes(self, fixed: Sequence[Part]) -> int:

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Final
 
 from bringup.errors import WrongUse
-from bringup.plan.request import CPU
+from bringup.plan.request import CPU, SplitMode
 from bringup.records import dataclass
 
 ALL_LAYERS: Final = 999
@@ -35,6 +35,8 @@ class Placement:
         n_cpu_moe: so many first layers keep their experts in main memory.
         overrides: `(pattern, device)`, the first that is found in a tensor's name decides.
         cards: names of the cards that are used, in order.
+        mode: what they share; where all is shared, layers lie on the first by name and on all in truth.
+        shares: of the cards, as `--tensor-split`; empty where the engine chooses.
     """
 
     layers: tuple[str, ...]
@@ -42,6 +44,8 @@ class Placement:
     n_cpu_moe: int = 0
     overrides: tuple[tuple[re.Pattern[str], str], ...] = ()
     cards: tuple[str, ...] = ()
+    mode: SplitMode = SplitMode.LAYER
+    shares: tuple[float, ...] = ()
 
     @property
     def n_layers_on_cards(self) -> int:

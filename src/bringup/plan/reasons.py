@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bringup.plan.card_split import is_all_on_cards
+from bringup.plan.card_split import is_all_on_cards, keeps_caches_on_cards
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.repack import repacked_bytes
-from bringup.plan.request import CPU, Request
+from bringup.plan.request import CPU, Request, SplitMode
 from bringup.units import GIB, MIB
 
 
@@ -31,6 +31,8 @@ def _window(wanted: Request, plan: MemoryPlan) -> Iterator[str]:
             yield f"Window: {a_slot}, the smallest that a chat can do with."
         elif is_all_on_cards(plan):
             yield f"Window: {a_slot}, because that much fits on the cards beside all layers."
+        elif keeps_caches_on_cards(plan):
+            yield f"Window: {a_slot}: so much fits on the cards without one more expert in main memory."
         else:
             yield f"Window: {a_slot}; nobody asked for more, and more would cost speed or memory."
 
@@ -50,7 +52,8 @@ def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str
     if wanted.n_gpu_layers is not None:
         yield f"{plan.n_gpu_layers} of {n_all} layers on {names}: as asked for."
     elif plan.n_gpu_layers == n_all and not plan.n_cpu_moe:
-        yield f"All {n_all} layers on {names}: they fit, and nothing is faster."
+        faster = ", and nothing is faster" if plan.placement.mode is SplitMode.LAYER else ""
+        yield f"All {n_all} layers on {names}: they fit{faster}."
     elif plan.n_gpu_layers == n_all:
         yield f"All {n_all} layers on {names}, without the experts of the first {plan.n_cpu_moe}."
     else:
@@ -63,8 +66,29 @@ def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str
             f"with those of only {plan.n_cpu_moe - 1} there, {_lack(planner, plan, experts=1)} MiB are "
             "missing on the card."
         )
-    if plan.request.tensor_split and not wanted.tensor_split:
+    yield from _shares(wanted, plan, names)
+
+
+def _shares(wanted: Request, plan: MemoryPlan, names: str) -> Iterator[str]:
+    if plan.placement.mode is not SplitMode.LAYER:
+        yield from _sharing(wanted, plan, names)
+    elif plan.request.tensor_split and not wanted.tensor_split:
         yield "The cards' shares follow the bytes of their layers: by free memory alone one would overflow."
+
+
+def _sharing(wanted: Request, plan: MemoryPlan, names: str) -> Iterator[str]:
+    if plan.placement.mode is SplitMode.TENSOR:
+        yield (
+            f"Of every matrix and of the caches {names} hold a share each, of all else a copy, and each has "
+            "the buffers of a card alone: --split-mode tensor, as asked for; it is experimental."
+        )
+    else:
+        yield (
+            f"Of every matrix {names} hold rows each; caches, experts and what is no matrix lie by layers: "
+            "--split-mode row, as asked for. The driver rounds each piece up, which is estimated."
+        )
+    if plan.request.tensor_split != wanted.tensor_split:
+        yield "The shares follow what is free on each card: by the engine's own one of them would overflow."
 
 
 def _lack(planner: Planner, plan: MemoryPlan, *, layers: int = 0, experts: int = 0) -> str:

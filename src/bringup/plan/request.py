@@ -18,6 +18,22 @@ CARD_BUILD: Final = 10_950
 """The newest build of which logs of real cards are known: what a card that is not here is planned for."""
 
 
+ROWS_GONE_BUILD: Final = 9_500
+"""From about here on the CUDA backend has no split buffers: `--split-mode row` ends the start."""
+
+
+TENSOR_BUILD: Final = 8_763
+"""The first build that is known to have `--split-mode tensor`."""
+
+
+class SplitMode(Enum):
+    """How several cards share a model, by `--split-mode`'s own words; one card alone is `Request.cards`."""
+
+    LAYER = "layer"
+    ROW = "row"
+    TENSOR = "tensor"
+
+
 class DeviceKind(Enum):
     """Which backend drives a device."""
 
@@ -63,6 +79,7 @@ class Request:
         n_cpu_moe: so many first layers keep their experts in main memory.
         overrides: `(pattern, device)` for tensors, as `--override-tensor`.
         tensor_split: shares of the cards; empty splits by free memory.
+        split_mode: what the cards share: layers, rows of matrices, or all of them.
         cache_type_k: element type of the keys.
         cache_type_v: element type of the values.
         flash_attention: whether the fused kernels are used; `None` uses them where the device has one.
@@ -88,6 +105,7 @@ class Request:
     n_cpu_moe: int | None = None
     overrides: tuple[tuple[str, str], ...] = ()
     tensor_split: tuple[float, ...] = ()
+    split_mode: SplitMode = SplitMode.LAYER
     cache_type_k: str | None = None
     cache_type_v: str | None = None
     flash_attention: bool | None = None

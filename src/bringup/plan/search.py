@@ -14,15 +14,21 @@ from typing import Final, TypeAlias
 
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.bounds import Bounds
-from bringup.plan.card_split import is_all_on_cards, lacks_on_cards, split_layers
+from bringup.plan.card_split import (
+    is_all_on_cards,
+    keeps_caches_on_cards,
+    lacks_on_cards,
+    split_layers,
+)
 from bringup.plan.kv_cache import LayerCache, layer_bytes
 from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS, MemoryPlan, Planner
 from bringup.plan.place import Placement
 from bringup.plan.reasons import reasons_of
-from bringup.plan.request import CPU, Device, Request, check_request
+from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
 from bringup.plan.run import Run
 from bringup.plan.weights import tensors_with_devices
 from bringup.records import dataclass
+from bringup.units import MIB
 
 Speed: TypeAlias = Callable[[Placement, Run], float]
 """Tokens a second of generation for a placed model; larger is better."""
@@ -91,6 +97,12 @@ def _rule_of_thumb(anatomy: Anatomy) -> Speed:
     return speed
 
 
+def _by_free_memory(plan: MemoryPlan) -> tuple[float, ...]:
+    """Shares of the cards by what is free there: of a matrix the engine gives each card the same."""
+    names = plan.placement.cards
+    return tuple(float(one.free_bytes // MIB) for one in plan.devices if one.name in names)
+
+
 @dataclass(frozen=True, slots=True)
 class _Chain:
     """Requests that take less and less of the cards, by a count from `low` to `high`."""
@@ -130,10 +142,10 @@ class _Search:
         return windows
 
     def _grown(self, plan: MemoryPlan) -> MemoryPlan:
-        """A wider window where it costs no speed: all is on cards and still fits."""
+        """A wider window where it costs no speed: the caches are on cards, and all fits where it lies."""
         trained = self.planner.anatomy.architecture.n_ctx_train or DEFAULT_CONTEXT_TOKENS
         most = min(trained, LARGEST_CHOSEN_TOKENS) * self.wanted.n_parallel
-        while plan.fits and is_all_on_cards(plan) and plan.run.n_ctx < most:
+        while plan.fits and keeps_caches_on_cards(plan) and plan.run.n_ctx < most:
             request = replace(plan.request, n_ctx=min(2 * plan.run.n_ctx, most))
             if self.bounds.surely_lack(request):
                 break
@@ -203,7 +215,8 @@ class _Search:
         cards = self.planner.cards_of(request)
         if not cards:
             return self.planner.plan(request)
-        if len(cards) > 1 and request.cards is None and not request.tensor_split:
+        is_free = request.cards is None and request.split_mode is SplitMode.LAYER
+        if len(cards) > 1 and is_free and not request.tensor_split:
             alone = [replace(request, cards=(card.name,)) for card in cards]
             plans = [self._balanced(one) for one in alone if not self.bounds.surely_lack(one)]
             whole = [plan for plan in plans if plan.fits and is_all_on_cards(plan)]
@@ -259,6 +272,8 @@ class _Search:
         plan = self.planner.plan(request)
         if request.tensor_split or len(plan.placement.cards) < 2 or not lacks_on_cards(plan):
             return plan
+        if request.split_mode is not SplitMode.LAYER:
+            return self.planner.plan(replace(request, tensor_split=_by_free_memory(plan)))
         split = split_layers(self.planner.anatomy, plan)
         if split is None:
             return plan

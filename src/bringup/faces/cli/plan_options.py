@@ -108,7 +108,7 @@ _ENGINE: Final = (
         "-sm",
         "--split-mode",
         type=click.Choice(["layer", "none", "row", "tensor"]),
-        help="All cards, or --main-gpu alone.",
+        help="What cards share: layers, nothing, rows (older builds), or all.",
     ),
     click.option("-mg", "--main-gpu", type=click.IntRange(0, 63), help="The card for --split-mode none."),
     click.option("-ctk", "--cache-type-k", metavar="TYPE", help=f"Keys of the KV cache: {_CACHE_TYPE}"),
