@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.units import GIB, parse_size, parse_tokens
+from bringup.units import GIB, parse_size, parse_tokens, parse_whole
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,21 @@ from bringup.units import GIB, parse_size, parse_tokens
 )
 def test_sizes(text: str, size_bytes: int) -> None:
     assert parse_size(text) == size_bytes
+
+
+def test_a_bare_number_counts_what_it_is_told_to() -> None:
+    assert parse_size("12", bare_bytes=GIB) == 12 * GIB
+    assert (parse_size(".5", bare_bytes=GIB), parse_size("5.", bare_bytes=2)) == (GIB // 2, 10)
+    assert (parse_size("12k", bare_bytes=GIB), parse_size("12B", bare_bytes=GIB)) == (12 * 1024, 12)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "+1", "1.0", "\u00b2", "\u0663", " 1", "9" * 41, "9" * 5000])
+def test_what_is_no_number_of_plain_digits(text: str) -> None:
+    assert parse_whole(text) is None
+
+
+def test_plain_digits() -> None:
+    assert (parse_whole("0"), parse_whole("007"), parse_whole("9" * 40)) == (0, 7, int("9" * 40))
 
 
 def test_tokens() -> None:

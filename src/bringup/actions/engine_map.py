@@ -23,7 +23,7 @@ from bringup.reading import NOT_LOOKED, Known, Reading
 from bringup.stack.engine_buffers import BufferUse
 from bringup.stack.engines import option, without_secrets
 from bringup.store.header import load_model
-from bringup.units import KIB
+from bringup.units import KIB, parse_whole
 
 if TYPE_CHECKING:
     from bringup.journal.store import Journal
@@ -221,8 +221,7 @@ def request_of_command(command: tuple[str, ...]) -> Request:
     """What a command line of llama-server asks for; what it does not say, or not as a number, stays open."""
 
     def number(*names: str) -> int | None:
-        value = option(command, *names)
-        return int(value) if value.isdigit() else None
+        return parse_whole(option(command, *names))
 
     split = option(command, "-ts", "--tensor-split").replace("/", ",")
     return Request(

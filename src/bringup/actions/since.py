@@ -15,6 +15,7 @@ from bringup.journal.entry import Entry, Kind
 from bringup.machine import clock
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
+from bringup.units import parse_whole
 
 if TYPE_CHECKING:
     from bringup.journal.store import Journal
@@ -180,7 +181,7 @@ def _events(journal: Journal, outside: Sequence[Item], from_s: float, until_s: f
 def _typed(journal: Journal, text: str) -> int:
     from bringup.actions.timeline import parse_since
 
-    if text.isdigit() or text in ("first", "now", "last"):
+    if parse_whole(text) is not None or text in ("first", "now", "last"):
         return find_moment(journal, text, at_s=None)
     return find_moment(journal, text, at_s=parse_since(text, now_s=clock.wall_s()))
 
@@ -192,8 +193,9 @@ def find_moment(journal: Journal, text: str, *, at_s: float | None) -> int:
         WrongUse: nothing was kept up to then.
     """
     entries = journal.entries(kinds=(Kind.STATE,), with_bodies=False)
-    if text.isdigit():
-        return int(text)
+    number = parse_whole(text)
+    if number is not None:
+        return number
     if text in ("now", "last") and entries:
         return entries[-1].seq
     if text == "first" and entries:

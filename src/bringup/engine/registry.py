@@ -17,6 +17,7 @@ from bringup.errors import WrongUse
 from bringup.machine import files, paths, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s
 from bringup.machine.process import ProcessIdentity
+from bringup.units import parse_whole
 
 if TYPE_CHECKING:
     from bringup.engine.server import RunningEngine
@@ -167,10 +168,10 @@ def mark_ended(folders: Folders, record: EngineRecord) -> None:
 
 def _records(folders: Folders) -> Iterator[EngineRecord]:
     for name in files.list_names(folders.engines):
-        port = name.removesuffix(_SUFFIX)
-        if not name.endswith(_SUFFIX) or not port.isdigit():
+        port = parse_whole(name.removesuffix(_SUFFIX))
+        if not name.endswith(_SUFFIX) or port is None:
             continue
-        record = read_record(folders, int(port))
+        record = read_record(folders, port)
         if record is not None:
             yield record
 

@@ -13,6 +13,7 @@ from typing import Final
 from bringup.reading import NOT_LOOKED, Known, Reading
 from bringup.records import dataclass
 from bringup.stack.lines import Lines
+from bringup.units import parse_whole
 
 MIB: Final = 1024**2
 _UNITS: Final = {"B": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024**3, "TiB": 1024**4}
@@ -161,7 +162,7 @@ def parse_size(text: str) -> int:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
+    return parse_whole(text) if text is not None else None
 
 
 def _all(lines: Lines, pattern: str, anchor: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Final
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
-from bringup.units import KIB
+from bringup.units import KIB, parse_whole
 
 _PROGRAMS: Final = {
     "llama-server": "llama-server",
@@ -131,14 +131,13 @@ def _probe_one(machine: Machine, number: int) -> EngineProcess | None:
         return None
     is_module = program in _MODULES.values() and command[0] != program and "-m" in command[1:4]
     model = option(command, "--model") or ("" if is_module else option(command, "-m"))
-    port, threads = option(command, "--port"), option(command, "-t", "--threads")
     return EngineProcess(
         process_id=number,
         program=program,
         command=without_secrets(command),
         model_path=model,
-        port=int(port) if port.isdigit() else None,
-        threads=int(threads) if threads.isdigit() else None,
+        port=parse_whole(option(command, "--port")),
+        threads=parse_whole(option(command, "-t", "--threads")),
         gpu_layers=option(command, "-ngl", "--n-gpu-layers", "--gpu-layers", "--n_gpu_layers", "--gpulayers"),
         locks_memory="--mlock" in command
         or "--usemlock" in command

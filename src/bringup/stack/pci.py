@@ -219,7 +219,7 @@ def _from_section(section: _Section) -> PciDevice:
         vendor_id=vendor,
         device_id=device,
         name=re.sub(
-            r" ?(?:\[[0-9a-f]{4}:[0-9a-f]{4}\]|\(rev \w\w\)|\(prog-if.*?\))", "", section.name
+            r" ?(?:\[[0-9a-f]{4}:[0-9a-f]{4}\]|\(rev \w\w\)|\(prog-if[^)]{0,80}\))", "", section.name
         ).strip(),
         driver=driver,
         link_now=_lspci_link(details, "LnkSta:"),

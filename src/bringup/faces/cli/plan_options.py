@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import click
 
 from bringup.faces.cli.parameters import Command, TokenCount
-from bringup.units import GIB, MIB, parse_size
+from bringup.units import GIB, MIB, parse_size, parse_whole
 
 ALL_LAYERS: Final = -1
 
@@ -27,9 +28,7 @@ class Memory(click.ParamType[int]):
             return value
         text = str(value).strip()
         try:
-            if text.replace(".", "", 1).isdigit():
-                return int(float(text) * self._unit_bytes)
-            return parse_size(text)
+            return parse_size(text, bare_bytes=self._unit_bytes)
         except ValueError as problem:
             self.fail(str(problem), param, ctx)
 
@@ -44,9 +43,10 @@ class Layers(click.ParamType[int | None]):
         text = str(value).strip().lower()
         if text in ("all", "auto"):
             return ALL_LAYERS if text == "all" else None
-        if not text.removeprefix("-").isdigit():
+        count = parse_whole(text.removeprefix("-"))
+        if count is None:
             self.fail(f"{value!r} is no number of layers, nor all or auto", param, ctx)
-        return max(int(text), ALL_LAYERS)
+        return ALL_LAYERS if text.startswith("-") else count
 
 
 class Shares(click.ParamType[tuple[float, ...]]):
@@ -64,9 +64,12 @@ class Shares(click.ParamType[tuple[float, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(part) for part in str(value).replace("/", ",").split(",") if part.strip())
+            shares = tuple(float(part) for part in str(value).replace("/", ",").split(",") if part.strip())
         except ValueError:
+            shares = (math.nan,)
+        if not all(map(math.isfinite, shares)):
             self.fail(f"{value!r} are no proportions such as 3,1", param, ctx)
+        return shares
 
 
 class Build(click.ParamType[int]):
@@ -76,10 +79,10 @@ class Build(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
         """Its number."""
-        digits = str(value).strip().lower().removeprefix("b")
-        if not digits.isdecimal() or not 1 <= int(digits) < 1_000_000:
+        number = parse_whole(str(value).strip().lower().removeprefix("b"))
+        if number is None or not 1 <= number < 1_000_000:
             self.fail(f"{value!r} is no build of llama.cpp such as b10644", param, ctx)
-        return int(digits)
+        return number
 
 
 _CACHE_TYPE: Final = "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0 or iq4_nl."

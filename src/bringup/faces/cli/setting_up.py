@@ -29,6 +29,7 @@ from bringup.faces.render.setup import (
     taken_lines,
 )
 from bringup.store.progress import TransferProgress
+from bringup.units import parse_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class SetupOptions:
 def _arch(text: str) -> str:
     """`8.6`, `86` and `sm_86` are one."""
     digits = text.lower().removeprefix("sm_").replace(".", "")
-    if not digits.isascii() or not digits.isdigit() or not 20 <= int(digits) <= 999:
+    if not 20 <= (parse_whole(digits) or 0) <= 999:
         raise WrongUse(f"--cuda-arch {text}: no compute capability", hint="For example 8.6 or 12.0.")
     return digits
 
