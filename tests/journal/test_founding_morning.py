@@ -200,6 +200,12 @@ def test_old_states_are_judged_by_the_rules_of_now(day: Day, monkeypatch: pytest
     assert old.n_old_rules == 2 and timeline_json(old)["old_rules"] == 2
     said = Styled("(2 older states are still judged by the former rules)", Style.DIM)
     assert (said,) in render_timeline(old, width_columns=100)
+    narrow = [
+        "".join(str(getattr(one, "text", one)) for one in line)
+        for line in render_timeline(old, width_columns=40)
+    ]
+    assert "…" not in "".join(narrow), "on a narrow terminal nothing is cut"
+    assert all(len(line.rstrip()) <= 40 for line in narrow if not line.startswith("("))
     monkeypatch.setattr("bringup.actions.standing._REJUDGE_S", 60.0)
     assert bring_up_to_date(day.place) == ""
     assert read_timeline(day.place, None, since_s=None, layer=None, last=50).n_old_rules == 0

@@ -85,6 +85,14 @@ def test_a_comparison(own_home: Path, gpt_oss: Path, llama: Path) -> None:
     assert [problems(plan, load_schema("plan")) for plan in value["plans"]] == [[]]
 
 
+def test_a_short_name_is_a_model_also_where_a_card_is_called_like_it() -> None:
+    from bringup.actions.plan_compare import split_names
+    from bringup.store.catalogue import catalogue
+
+    names = [known for entry in catalogue() for known in (entry.name, *entry.aliases)]
+    assert split_names([*names, "RTX 3060"])[0] == tuple(names)
+
+
 def test_a_comparison_of_which_nothing_fits(own_home: Path, gpt_oss: Path) -> None:
     done = run_cli(Home(own_home), "plan", "--compare", str(gpt_oss), *CARD, *MISFIT)
     assert done.returncode == 1

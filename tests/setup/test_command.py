@@ -96,6 +96,7 @@ def test_a_dry_run_changes_nothing(home: Home) -> None:
         (("--list", "--dry-run"), 2, "exclude each other"),
         (("--cuda-arch", "fast", "--dry-run"), 2, "no compute capability"),
         (("--version", "newest", "--dry-run"), 2, "no build of llama.cpp"),
+        (("--source", "/nowhere/llama.cpp", "--dry-run"), 2, "--source /nowhere/llama.cpp: no such file"),
         (("--backend", "cuda", "--dry-run"), 1, "does not say its compute capability"),
         (("--method", "release", "--backend", "cpu"), 2, "needs the archive"),
         (("--source", "SOURCE", "--backend", "cpu"), 2, "is no source of llama.cpp"),

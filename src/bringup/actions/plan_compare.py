@@ -16,21 +16,23 @@ from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
+from bringup.store.catalogue import catalogue
 
 LIMIT: Final = 64
 """Plans in one table."""
 
 
 def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Models and cards among what was typed; a file that is there is a model whatever it is called.
+    """Models and cards among what was typed; a file that is there and a short name are models in any case.
 
     Raises:
         WrongUse: a card that is not listed, told by names like it; or no model at all.
     """
     models: list[str] = []
     cards: list[str] = []
+    short_names = {known for entry in catalogue() for known in (entry.name, *entry.aliases)}
     for name in names:
-        is_model = files.exists(name) or "/" in name or ":" in name
+        is_model = files.exists(name) or "/" in name or ":" in name or name.lower() in short_names
         if not is_model and (find_card(name) is not None or near_names(name)):
             cards.append(card_named(name).name)
         else:

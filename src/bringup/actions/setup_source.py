@@ -39,8 +39,13 @@ def build_number_of(wishes: SourceWishes) -> int:
     """The build number that was asked for; the pinned one where nothing was said; 0 for an unnumbered source.
 
     Raises:
-        WrongUse: a version that is none.
+        WrongUse: a version that is none, or a source that is not there.
     """
+    given = wishes.source
+    if given is not None and given.startswith(("/", "./", "../", "~")) and not files.exists(given):
+        raise WrongUse(
+            f"--source {given}: no such file or folder", hint="Give a folder, an archive or a git address."
+        )
     if wishes.version is not None:
         match = _NUMBER.match(wishes.version)
         if match is None:

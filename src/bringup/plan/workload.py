@@ -88,7 +88,7 @@ def works_of(
     missing = [name for name in names if name not in known]
     if missing:
         raise CannotTell(
-            f"the speed cannot be told: the memory bandwidth of {', '.join(missing)} is not known",
+            f"the memory bandwidth of {', '.join(missing)} is not known",
             hint="Memory is planned all the same; `bringup run` measures the speed.",
             reference="speed-unknown",
         )

@@ -17,6 +17,7 @@ from bringup.machine.clock import local_time_text
 
 Line = tuple[str | Styled, ...]
 _KIND_COLUMNS: Final = 12
+_LEAST_ROOM: Final = 24
 _SUSPECTS: Final = 8
 _CHANGES: Final = 20
 _STYLES: Final = {
@@ -56,14 +57,23 @@ def _item_lines(item: Item, width_columns: int) -> list[Line]:
     when = local_time_text(item.at_s)[:16]
     kind = Styled(f"{item.kind:{_KIND_COLUMNS}}", _STYLES.get(item.kind, Style.PLAIN))
     who = f"  ({clean(item.who, keep_newlines=False)})" if item.who else ""
-    room = max(20, width_columns - 6 - 1 - 16 - 2 - _KIND_COLUMNS - 1)
+    indent = " " * (6 + 1 + 16 + 2 + _KIND_COLUMNS + 1)
+    if width_columns < len(indent) + _LEAST_ROOM:
+        return _narrow_lines(number.strip(), (f"{when}  ", kind), first + who, width_columns)
+    room = width_columns - len(indent)
     shown = truncate(first + who, room)
     lines: list[Line] = [(Styled(number, Style.DIM), f" {when}  ", kind, f" {shown}")]
-    indent = " " * (6 + 1 + 16 + 2 + _KIND_COLUMNS + 1)
     lines += [(f"{indent}{truncate(line, room)}",) for line in rest[:6]]
     if len(rest) > 6:
         lines.append((f"{indent}and {len(rest) - 6} more: bringup log show {item.seq}",))
     return lines
+
+
+def _narrow_lines(number: str, head: tuple[str | Styled, ...], text: str, width_columns: int) -> list[Line]:
+    """On a narrow terminal: when and what on one line, the words whole below it."""
+    words = wrapped(text, max(10, width_columns - 2))
+    named = (Styled(f"{number} ", Style.DIM),) if number else ()
+    return [(*named, *head), *((f"  {line}",) for line in words[:8])]
 
 
 def render_entry(entry: Entry) -> list[Line]:

@@ -154,6 +154,8 @@ def short_band(rate: Estimate) -> str:
 
 
 def _rate(value: float) -> str:
+    if value < 0.095:
+        return f"{value:.2g}" if value >= 0.001 else "<0.001"
     return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
 
 
