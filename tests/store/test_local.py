@@ -19,6 +19,7 @@ from bringup.machine.folders import Folders
 from bringup.store.duplicates import Sameness, find_duplicates
 from bringup.store.local import damaged_files, find_unfinished, list_models, survey
 from bringup.store.names import parse_name
+from bringup.store.records import Origin, origin_path, write_record
 from bringup.store.removal import remove_model
 from bringup.store.resolve import find_local
 
@@ -180,6 +181,19 @@ def test_the_survey_says_where_it_looked_and_where_it_could_not(folders: Folders
     assert why[str(own_home / ".lmstudio/models")] == ""
     assert why[str(own_home / ".cache/huggingface/hub")] == "not there"
     assert why[str(own_home / ".ollama/models")] not in ("", "not there")
+
+
+def test_what_was_written_to_since_is_no_twin_by_its_old_hash(folders: Folders) -> None:
+    data = gguf_bytes(2_000)
+    for number in (1, 2):
+        path = put(Path(folders.models) / f"u/R{number}-GGUF/R-Q4_0.gguf", data)
+        record = origin_path(str(path))
+        digest = hashlib.sha256(data).hexdigest()
+        write_record(record, Origin(path.name, "http://h/x", len(data), digest, True, path.stat().st_mtime))
+    assert [pair.sameness for pair in find_duplicates(list_models(folders))] == [Sameness.HASH]
+    path.write_bytes(bytes(data[:-1]) + b"!")
+    os.utime(path, (1, 1))
+    assert find_duplicates(list_models(folders)) == ()
 
 
 def test_twins_are_told_with_their_reason(folders: Folders, own_home: Path) -> None:

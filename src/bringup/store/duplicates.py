@@ -58,7 +58,8 @@ def find_duplicates(models: tuple[LocalModel, ...]) -> tuple[Duplicate, ...]:
 def _compare(first: LocalModel, second: LocalModel) -> Sameness | None:
     if len(first.paths) != len(second.paths):
         return None
-    if _identities(first) == _identities(second):
+    identities = _identities(first)
+    if None not in identities and identities == _identities(second):
         return Sameness.FILE
     if first.claimed_sha256 and second.claimed_sha256:
         return Sameness.HASH if first.claimed_sha256 == second.claimed_sha256 else None

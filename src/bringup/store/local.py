@@ -231,7 +231,7 @@ def _from_ours(root: str) -> Iterator[LocalModel]:
             size_bytes=model.size_bytes,
             origin=model.origin,
             verified=first.sha256 if first is not None and first.verified and not is_changed else None,
-            claimed_sha256=first.sha256 if first is not None else None,
+            claimed_sha256=first.sha256 if first is not None and not is_changed else None,
             repository=model.repository,
             quant=model.quant,
             is_verified=all(origin is not None and origin.verified for origin in origins) and not is_changed,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, Final, TypeVar
 
 from bringup.machine import files, paths
 
@@ -85,16 +86,25 @@ def _read(path: str, kind: type[Record]) -> Record | None:
         if fields.pop("schema") != _SCHEMA:
             return None
         record = kind(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return record if _has_right_types(record) else None
 
 
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "str | None": (str, NoneType),
+    "float | None": (float, NoneType),
+}
+"""What a field may hold, by its annotation."""
+
+
 def _has_right_types(record: PartialRecord | Origin) -> bool:
-    sizes = [record.size_bytes, getattr(record, "done_bytes", 0)]
-    texts = [record.name, record.address]
-    return (
-        all(type(size) is int and size >= 0 for size in sizes)
-        and all(isinstance(text, str) for text in texts)
-        and isinstance(getattr(record, "modified_s", None), float | None)
-    )
+    """Whether each field holds what it says, and no size is negative."""
+    for column in dataclasses.fields(record):
+        value = getattr(record, column.name)
+        if type(value) not in _TYPES[str(column.type)] or (type(value) is int and value < 0):
+            return False
+    return True
