@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.plan.models import anatomy
 
 from bringup.plan.memory import plan_memory
@@ -22,9 +21,6 @@ PRINTED: dict[str, Any] = json.loads((Path(__file__).parent / "second_device.jso
 
 CARD = Device("RPC0", DeviceKind.VULKAN, 1024 * GIB, 1024 * GIB)
 MAIN = Device("CPU", DeviceKind.CPU, 1024 * GIB, 1000 * GIB)
-
-SCANS = {"mamba-2.8b", "LFM2-1.2B"}
-"""Families whose next layer reads its state before the last one is done, which is not laid out here."""
 
 KEPT_APART = "caches in main memory"
 """Recurrent states in main memory under layers that are all on the card: nobody does that for speed."""
@@ -55,20 +51,14 @@ def all_misses() -> dict[tuple[str, str], list[float]]:
 
 def is_judged(name: str, setting: str) -> bool:
     has_state = anatomy(name).architecture.recurrent is not None
-    return name not in SCANS and not (has_state and setting == KEPT_APART)
+    return not (has_state and setting == KEPT_APART)
 
 
 def test_a_card_and_main_memory_beside_it_are_as_the_engine_printed() -> None:
     judged = [abs(miss) for key, two in all_misses().items() if is_judged(*key) for miss in two]
-    assert len(judged) > 600
+    assert len(judged) > 640
     print(f"{len(judged)} buffers: median {statistics.median(judged):.2%}, worst {max(judged):.1%}")
     print(f"off by more than 1 %: {sum(miss > 0.01 for miss in judged)}")
     assert statistics.median(judged) == 0.0
     assert sum(miss > 0.01 for miss in judged) <= 0.05 * len(judged)
     assert max(judged) <= 0.17
-
-
-@pytest.mark.parametrize("setting", ["on the card", "four slots", "q8_0", "unfused", "larger micro-batch"])
-@pytest.mark.parametrize("name", sorted(SCANS))
-def test_scans_on_a_card_are_planned_a_little_large(name: str, setting: str) -> None:
-    assert all(-0.01 <= miss <= 0.20 for miss in all_misses()[name, setting])

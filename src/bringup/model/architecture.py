@@ -111,6 +111,7 @@ class Architecture:
         n_parameters: elements of all tensors.
         index_layers: what each layer's indexer keeps beside its attention (DeepSeek 3.2, GLM 5, MiniMax M3).
         n_index_top: tokens that an indexer chooses.
+        n_residual: streams of the residual (hyper connections), 0 for the one of other families.
         compressed_layers: what layers keep of blocks of tokens (DeepSeek 4).
         n_embd_history: f32 elements of each slot beside the recurrent state, in one layer (Qwen 4).
         n_index_head: heads of an indexer's queries.
@@ -152,6 +153,7 @@ class Architecture:
     n_index_head: int = 0
     rope_scaling: RopeScaling | None = None
     n_index_top: int = 0
+    n_residual: int = 0
     compressed_layers: tuple[CompressedLayer, ...] = ()
     n_embd_history: int = 0
 
@@ -241,6 +243,7 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
         n_index_head=keys.optional("attention.indexer.head_count", most=_MAX_HEADS) or 0,
         rope_scaling=_rope_scaling(keys, metadata),
         n_index_top=keys.optional("attention.indexer.top_k") or 0,
+        n_residual=keys.optional("hyper_connection.count", most=64) or 0,
         compressed_layers=_compressed_layers(keys, heads, layers),
         n_embd_history=_history(keys, n_embd),
     )

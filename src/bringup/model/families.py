@@ -141,7 +141,7 @@ INDEXED: Final[dict[str, int]] = {
 the key alone, with a pooled one, or with a gate as well (`llama-kv-cache-dsa.cpp`, `llama-kv-cache-msa.cpp`,
 `llama-memory-hybrid-idx.cpp`)."""
 
-INDEXED_LAID_OUT: Final = frozenset({"deepseek32", "dots3note", "glm-dsa"})
+INDEXED_LAID_OUT: Final = frozenset({"deepseek32", "dots3note", "glm-dsa", "hy_v4"})
 """Those of them whose graph is known here node by node; what the others' indexers compute is estimated."""
 
 INDEXED_WITH_VALUES: Final = "minimax-m3"
@@ -158,6 +158,17 @@ BLOCK_TOKENS: Final = 4
 
 WITH_ROUTER: Final = frozenset({"graniteswitch"})
 """Families with keys and values of one more head behind all layers, by which adapters are chosen."""
+
+WITHOUT_OUTPUT_COPY: Final = frozenset(
+    {
+        *("bert", "bitnet", "clef", "eurobert", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert"),
+        *("nomic-bert", "nomic-bert-moe", "wavtokenizer-dec"),
+    }
+)
+"""Families without an output matrix that do not load their embeddings a second time in its place."""
+
+WITHOUT_FUSED_ATTENTION: Final = frozenset({"grok"})
+"""Families that have the fused kernels of attention switched off whatever was asked for."""
 
 NOT_LANGUAGE_MODELS: Final = frozenset({"clip"})
 """Projectors that accompany a language model and say none of its figures."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from bringup.model import families
 from bringup.model.architecture import Architecture, CacheLayer
 from bringup.model.gguf import Tensor
 from bringup.model.shards import Model
@@ -37,6 +38,8 @@ class Anatomy:
     @property
     def is_tied(self) -> bool:
         """Whether the output matrix is the token embedding, which is then loaded a second time."""
+        if self.architecture.name in families.WITHOUT_OUTPUT_COPY:
+            return False
         return "output.weight" not in self.whole and "token_embd.weight" in self.whole
 
 

@@ -6,9 +6,10 @@ Source: llama.cpp b11434, `llama_context::sched_reserve` (what is reserved), `sr
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bringup.plan.altup import add_streams_layer, gather, has_streams, spread
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.feed_forward import add_feed_forward
 from bringup.plan.graph import PIPELINE_COPIES, Graph, Node, measure
@@ -18,6 +19,7 @@ from bringup.plan.layers import (
     F32_BYTES,
     Builder,
     LayerPlan,
+    Order,
     StateSpace,
     add_attention,
     finish_attention,
@@ -36,6 +38,18 @@ _LATE_OUTPUTS = frozenset(
     }
 )
 """Families whose last layer is computed for every token, since drafting may want its result."""
+
+_ALL_OUTPUTS = frozenset({"cogvlm"})
+"""Families that make logits for every token whatever is asked for."""
+
+_ORDERS: Mapping[str, Order] = {"falcon": Order.RESIDUAL_LAST, "phi2": Order.ATTENTION_FIRST}
+"""Of what families with attention and a feed-forward part beside each other compute and add."""
+
+_NORMED_VALUES = frozenset({"gemma3n", "gemma4"})
+"""Families whose values have a norm without a weight."""
+
+_ROPE_IN_WINDOWS = frozenset({"cohere2"})
+"""Families that turn heads by their position in sliding layers only."""
 
 _RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
 """Families that add to the residual, not the residual to the result: a sum takes its first source's place."""
@@ -63,12 +77,10 @@ class Layouts:
         """Bytes of the compute buffer of each device; main memory holds the inputs too."""
         signs = tuple(self._sign(placement, index) for index in range(self.anatomy.architecture.n_layer))
         chosen = _distinct_layers(signs)
-        is_pipelined = _is_pipelined(placement, offloads_cache=offloads_cache)
-        key = (run, placement.output, is_pipelined, offloads_cache, tuple(signs[index] for index in chosen))
+        pipelines = is_pipelined(placement, offloads_cache=offloads_cache)
+        key = (run, placement.output, pipelines, offloads_cache, tuple(signs[index] for index in chosen))
         if key not in self._known:
-            sizes = self._sizes(
-                placement, run, chosen, offloads_cache=offloads_cache, is_pipelined=is_pipelined
-            )
+            sizes = self._sizes(placement, run, chosen, offloads_cache=offloads_cache, is_pipelined=pipelines)
             self._known[key] = {device: sizes.get(device, 0) for device in (*placement.cards, CPU)}
         return self._known[key]
 
@@ -112,7 +124,7 @@ def _estimate(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, int
     return dict.fromkeys((*placement.cards, CPU), size)
 
 
-def _is_pipelined(placement: Placement, *, offloads_cache: bool) -> bool:
+def is_pipelined(placement: Placement, *, offloads_cache: bool) -> bool:
     """Whether several cards work on different batches at once, which needs copies of the inputs."""
     return (
         len(placement.cards) > 1
@@ -129,17 +141,32 @@ def _build(
     graph = Graph()
     build, hidden = add_inputs(graph, anatomy, placement, run)
     plans = [layer_plan(anatomy, placement, index, offloads_cache=offloads_cache) for index in chosen]
-    has_late_outputs = run.has_late_outputs and anatomy.architecture.name in _LATE_OUTPUTS
-    build.adds_to_residual = anatomy.architecture.name in _RESIDUAL_FIRST
+    name = anatomy.architecture.name
+    has_all_outputs = name in _ALL_OUTPUTS
+    streams = has_streams(anatomy)
+    if streams:
+        hidden = spread(build, anatomy, placement, hidden)
+    has_late_outputs = has_all_outputs or streams or (run.has_late_outputs and name in _LATE_OUTPUTS)
+    build.order = _ORDERS.get(name, Order.RESIDUAL_FIRST)
+    build.norms_values = name in _NORMED_VALUES
+    build.adds_to_residual = name in _RESIDUAL_FIRST
+    has_rope, only_windows = build.has_rope, name in _ROPE_IN_WINDOWS
     build.awaited = _awaited(plans)
     build.read_ahead()
     for place, layer in enumerate(plans):
         if layer.is_mixed:
             build.awaited = _awaited(plans[place + 1 :])
+        build.has_rope = has_rope and (layer.is_swa or not only_windows)
         is_last = place == len(plans) - 1 and not has_late_outputs
-        hidden = _add_layer(build, layer, hidden, is_last=is_last)
-    if has_late_outputs:
+        if streams:
+            hidden = add_streams_layer(build, layer, hidden)
+        else:
+            hidden = _add_layer(build, layer, hidden, is_last=is_last)
+    if streams:
+        hidden = gather(build, anatomy, placement, hidden)
+    if has_late_outputs and not has_all_outputs:
         hidden = _only_outputs(build, hidden)
+        build.n_tokens = run.n_outputs
     _add_output(build, anatomy, placement, hidden)
     return graph
 
@@ -293,6 +320,8 @@ def _add_both(build: Builder, layer: LayerPlan, hidden: Node, normed: Node) -> N
     def finish() -> None:
         attended.append(finish_attention(build, layer, normed, result, gate))
 
+    if layer.state is not None:
+        build.state_read = build.read_state(layer, layer.state.n_embd_r)
     recurred = add_recurrent(build, layer, build.norm(layer, "attn_norm", hidden), meanwhile=finish)
     if not attended:
         finish()
@@ -309,15 +338,29 @@ def _add_parallel(build: Builder, layer: LayerPlan, hidden: Node, normed: Node, 
     The engine's graph reaches the feed-forward part before the output matrix of the attention.
     """
     attended, gate = start_attention(build, layer, normed)
-    source = normed
+    source = build.norm(layer, "attn_norm", hidden) if _has_two_norms(layer) else normed
     if is_last:
-        attended, source, hidden = (_only_outputs(build, node) for node in (attended, normed, hidden))
+        attended, source, hidden = (_only_outputs(build, node) for node in (attended, source, hidden))
         build.n_tokens = build.run.n_outputs
-    result = build.beside(add_feed_forward(build, layer, source), hidden)
+    if build.order is Order.ATTENTION_FIRST:
+        first = finish_attention(build, layer, normed, attended, gate)
+        return build.beside(build.beside(first, add_feed_forward(build, layer, source)), hidden)
+    result = add_feed_forward(build, layer, source)
+    if build.order is Order.RESIDUAL_LAST:
+        finished = finish_attention(build, layer, normed, attended, gate)
+        return build.beside(build.beside(result, finished), hidden)
+    result = build.beside(result, hidden)
     return build.beside(result, finish_attention(build, layer, normed, attended, gate))
 
 
+def _has_two_norms(layer: LayerPlan) -> bool:
+    """Whether attention has a norm of its own, beside that of the feed-forward part (Falcon 40B)."""
+    return layer.has("attn_norm_2") and layer.has("attn_norm")
+
+
 def _first_norm(build: Builder, layer: LayerPlan, hidden: Node) -> Node:
+    if _has_two_norms(layer):
+        return build.norm(layer, "attn_norm_2", hidden)
     if layer.has("attn_norm"):
         return build.norm(layer, "attn_norm", hidden)
     device = build.computes_on(layer.device)
@@ -337,5 +380,5 @@ def _add_output(build: Builder, anatomy: Anatomy, placement: Placement, hidden: 
     n_vocab = anatomy.architecture.n_vocab or 0
     device = build.computes_on(placement.output)
     normed = build.graph.add(hidden.size_bytes, hidden, device=device, in_place=True)
-    logits = build.graph.add(F32_BYTES * n_vocab * build.run.n_outputs, normed, device=device)
+    logits = build.graph.add(F32_BYTES * n_vocab * build.n_tokens, normed, device=device)
     logits.is_output = True

@@ -112,9 +112,9 @@ def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs,
         masks.setdefault(False, next(iter(masks.values())))
     elif any(figures.n_head) and not figures.recurrent:  # no cache at all: the mask is over the batch itself
         nothing = graph.add_input(0, CPU)
-        mask = graph.add_input(run.mask_element_bytes * run.n_ubatch * run.n_ubatch, CPU)
-        cells[False] = rotations[False] = (nothing, nothing)
-        masks[False] = mask
+        for is_swa in sorted({False, *figures.swa_layers}):
+            cells[is_swa] = rotations[is_swa] = (nothing, nothing)
+            masks[is_swa] = graph.add_input(run.mask_element_bytes * run.n_ubatch * run.n_ubatch, CPU)
     return cells, rotations, masks
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from bringup.model.gguf import Tensor
@@ -26,6 +27,14 @@ OFFLOAD_LEAST_TOKENS: Final = 32
 """From so many rows on, weights of main memory are copied to a card (GGML_OP_OFFLOAD_MIN_BATCH)."""
 
 F32_BYTES: Final = 4
+
+
+class Order(Enum):
+    """What comes first where attention and feed-forward part lie beside each other."""
+
+    RESIDUAL_FIRST = "feed-forward part, residual, output matrix of the attention"
+    RESIDUAL_LAST = "feed-forward part, output matrix of the attention, residual"
+    ATTENTION_FIRST = "output matrix of the attention, feed-forward part, residual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class LayerPlan:
     @property
     def reads_state(self) -> bool:
         """Whether the layer begins with the state of its convolution, read before its norm."""
-        is_mamba = self.has("ssm_in") and not self.has("ssm_ba")
+        is_mamba = self.has("ssm_in") and not self.has("ssm_ba") and not self.has("attn_output")
         return self.state is not None and (is_mamba or self.has("shortconv.in_proj"))
 
     @property
@@ -120,7 +129,9 @@ class Builder:
         per_layer: embeddings that each layer has of its own; `None` for a model without.
         awaited: the layer whose state is read next, ahead of what is left of this layer.
         state_read: state that was read ahead for the next layer that has one.
+        order: of attention and feed-forward parts that lie beside each other.
         indexers: what chooses the tokens that sparse attention looks at; `None` for a model without.
+        norms_values: values have a norm, which has no weight.
         narrow: the row that queries of the layer are made of, where attention is latent.
         adds_to_residual: the residual comes first where what attention or feed-forward parts make is added.
     """
@@ -141,6 +152,8 @@ class Builder:
     awaited: LayerPlan | None = None
     state_read: Node | None = None
     adds_to_residual: bool = False
+    norms_values: bool = False
+    order: Order = Order.RESIDUAL_FIRST
     indexers: Indexers | None = None
     narrow: Node | None = None
 
@@ -289,7 +302,8 @@ def _project(
         return query, gate, _finished_key(build, layer, key), value
     if True in build.masks:  # with two caches the keys come first
         key = _finished_key(build, layer, build.multiply(layer, "attn_k", source))
-        return query, gate, key, build.multiply(layer, "attn_v", source)
+        value = build.multiply(layer, "attn_v", source)
+        return query, gate, key, build.beside(value, in_place=False) if build.norms_values else value
     value = build.multiply(layer, "attn_v", source)
     return query, gate, _finished_key(build, layer, build.multiply(layer, "attn_k", source)), value
 
@@ -431,7 +445,7 @@ def _attend(build: Builder, layer: LayerPlan, query: Node, *, mask: Node | None 
 
 def _attends_on(build: Builder, layer: LayerPlan, query: Node) -> str:
     """Beside its output matrix; beside its cache where a state in main memory is read between the two."""
-    awaited = None if layer.has_experts else build.awaited
+    awaited = layer if layer.state is not None else None if layer.has_experts else build.awaited
     is_apart = awaited is not None and awaited.cache_device == layer.cache_device == CPU
     return CPU if is_apart else query.device
 

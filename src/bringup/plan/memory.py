@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Final
 
+from bringup.model import families
 from bringup.plan import parts as shares
 from bringup.plan import shared_parts as shared
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.companions import Companions
-from bringup.plan.compute import Layouts
+from bringup.plan.compute import Layouts, is_pipelined
 from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_layers
 from bringup.plan.plan import CacheTypes, Part, Residence
 from bringup.plan.plan_notes import notes_of
@@ -160,7 +161,12 @@ class Planner:
                 run,
                 is_estimated=self._layouts.is_estimated,
             ),
-            *shares.index_compute(self.anatomy, placement, run),
+            *shares.sparse_compute(
+                self.anatomy,
+                placement,
+                run,
+                is_pipelined=is_pipelined(placement, offloads_cache=offloads),
+            ),
             shares.output(self.anatomy, run),
             *self.companions.parts(settled, self.devices),
         ]
@@ -196,6 +202,7 @@ class Planner:
         settled = self.companions.outputs(self.settle(request))
         flash = settled.flash_attention is not False
         figures = self.anatomy.architecture
+        flash = flash and figures.name not in families.WITHOUT_FUSED_ATTENTION
         run = make_run(
             settled,
             n_ctx=settled.n_ctx or 0,

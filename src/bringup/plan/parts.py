@@ -13,7 +13,7 @@ from bringup.plan.place import Placement
 from bringup.plan.plan import Part, Residence
 from bringup.plan.request import CPU, NEWEST_BUILD, Device, DeviceKind, Request
 from bringup.plan.run import Run
-from bringup.plan.sparse import is_laid_out
+from bringup.plan.sparse import block_mask_elements, stream_elements
 from bringup.plan.weights import Sum
 from bringup.units import GIB, MIB
 
@@ -160,24 +160,21 @@ def compute(sizes: Mapping[str, int], run: Run, *, is_estimated: bool) -> Iterat
             )
 
 
-def index_compute(anatomy: Anatomy, placement: Placement, run: Run) -> Iterator[Part]:
-    """What the indexers of sparse attention add to the compute buffers, estimated.
+def sparse_compute(anatomy: Anatomy, placement: Placement, run: Run, *, is_pipelined: bool) -> Iterator[Part]:
+    """What sparse attention and further streams of the residual add where that is not laid out, estimated.
 
-    `4 x n_ubatch x (3 x cells + n_head x n_embd_k + 4 x index heads x key length)`: scores and masks over the
-    window, queries beside each other. Within 7 % of what the engine added for DeepSeek 3.2 in four runs.
+    `4 x n_ubatch x (masks of chosen blocks + streams x n_embd x how many live at once)`, see `sparse`.
     """
     figures = anatomy.architecture
-    if not figures.index_layers or is_laid_out(anatomy):
-        return
-    first = figures.index_layers[0]
-    kept = max((cache.n_embd_k for cache in figures.cache_layers), default=0)
-    row = 3 * run.cells + figures.n_head[first.index] * kept // max(1, figures.n_head_kv[first.index])
-    row += 4 * figures.n_index_head * first.n_embd_k
-    formula = f"4 x {run.n_ubatch:,} x {row:,} for the indexer, an estimate"
-    for device in dict.fromkeys(placement.layers[one.index] for one in figures.index_layers):
-        yield Part(
-            "compute", F32_BYTES * run.n_ubatch * row, device, formula, f"{TAG}, src/models/deepseek32.cpp"
-        )
+    masks = block_mask_elements(anatomy, run)
+    first = placement.cards[0] if placement.cards and run.offloads_ops else CPU
+    devices = dict.fromkeys(first if name == CPU else name for name in placement.layers[: figures.n_layer])
+    for device in devices:
+        is_later = is_pipelined and device != first
+        row = masks + stream_elements(anatomy, is_later=is_later)
+        if row:
+            formula = f"4 x {run.n_ubatch:,} x {row:,} for what is not laid out, an estimate"
+            yield Part("compute", F32_BYTES * run.n_ubatch * row, device, formula, f"{TAG}, src/models/")
 
 
 def output(anatomy: Anatomy, run: Run) -> Part:

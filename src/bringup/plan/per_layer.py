@@ -37,7 +37,7 @@ class PerLayer:
         if self._inputs is None:
             size = self._selected.size_bytes
             node = self._weighted(build, self._projection.size_bytes, size, self._embedded, in_place=False)
-            node = build.beside(build.beside(node))
+            node = build.beside(build.beside(node), in_place=False)  # a row for each layer from here on
             node = self._weighted(build, self._norm.size_bytes, size, node, in_place=True)
             node = build.beside(build.beside(node, self._selected))
             self._inputs = build.beside(node, in_place=False)
@@ -61,7 +61,7 @@ def look_up(build: Builder, anatomy: Anatomy, placement: Placement, embedded: No
     size = F32_BYTES * anatomy.whole[_TABLE].shape[0] * build.n_tokens
     rows = build.graph.add(size, tokens, device=CPU)
     first = placement.layers[0] if placement.layers else CPU
-    selected = build.graph.add(size, rows, device=build.computes_on(first))
+    selected = build.graph.add(size, rows, device=build.computes_on(first), in_place=first != CPU)
     return PerLayer(anatomy, placement, embedded, selected)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.kv_cache import pad_cells
 from bringup.plan.request import CPU, Request
-from bringup.plan.sparse import is_laid_out
+from bringup.plan.sparse import is_estimated
 from bringup.units import MIB
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str,
         _padded(request, plan),
         _too_little_free(plan),
         _unknown(anatomy),
-        _indexed(anatomy),
+        _sparse(anatomy),
         _estimated(plan),
         _drafting(anatomy),
         _quantised_values(request, plan),
@@ -94,12 +94,13 @@ def _unknown(anatomy: Anatomy) -> str | None:
     return None
 
 
-def _indexed(anatomy: Anatomy) -> str | None:
-    if not anatomy.architecture.index_layers or is_laid_out(anatomy):
+def _sparse(anatomy: Anatomy) -> str | None:
+    if not is_estimated(anatomy):
         return None
     return (
-        "What the indexer of this family computes is estimated, not laid out: the compute buffer can be off "
-        "by a tenth. The engine's own dry run has it: --check."
+        "What this family computes is estimated in part, not laid out: the compute buffer can be off by a "
+        "quarter on one card, by half on several. "
+        "The engine's own dry run has it: --check."
     )
 
 

@@ -26,6 +26,25 @@ _ELEMENT_BYTES: Final = 4
 _INDEX_BYTES: Final = 8
 
 
+_SHIFTED: Final = frozenset({"arwkv7", "rwkv6", "rwkv6qwen2", "rwkv7"})
+"""Families that mix each token with the one before, several ways at once (RWKV)."""
+
+_STREAMS: Final = {
+    **{"deepseek4": 2.5, "glm5-next": 3.0, "hy_v4": 1.5, "qwen4exp": 3.5},
+    **dict.fromkeys(_SHIFTED, 16.0),
+}
+"""Residuals with all their streams that a compute buffer holds beside what is laid out; rows of RWKV.
+
+From dry runs of b11434 on one model of each family (of RWKV 7 for all of that), eight settings each."""
+
+_LATER_STREAMS: Final = {"deepseek4": 8, "glm5-next": 8, "hy_v4": 22, "qwen4exp": 8}
+"""Further ones on the later of several cards that work at once: what they are given lies there four times."""
+
+_MASKS_OF_ONE_SLOT: Final = 2.25
+_MASKS_OF_MORE_SLOTS: Final = 0.5
+"""Masks of MiniMax M3 for each head of its indexers over the window of a slot, likewise."""
+
+
 @dataclass(slots=True)
 class Indexers:
     """What the layers of such a model share.
@@ -51,6 +70,31 @@ def is_laid_out(anatomy: Anatomy) -> bool:
     """Whether the graph of this family's indexers is known node by node."""
     figures = anatomy.architecture
     return figures.name in families.INDEXED_LAID_OUT and bool(figures.index_layers)
+
+
+def block_mask_elements(anatomy: Anatomy, run: Run) -> int:
+    """Elements a token of the masks that each head of an indexer has over the window (MiniMax M3)."""
+    is_sparse = _has_block_masks(anatomy) and run.flash_attention and run.n_stream == run.n_seq
+    factor = _MASKS_OF_ONE_SLOT if run.n_seq == 1 else _MASKS_OF_MORE_SLOTS
+    return int(factor * anatomy.architecture.n_index_head * run.cells) if is_sparse else 0
+
+
+def stream_elements(anatomy: Anatomy, *, is_later: bool) -> int:
+    """Elements a token of the rows that live at once; `is_later` on all cards but the first."""
+    figures = anatomy.architecture
+    factor = _STREAMS.get(figures.name, 0.0) + (_LATER_STREAMS.get(figures.name, 0) if is_later else 0)
+    streams = 1 if figures.name in _SHIFTED else figures.n_residual
+    return int(factor * streams * figures.n_embd)
+
+
+def _has_block_masks(anatomy: Anatomy) -> bool:
+    figures = anatomy.architecture
+    return figures.name == families.INDEXED_WITH_VALUES and bool(figures.index_layers)
+
+
+def is_estimated(anatomy: Anatomy) -> bool:
+    """Whether part of the compute buffer is estimated, not laid out."""
+    return _has_block_masks(anatomy) or anatomy.architecture.name in _STREAMS
 
 
 def add_indexers(
