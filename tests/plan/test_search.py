@@ -37,6 +37,16 @@ def test_experts_leave_a_card_that_is_too_small_and_one_less_would_not_fit() -> 
     assert more.n_gpu_layers < 25
 
 
+def test_the_window_grows_beside_experts_in_main_memory_until_one_more_would_have_to_leave() -> None:
+    model, place = anatomy("gpt-oss-20b"), (card(9), MAIN)
+    plan = choose(model, Request(), place)
+    assert plan.fits and plan.n_cpu_moe and plan.run.n_ctx > 8192
+    usual = choose(model, Request(n_ctx=8192), place)
+    assert plan.n_cpu_moe == usual.n_cpu_moe, "no expert left the card for it"
+    wider = Planner(model, place).plan(replace(plan.request, n_ctx=2 * plan.run.n_ctx))
+    assert plan.run.n_ctx == 32_768 or not wider.fits
+
+
 def test_layers_of_a_dense_model_leave_the_card() -> None:
     plan = choose(anatomy("Llama-3.1-8B"), Request(n_ctx=8192), (card(4), MAIN))
     assert plan.fits

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.planning.made import described, planned
+from tests.planning.made import described, file_of, planned
 
 from bringup.actions.plan_report import Group, PlanReport
 from bringup.errors import WrongUse
@@ -113,6 +113,33 @@ def test_what_the_user_gave_is_kept(llama: Path) -> None:
     assert "--kv-unified" in report.command and "--no-op-offload" in report.command
     given = {choice.option for choice in report.choices if choice.is_given}
     assert {"--ctx-size", "--gpu-layers", "--cache-type-k", "--threads", "--kv-unified"} <= given
+
+
+def test_fewer_layers_than_fit_are_kept_and_the_faster_way_is_named(gpt_oss: Path) -> None:
+    report = planned(gpt_oss, CARD, Request(n_gpu_layers=20))
+    assert value_of(report, "--gpu-layers") == "20"
+    first = report.alternatives[0]
+    assert first.options == ("--n-gpu-layers", "auto") and first.cost == "costs nothing: it is faster"
+
+
+def test_what_rules_by_name_leave_out_is_said(gpt_oss: Path) -> None:
+    report = planned(gpt_oss, CARD, Request(overrides=((r"ffn_.*_exps\.", "CPU"),)))
+    assert report.verdict.endswith("and what --override-tensor names in main memory.")
+    assert not any("nothing is faster" in reason for reason in report.reasons)
+    assert not any("Keep the experts" in way.what for way in report.alternatives)
+
+
+def test_a_larger_micro_batch_is_named_where_prompts_copy_experts(tmp_path: Path) -> None:
+    report = planned(file_of(tmp_path, "Qwen3-30B-A3B"), described("RTX 4060", ram_gib=32))
+    (way,) = [way for way in report.alternatives if way.options[:1] == ("--ubatch-size",)]
+    assert way.options == ("--ubatch-size", "2048") and "instead of" in way.effect
+    larger = planned(
+        file_of(tmp_path, "Qwen3-30B-A3B"),
+        described("RTX 4060", ram_gib=32),
+        Request(n_ubatch=2048, n_ctx=report.n_ctx, n_cpu_moe=int(value_of(report, "--n-cpu-moe"))),
+    )
+    assert larger.fits and larger.speed is not None and report.speed is not None
+    assert larger.speed.first_token_s.value < 0.8 * report.speed.first_token_s.value
 
 
 def test_only_what_was_given_is_called_given(llama: Path) -> None:

@@ -6,10 +6,14 @@ It is no fault of the machine and changes no verdict: nobody's engine is taken a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bringup.engine.known_bad import BadRange, what_is_bad
 from bringup.reading import Known
 from bringup.records import dataclass
-from bringup.stack.stack import Stack
+
+if TYPE_CHECKING:
+    from bringup.stack.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import field, replace
 from typing import Final
 
-from bringup.actions.next_engine import engine_without_cuda, next_bad_build
 from bringup.actions.plan_check import ask_engine, remembered
 from bringup.actions.plan_command import choices_of, command_of
 from bringup.actions.plan_companions import Accompanied, Beside, check_language_model, look_beside
@@ -18,7 +17,6 @@ from bringup.actions.plan_own_runs import own_runs
 from bringup.actions.plan_report import DeviceUse, PlanReport
 from bringup.actions.plan_source import ModelSource, find_source
 from bringup.actions.plan_speed import SpeedTeller, given_rates, speed_teller
-from bringup.actions.plan_split import split_mode_of
 from bringup.actions.plan_ways import ways_of
 from bringup.errors import BringupError, CannotTell, WrongUse
 from bringup.machine.folders import our_folders
@@ -171,14 +169,8 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
         GgufError: a figure of the architecture is missing or cannot be.
         EngineError: a check was wanted, and there is no engine or it says no figures.
     """
-    if place.is_this_machine and place.cards and (engine := engine_without_cuda(machine, our_folders())):
-        said = (
-            f"The engine here ({engine}) knows no CUDA and would run it in main memory, beside the card:"
-            " this plan is for one that does. bringup setup gets it."
-        )
-        place = replace(place, warnings=(*place.warnings, said))
-    if place.is_this_machine and (bad := next_bad_build(machine, our_folders())) is not None:
-        place = replace(place, warnings=(*place.warnings, bad.sentence()))
+    if place.is_this_machine:
+        place = _with_engine_warnings(place, machine)
     host = None
     if place.is_this_machine and wishes.ram_bytes_per_s is None:
         host = (measured_rates if wishes.measures_ram else known_rates)(place, machine)
@@ -201,6 +193,22 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
     planning.planner.correct = None
     checked = ask_engine(source, planning.planner.plan(plan.request), machine, planning.accompanied)
     return replace(report, checked=checked)
+
+
+def _with_engine_warnings(place: Place, machine: Machine) -> Place:
+    """The place, with what the engine that is here would make of it."""
+    # Imports that a plan for another machine spares.
+    from bringup.actions.next_engine import engine_without_cuda, next_bad_build
+
+    said = []
+    if place.cards and (engine := engine_without_cuda(machine, our_folders())):
+        said.append(
+            f"The engine here ({engine}) knows no CUDA and would run it in main memory, beside the card:"
+            " this plan is for one that does. bringup setup gets it."
+        )
+    if (bad := next_bad_build(machine, our_folders())) is not None:
+        said.append(bad.sentence())
+    return replace(place, warnings=(*place.warnings, *said)) if said else place
 
 
 def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -> PlanReport:
@@ -251,7 +259,11 @@ def start_planning(
     n_cpu_moe = wishes.request.n_cpu_moe
     if n_cpu_moe is not None:
         n_cpu_moe = min(n_cpu_moe, len(anatomy.layers))
-    mode = split_mode_of(wishes.split_mode, wishes.request, anatomy, place)
+    mode = SplitMode.LAYER
+    if wishes.split_mode in ("row", "tensor"):
+        from bringup.actions.plan_split import split_mode_of
+
+        mode = split_mode_of(wishes.split_mode, wishes.request, anatomy, place)
     request = replace(
         wishes.request, n_threads=threads, cards=_cards(wishes, place), n_cpu_moe=n_cpu_moe, split_mode=mode
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bringup.actions.plan_report import Rung
 from bringup.plan.kv_cache import pad_cells
 from bringup.plan.memory import MemoryPlan
+from bringup.plan.request import CPU
 from bringup.units import GIB
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def gives_way(planning: Planning, plan: MemoryPlan) -> str:
         found.append(f"{plan.n_gpu_layers} of {n_all} layers on the card")
     if plan.n_cpu_moe:
         found.append(f"the experts of {layers_text(plan.n_cpu_moe)} in main memory")
+    if asked.overrides and CPU in (device for _, device in plan.placement.overrides):
+        found.append("what --override-tensor names in main memory")
     types = plan.cache_types
     if (asked.cache_type_k is None and types.k != "f16") or (asked.cache_type_v is None and types.v != "f16"):
         found.append(f"a KV cache as {types.k}")

@@ -26,6 +26,8 @@ _WORKED_OUT: Final = 2
 _LARGE_UBATCH_TOKENS: Final = 2048
 _WORTH: Final = 1.2
 """A larger micro-batch is worth a line where prompts are read faster by this factor."""
+_FASTER: Final = 1.02
+_NO_COST: Final = "costs nothing: it is faster"
 _SLACK: Final = 1.03
 """A smaller file saves a little less where it has to: not all of its tensors are of the smaller type."""
 
@@ -52,11 +54,11 @@ def ways_of(planning: Planning, plan: MemoryPlan, ladder: tuple[Rung, ...]) -> t
         *_larger_batch(planning, goal),
         *_smaller_window(planning, goal, ladder),
         *_smaller_cache(planning, goal),
+        *_own_layers(planning, goal),
         *_experts(planning, goal),
-        *_fewer_layers(planning, goal),
         *_smaller_files(planning, goal),
     ]
-    return tuple(sorted(found, key=lambda one: not one.fits))
+    return tuple(sorted(found, key=lambda one: (not one.fits, one.cost != _NO_COST)))
 
 
 def _goal(planning: Planning, plan: MemoryPlan, ladder: tuple[Rung, ...]) -> _Goal | None:
@@ -184,7 +186,7 @@ def _cache_bytes(plan: MemoryPlan) -> int:
 def _experts(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
     """Experts in main memory, where the user had fixed it otherwise or the search went another way."""
     figures = planning.planner.anatomy.architecture
-    if not figures.n_expert or not planning.place.cards or goal.now.n_cpu_moe:
+    if not figures.n_expert or not planning.place.cards or goal.now.placement.is_overridden:
         return
     bounds = Bounds(planning.planner)
     for count in range(1, figures.n_layer + 1):
@@ -198,7 +200,7 @@ def _experts(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
                 options=("--n-gpu-layers", "all", "--n-cpu-moe", str(count)),
                 effect=_effect(planning, goal, plan),
                 fits=True,
-                cost="costs speed",
+                cost=_speed_cost(planning, goal, plan) or _NO_COST,
             )
             return
 
@@ -226,19 +228,29 @@ def _larger_batch(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
     )
 
 
-def _fewer_layers(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
-    """Our own choice of layers, where the user had fixed it and it does not fit."""
-    if not goal.is_wanting or goal.request.n_gpu_layers is None:
+def _own_layers(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """Our own choice of layers, where the user had fixed it and it does not fit or is slower."""
+    if goal.request.n_gpu_layers is None:
         return
     plan = planning.choose(replace(goal.request, n_gpu_layers=None))
-    if plan.fits:
+    cost = _speed_cost(planning, goal, plan)
+    if plan.fits and (goal.is_wanting or not cost):
         yield Alternative(
             what="Leave the number of layers to bringup",
             options=("--n-gpu-layers", "auto"),
             effect=_effect(planning, goal, plan),
             fits=True,
-            cost="costs speed",
+            cost=cost or _NO_COST,
         )
+
+
+def _speed_cost(planning: Planning, goal: _Goal, plan: MemoryPlan) -> str:
+    """Empty where a plan is faster than what is wanted now; that may not fit, and has no speed then."""
+    now = planning.teller.tell(goal.now) if not goal.is_wanting else None
+    then = planning.teller.tell(plan) if now is not None else None
+    if now is None or then is None:
+        return "costs speed"
+    return "" if then.generation_empty.value > _FASTER * now.generation_empty.value else "costs speed"
 
 
 def _smaller_files(planning: Planning, goal: _Goal) -> Iterator[Alternative]:

@@ -8,7 +8,6 @@ from typing import Final
 
 from bringup.model import families
 from bringup.plan import parts as shares
-from bringup.plan import shared_parts as shared
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.companions import Companions
 from bringup.plan.compute import Layouts, is_pipelined
@@ -157,7 +156,7 @@ class Planner:
         fixed = [
             *self._kept_parts(settled, run, placement),
             *shares.compute(
-                shared.compute_bytes(self._layouts, placement, run, offloads_cache=offloads),
+                self._compute_bytes(placement, run, offloads_cache=offloads),
                 run,
                 is_estimated=self._layouts.is_estimated,
             ),
@@ -174,7 +173,7 @@ class Planner:
         for device in self.devices:
             if device.name in used:
                 fixed += [
-                    shared.overhead(self.anatomy, placement, run, device),
+                    self._overhead(placement, run, device),
                     shares.margin(device, settled),
                 ]
             fixed.append(shares.other_programs(device))
@@ -216,13 +215,30 @@ class Planner:
         """Weights and caches: what stays as long as the engine runs."""
         offloads = settled.offloads_cache
         key = run, placement.layers, placement.mode, placement.shares, offloads
-        if key not in self._caches:
-            self._caches[key] = tuple(shared.caches(self.anatomy, placement, run, offloads=offloads))
         if placement.mode is SplitMode.LAYER:
-            sums = self._weights.by_device(placement)
+            sums, caches = self._weights.by_device(placement), shares.caches
         else:
-            sums = shared.weights(self.anatomy, placement, self.cards_of(settled))
+            from bringup.plan import shared_parts
+
+            sums = shared_parts.weights(self.anatomy, placement, self.cards_of(settled))
+            caches = shared_parts.caches
+        if key not in self._caches:
+            self._caches[key] = tuple(caches(self.anatomy, placement, run, offloads=offloads))
         return [*shares.weights(sums, is_mapped=settled.is_mapped), *self._caches[key]]
+
+    def _compute_bytes(self, placement: Placement, run: Run, *, offloads_cache: bool) -> dict[str, int]:
+        if placement.mode is SplitMode.LAYER:
+            return self._layouts.compute_bytes(placement, run, offloads_cache=offloads_cache)
+        from bringup.plan import shared_parts  # most plans have no use for it
+
+        return shared_parts.compute_bytes(self._layouts, placement, run, offloads_cache=offloads_cache)
+
+    def _overhead(self, placement: Placement, run: Run, device: Device) -> Part:
+        if placement.mode is SplitMode.LAYER:
+            return shares.overhead(self.anatomy, placement, run, device)
+        from bringup.plan import shared_parts
+
+        return shared_parts.overhead(self.anatomy, placement, run, device)
 
     def settle(self, request: Request) -> Request:
         """The request with every open choice filled in as llama.cpp would."""
