@@ -42,7 +42,16 @@ def test_it_is_the_engine_that_will_be_chosen(
     else:
         assert is_next is not find_build(wanted, around).is_external
     with starting_early(engine=wanted) as early:
-        assert (early.waiting is not None) is is_next and early.supervisor is None
+        assert early.supervisor is None
+        if (where, wanted) == ("nowhere", "external"):
+            assert early.waiting is None
+        else:
+            build = find_build(wanted, around)
+            assert early.waiting is not None and early.waiting.program == (
+                build.path if build.is_external else None
+            )
+            known = early.waiting.options_of(build)
+            assert (known is not None and known.has("--model")) is build.is_external
 
 
 def test_a_named_program_is_not_waited_for_with_another(tmp_path: Path) -> None:

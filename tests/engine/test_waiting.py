@@ -18,12 +18,13 @@ import pytest
 from tests.engine.conftest import rounds
 from tests.stubs.hub import StubFile, gguf_bytes, running_hub
 
-from bringup.engine.build import EngineBuild
+from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.command import EngineSettings
 from bringup.engine.registry import stop_running
 from bringup.engine.start import start_engine
 from bringup.engine.supervisor import DetachedJob, start_detached, wait_detached
 from bringup.engine.waiting import WaitingEngine, WaitingSupervisor
+from bringup.errors import EngineError
 from bringup.machine.folders import Folders
 from bringup.machine.process import command_line
 from bringup.machine.sockets import is_port_free
@@ -145,6 +146,31 @@ def test_what_does_not_suit_is_replaced(
         assert Path(f"/proc/{engine.pid}/environ").read_bytes().count(b"LC_MORE") == len(given) - len(
             variables
         )
+    assert family.is_gone
+
+
+def test_the_keeper_of_an_external_engine_waits_while_that_tells_its_options(
+    family: Family, variables: dict[str, str], fake: EngineBuild, settings: EngineSettings, log_path: str
+) -> None:
+    with WaitingEngine(variables, program=fake.path) as waiting:
+        keeper = family.wait_for(KEEPER)
+        known = waiting.options_of(fake)
+        assert known is not None and known.has("--ctx-size") and not family.pids(ENGINE)
+        with start_engine(
+            fake, settings, log_path=log_path, environment=variables, waiting=waiting
+        ) as engine:
+            engine.wait_ready()
+            assert engine.keeper_identity is not None and engine.keeper_identity.pid == keeper
+    assert family.is_gone
+
+
+def test_a_program_that_says_no_options_is_asked_again_and_told_of(
+    family: Family, variables: dict[str, str], settings: EngineSettings, log_path: str
+) -> None:
+    broken = EngineBuild(EngineKind.EXTERNAL, "/bin/false", "", "made")
+    with WaitingEngine(variables, program=broken.path) as waiting, pytest.raises(EngineError) as caught:
+        start_engine(broken, settings, log_path=log_path, environment=variables, waiting=waiting)
+    assert caught.value.reference == "engine-not-usable"
     assert family.is_gone
 
 

@@ -64,9 +64,10 @@ def starting_early(
     is_wanted: bool = True,
     is_detached: bool = False,
 ) -> Iterator[Surroundings]:
-    """As `look_around`, and where the embedded engine is sure to be the one, its process is started already.
+    """As `look_around`, and what can be done for the engine that is sure to be chosen is begun already.
 
-    It waits for its parameters. What has not been taken when the block is left is ended.
+    The embedded one's process waits for its parameters; an external one is asked for its options, and its
+    keeper waits. What has not been taken when the block is left is ended.
 
     Args:
         engine: the engine that the user named.
@@ -75,15 +76,19 @@ def starting_early(
         is_detached: it is to go on in the background.
     """
     around = look_around()
-    if not is_wanted or not is_embedded_next(engine, around):
+    is_embedded = is_embedded_next(engine, around)
+    program = None if is_embedded or is_detached else _program_next(engine, around)
+    if not is_wanted or not (is_embedded or program):
         yield around
         return
-    environment = engine_environment(around, is_external=False, keep_engine_variables=keep_engine_environment)
+    environment = engine_environment(
+        around, is_external=not is_embedded, keep_engine_variables=keep_engine_environment
+    )
     if is_detached:
         with WaitingSupervisor(environment.variables) as supervisor:
             yield replace(around, supervisor=supervisor)
         return
-    with WaitingEngine(environment.variables) as waiting:
+    with WaitingEngine(environment.variables, program=program) as waiting:
         yield replace(around, waiting=waiting)
 
 
@@ -98,6 +103,19 @@ def is_embedded_next(wanted: str | None, around: Surroundings) -> bool:
         configured_path=around.configuration.engine.path,
         builds_folder=around.folders.builds,
     )
+
+
+def _program_next(wanted: str | None, around: Surroundings) -> str | None:
+    """The external engine that `find_build` will choose; `None` where it is another or cannot be told."""
+    if wanted == "embedded" or find_wheel(around.machine, around.folders.builds) is not None:
+        return None
+    is_path = wanted is not None and "/" in wanted
+    programs = find_programs(
+        around.machine,
+        configured_path=wanted if is_path else around.configuration.engine.path,
+        builds_folder=around.folders.builds,
+    )
+    return next(iter(programs), None)
 
 
 def find_build(wanted: str | None, around: Surroundings) -> EngineBuild:

@@ -78,14 +78,26 @@ def read_options(build: EngineBuild, *, environment: dict[str, str]) -> HelpText
     return known
 
 
-def start_line(build: EngineBuild, settings: EngineSettings, *, environment: dict[str, str]) -> StartLine:
+def start_line(
+    build: EngineBuild,
+    settings: EngineSettings,
+    *,
+    environment: dict[str, str],
+    known: HelpText | None = None,
+) -> StartLine:
     """The command that starts this build with these settings.
+
+    Args:
+        build: the engine.
+        settings: what with.
+        environment: its whole environment.
+        known: options of an external build, where it was asked already.
 
     Raises:
         EngineError, WrongUse: as `arguments` and `parameters`.
     """
     if build.is_external:
-        known = read_options(build, environment=environment)
+        known = known or read_options(build, environment=environment)
         return StartLine((build.path, *arguments(settings, known)), "")
     import json
 

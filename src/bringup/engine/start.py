@@ -40,7 +40,8 @@ def start_engine(
         EngineError, WrongUse: the settings cannot be spelled for this build.
         FileTrouble: the log's folder cannot be made.
     """
-    line = start_line(build, settings, environment=environment)
+    known = waiting.options_of(build) if waiting is not None and build.is_external else None
+    line = start_line(build, settings, environment=environment, known=known)
     files.make_private_folder(paths.dirname(log_path))
     job = KeeperJob(
         argv=line.argv,
