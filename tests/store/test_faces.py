@@ -131,6 +131,8 @@ def test_mistakes_have_words_and_codes(
     assert (found, out) == (code, "")
     assert f"[{reference}]" in err
     assert "Traceback" not in err
+    log = called("log", "--json")[1]
+    assert ("could not be pulled" in log) is (code == 1), "what names nothing was never to be pulled"
 
 
 @pytest.mark.parametrize(

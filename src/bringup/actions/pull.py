@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bringup.errors import BringupError, ModelFileError
+from bringup.errors import BringupError, ModelFileError, WrongUse
 from bringup.machine import clock
 from bringup.machine.folders import Folders, our_folders
 from bringup.records import dataclass
@@ -91,6 +91,8 @@ def pull_model(
         if secret is None or not may_send_token(refused):
             raise
         return go(secret)
+    except WrongUse:
+        raise  # nothing was to be pulled: what was typed names nothing
     except BringupError as problem:
         _tell(record_failed_pull(text, problem), on_warning)
         raise

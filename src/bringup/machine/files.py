@@ -17,8 +17,8 @@ _HINTS = {
     errno.EACCES: "Check the rights of the file and of each folder above it.",
     errno.EPERM: "Check the rights of the file and of each folder above it.",
     errno.EROFS: "It is mounted read-only; XDG_CACHE_HOME and XDG_STATE_HOME put the folders elsewhere.",
-    errno.EISDIR: "A folder is where a file should be: move it away.",
-    errno.ENOTDIR: "A file is where a folder should be: move it away.",
+    errno.EISDIR: "A folder is there, and a file is wanted.",
+    errno.ENOTDIR: "A part of this path is a file, and a folder is wanted: move that file away.",
 }
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
