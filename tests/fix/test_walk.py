@@ -63,6 +63,16 @@ def test_the_cure_that_works_is_said_to_and_exits_0(tmp_path: Path, monkeypatch:
     assert (attempt.exit_code, attempt.fault_gone, attempt.command) == (0, True, f"rm {bad}")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_who_became_root_for_it_is_told_whose_log_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "noted in root's own log: sudo bringup log"
+    _, person = walked(monkeypatch, made_fault((step("true"),)), b"yes\n")
+    assert words not in person.text
+    monkeypatch.setenv("SUDO_USER", "somebody")
+    _, person = walked(monkeypatch, made_fault((step("true"), step("true"))), b"yes\n", b"yes\n")
+    assert person.text.count(words) == 1
+
+
 def test_a_step_that_fails_is_said_with_its_undo(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = replace(step("ls", "/not/there"), undo="put it back", verify=("true",))
     code, person = walked(monkeypatch, made_fault((failing,)), b"yes\n")

@@ -14,7 +14,7 @@ from bringup.actions.fix_record import Attempt, FixRecord
 from bringup.actions.journal import Note, record
 from bringup.errors import BringupError, Failure
 from bringup.faults._fault import Safety, Slot
-from bringup.machine import folders, paths
+from bringup.machine import folders, paths, rights
 from bringup.machine.effects import Answered, Effect, EffectEnd, look_by_command
 from bringup.machine.live import LiveMachine
 from bringup.machine.locks import Holder, try_lease
@@ -93,6 +93,11 @@ def look_again() -> Examination:
     """The doctor's full look at this machine, kept in the journal where it differs from the last one."""
     machine, subject = choose_machine(root=None, recording=None)
     return examine_and_keep(machine, subject=subject)
+
+
+def is_noted_as_root() -> bool:
+    """Whether a user became root for this: what is noted then stands in root's log, and not in the user's."""
+    return rights.is_root() and folders.variable("SUDO_USER") is not None
 
 
 def keep_fix(attempt: Attempt, *, end: EffectEnd | None, fault_gone: bool | None) -> str:

@@ -17,6 +17,7 @@ from bringup.actions.fix_run import (
     Printed,
     Ran,
     hold_fixes,
+    is_noted_as_root,
     keep_fix,
     look_again,
 )
@@ -129,6 +130,8 @@ def walk(console: Console, run: FixRun, steps: tuple[PlannedStep, ...]) -> int:
             console.line("No more answers: nothing more is run.")
             break
         if reply is Reply.YES and planned.way is Way.HERE:
+            if is_noted_as_root() and not has_run:
+                console.line("What is run is noted in root's own log: sudo bringup log shows it.")
             has_run = True
             if planned.restarts:
                 console.answer("Once it has restarted, bringup doctor says whether the fault is gone.")
