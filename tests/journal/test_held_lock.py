@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from tests.doctor.shown import shown_by
 from tests.journal.conftest import UNDER_A_LOCK, Held
-from tests.stubs.command_line import run_cli
+from tests.stubs.command_line import Home, run_cli
 
 MORE_S = 0.25
 
@@ -21,6 +22,27 @@ def test_a_held_lock_changes_no_exit_code_and_what_can_be_read_is_shown(held: He
         if words[:2] in (("log",), ("log", "search"), ("log", "export")):
             assert "before it was held" in done.stdout, words
             assert "another program holds the journal; this is what stood in it before" in done.stderr
+
+
+def test_a_holder_that_stands_still_in_a_write_costs_the_timeline_its_entries_and_no_exit_code(
+    own_home: Path,
+) -> None:
+    home = Home(own_home)
+    run_cli(home, "log", "add", "--symptom", "before it was held")
+    writing = sqlite3.connect(home.state / "journal.sqlite", isolation_level=None)
+    try:
+        writing.execute("BEGIN EXCLUSIVE")
+        writing.execute("CREATE TABLE made (x)")  # what takes the write back lies beside the file now
+        assert (home.state / "journal.sqlite-journal").stat().st_size > 0
+        done = run_cli(home, "log")
+        verified = run_cli(home, "log", "verify")
+    finally:
+        writing.execute("ROLLBACK")
+        writing.close()
+    assert done.returncode == 0, done.stderr
+    assert "in the middle of a write; what stands in it is left out" in done.stderr
+    assert verified.returncode == 3
+    assert "before it was held" in run_cli(home, "log").stdout
 
 
 @pytest.mark.parametrize("words", UNDER_A_LOCK, ids=" ".join)

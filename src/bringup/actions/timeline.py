@@ -106,15 +106,22 @@ def read_timeline(
         last: so many at most.
 
     Raises:
-        JournalTrouble: the journal cannot be read.
+        JournalTrouble: the journal cannot be read, for another reason than that it is being written.
     """
     from bringup.actions.journal_mending import with_journal
+    from bringup.journal.trouble import JournalTrouble
+    from bringup.journal.trouble import Kind as Trouble
 
     def read(journal: Journal) -> tuple[list[Item], int]:
         stood = standings(journal)
         return _journal_items(journal, stood, last=_enough(last, layer)), count_old_rules(stood)
 
-    found, warning = with_journal(place, read)
+    try:
+        found, warning = with_journal(place, read)
+    except JournalTrouble as trouble:
+        if trouble.kind is not Trouble.BUSY:
+            raise
+        found, warning = None, f"{trouble.message} in the middle of a write; what stands in it is left out"
     own, n_old_rules = found or ([], 0)
     outside, unseen = outside_items(machine) if machine is not None else ([], ())
     items = merge(own, outside)
