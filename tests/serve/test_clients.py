@@ -93,7 +93,7 @@ def test_messages_in_anthropic_style(served: Served) -> None:
     body = {"model": "small", "max_tokens": 8, "messages": [{"role": "user", "content": "Say hello."}]}
     endpoint = Endpoint("127.0.0.1", served.port, served.home.key)
     answer = request(endpoint, "POST", "/v1/messages", body=body, timeout_s=30)
-    told = answer.json()
+    told = json.loads(answer.body)
     assert (answer.status, told["type"], told["role"]) == (200, "message", "assistant")
     assert told["content"][0]["text"]
     assert told["usage"]["output_tokens"] <= 8
