@@ -13,7 +13,10 @@ PUBLISHED_BYTES = {
     "Q6_K": 6_596_006_304,
     "Q5_K_M": 5_732_992_416,
     "Q4_K_M": 4_920_739_232,
+    "Q4_K_S": 4_692_669_856,
+    "IQ4_XS": 4_447_667_616,
     "Q3_K_M": 4_018_918_816,
+    "Q3_K_S": 3_664_504_224,
     "Q2_K": 3_179_136_416,
 }
 """Files of Meta-Llama-3.1-8B-Instruct as the hub lists them, header included."""

@@ -175,6 +175,18 @@ def test_a_card_that_is_too_full_is_named_in_the_verdict(gpt_oss: Path) -> None:
     assert asked.verdict.startswith("It fits in main memory with")
 
 
+def test_where_no_way_fits_it_says_how_much_memory_is_wanting(gpt_oss: Path) -> None:
+    """The experts of gpt-oss are of four bits as published: no smaller quantisation saves much."""
+    small = described(ram_gib=8)
+    report = planned(gpt_oss, replace(small, cpu_only=True))
+    assert not report.fits
+    nearest = report.nearest_fit
+    assert nearest is not None and nearest.what.startswith("Give it more memory: ")
+    more = float(nearest.what.removeprefix("Give it more memory: ").split()[0])
+    assert planned(gpt_oss, replace(described(ram_gib=8 + more), cpu_only=True)).fits
+    assert not planned(gpt_oss, replace(described(ram_gib=8 + more - 0.5), cpu_only=True)).fits
+
+
 def test_several_cards_and_one_of_them(llama: Path) -> None:
     two = described("RTX 3060", "RTX 4090", ram_gib=64)
     alone = planned(llama, two, Request(n_ctx=8192))

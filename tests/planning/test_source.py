@@ -83,9 +83,9 @@ def test_smaller_quantisations_of_a_file_are_worked_out_and_its_repository_is_na
     report = planned(path, described("RTX 2060"))
     assert report.source.repository == repository
     (first, *_) = [way for way in report.alternatives if "worked out" in way.what]
-    assert first.what.startswith(f"Take Q2_K of {repository or 'the same model'} (about 3.0 GiB")
-    assert first.options == (("bringup", "plan", f"{repository}:Q2_K") if repository else ())
-    assert first.fits and "on the card" in first.effect
+    assert first.what.startswith(f"Take Q3_K_M of {repository or 'the same model'} (about 3.7 GiB")
+    assert first.options == (("bringup", "plan", f"{repository}:Q3_K_M") if repository else ())
+    assert first.fits and "16,384 tokens" in first.effect
     assert no_network == []
 
 
@@ -94,9 +94,9 @@ def test_what_is_here_of_a_repository_is_told_by_its_own_size(llama: Path, own_h
     folder.mkdir(parents=True)
     path = folder / "model-Q4_K_M.gguf"
     path.hardlink_to(llama)
-    (folder / "model-Q2_K.gguf").write_bytes(bytes(3 * MIB))
+    (folder / "model-Q3_K_S.gguf").write_bytes(bytes(3 * MIB))
     ways = planned(path, described("RTX 2060")).alternatives
-    assert any("Take Q2_K of some/Repo-GGUF (0.0 GiB, on this disk)" in way.what for way in ways)
+    assert any("Take Q3_K_S of some/Repo-GGUF (0.0 GiB, on this disk)" in way.what for way in ways)
 
 
 def test_the_guard_would_see_a_call(no_network: list[object]) -> None:

@@ -10,6 +10,7 @@ from bringup.actions.plan_devices import Holder
 from bringup.actions.plan_ladder import gives_way, layers_text
 from bringup.actions.plan_report import Alternative, Group, Rung, group_of
 from bringup.plan.bounds import Bounds
+from bringup.plan.card_split import is_all_on_cards
 from bringup.plan.companions import Companions
 from bringup.plan.memory import MemoryPlan, Planner
 from bringup.plan.place import ALL_LAYERS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _WORTH_CLOSING_BYTES: Final = 64 * MIB
 _VARIANTS: Final = 3
 _WORKED_OUT: Final = 2
+_ROUNDS: Final = 4
 _LARGE_UBATCH_TOKENS: Final = 2048
 _WORTH: Final = 1.2
 """A larger micro-batch is worth a line where prompts are read faster by this factor."""
@@ -58,6 +60,8 @@ def ways_of(planning: Planning, plan: MemoryPlan, ladder: tuple[Rung, ...]) -> t
         *_experts(planning, goal),
         *_smaller_files(planning, goal),
     ]
+    if goal.is_wanting and not any(one.fits for one in found):
+        found += _more_memory(planning, goal)
     return tuple(sorted(found, key=lambda one: (not one.fits, one.cost != _NO_COST)))
 
 
@@ -130,6 +134,34 @@ def _name(holder: Holder) -> str:
         else ""
     )
     return f"{name} ({holder.process_id}, {(holder.used_bytes or 0) / MIB:,.0f} MiB){kind}"
+
+
+def _more_memory(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """Where nothing else makes it fit: how much memory is wanting, so that one sees what would."""
+    step = GIB // 10
+    beside = Companions(planning.planner.companions.draft, planning.planner.companions.projector)
+    devices, plan = planning.planner.devices, goal.now
+    wanting: dict[str, int] = {}
+    for _ in range(_ROUNDS):  # margins grow with the memory
+        for name, size in plan.missing.items():
+            wanting[name] = wanting.get(name, 0) + -(-size // step) * step
+        larger = tuple(
+            replace(device, free_bytes=device.free_bytes + wanting.get(device.name, 0)) for device in devices
+        )
+        planner = Planner(planning.planner.anatomy, larger, planning.planner.correct, beside)
+        plan = planner.plan(goal.now.request)
+        if plan.fits:
+            break
+    titles = {device.name: device.title or device.name for device in devices}
+    if plan.fits:
+        yield Alternative(
+            what="Give it more memory: "
+            + " and ".join(f"{size / GIB:.1f} GiB in {titles[name]}" for name, size in wanting.items()),
+            options=(),
+            effect=f"{plan.run.n_ctx:,} tokens fit then",
+            fits=True,
+            cost="costs other programs, or hardware; else it is too large a model for this machine",
+        )
 
 
 def _smaller_window(planning: Planning, goal: _Goal, ladder: tuple[Rung, ...]) -> Iterator[Alternative]:
@@ -293,7 +325,7 @@ def _worked_out(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
             _chosen={},
         )
         plan = other.choose(goal.request)
-        if not plan.fits or (not goal.is_wanting and gives_way(other, plan)):
+        if not plan.fits or not (goal.is_wanting or is_all_on_cards(plan)):
             continue
         size = f"about {made.size_bytes / GIB:.1f} GiB, worked out from this header"
         if made.label in here:

@@ -1,8 +1,8 @@
 """The same model in a smaller quantisation, worked out from its header: no file of it has to be there.
 
 Which type each tensor gets follows llama.cpp's own mixtures (b11434, `llama_tensor_get_type_impl` and
-`tensor_type_fallback` in `src/llama-quant.cpp`), without an importance matrix. Files of other makers mix
-their types otherwise: a few hundredths more or less.
+`tensor_type_fallback` in `src/llama-quant.cpp`). Some makers mix them otherwise: some hundredths more
+or less.
 """
 
 from __future__ import annotations
@@ -22,10 +22,16 @@ MIXTURES: Final[Mapping[str, TensorType]] = {
     "Q6_K": TensorType.Q6_K,
     "Q5_K_M": TensorType.Q5_K,
     "Q4_K_M": TensorType.Q4_K,
+    "Q4_K_S": TensorType.Q4_K,
+    "IQ4_XS": TensorType.IQ4_XS,
     "Q3_K_M": TensorType.Q3_K,
+    "Q3_K_S": TensorType.Q3_K,
     "Q2_K": TensorType.Q2_K,
 }
 """Mixtures that most repositories have, the largest first, with the type of most of their tensors."""
+
+_MEDIUM: Final = frozenset({"Q5_K_M", "Q4_K_M"})
+"""Mixtures that give half of the layers more bits for values and the last matrix."""
 
 _SMALLER: Final = 0.9
 """What saves less than a tenth is not worth another download."""
@@ -36,6 +42,7 @@ _FALLBACKS: Final = {
     TensorType.Q4_K: TensorType.Q5_0,
     TensorType.Q5_K: TensorType.Q5_1,
     TensorType.Q6_K: TensorType.Q8_0,
+    TensorType.IQ4_XS: TensorType.IQ4_NL,
 }
 """For rows that blocks of 256 do not divide."""
 
@@ -83,7 +90,13 @@ def requantise(anatomy: Anatomy, label: str) -> Requantised:
     known: dict[tuple[object, ...], TensorType | None] = {}
 
     def retyped(index: int, name: str, tensor: Tensor) -> Tensor:
-        place = (index < 2, index < n_layer // 16, _has_more_bits(index, n_layer))
+        place = (
+            index < 2,
+            index < 4,
+            index < n_layer // 16,
+            index < n_layer // 8,
+            _has_more_bits(index, n_layer),
+        )
         key = (place, name, tensor.shape, tensor.type)
         if key not in known:
             known[key] = _wanted(anatomy, label, index, name, tensor)
@@ -154,7 +167,11 @@ def _values(anatomy: Anatomy, label: str, index: int) -> TensorType:
         wanted = TensorType.Q4_K if grouped >= 4 else TensorType.Q3_K
     elif label == "Q3_K_M":
         wanted = TensorType.Q5_K if index < 2 else TensorType.Q4_K
-    elif _has_more_bits(index, figures.n_layer):
+    elif label == "Q4_K_S":
+        wanted = TensorType.Q5_K if index < 4 else TensorType.Q4_K
+    elif label == "IQ4_XS":
+        wanted = TensorType.Q5_K if grouped >= 4 else TensorType.IQ4_XS
+    elif label in _MEDIUM and _has_more_bits(index, figures.n_layer):
         wanted = TensorType.Q6_K
     is_70b = figures.n_layer == 80 and wanted in (TensorType.Q3_K, TensorType.Q4_K)
     return TensorType.Q5_K if is_70b else wanted
@@ -167,7 +184,9 @@ def _down(anatomy: Anatomy, label: str, index: int) -> TensorType:
         return TensorType.Q3_K
     if label == "Q3_K_M":
         return TensorType.Q5_K if index < n_layer // 16 else TensorType.Q4_K
-    return TensorType.Q6_K if _has_more_bits(index, n_layer) else MIXTURES[label]
+    if label == "Q4_K_S":
+        return TensorType.Q5_K if index < n_layer // 8 else TensorType.Q4_K
+    return TensorType.Q6_K if label in _MEDIUM and _has_more_bits(index, n_layer) else MIXTURES[label]
 
 
 def _has_more_bits(index: int, n_layer: int) -> bool:
