@@ -215,6 +215,8 @@ def test_encoders_keep_nothing_and_strange_families_say_that_they_are() -> None:
     assert len(strange.cache_layers) == 8
     assert figures("eagle3").is_known
     assert not figures("eagle3").is_cache_known
+    once, twice = figures("nanbeige"), figures("nanbeige", num_loops=2)
+    assert twice.cache_layers[0].n_embd_k == 2 * once.cache_layers[0].n_embd_k
     router = figures("graniteswitch")
     assert router.is_cache_known and len(router.cache_layers) == 8 + 1
 
@@ -308,6 +310,6 @@ def test_every_rule_is_about_a_family_that_is_known() -> None:
         *families.WITH_FURTHER_CACHES,
         *families.INDEXED,
         *families.WITH_ROUTER,
-        *(families.INDEXED_WITH_VALUES, families.WITH_HISTORY, families.COMPRESSED),
+        *(families.INDEXED_WITH_VALUES, families.WITH_HISTORY, families.COMPRESSED, families.LOOPED),
     }
     assert ruled <= families.KNOWN

@@ -363,6 +363,8 @@ def _cache_layers(
         return ()
     kind = families.RECURRENCE.get(keys.name)
     owners = _layers_with_own_cache(keys, layers.n_all)
+    is_looped = keys.name == families.LOOPED
+    n_loops = (keys.optional("num_loops", least=1, most=MAX_LAYERS) or 1) if is_looped else 1
     kept = []
     for index in range(min(layers.n_main or layers.n_all, owners)):
         is_attention = kind is Recurrence.BESIDE_ATTENTION or not layers.recurrent[index]
@@ -373,7 +375,8 @@ def _cache_layers(
         n_kv, is_swa = heads.n_head_kv[index], layers.swa[index]
         k, v = (heads.k_swa, heads.v_swa) if is_swa else (heads.k, heads.v)
         no_values = is_mla or keys.name == families.COMPRESSED
-        kept.append(CacheLayer(index, k * n_kv, 0 if no_values else v * n_kv, is_swa))
+        width_k, width_v = k * n_kv * n_loops, 0 if no_values else v * n_kv * n_loops
+        kept.append(CacheLayer(index, width_k, width_v, is_swa))
     if keys.name in families.WITH_ROUTER:
         kept.append(CacheLayer(layers.n_main, heads.k, heads.v, is_swa=False))
     return tuple(kept)

@@ -124,9 +124,12 @@ WITHOUT_CACHE: Final = frozenset(
 )
 """Encoders and diffusion models: they keep nothing between calls."""
 
-WITH_FURTHER_CACHES: Final = frozenset({"dflash", "eagle3", "gemma4-assistant", "nanbeige", "t5"})
+WITH_FURTHER_CACHES: Final = frozenset({"dflash", "eagle3", "gemma4-assistant", "t5"})
 """Families whose caches are not whole by the rules here: those of another model that they draft for, of an
-encoder, of layers that are run in loops."""
+encoder."""
+
+LOOPED: Final = "nanbeige"
+"""The family whose layers are run several times over, each time with a cache of their own."""
 
 INDEXED: Final[dict[str, int]] = {
     "deepseek32": 1,
