@@ -29,7 +29,7 @@ def test_an_unlisted_skip_fails_the_run_in_ci(tmp_path: Path, reason: str, ci: s
     )
     text = f"import pytest\n\ndef test_a():\n    pytest.skip({reason!r})\n\ndef test_b():\n    pass\n"
     (tmp_path / "test_made.py").write_text(text, encoding="utf-8")
-    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     argv = [
         sys.executable,
         "-m",

@@ -19,6 +19,12 @@ def test_it():
 """
 
 
+@pytest.fixture(autouse=True)
+def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs in these tests need none of the installed ones, which take most of a second to load."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def run_all(folder: Path) -> int:
     """A whole run as `scripts/test` makes it, in a folder of its own."""
     return subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=folder, capture_output=True).returncode
