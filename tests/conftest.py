@@ -6,11 +6,16 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.listed_skips import pytest_sessionfinish as pytest_sessionfinish
 from tests.stubs import driver_stub
+
+if TYPE_CHECKING:
+    from tests.lanes import Lanes
+    from xdist.remote import Producer
 
 # A property does not fail because the machine was busy; in CI the same examples run each time.
 settings.register_profile(
@@ -28,6 +33,23 @@ SMALL_MODEL_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Golden files change by this option and a look at the difference, not by hand."""
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    """How `scripts/test` deals tests out to its two processes."""
+    from tests.lanes import Lanes
+
+    config.option.loadscopereorder = False
+    return Lanes(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long units first where tests are dealt out."""
+    if hasattr(config, "workerinput"):
+        from tests.lanes import turn_of
+
+        items.sort(key=lambda item: turn_of(item.nodeid))
 
 
 @pytest.fixture(scope="session")

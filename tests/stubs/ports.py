@@ -10,6 +10,9 @@ from bringup.machine.sockets import is_port_free
 _LOWEST = 12_000
 _CHOOSER = random.Random(os.getpid())
 _GIVEN: set[int] = set()
+# Of processes that test at once (tests/lanes.py) each has ports of its own.
+_LANES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_LANE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _LANES
 
 
 def free_port() -> int:
@@ -22,6 +25,6 @@ def free_port() -> int:
         first_outgoing = int(limits.read().split()[0])
     while True:
         port = _CHOOSER.randrange(_LOWEST, max(first_outgoing, _LOWEST + 10_000))
-        if port not in _GIVEN and is_port_free(port):
+        if port % _LANES == _LANE and port not in _GIVEN and is_port_free(port):
             _GIVEN.add(port)
             return port
