@@ -20,8 +20,10 @@ from tests.stubs.command_line import Home, run_cli
 
 from bringup.stack.module_file import pack_module
 
-FOLDER = Path(os.environ.get("BRINGUP_TEST_REAL_DRIVER", "/nonexistent")).resolve()
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="real driver: make test-real-driver")
+FOLDER = Path(os.environ.get("BRINGUP_TEST_REAL_DRIVER", "")).resolve()
+pytestmark = pytest.mark.skipif(
+    "BRINGUP_TEST_REAL_DRIVER" not in os.environ, reason="real driver: make test-real-driver"
+)
 
 CURRENT = "usr/lib/x86_64-linux-gnu/nvidia/current"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
