@@ -43,13 +43,10 @@ def test_a_file_that_is_not_whole_is_not_said_to_fit(own_home: Path, gpt_oss: Pa
     path = tmp_path / "half.gguf"
     with gpt_oss.open("rb") as whole:
         path.write_bytes(whole.read(14 * 1024**2))
-    code, value = answered(own_home, str(path), "--ram", "64G")
-    assert (code, value["fits"], value["can_run"]) == (1, True, False)
+    code, value = answered(own_home, str(path))
+    assert (code, value["can_run"]) == (1, False)
     assert value["model"]["missing_file_bytes"] > 11 * 1024**3
     assert problems(value, load_schema("plan")) == []
-    shown = run_cli(Home(own_home), "plan", str(path))
-    assert shown.returncode == 1
-    assert "No engine can load it yet" in shown.stdout and "once the file is whole" in shown.stdout
     table = run_cli(Home(own_home), "plan", "--compare", str(path), "RTX 3060")
     assert table.returncode == 1 and "no engine can load it yet" in table.stdout
     log = run_cli(Home(own_home), "log", "--json").stdout

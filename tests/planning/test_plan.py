@@ -195,6 +195,10 @@ def test_several_cards_and_one_of_them(llama: Path) -> None:
     first = planned(llama, two, Request(n_ctx=8192), split_mode="none", main_gpu=0)
     assert value_of(first, "--main-gpu") == "0"
     assert first.uses[1].used_bytes == 0
+    layered = planned(llama, two, Request(n_ctx=8192), split_mode="layer", main_gpu=1)
+    assert any(warning.startswith("--main-gpu is left out") for warning in layered.warnings)
+    assert value_of(layered, "--split-mode") == "layer" and "--main-gpu" not in layered.command
+    assert all(use.used_bytes for use in layered.uses[:2]), "what was said is kept"
     with pytest.raises(WrongUse, match="there is no card 2"):
         planned(llama, two, split_mode="none", main_gpu=2)
     with pytest.raises(WrongUse, match="2 shares for 1 cards"):

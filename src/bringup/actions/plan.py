@@ -171,6 +171,9 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
     """
     if place.is_this_machine:
         place = _with_engine_warnings(place, machine)
+    if wishes.main_gpu is not None and wishes.split_mode != "none":
+        said = "--main-gpu is left out of the command: the engine looks at it only with --split-mode none."
+        place = replace(place, warnings=(*place.warnings, said))
     host = None
     if place.is_this_machine and wishes.ram_bytes_per_s is None:
         host = (measured_rates if wishes.measures_ram else known_rates)(place, machine)
@@ -296,7 +299,9 @@ def _check_types(request: Request) -> None:
 
 
 def _cards(wishes: PlanWishes, place: Place) -> tuple[str, ...] | None:
-    """The cards to use; `None` for all."""
+    """The cards to use; `None` for our choice among all."""
+    if wishes.split_mode == "layer":  # said: then on all of them
+        return tuple(card.name for card in place.cards)
     if wishes.split_mode != "none":
         return None
     number = wishes.main_gpu or 0

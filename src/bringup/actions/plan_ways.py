@@ -256,7 +256,7 @@ def _larger_batch(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
         effect=f"{then.n_prompt:,} tokens are then read in {then.first_token_s.value:.1f} s instead of "
         f"{before.first_token_s.value:.1f} s",
         fits=True,
-        cost=f"costs {taken / MIB:,.0f} MiB of the card",
+        cost=f"costs {taken / MIB:,.0f} MiB of the card{'s' if len(now.placement.cards) > 1 else ''}",
     )
 
 

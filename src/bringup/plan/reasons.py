@@ -52,7 +52,8 @@ def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str
     if wanted.n_gpu_layers is not None:
         yield f"{plan.n_gpu_layers} of {n_all} layers on {names}: as asked for."
     elif plan.n_gpu_layers == n_all and not plan.n_cpu_moe:
-        is_fastest = plan.placement.mode is SplitMode.LAYER and is_all_on_cards(plan)
+        is_ours = wanted.cards is None and plan.placement.mode is SplitMode.LAYER
+        is_fastest = is_ours and is_all_on_cards(plan)
         faster = ", and nothing is faster" if is_fastest else ""
         yield f"All {n_all} layers on {names}: they fit{faster}."
     elif plan.n_gpu_layers == n_all:
