@@ -108,6 +108,7 @@ def test_a_folder_without_tables_knows_nothing_of_the_rest(tmp_path: Path) -> No
         ("commands.json", "[" * 100_000),
         ("looks.json", "[]"),
         ("looks.json", '{"schema": 99}'),
+        ("commands.json", '[{"argv": ["x"], "exit_code": 1e999}]'),
         ("looks.json", '{"schema": 1, "read": {"/x": 3}}'),
         ("machine.toml", "= ="),
         ("machine.toml", "[surprise]"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bringup.reading import Absent, Known
 from bringup.stack.gpu_generations import Generation
 from bringup.stack.pasted import split_lines
@@ -56,6 +58,8 @@ def test_sysfs_files() -> None:
     )
     assert parse_resources(text) == (1,)
     assert parse_speed("16.0 GT/s PCIe\n") == 16.0
+    with pytest.raises(ValueError, match="float"):
+        parse_speed("\n")
 
 
 def test_names_come_from_the_right_vendor() -> None:

@@ -179,12 +179,13 @@ def _records(folders: Folders) -> Iterator[EngineRecord]:
 def unread_records(folders: Folders) -> tuple[str, ...]:
     """Records that tell nothing: damaged, or written by a newer bringup. Their engines may run."""
     places = [paths.join(folders.engines, name) for name in files.list_names(folders.engines)]
-    named = [path for path in places if paths.basename(path).removesuffix(_SUFFIX).isdigit()]
+    found = ((path, parse_whole(paths.basename(path).removesuffix(_SUFFIX))) for path in places)
     return tuple(
         path
-        for path in named
+        for path, port in found
         if path.endswith(_SUFFIX)
-        and read_record(folders, int(paths.basename(path).removesuffix(_SUFFIX))) is None
+        and port is not None
+        and read_record(folders, port) is None
         and files.exists(path)
     )
 

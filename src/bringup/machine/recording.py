@@ -190,7 +190,7 @@ def _toml(data: bytes) -> object:
 def _damage(folder: str, name: str) -> Any:  # noqa: ANN401 - a generator for contextmanager
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as problem:
+    except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as problem:
         raise FileTrouble(
             f"{paths.join(folder, name)} is damaged",
             context=(f"{type(problem).__name__}: {problem}",),

@@ -153,10 +153,10 @@ def _step_before(text: str) -> Consumer | None:
 def _size(after: tuple[Line, ...]) -> int | None:
     """`allocating 14656.12 MiB on device 0`, `buffer of size 9925767168`."""
     for line in after[:3]:
-        mib = re.search(r"allocating (\d+(?:\.\d+)?) MiB", line.text)
+        mib = re.search(r"allocating (\d{1,9}(?:\.\d{1,6})?) MiB", line.text)
         if mib is not None:
             return int(float(mib[1]) * MIB)
-        plain = re.search(r"of size (\d{4,})", line.text)
+        plain = re.search(r"of size (\d{4,15})(?!\d)", line.text)
         if plain is not None:
             return int(plain[1])
     return None

@@ -71,7 +71,7 @@ def probe_engines(machine: Machine) -> Reading[tuple[EngineProcess, ...]]:
     names = machine.list_folder("/proc")
     if not isinstance(names, Known):
         return names
-    numbers = sorted(int(name) for name in names.value[:_PROCESS_LIMIT] if name.isdigit())
+    numbers = sorted(filter(None, map(parse_whole, names.value[:_PROCESS_LIMIT])))
     found = (_probe_one(machine, number) for number in numbers)
     return Known(tuple(engine for engine in found if engine is not None), "/proc/*/cmdline")
 

@@ -340,7 +340,7 @@ def _recognise_disk_module(lines: Lines) -> Reading[DiskModule]:
     if hit is None:
         return NOT_LOOKED
     module = DiskModule(
-        parse_driver_version(version[1].group(1)) if version else None,
+        find_driver_version(version[1].group(1)) if version else None,
         licence[1].group(1).strip() != "NVIDIA" if licence else None,
     )
     return Known(module, f"{hit[0].source}, line {hit[0].number}")

@@ -119,8 +119,11 @@ def parse_speed(text: str) -> float:
     """GT/s of sysfs's `current_link_speed`.
 
     Raw line: `16.0 GT/s PCIe`.
+
+    Raises:
+        ValueError: it does not begin with a number.
     """
-    return float(text.split()[0])
+    return float(text.strip().partition(" ")[0])
 
 
 def find_vendor(pci_ids: str, vendor_id: int) -> str:

@@ -19,7 +19,7 @@ from bringup.stack.userspace_libraries import (
     probe_picked,
 )
 from bringup.stack.userspace_packages import DriverPackage, Runfile, probe_packages, probe_runfile
-from bringup.stack.version import parse_driver_version
+from bringup.stack.version import find_driver_version
 
 _FABRIC_MANAGER: Final = "/usr/bin/nv-fabricmanager"
 _FABRIC_MANAGER_PIDS: Final = (
@@ -105,11 +105,12 @@ def recognise(lines: Lines) -> Userspace:
     Raw line: `NVML library version: 570.172`.
     """
     hit = lines.last(r"NVML library version: (?:\d{2}\.)?(\d{3}\.[\d.]+)", anchor="nvml library version:")
-    if hit is None:
+    version = find_driver_version(hit[1].group(1)) if hit is not None else None
+    if hit is None or version is None:
         return Userspace()
-    line, match = hit
-    version = LibraryVersion(parse_driver_version(match.group(1)))
-    return Userspace(driver_library_versions=Known((version,), f"{line.source}, line {line.number}"))
+    line, _ = hit
+    found = (LibraryVersion(version),)
+    return Userspace(driver_library_versions=Known(found, f"{line.source}, line {line.number}"))
 
 
 def _probe_smi(machine: Machine) -> Reading[str]:

@@ -12,7 +12,7 @@ from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.records import dataclass
 from bringup.stack.links import follow_link
 from bringup.stack.loader import Loader, find_library
-from bringup.stack.version import DriverVersion, find_driver_version, parse_driver_version
+from bringup.stack.version import DriverVersion, find_driver_version
 
 NVML: Final = "libnvidia-ml.so.1"
 CUDA: Final = "libcuda.so.1"
@@ -121,9 +121,12 @@ def _library(folder: str, name: str, files: set[str], *, is_searched: bool) -> L
     match = _FILE.fullmatch(name)
     if match is None:
         return None
+    version = find_driver_version(match[2])
+    if version is None:
+        return None
     path = f"{folder}/{name}"
     is_picked = path in files or _merged(path) in {_merged(file) for file in files}
-    return LibraryVersion(parse_driver_version(match[2]), path, is_picked, match[1], is_searched)
+    return LibraryVersion(version, path, is_picked, match[1], is_searched)
 
 
 def _keep(found: dict[str, LibraryVersion], library: LibraryVersion) -> None:

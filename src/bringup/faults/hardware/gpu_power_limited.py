@@ -85,7 +85,7 @@ def check(scene: Scene) -> Evidence | None:
 
 def _check_limits(scene: Scene) -> Evidence | None:
     """The limit in force against the default and the most; a laptop's boost above its base is normal."""
-    pattern = r"{}\s*:\s*([\d.]+) W"
+    pattern = r"{}\s*:\s*(\d{{1,6}}(?:\.\d{{1,6}})?) W"
     force = scene.lines.search(pattern.format("(?:Enforced|Current) Power Limit"), anchor="power limit")
     for name, share in (("Default Power Limit", 0.75), ("Max Power Limit", 0.6)):
         own = scene.lines.search(pattern.format(name), anchor=name.lower())

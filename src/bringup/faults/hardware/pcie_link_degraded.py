@@ -15,6 +15,7 @@ from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import Known
 from bringup.stack.smi_text import find_in_section, parse_tables
+from bringup.units import parse_whole
 
 SIGNS = (
     Sign(
@@ -89,9 +90,9 @@ def _check_smi(scene: Scene) -> Evidence | None:
     for row in parse_tables(scene.lines):
         pairs.append((row.get("pcie.link.width.current", ""), row.get("pcie.link.width.max", "")))
     for current, maximum in pairs:
-        lanes, possible = current.rstrip("x"), maximum.rstrip("x")
-        if lanes in ("1", "2") and possible.isdigit() and int(lanes) < int(possible):
-            return _evidence(int(lanes), int(possible), "one card", "nvidia-smi")
+        lanes, possible = parse_whole(current.rstrip("x")), parse_whole(maximum.rstrip("x"))
+        if lanes in (1, 2) and possible is not None and lanes < possible:
+            return _evidence(lanes, possible, "one card", "nvidia-smi")
     return None
 
 

@@ -13,6 +13,7 @@ from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import need
 from bringup.stack.engine_log import EngineLog
+from bringup.units import parse_whole
 
 SIGNS = (
     Sign(
@@ -77,9 +78,8 @@ def _allowed_cores(scene: Scene) -> float | None:
     asked = scene.lines.search(r"(?:^|[$#>] )nproc\s*$", anchor="nproc")
     after = (line for line in scene.lines.lines if asked is not None and line.number > asked[0].number)
     told = next(after, None)
-    if told is not None and told.text.strip().isdigit():
-        return float(told.text)
-    return None
+    cores = parse_whole(told.text.strip()) if told is not None else None
+    return float(cores) if cores is not None else None
 
 
 def _evidence(saw: str, certainty: Certainty) -> Evidence:

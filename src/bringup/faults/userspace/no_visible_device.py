@@ -16,6 +16,7 @@ from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.userspace._driver import driver_answers
 from bringup.reading import Known
+from bringup.units import parse_whole
 
 _LOWER = ("nvrm:", "couldn't communicate", "version mismatch", "/usr/lib/wsl")
 
@@ -103,7 +104,8 @@ def _by_variable(scene: Scene) -> Evidence | None:
         return None
     words = [word.strip() for word in value.value.split(",")]
     first = words[0]
-    selects = first.startswith(("GPU-", "MIG-")) or (first.isdigit() and int(first) < len(cards.value))
+    index = parse_whole(first)
+    selects = first.startswith(("GPU-", "MIG-")) or (index is not None and index < len(cards.value))
     if selects:
         return None
     return Evidence(
