@@ -48,6 +48,8 @@ SINGLE: dict[str, Prior] = {
     "prompt/experts": (0.7, 0.4),
     "link": (0.7, 0.3),
     "prompt/size": (0.15, 0.5),
+    "prompt/untuned": (0.3, 0.5),
+    "attention/tile": (64.0, 0.7),
     "pipelining": (0.7, 0.4),
     "read/mxfp4/before_ampere": (0.8, 0.3),
     "read/desktop": (1.0, FIXED),
@@ -67,7 +69,7 @@ OF_CARD: dict[str, Prior] = {"read/card": (1.0, 0.12), "prompt/card": (1.0, 0.2)
 OF_FAMILY: dict[str, Prior] = {
     "read": (0.7, 0.25),
     "prompt": (0.5, 0.8),
-    "prompt/experts": (1.0, 0.2),
+    "prompt/experts": (1.0, 0.1),
     "prompt/f16": (1.0, 0.2),
     "attention/family": (1.0, 0.4),
     "cache/family": (1.0, 0.3),
@@ -81,6 +83,9 @@ OF_BACKEND: dict[str, Prior] = {
     "heads": (0.05, 0.7),
     "cache": (0.7, 0.3),
     "attention": (0.5, 0.5),
+    "attention/wide": (0.8, 0.3),
+    "recurrent": (1.0, 0.5),
+    "prompt/bf16": (0.8, 0.4),
     "read/experts": (1.0, 0.2),
     "read/mxfp4": (1.0, 0.2),
     "read/backend": (1.0, 0.1),
@@ -93,6 +98,7 @@ OF_KIND: dict[str, Prior] = {
 }
 PROMPT_CPU: dict[Kind, Prior] = {
     Kind.F16: (0.6, 0.3),
+    Kind.BF16: (0.5, 0.3),
     Kind.Q8: (1.2, 0.3),
     Kind.Q6: (0.6, 0.3),
     Kind.Q5: (0.6, 0.3),
@@ -112,7 +118,9 @@ OF_AGE: dict[str, tuple[Prior, Prior, Prior, Prior]] = {
     "layer/{}": ((1.0, FIXED), (1.1, 0.2), (1.2, 0.3), (1.5, 0.3)),
     "layer_experts/{}": ((1.0, FIXED), (1.1, 0.2), (1.2, 0.3), (1.5, 0.3)),
 }
-"""For new, late, mid and old engines."""
+"""For new, late, mid and old engines; prompts on CUDA."""
+ELSEWHERE_OF_AGE: tuple[Prior, Prior, Prior, Prior] = ((1.0, FIXED), (0.95, 0.1), (0.85, 0.2), (0.7, 0.3))
+"""The same for prompts on other backends of cards."""
 
 
 def priors() -> dict[str, Prior]:
@@ -138,6 +146,9 @@ def priors() -> dict[str, Prior]:
     found |= {f"prompt/cpu/{kind.value}": prior for kind, prior in PROMPT_CPU.items()}
     for name, of_ages in OF_AGE.items():
         found |= {name.format(age.value): prior for age, prior in zip(Age, of_ages, strict=True)}
+    for backend in (Backend.ROCM, Backend.VULKAN, Backend.METAL, Backend.SYCL):
+        for age, prior in zip(Age, ELSEWHERE_OF_AGE, strict=True):
+            found |= {f"prompt/{age.value}{group}/{backend.value}": prior for group in ("", "/experts")}
     return found
 
 

@@ -16,7 +16,7 @@ from speed_shapes import NAMES, SHAPES, Shape
 from bringup.plan.card_names import find_card
 from bringup.plan.cards import Family
 from bringup.plan.rates import MEASURED_SHARE
-from bringup.plan.work import Age, Attention, Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
+from bringup.plan.work import Age, Attention, Backend, DeviceWork, Kind, Matrices, Role, RunTraits, SpeedDevice
 
 GIB = 2**30
 
@@ -24,7 +24,8 @@ GIB = 2**30
 # Kind of the matrices and bits a weight, where the row does not say the size of the file.
 QUANTS = (
     (r"MXFP4", Kind.MXFP4, 4.25),
-    (r"F16|BF16", Kind.F16, 16.0),
+    (r"BF16", Kind.BF16, 16.0),
+    (r"F16", Kind.F16, 16.0),
     (r"Q8", Kind.Q8, 8.5),
     (r"Q6_K", Kind.Q6, 6.56),
     (r"Q5_K", Kind.Q5, 5.7),
@@ -222,6 +223,7 @@ def weights_of(row: dict[str, Any], shape: Shape) -> Weights:
         expert_bytes = experts * 4.25 / 8
         dense_bits = 8 * max(size - expert_bytes, dense) / (dense + unread)
         dense_kind = Kind.F16 if "F16" in row["quant"] or "Q8_K" in row["quant"] else Kind.Q8
+        dense_kind = Kind.BF16 if "BF16" in row["quant"] else dense_kind
         return Weights(
             ((dense_kind, dense - output, (dense - output) * dense_bits / 8),),
             ((dense_kind, output, output * dense_bits / 8),),
@@ -247,6 +249,10 @@ _SOLE_BITS = {Kind.Q4: 4.5, Kind.Q5: 5.5}
 
 def _mixed(kind: Kind, parameters: float, bits: float) -> tuple[tuple[Kind, float, float], ...]:
     """Q4_K_M and Q5_K_M store some matrices as Q6_K; the file's size says how many."""
+    if kind is Kind.Q8 and bits > Q8_BITS:
+        of_sixteen = min((bits - Q8_BITS) / (16.0 - Q8_BITS), 1.0)
+        rest = parameters * (1 - of_sixteen)
+        return ((kind, rest, rest * Q8_BITS / 8), (Kind.BF16, parameters - rest, (parameters - rest) * 2))
     sole = _SOLE_BITS.get(kind, bits)
     of_six = min(max((bits - sole) / (6.5625 - sole), 0.0), 1.0) if kind in _SOLE_BITS else 0.0
     total_bytes = parameters * bits / 8
@@ -289,6 +295,10 @@ def edges_of(weights: Weights, shape: Shape) -> tuple[float, float, float]:
     )
 
 
+ROLES = (Role.LAYER, Role.OUTPUT, Role.EXPERT)
+"""Of the three parts of `Weights`."""
+
+
 @dataclass(frozen=True)
 class Held:
     """Which shares of the layers, the experts and the output matrix a device has."""
@@ -318,7 +328,7 @@ def _work(
             edge = edges[place] * part * parameters / whole * used
             parts.append(
                 Matrices(
-                    kind, place == 2, size * part, size * part * used, parameters * part * used, used, edge
+                    kind, ROLES[place], size * part, size * part * used, parameters * part * used, used, edge
                 )
             )
     return DeviceWork(
@@ -336,9 +346,9 @@ def _attention(shape: Shape, row: dict[str, Any], part: float) -> tuple[Attentio
     n_swa, window, kv_swa = shape.swa
     element = 1.0625 if (row.get("type_k") or "f16") == "q8_0" else 2.0
     full = shape.n_attn - n_swa
-    found = [Attention(part * full * shape.kv * element, part * full * 4 * shape.q)]
+    found = [Attention(part * full * shape.kv * element, part * full * 4 * shape.q, head_size=shape.head)]
     if n_swa:
-        found.append(Attention(part * n_swa * kv_swa * element, part * n_swa * 4 * shape.q, window))
+        found.append(Attention(part * n_swa * kv_swa * element, part * n_swa * 4 * shape.q, window, shape.head_swa or shape.head))
     return tuple(found)
 
 

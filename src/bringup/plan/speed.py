@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.plan.cards import Family
-from bringup.plan.work import Age, Backend, DeviceWork, Kind, Matrices, RunTraits, SpeedDevice
+from bringup.plan.work import Age, Backend, DeviceWork, Kind, Matrices, Role, RunTraits, SpeedDevice
 from bringup.records import dataclass
 
 Shares = Mapping[str, float]
@@ -25,21 +25,26 @@ _BEFORE_AMPERE: Final = frozenset({Family.PASCAL, Family.VOLTA, Family.GTX16, Fa
 """Families whose integer units lag behind their memory when they unpack MXFP4."""
 
 _USUAL_FLOPS: Final = 1e14
-_ENOUGH_WATTS_PER_TERAFLOPS: Final = 2.5
-"""What keeps the matrix units at their clock: what an RTX 3090 may draw for each of its teraflops."""
+_USUAL_ENOUGH_WATTS: Final = 2.5
+_ENOUGH_WATTS: Final = {Family.ADA: 1.4, Family.BLACKWELL: 1.4, Family.A100: 1.0, Family.HOPPER: 0.75}
+"""For each teraflops: what keeps the matrix units at their clock, by the largest card of a family: an RTX 3090
+may draw 2.5 for each, chips of 4 nm half of that (an RTX 4090 1.4, an H100 0.75)."""
 
 _ALL_KINDS: Final = frozenset(Kind)
 _PLAIN_ON: Final = {
-    Backend.CPU: frozenset({Kind.F16}),
-    Backend.METAL: frozenset({Kind.F16, Kind.MXFP4}),
+    Backend.CPU: frozenset({Kind.F16, Kind.BF16}),
+    Backend.METAL: frozenset({Kind.F16, Kind.BF16, Kind.MXFP4}),
 }
 """What needs no unpacking to speak of, on processors with little arithmetic for their memory's rate."""
 
 _FP4_UNITS: Final = frozenset({Family.BLACKWELL, Family.GB10})
 """Families with matrix units for 4-bit floats, which multiply MXFP4 as it is stored."""
 
-_GROWTH: Final = 0.5
-"""Larger cards want more rows at once: the half-way point grows with the root of their rate."""
+_PLAIN: Final = frozenset({Kind.F16, Kind.BF16})
+_BEFORE_ROCM_7: Final = frozenset({Age.OLD, Age.MID})
+
+_USUAL_HEAD: Final = 128
+"""Kernels for attention hold larger heads in registers less well."""
 
 _EDGE_BYTES: Final = 4
 """Activations are f32."""
@@ -156,9 +161,9 @@ def prompt_costs(
         is_copied = run.offloads_ops and bool(cards) and batch >= OFFLOAD_TOKENS
         is_copied = is_copied and work.device.family is Family.CPU
         device = cards[0].device if is_copied else work.device
-        read_s = _copied_s(work, device, batch, shares) if is_copied else _read_s(work, batch, shares)
+        read = _read_bytes(work, batch, n_batches)
+        read_s = read / (_link_rate(work, device, shares) if is_copied else _memory_rate(work.device, shares))
         starts_s = work.n_layer * shares[f"prompt_layer/{device.backend.value}"]
-        depth = depth_tokens + n_prompt / 2
         costs += [
             Cost(device.name, CostKind.COPY if is_copied else CostKind.WEIGHTS, n_batches * read_s / gain),
             Cost(
@@ -166,29 +171,31 @@ def prompt_costs(
             ),
             Cost(device.name, CostKind.STARTS, n_batches * starts_s / gain),
             Cost(
-                work.device.name, CostKind.ATTENTION, n_prompt * _attention_s(work, depth, run, shares) / gain
+                work.device.name, CostKind.ATTENTION, n_prompt * _attention_s(work, depth_tokens + n_prompt / 2, run, shares) / gain
             ),
         ]
     return tuple(costs)
 
 
-def _read_s(work: DeviceWork, batch: int, shares: Shares) -> float:
-    """One micro-batch reads the weights from the memory where they lie."""
-    device = work.device
-    read = sum(_read_once(part, batch) for part in work.matrices)
-    return read / (device.bandwidth_bytes_per_s * shares[f"read/{device.family.value}"])
+def _memory_rate(device: SpeedDevice, shares: Shares) -> float:
+    return device.bandwidth_bytes_per_s * shares[f"read/{device.family.value}"]
 
 
-def _copied_s(work: DeviceWork, card: SpeedDevice, batch: int, shares: Shares) -> float:
-    """One micro-batch copies the weights that lie in main memory to a card."""
-    link = min(card.link_bytes_per_s or math.inf, work.device.bandwidth_bytes_per_s)
-    return sum(_read_once(part, batch) for part in work.matrices) / (link * shares["link"])
+def _link_rate(work: DeviceWork, card: SpeedDevice, shares: Shares) -> float:
+    """At which weights in main memory are copied to a card."""
+    return min(card.link_bytes_per_s or math.inf, work.device.bandwidth_bytes_per_s) * shares["link"]
 
 
-def _read_once(part: Matrices, batch: int) -> float:
-    """Bytes that a micro-batch touches: of the experts those that any of its tokens chose."""
-    touched = 1.0 if part.used_share >= 1 else 1.0 - (1.0 - part.used_share) ** batch
-    return part.total_bytes * touched
+def _read_bytes(work: DeviceWork, batch: int, n_batches: float) -> float:
+    """Bytes that a micro-batch touches: of the experts those that any of its tokens chose.
+
+    The output matrix is touched once for all of a prompt.
+    """
+    read = 0.0
+    for part in work.matrices:
+        touched = 1.0 if part.used_share >= 1 else 1.0 - (1.0 - part.used_share) ** batch
+        read += part.total_bytes * (touched / n_batches if part.role is Role.OUTPUT else touched)
+    return read
 
 
 def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
@@ -197,51 +204,79 @@ def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
     rate *= shares.get(f"prompt/card/{device.card}", 1.0)
     rate *= math.pow(_USUAL_FLOPS / device.flops, shares["prompt/size"])
     if device.watts:  # a card that may draw little for its units lowers its clock
-        share = device.watts / (_ENOUGH_WATTS_PER_TERAFLOPS * device.flops / 1e12)
+        enough = _ENOUGH_WATTS.get(device.family, _USUAL_ENOUGH_WATTS)
+        share = device.watts / (enough * device.flops / 1e12)
         rate *= math.pow(min(1.0, share), shares["prompt/power"])
     return rate * shares[f"prompt/{device.body.value}"] * shares[f"prompt/backend/{device.backend.value}"]
 
 
 def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits, shares: Shares) -> float:
+    """One micro-batch; only the last token of a prompt is multiplied with the output matrix."""
     rate = _prompt_rate(device, shares)
-    is_cpu = device.family is Family.CPU
     passing = shares[f"recurrent/{'scanned' if work.is_scanned else 'chunked'}"]
+    passing *= shares[f"recurrent/{device.backend.value}"]
     seconds = 2 * work.state_bytes * batch / (device.bandwidth_bytes_per_s * passing)
-    edges = sum(part.edge_elements for part in work.matrices)
+    used = [part for part in work.matrices if part.role is not Role.OUTPUT]
+    edges = sum(part.edge_elements for part in used)
     seconds += (
         _EDGE_BYTES * edges * batch / (device.bandwidth_bytes_per_s * shares[f"edges/{device.backend.value}"])
     )
-    for part in work.matrices:
-        share = shares[f"prompt/{'cpu' if is_cpu else 'kind'}/{part.kind.value}"]
-        if is_cpu and part.kind is Kind.Q4_0 and run.repacks:
-            share *= shares["prompt/cpu/repacked"]
-        if part.kind is Kind.F16:
-            share *= shares[f"prompt/f16/{device.family.value}"]
-        if part.kind is Kind.MXFP4 and device.family in _FP4_UNITS and run.has_native_mxfp4:
-            share *= shares["prompt/mxfp4/native"]
+    for part in used:
+        share = _kind_share(part, device, run, shares) * _age_share(part, device, run.age, shares)
         if part.is_expert:
             share *= shares["prompt/experts"] * shares[f"prompt/experts/{device.family.value}"]
-        share *= shares[f"prompt/{run.age.value}{_age_group(part, device)}"]
-        if not is_cpu:
+        if device.family is not Family.CPU:
             rows = batch * part.used_share
-            half = shares[f"half_tokens/{device.backend.value}"] * (device.flops / _USUAL_FLOPS) ** _GROWTH
-            share *= rows / (rows + half)
+            half = shares[f"half_tokens/{device.backend.value}"] * device.flops / _USUAL_FLOPS
+            share *= rows / (rows + half)  # larger cards want more rows at once
         seconds += 2 * part.active_parameters * batch / (rate * share)
     return seconds
 
 
-def _age_group(part: Matrices, device: SpeedDevice) -> str:
-    if part.is_expert:
-        return "/experts"
-    return "/f16" if part.kind is Kind.F16 or device.backend is not Backend.CUDA else ""
+def _kind_share(part: Matrices, device: SpeedDevice, run: RunTraits, shares: Shares) -> float:
+    """What storage makes of the rate."""
+    is_cpu = device.family is Family.CPU
+    share = shares[f"prompt/{'cpu' if is_cpu else 'kind'}/{part.kind.value}"]
+    if is_cpu and part.kind is Kind.Q4_0 and run.repacks:
+        share *= shares["prompt/cpu/repacked"]
+    if part.kind is Kind.F16:
+        share *= shares[f"prompt/f16/{device.family.value}"]
+    if part.kind is Kind.BF16:
+        share *= shares[f"prompt/bf16/{device.backend.value}"]
+    if part.kind is Kind.MXFP4 and device.family in _FP4_UNITS and run.has_native_mxfp4:
+        share *= shares["prompt/mxfp4/native"]
+    return share
+
+
+def _age_share(part: Matrices, device: SpeedDevice, age: Age, shares: Shares) -> float:
+    """What an older engine makes of the rate."""
+    if device.backend is Backend.CPU:
+        return 1.0
+    experts = "/experts" if part.is_expert else ""
+    if device.backend is not Backend.CUDA:
+        share = shares[f"prompt/{age.value}{experts}/{device.backend.value}"]
+        # Its matrix library knew the chip from ROCm 7 on; quantised experts never go there.
+        is_library = not part.is_expert or part.kind in _PLAIN
+        is_untuned = device.backend is Backend.ROCM and device.family is Family.STRIX and is_library
+        return share * (shares["prompt/untuned"] if is_untuned and age in _BEFORE_ROCM_7 else 1.0)
+    plain = "/f16" if part.kind in _PLAIN and not part.is_expert else ""
+    return shares[f"prompt/{age.value}{experts}{plain}"]
 
 
 def _attention_s(work: DeviceWork, middle_tokens: float, run: RunTraits, shares: Shares) -> float:
+    """One token's part: arithmetic, and the cache, which each tile of queries reads anew."""
     device = work.device
     share = shares[f"attention/{device.backend.value}"]
     share *= shares[f"attention/family/{device.family.value}" if run.is_flash else "attention/no_flash"]
-    flops = sum(part.flops_per_token * part.depth(middle_tokens) for part in work.attention)
-    return flops / (_prompt_rate(device, shares) * share)
+    rate = _prompt_rate(device, shares) * share
+    reading = device.bandwidth_bytes_per_s * shares["attention/tile"]
+    seconds = 0.0
+    for part in work.attention:
+        depth = part.depth(middle_tokens)
+        wide = shares[f"attention/wide/{device.backend.value}"] if part.head_size > _USUAL_HEAD else 1.0
+        seconds += part.flops_per_token * depth / (rate * wide)
+        seconds += part.cache_bytes_per_token * depth / reading
+    return seconds
 
 
 def _pipelining(n_cards: int, n_prompt: int, batch: int, run: RunTraits, shares: Shares) -> float:

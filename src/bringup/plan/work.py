@@ -12,6 +12,7 @@ class Kind(Enum):
     """Storage types by the kernels that read them."""
 
     F16 = "f16"
+    BF16 = "bf16"
     Q8 = "q8"
     Q6 = "q6"
     Q5 = "q5"
@@ -22,6 +23,17 @@ class Kind(Enum):
     Q2 = "q2"
     IQ = "iq"
     IQ4 = "iq4"
+
+
+class Role(Enum):
+    """Which tokens are multiplied with a matrix."""
+
+    LAYER = "layer"
+    """Every token."""
+    EXPERT = "expert"
+    """Those tokens that chose it."""
+    OUTPUT = "output"
+    """Tokens whose successor is asked for: each generated one, of a prompt the last."""
 
 
 class Age(Enum):
@@ -82,7 +94,7 @@ class Matrices:
 
     Attributes:
         kind: how they are stored.
-        is_expert: routed experts, of which a token uses some.
+        role: which tokens use them.
         total_bytes: all of them.
         read_bytes: what one token reads.
         active_parameters: weights that one token is multiplied with.
@@ -91,12 +103,17 @@ class Matrices:
     """
 
     kind: Kind
-    is_expert: bool
+    role: Role
     total_bytes: float
     read_bytes: float
     active_parameters: float
     used_share: float = 1.0
     edge_elements: float = 0.0
+
+    @property
+    def is_expert(self) -> bool:
+        """Routed experts, of which a token uses some."""
+        return self.role is Role.EXPERT
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +124,13 @@ class Attention:
         cache_bytes_per_token: keys and values of one token of context, all these layers together.
         flops_per_token: operations of one new token with one cached one, all these layers together.
         window_tokens: sliding window; `None` for the whole context.
+        head_size: numbers in the key of one head.
     """
 
     cache_bytes_per_token: float
     flops_per_token: float
     window_tokens: int | None = None
+    head_size: int = 128
 
     def depth(self, depth_tokens: float) -> float:
         """Cached tokens that a new one looks at."""

@@ -21,12 +21,12 @@ from bringup.plan.kv_cache import element_bytes
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
-from bringup.plan.work import Attention, DeviceWork, Kind, Matrices, SpeedDevice
+from bringup.plan.work import Attention, DeviceWork, Kind, Matrices, Role, SpeedDevice
 
 _KINDS: Final = {
     TensorType.F32: Kind.F16,
     TensorType.F16: Kind.F16,
-    TensorType.BF16: Kind.F16,
+    TensorType.BF16: Kind.BF16,
     TensorType.Q8_0: Kind.Q8,
     TensorType.Q6_K: Kind.Q6,
     TensorType.Q5_0: Kind.Q5,
@@ -55,9 +55,9 @@ _CHUNKED: Final = frozenset(
 class _Sums:
     """What is gathered for one device."""
 
-    total_bytes: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
-    elements: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
-    edges: dict[tuple[Kind, bool], float] = field(default_factory=lambda: defaultdict(float))
+    total_bytes: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
+    elements: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
+    edges: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
     cache_bytes: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
     flops: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
     n_layer: int = 0
@@ -102,8 +102,8 @@ def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: boo
     recurrent = figures.recurrent
     sums_of_weights = [reads.whole(placement), *(reads.layer(i, placement) for i in range(figures.n_layer))]
     for by_place in sums_of_weights:
-        for (device, kind, is_expert), (size, elements, edges) in by_place.items():
-            place, key = sums[device], (kind, is_expert)
+        for (device, kind, role), (size, elements, edges) in by_place.items():
+            place, key = sums[device], (kind, role)
             place.total_bytes[key] += size
             place.elements[key] += elements
             place.edges[key] += edges
@@ -119,14 +119,14 @@ def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: boo
             keeper.flops[window] += _attention_flops(figures, cache)
         if recurrent is not None and figures.recurrent_layers[index]:
             place.state_bytes += 4 * (recurrent.n_embd_r + recurrent.n_embd_s)
-        for where in {device for device, _, is_expert in sums_of_weights[index + 1] if is_expert}:
+        for where in {device for device, _, role in sums_of_weights[index + 1] if role is Role.EXPERT}:
             sums[where].n_layer_experts += 1
     sums[placement.output].n_layer += 1
     return sums
 
 
-_Sum: TypeAlias = dict[tuple[str, Kind, bool], tuple[float, float, float]]
-"""By device, storage and whether they are experts: bytes, elements, and rows and columns of all matrices."""
+_Sum: TypeAlias = dict[tuple[str, Kind, Role], tuple[float, float, float]]
+"""By device, storage and role: bytes, elements, and rows and columns of all matrices."""
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ def _summed(tensors: Iterable[tuple[Tensor, str]]) -> _Sum:
     for tensor, device in tensors:
         if len(tensor.shape) < 2:
             continue
-        key = device, _kind(tensor), _is_expert(tensor)
+        key = device, _kind(tensor), _role(tensor)
         n_rows, n_columns = tensor.shape[:2]
         edges = (n_rows + n_columns) * (tensor.n_elements // (n_rows * n_columns))
         size, elements, before = found.get(key, (0.0, 0.0, 0.0))
@@ -185,10 +185,13 @@ def _kind(tensor: Tensor) -> Kind:
     return _KINDS.get(tensor.type, Kind.IQ)
 
 
-def _is_expert(tensor: Tensor) -> bool:
-    """Routed experts; their router is read whole."""
+def _role(tensor: Tensor) -> Role:
+    """Routed experts apart (their router is read whole), and the output matrix, a tied embedding too."""
+    kind = classify(tensor.name)
+    if kind in (TensorKind.OUTPUT, TensorKind.EMBEDDING):
+        return Role.OUTPUT
     is_router = "ffn_gate_inp" in tensor.name or "exp_probs" in tensor.name
-    return classify(tensor.name) is TensorKind.EXPERTS and not is_router
+    return Role.EXPERT if kind is TensorKind.EXPERTS and not is_router else Role.LAYER
 
 
 def _attention_flops(figures: Architecture, cache: CacheLayer) -> float:
@@ -204,10 +207,10 @@ def _attention_flops(figures: Architecture, cache: CacheLayer) -> float:
 def _work(figures: Architecture, device: SpeedDevice, sums: _Sums) -> DeviceWork:
     used_share = figures.n_expert_used / figures.n_expert if figures.n_expert else 1.0
     matrices = []
-    for (kind, is_expert), size in sums.total_bytes.items():
-        share = used_share if is_expert else 1.0
-        elements, edges = sums.elements[kind, is_expert], sums.edges[kind, is_expert]
-        matrices.append(Matrices(kind, is_expert, size, size * share, elements * share, share, edges * share))
+    for (kind, role), size in sums.total_bytes.items():
+        share = used_share if role is Role.EXPERT else 1.0
+        elements, edges = sums.elements[kind, role], sums.edges[kind, role]
+        matrices.append(Matrices(kind, role, size, size * share, elements * share, share, edges * share))
     attention = tuple(
         Attention(size, sums.flops[window], window) for window, size in sums.cache_bytes.items()
     )
