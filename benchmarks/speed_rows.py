@@ -16,7 +16,17 @@ from speed_shapes import NAMES, SHAPES, Shape
 from bringup.plan.card_names import find_card
 from bringup.plan.cards import Family
 from bringup.plan.rates import MEASURED_SHARE
-from bringup.plan.work import Age, Attention, Backend, DeviceWork, Kind, Matrices, Role, RunTraits, SpeedDevice
+from bringup.plan.work import (
+    Age,
+    Attention,
+    Backend,
+    DeviceWork,
+    Kind,
+    Matrices,
+    Role,
+    RunTraits,
+    SpeedDevice,
+)
 
 GIB = 2**30
 
@@ -73,7 +83,7 @@ class Case:
         kind = "MoE" if self.is_moe else "dense"
         where = "partial" if self.is_partial else "CPU" if self.works[0].device.name == "CPU" else "full"
         phase = "prompt" if self.is_prompt else "generation"
-        is_repeated = self.is_moe and self.is_prompt and self.row["source"].endswith(REPEATED_PROMPTS)
+        is_repeated = self.is_moe and self.is_prompt and _is_repeated(self.row)
         return f"{kind}, {where}, {phase}{' (repeats)' if is_repeated else ''}"
 
     @property
@@ -96,6 +106,11 @@ class Case:
 
 REPEATED_PROMPTS = ("/filled_kv_decode.csv",)
 """Sources that say that their prompts repeat themselves: such text chooses few experts, and is read fast."""
+
+
+def _is_repeated(row: dict[str, Any]) -> bool:
+    return bool(row["source"].endswith(REPEATED_PROMPTS))
+
 
 NOTES = {
     "few threads": "fewer threads than cores",
@@ -159,6 +174,7 @@ def case_of(row: dict[str, Any]) -> Case | None:
             n_batch=row.get("n_batch") or 2048,
             has_native_mxfp4=_build(row) >= NATIVE_MXFP4_BUILD,
             repacks=_build(row) >= REPACKING_BUILD,
+            is_repetitive=_is_repeated(row),
         ),
         is_prompt=is_prompt,
         n_tokens=n_tokens,
@@ -248,11 +264,12 @@ _SOLE_BITS = {Kind.Q4: 4.5, Kind.Q5: 5.5}
 
 
 def _mixed(kind: Kind, parameters: float, bits: float) -> tuple[tuple[Kind, float, float], ...]:
-    """Q4_K_M and Q5_K_M store some matrices as Q6_K; the file's size says how many."""
+    """Q4_K_M and Q5_K_M store some matrices as Q6_K, UD-Q8_K_XL as BF16; the size tells how many."""
     if kind is Kind.Q8 and bits > Q8_BITS:
         of_sixteen = min((bits - Q8_BITS) / (16.0 - Q8_BITS), 1.0)
-        rest = parameters * (1 - of_sixteen)
-        return ((kind, rest, rest * Q8_BITS / 8), (Kind.BF16, parameters - rest, (parameters - rest) * 2))
+        of_eight = parameters * (1 - of_sixteen)
+        wide = parameters - of_eight
+        return ((kind, of_eight, of_eight * Q8_BITS / 8), (Kind.BF16, wide, wide * 2))
     sole = _SOLE_BITS.get(kind, bits)
     of_six = min(max((bits - sole) / (6.5625 - sole), 0.0), 1.0) if kind in _SOLE_BITS else 0.0
     total_bytes = parameters * bits / 8
@@ -348,7 +365,14 @@ def _attention(shape: Shape, row: dict[str, Any], part: float) -> tuple[Attentio
     full = shape.n_attn - n_swa
     found = [Attention(part * full * shape.kv * element, part * full * 4 * shape.q, head_size=shape.head)]
     if n_swa:
-        found.append(Attention(part * n_swa * kv_swa * element, part * n_swa * 4 * shape.q, window, shape.head_swa or shape.head))
+        found.append(
+            Attention(
+                part * n_swa * kv_swa * element,
+                part * n_swa * 4 * shape.q,
+                window,
+                shape.head_swa or shape.head,
+            )
+        )
     return tuple(found)
 
 

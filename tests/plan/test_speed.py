@@ -13,7 +13,7 @@ from bringup.plan.predict import predict_works
 from bringup.plan.rates import HostRates, Origin, card_rates, host_device, host_rates, planned_device
 from bringup.plan.request import DeviceKind
 from bringup.plan.speed_calibration import BANDS, SHARES
-from bringup.plan.work import Attention, Backend, DeviceWork, Kind, Matrices, RunTraits
+from bringup.plan.work import Attention, Backend, DeviceWork, Kind, Matrices, Role, RunTraits
 from bringup.reading import Known, Unreadable
 from bringup.units import GIB
 
@@ -31,7 +31,13 @@ def model(on_card: int, *, experts: float = 1.0) -> tuple[DeviceWork, ...]:
         parameters = layers * LAYER_PARAMETERS
         stored = parameters * 4.5 / 8
         matrices = Matrices(
-            Kind.Q4_0, experts < 1, stored, stored * experts, parameters * experts, experts, layers * 90_000
+            Kind.Q4_0,
+            Role.EXPERT if experts < 1 else Role.LAYER,
+            stored,
+            stored * experts,
+            parameters * experts,
+            experts,
+            layers * 90_000,
         )
         return DeviceWork(
             CARD if device is CARD else HOST,
@@ -53,6 +59,19 @@ def test_each_layer_on_the_card_makes_it_faster() -> None:
     speeds = [speed(model(on_card))[1] for on_card in range(0, LAYERS + 1, 4)]
     assert speeds == sorted(speeds)
     assert speeds[-1] > 3 * speeds[0]
+
+
+def test_a_prompt_is_multiplied_with_the_output_matrix_once() -> None:
+    """A vocabulary that is eight times as large costs each generated token, and a prompt one more look."""
+
+    def with_output(parameters: float) -> tuple[DeviceWork, ...]:
+        (work,) = model(LAYERS)
+        output = Matrices(Kind.Q4_0, Role.OUTPUT, parameters, parameters, parameters)
+        return (replace(work, matrices=(*work.matrices, output)),)
+
+    (small_prompt, small), (large_prompt, large) = (speed(with_output(size * 1e8)) for size in (1, 8))
+    assert large < 0.9 * small
+    assert 0.97 * small_prompt < large_prompt < small_prompt
 
 
 @given(st.integers(0, 60_000), st.integers(1, 60_000))

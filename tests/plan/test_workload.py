@@ -20,7 +20,7 @@ from bringup.plan.predict import predict
 from bringup.plan.rates import HostRates, speed_devices
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.plan.run import make_run
-from bringup.plan.work import DeviceWork
+from bringup.plan.work import DeviceWork, Role
 from bringup.plan.workload import works_of
 from bringup.units import GIB
 
@@ -75,17 +75,18 @@ def test_tensors_and_published_shape_give_the_same_work(
     found = works(gpt_oss, n_gpu_layers=n_gpu_layers, n_cpu_moe=n_cpu_moe)
     assert [work.device.name for work in found] == [work.device.name for work in case.works]
     for mine, theirs in zip(found, case.works, strict=True):
-        for is_expert in (False, True):
+        for role in Role:
             for figure in ("read_bytes", "total_bytes", "active_parameters"):
                 of_tensors, of_shape = (
-                    sum(getattr(part, figure) for part in work.matrices if part.is_expert == is_expert)
+                    sum(getattr(part, figure) for part in work.matrices if part.role is role)
                     for work in (mine, theirs)
                 )
-                assert of_tensors == pytest.approx(of_shape, rel=0.05), (figure, is_expert)
+                assert of_tensors == pytest.approx(of_shape, rel=0.05), (figure, role)
         assert mine.n_layer == theirs.n_layer
         assert mine.n_layer_experts == theirs.n_layer_experts
         depths = [sum(part.cache_bytes_per_token for part in work.attention) for work in (mine, theirs)]
         assert depths[0] == pytest.approx(depths[1])
+        assert {part.head_size for part in mine.attention} == {part.head_size for part in theirs.attention}
 
 
 def test_the_small_model_by_hand(small_model: Path) -> None:

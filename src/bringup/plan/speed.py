@@ -15,7 +15,17 @@ from enum import Enum
 from typing import Final
 
 from bringup.plan.cards import Family
-from bringup.plan.work import Age, Backend, DeviceWork, Kind, Matrices, Role, RunTraits, SpeedDevice
+from bringup.plan.work import (
+    Age,
+    Attention,
+    Backend,
+    DeviceWork,
+    Kind,
+    Matrices,
+    Role,
+    RunTraits,
+    SpeedDevice,
+)
 from bringup.records import dataclass
 
 Shares = Mapping[str, float]
@@ -27,8 +37,8 @@ _BEFORE_AMPERE: Final = frozenset({Family.PASCAL, Family.VOLTA, Family.GTX16, Fa
 _USUAL_FLOPS: Final = 1e14
 _USUAL_ENOUGH_WATTS: Final = 2.5
 _ENOUGH_WATTS: Final = {Family.ADA: 1.4, Family.BLACKWELL: 1.4, Family.A100: 1.0, Family.HOPPER: 0.75}
-"""For each teraflops: what keeps the matrix units at their clock, by the largest card of a family: an RTX 3090
-may draw 2.5 for each, chips of 4 nm half of that (an RTX 4090 1.4, an H100 0.75)."""
+"""For each teraflops: what keeps the matrix units at their clock, by the largest card of a family. An RTX
+3090 may draw 2.5 for each; chips of 4 nm need about half (an RTX 4090 1.4, an H100 0.75)."""
 
 _ALL_KINDS: Final = frozenset(Kind)
 _PLAIN_ON: Final = {
@@ -44,7 +54,8 @@ _PLAIN: Final = frozenset({Kind.F16, Kind.BF16})
 _BEFORE_ROCM_7: Final = frozenset({Age.OLD, Age.MID})
 
 _USUAL_HEAD: Final = 128
-"""Kernels for attention hold larger heads in registers less well."""
+_LARGEST_HEAD: Final = 512
+"""Beyond lies what MLA keeps of a token, which one key for all heads."""
 
 _EDGE_BYTES: Final = 4
 """Activations are f32."""
@@ -88,7 +99,7 @@ def generation_costs(
     costs = []
     for place, work in enumerate(works):
         name = work.device.name
-        costs.append(Cost(name, CostKind.WEIGHTS, _weights_s(work, shares)))
+        costs.append(Cost(name, CostKind.WEIGHTS, _weights_s(work, run.age, shares)))
         costs.append(Cost(name, CostKind.CACHE, _cache_s(work, depth_tokens, run, shares)))
         starts_s = _starts_s(work, run, shares) + (shares["hop"] if place else 0.0)
         if not place and work.device.family is not Family.CPU:
@@ -104,7 +115,7 @@ def _starts_s(work: DeviceWork, run: RunTraits, shares: Shares) -> float:
     return layers_s + experts_s
 
 
-def _weights_s(work: DeviceWork, shares: Shares) -> float:
+def _weights_s(work: DeviceWork, age: Age, shares: Shares) -> float:
     device = work.device
     family, backend = device.family.value, device.backend.value
     reached = device.bandwidth_bytes_per_s * shares[f"read/{family}"] * shares[f"read/backend/{backend}"]
@@ -120,7 +131,10 @@ def _weights_s(work: DeviceWork, shares: Shares) -> float:
         read_s = part.read_bytes / (reached * share)
         if part.kind not in _PLAIN_ON.get(device.backend, _ALL_KINDS):
             # Cores that unpack weights may be slower than the memory that brings them.
-            unpacked_s = 2 * part.active_parameters / (device.flops * shares[f"unpack/{backend}"])
+            unpacking = shares[f"unpack/{backend}"]
+            if device.backend is Backend.METAL and age is Age.OLD:
+                unpacking *= shares["unpack/metal/old"]
+            unpacked_s = 2 * part.active_parameters / (device.flops * unpacking)
             read_s = math.hypot(read_s, unpacked_s)
         seconds += read_s
     return seconds
@@ -171,7 +185,9 @@ def prompt_costs(
             ),
             Cost(device.name, CostKind.STARTS, n_batches * starts_s / gain),
             Cost(
-                work.device.name, CostKind.ATTENTION, n_prompt * _attention_s(work, depth_tokens + n_prompt / 2, run, shares) / gain
+                work.device.name,
+                CostKind.ATTENTION,
+                n_prompt * _attention_s(work, depth_tokens + n_prompt / 2, run, shares) / gain,
             ),
         ]
     return tuple(costs)
@@ -226,7 +242,7 @@ def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits
         if part.is_expert:
             share *= shares["prompt/experts"] * shares[f"prompt/experts/{device.family.value}"]
         if device.family is not Family.CPU:
-            rows = batch * part.used_share
+            rows = batch * (1.0 if run.is_repetitive else part.used_share)
             half = shares[f"half_tokens/{device.backend.value}"] * device.flops / _USUAL_FLOPS
             share *= rows / (rows + half)  # larger cards want more rows at once
         seconds += 2 * part.active_parameters * batch / (rate * share)
@@ -263,27 +279,29 @@ def _age_share(part: Matrices, device: SpeedDevice, age: Age, shares: Shares) ->
     return shares[f"prompt/{age.value}{experts}{plain}"]
 
 
+def _head_share(part: Attention, device: SpeedDevice, shares: Shares) -> float:
+    """Large heads fill the registers that the kernels for attention work in."""
+    if part.head_size > _LARGEST_HEAD:
+        return shares["attention/latent"]
+    return shares[f"attention/wide/{device.backend.value}"] if part.head_size > _USUAL_HEAD else 1.0
+
+
 def _attention_s(work: DeviceWork, middle_tokens: float, run: RunTraits, shares: Shares) -> float:
-    """One token's part: arithmetic, and the cache, which each tile of queries reads anew."""
     device = work.device
     share = shares[f"attention/{device.backend.value}"]
     share *= shares[f"attention/family/{device.family.value}" if run.is_flash else "attention/no_flash"]
     rate = _prompt_rate(device, shares) * share
-    reading = device.bandwidth_bytes_per_s * shares["attention/tile"]
-    seconds = 0.0
-    for part in work.attention:
-        depth = part.depth(middle_tokens)
-        wide = shares[f"attention/wide/{device.backend.value}"] if part.head_size > _USUAL_HEAD else 1.0
-        seconds += part.flops_per_token * depth / (rate * wide)
-        seconds += part.cache_bytes_per_token * depth / reading
-    return seconds
+    return sum(
+        part.flops_per_token * part.depth(middle_tokens) / (rate * _head_share(part, device, shares))
+        for part in work.attention
+    )
 
 
 def _pipelining(n_cards: int, n_prompt: int, batch: int, run: RunTraits, shares: Shares) -> float:
     """How much several cards gain by working on different micro-batches at the same time."""
     if n_cards < 2:
         return 1.0
-    in_flight = min(math.ceil(n_prompt / batch), max(1, run.n_batch // batch))
+    in_flight = min(math.ceil(n_prompt / batch), math.ceil(run.n_batch / batch))
     ideal = in_flight * n_cards / (in_flight + n_cards - 1)
     return 1.0 + (ideal - 1.0) * shares["pipelining"]
 

@@ -171,6 +171,8 @@ class RunTraits:
         n_batch: logical batch in tokens, which cards that follow each other work through in turns.
         offloads_ops: prompts are computed on a card with weights of main memory.
         has_native_mxfp4: the engine uses the matrix units for 4-bit floats where the card has them.
+        is_repetitive: the prompt repeats itself, so that all of its tokens choose the same experts; no plan
+            assumes it, it serves to read measurements.
         repacks: the engine stores Q4_0 anew for processors, several rows at once.
     """
 
@@ -181,3 +183,4 @@ class RunTraits:
     offloads_ops: bool = True
     has_native_mxfp4: bool = True
     repacks: bool = True
+    is_repetitive: bool = False

@@ -51,6 +51,10 @@ _CHUNKED: Final = frozenset(
 """Architectures whose recurrent layers read a prompt in chunks of tokens; all others scan it."""
 
 
+_Cached: TypeAlias = tuple[int | None, int]
+"""Window of a layer's cache and size of a head's key."""
+
+
 @dataclass(slots=True)
 class _Sums:
     """What is gathered for one device."""
@@ -58,8 +62,8 @@ class _Sums:
     total_bytes: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
     elements: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
     edges: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
-    cache_bytes: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
-    flops: dict[int | None, float] = field(default_factory=lambda: defaultdict(float))
+    cache_bytes: dict[_Cached, float] = field(default_factory=lambda: defaultdict(float))
+    flops: dict[_Cached, float] = field(default_factory=lambda: defaultdict(float))
     n_layer: int = 0
     n_layer_experts: int = 0
     state_bytes: float = 0.0
@@ -112,11 +116,11 @@ def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: boo
         place.n_layer += 1
         cache = anatomy.caches.get(index)
         if cache is not None:
-            window = figures.n_swa if cache.is_swa else None
+            cached = (figures.n_swa if cache.is_swa else None, cache.n_embd_k // _n_kept(figures, cache))
             keeper = place if offloads_cache else sums[CPU]
-            keeper.cache_bytes[window] += cache.n_embd_k * element_bytes(run.type_k)
-            keeper.cache_bytes[window] += cache.n_embd_v * element_bytes(run.type_v)
-            keeper.flops[window] += _attention_flops(figures, cache)
+            keeper.cache_bytes[cached] += cache.n_embd_k * element_bytes(run.type_k)
+            keeper.cache_bytes[cached] += cache.n_embd_v * element_bytes(run.type_v)
+            keeper.flops[cached] += _attention_flops(figures, cache)
         if recurrent is not None and figures.recurrent_layers[index]:
             place.state_bytes += 4 * (recurrent.n_embd_r + recurrent.n_embd_s)
         for where in {device for device, _, role in sums_of_weights[index + 1] if role is Role.EXPERT}:
@@ -194,14 +198,18 @@ def _role(tensor: Tensor) -> Role:
     return Role.EXPERT if kind is TensorKind.EXPERTS and not is_router else Role.LAYER
 
 
+def _n_kept(figures: Architecture, cache: CacheLayer) -> int:
+    """Keys that a layer keeps of each token."""
+    return 1 if figures.is_mla else max(1, figures.n_head_kv[cache.index])
+
+
 def _attention_flops(figures: Architecture, cache: CacheLayer) -> float:
     """Operations of one new token with one cached one in a layer: each query head takes a key and a value.
 
     `2 x n_head x (head_k + head_v)`; MLA keeps one compressed key for all heads, which is its value too.
     """
     n_head = figures.n_head[cache.index]
-    n_kept = 1 if figures.is_mla else max(1, figures.n_head_kv[cache.index])
-    return 2 * n_head / n_kept * (cache.n_embd_k + (cache.n_embd_v or cache.n_embd_k))
+    return 2 * n_head / _n_kept(figures, cache) * (cache.n_embd_k + (cache.n_embd_v or cache.n_embd_k))
 
 
 def _work(figures: Architecture, device: SpeedDevice, sums: _Sums) -> DeviceWork:
@@ -212,7 +220,7 @@ def _work(figures: Architecture, device: SpeedDevice, sums: _Sums) -> DeviceWork
         elements, edges = sums.elements[kind, role], sums.edges[kind, role]
         matrices.append(Matrices(kind, role, size, size * share, elements * share, share, edges * share))
     attention = tuple(
-        Attention(size, sums.flops[window], window) for window, size in sums.cache_bytes.items()
+        Attention(size, sums.flops[cached], *cached) for cached, size in sums.cache_bytes.items()
     )
     return DeviceWork(
         device=device,
