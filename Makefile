@@ -31,7 +31,7 @@ test-soak:
 	@BRINGUP_SOAK=1 scripts/test
 
 test-referee:
-	@BRINGUP_SOAK=1 scripts/test tests/plan/test_referee.py tests/plan/test_against_logs.py tests/gpt_oss/test_full_size.py -rP
+	@BRINGUP_SOAK=1 scripts/test tests/plan/test_referee.py tests/plan/test_every_family.py tests/plan/test_second_device.py tests/plan/test_against_logs.py tests/gpt_oss/test_full_size.py -rP
 
 test-real-driver:
 	@scripts/real-driver .cache/real-driver

@@ -22,8 +22,8 @@ PRINTED: dict[str, Any] = json.loads((Path(__file__).parent / "second_device.jso
 CARD = Device("RPC0", DeviceKind.VULKAN, 1024 * GIB, 1024 * GIB)
 MAIN = Device("CPU", DeviceKind.CPU, 1024 * GIB, 1000 * GIB)
 
-KEPT_APART = "caches in main memory"
-"""Recurrent states in main memory under layers that are all on the card: nobody does that for speed."""
+APART = {("Nemotron-3-Nano", "caches in main memory"): -0.32}
+"""With its states in main memory the engine keeps copies of them on the card, layer after layer."""
 
 
 def misses(name: str, setting: str) -> list[float]:
@@ -49,16 +49,13 @@ def all_misses() -> dict[tuple[str, str], list[float]]:
     }
 
 
-def is_judged(name: str, setting: str) -> bool:
-    has_state = anatomy(name).architecture.recurrent is not None
-    return not (has_state and setting == KEPT_APART)
-
-
 def test_a_card_and_main_memory_beside_it_are_as_the_engine_printed() -> None:
-    judged = [abs(miss) for key, two in all_misses().items() if is_judged(*key) for miss in two]
+    judged = [abs(miss) for key, two in all_misses().items() if key not in APART for miss in two]
     assert len(judged) > 640
     print(f"{len(judged)} buffers: median {statistics.median(judged):.2%}, worst {max(judged):.1%}")
     print(f"off by more than 1 %: {sum(miss > 0.01 for miss in judged)}")
     assert statistics.median(judged) == 0.0
     assert sum(miss > 0.01 for miss in judged) <= 0.05 * len(judged)
     assert max(judged) <= 0.17
+    for key, least in APART.items():
+        assert all(least <= miss <= 0.01 for miss in all_misses()[key])

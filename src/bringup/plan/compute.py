@@ -139,7 +139,7 @@ def _build(
     anatomy: Anatomy, placement: Placement, run: Run, chosen: list[int], *, offloads_cache: bool
 ) -> Graph:
     graph = Graph()
-    build, hidden = add_inputs(graph, anatomy, placement, run)
+    build, hidden = add_inputs(graph, anatomy, placement, run, offloads_cache=offloads_cache)
     plans = [layer_plan(anatomy, placement, index, offloads_cache=offloads_cache) for index in chosen]
     name = anatomy.architecture.name
     has_all_outputs = name in _ALL_OUTPUTS

@@ -45,7 +45,9 @@ _NEVER_MIXED: Final = frozenset(
 _Pairs: TypeAlias = dict[bool, tuple[Node, Node]]
 
 
-def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -> tuple[Builder, Node]:
+def add_inputs(
+    graph: Graph, anatomy: Anatomy, placement: Placement, run: Run, *, offloads_cache: bool
+) -> tuple[Builder, Node]:
     """The leaves, and the hidden state that the first layer starts from."""
     figures = anatomy.architecture
     has_mixed = run.has_mixed_batches and figures.name not in _NEVER_MIXED
@@ -77,7 +79,8 @@ def add_inputs(graph: Graph, anatomy: Anatomy, placement: Placement, run: Run) -
             _add_mixed(build, CPU, row, mixed)
         build.per_layer = look_up(build, anatomy, placement, embedded, own_tokens)
     elif mixed:
-        _add_mixed(build, _first_device(build, anatomy, placement), row, mixed)
+        device = _first_device(build, anatomy, placement, offloads_cache=offloads_cache)
+        _add_mixed(build, device, row, mixed)
     return build, embedded
 
 
@@ -118,14 +121,17 @@ def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs,
     return cells, rotations, masks
 
 
-def _first_device(build: Builder, anatomy: Anatomy, placement: Placement) -> str:
+def _first_device(build: Builder, anatomy: Anatomy, placement: Placement, *, offloads_cache: bool) -> str:
     """Where the first node behind the embeddings is computed: what precedes it follows it there."""
-    if not placement.layers or placement.layers[0] != CPU:
-        return placement.layers[0] if placement.layers else CPU
-    # These families read their states, which lie in main memory, before the first norm.
+    if not placement.layers:
+        return CPU
+    # Some families read their states before the first norm: where those lie in main memory, that is first.
     first = set(anatomy.layers[0])
     is_mamba = "ssm_in.weight" in first and "ssm_ba.weight" not in first and "attn_output.weight" not in first
-    return CPU if is_mamba or "shortconv.in_proj.weight" in first else build.computes_on(CPU)
+    reads_first = is_mamba or "shortconv.in_proj.weight" in first
+    if reads_first and (placement.layers[0] == CPU or not offloads_cache):
+        return CPU
+    return build.computes_on(placement.layers[0])
 
 
 def _add_mixed(build: Builder, device: str, row: int, mixed: tuple[Node, ...]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from bringup.plan.graph import Node
 from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, StateSpace
+from bringup.plan.request import CPU
 
 
 def add_recurrent(
@@ -62,13 +63,25 @@ def _state_of(build: Builder, layer: LayerPlan, result: Node, n_state: int) -> N
         _keep(build, layer, Node(F32_BYTES * n_state * build.run.n_seq, result.device))
 
 
+def _scan_device(layer: LayerPlan) -> str:
+    """A scan is computed where its matrix lies if that is a card, else where its states do."""
+    device = layer.devices.get("ssm_a", CPU)
+    return layer.cache_device if device == CPU else device
+
+
 def _scan(build: Builder, layer: LayerPlan, sources: tuple[Node, ...], size: int) -> Node:
-    """The scan reads its states in the cache, so it is computed where that lies.
+    """The scan reads its states in the cache.
 
     Behind it the states of all slots but the first are gathered once more, for those that no token is of.
     """
-    scanned = build.graph.add(size, *sources, device=layer.cache_device)
     state, n_others = layer.state, build.run.n_seq - 1
+    device = _scan_device(layer)
+    if state is not None and device != layer.cache_device:
+        kept = F32_BYTES * state.n_embd_s * build.run.n_seq
+        sources += (Node(kept, layer.cache_device), Node(kept, layer.cache_device))
+    scanned = build.graph.add(size, *sources, device=device)
+    if state is not None:
+        _state_of(build, layer, scanned, state.n_embd_s)
     if state is not None and n_others and build.slots is not None:
         others = F32_BYTES * state.n_embd_s * n_others
         gathered = build.graph.add(others, build.slots, device=layer.cache_device)
@@ -143,7 +156,7 @@ def _second_scan(build: Builder, layer: LayerPlan, joint: Node, convolved: Node,
     n_heads = layer.tensors["ssm_dt.bias"].n_elements if "ssm_dt.bias" in layer.tensors else 1
     steps = build.beside(joint, size=F32_BYTES * build.n_tokens * n_heads, in_place=False)
     views: tuple[Node, ...] = (convolved,)
-    if layer.cache_device != convolved.device:  # three views of one result, each as wide as all of it
+    if _scan_device(layer) != convolved.device:  # three views of one result, each as wide as all of it
         views += (Node(convolved.size_bytes, convolved.device), Node(convolved.size_bytes, convolved.device))
     return _scan(build, layer, (*views, steps), size)
 
