@@ -234,3 +234,10 @@ def test_a_file_that_is_still_being_fetched_is_planned(gpt_oss: Path, tmp_path: 
     assert report.verdict.startswith("No engine can load it yet: 11.3 of 11.3 GiB are missing")
     assert "Once it is whole: it fits on the card with 8,192 tokens" in report.verdict
     assert any("not whole" in warning for warning in report.warnings)
+
+
+def test_without_a_card_no_reason_speaks_of_cards(llama: Path) -> None:
+    report = planned(llama, described(ram_gib=20), Request(n_ctx=131072))
+    (why,) = [one for one in report.reasons if one.startswith("Keys and values as")]
+    assert why.endswith("and the window fits.")
+    assert not any("on the cards" in one for one in report.reasons)

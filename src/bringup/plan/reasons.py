@@ -117,9 +117,9 @@ def _repacking(planner: Planner, plan: MemoryPlan) -> Iterator[str]:
 
 def _cache_types(wanted: Request, plan: MemoryPlan) -> Iterator[str]:
     if wanted.cache_type_k is None and plan.run.type_k != "f16":
+        gain = "more of the model fits on the cards" if plan.placement.cards else "the window fits"
         yield (
-            f"Keys and values as {plan.run.type_k}: half the memory of f16 for a little quality, "
-            "and more of the model fits on the cards."
+            f"Keys and values as {plan.run.type_k}: half the memory of f16 for a little quality, and {gain}."
         )
 
 
