@@ -122,6 +122,12 @@ def test_fewer_layers_than_fit_are_kept_and_the_faster_way_is_named(gpt_oss: Pat
     assert first.options == ("--n-gpu-layers", "auto") and first.cost == "costs nothing: it is faster"
 
 
+def test_more_experts_in_main_memory_than_have_to_be_are_kept_and_told_of(gpt_oss: Path) -> None:
+    report = planned(gpt_oss, CARD, Request(n_cpu_moe=24))
+    assert value_of(report, "--n-cpu-moe") == "24"
+    assert report.alternatives[0].what == "Leave --n-cpu-moe out"
+
+
 def test_what_rules_by_name_leave_out_is_said(gpt_oss: Path) -> None:
     report = planned(gpt_oss, CARD, Request(overrides=((r"ffn_.*_exps\.", "CPU"),)))
     assert report.verdict.endswith("and what --override-tensor names in main memory.")

@@ -354,7 +354,9 @@ def _unused(planning: Planning) -> str:
 def _spare(plan: MemoryPlan, name: str) -> str:
     device = next(one for one in plan.devices if one.name == name)
     spare = device.free_bytes - plan.needed_bytes(name)
-    return f"; {spare / GIB:.1f} GiB stay free" if spare > 0 else ""
+    if spare < GIB // 10:
+        return f"; {spare / MIB:.0f} MiB stay free" if spare > 0 else ""
+    return f"; {spare / GIB:.1f} GiB stay free"
 
 
 def _missing(plan: MemoryPlan) -> tuple[str, ...]:

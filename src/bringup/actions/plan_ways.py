@@ -57,6 +57,7 @@ def ways_of(planning: Planning, plan: MemoryPlan, ladder: tuple[Rung, ...]) -> t
         *_smaller_window(planning, goal, ladder),
         *_smaller_cache(planning, goal),
         *_own_layers(planning, goal),
+        *_own_experts(planning, goal),
         *_experts(planning, goal),
         *_smaller_files(planning, goal),
     ]
@@ -273,6 +274,21 @@ def _own_layers(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
             effect=_effect(planning, goal, plan),
             fits=True,
             cost=cost or _NO_COST,
+        )
+
+
+def _own_experts(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
+    """Our own choice of experts, where the user left more of them in main memory than have to be."""
+    if goal.is_wanting or not goal.request.n_cpu_moe:
+        return
+    plan = planning.choose(replace(goal.request, n_cpu_moe=None))
+    if plan.fits and not _speed_cost(planning, goal, plan):
+        yield Alternative(
+            what="Leave --n-cpu-moe out",
+            options=(),
+            effect=_effect(planning, goal, plan),
+            fits=True,
+            cost=_NO_COST,
         )
 
 
