@@ -86,10 +86,13 @@ def test_a_sign_is_quick_on_hostile_lines(fault: Fault, sign: Sign) -> None:
         f"{sign.anchor} " + "x: " * 1300,
         " " * 4000,
     )
-    started_s = process_time()
-    for line in hostile:
-        re.search(sign.pattern, line)
-    assert process_time() - started_s < 0.2
+    took_s = [1.0]
+    while len(took_s) <= 5 and took_s[-1] >= 0.2:
+        started_s = process_time()
+        for line in hostile:
+            re.search(sign.pattern, line)
+        took_s.append(process_time() - started_s)
+    assert min(took_s) < 0.2
 
 
 def all_steps() -> list[tuple[Fault, Step]]:
