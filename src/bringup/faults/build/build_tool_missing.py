@@ -156,6 +156,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("nvidia",),
     ),
+    Sign(
+        r"\b(?!CUDA|CMAKE_CUDA)\w{2,40}_EXECUTABLE-NOTFOUND\b",
+        anchor="_executable-notfound",
+        example="sh: 1: Vulkan_GLSLC_EXECUTABLE-NOTFOUND: not found",
+    ),
 )
 
 STEPS = (

@@ -61,6 +61,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("nvidia",),
     ),
+    Sign(
+        r"\b(?:Xid|XID):? 79\b",
+        anchor="xid",
+        example="the card dies with Xid 79 after an hour of training",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (

@@ -115,6 +115,12 @@ SIGNS = (
         anchor="gpu recovery action",
         example="    GPU Recovery Action                   : GPU Reset",
     ),
+    Sign(
+        r"\b(?:Xid|XID):? (?:119|120|154)\b",
+        anchor="xid",
+        example="rpc timeouts, then Xid 154 (Node Reboot Required) under load",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("gsp-firmware-failed", "no-visible-device", "cuda-kernel-crash", "running-on-cpu")

@@ -78,6 +78,12 @@ SIGNS = (
         example="|   0  Quadro P5000        On   | 00000000:65:00.0 Off |                    3 |",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"\b(?:Xid|XID):? (?:48|63|64|94|95)\b",
+        anchor="xid",
+        example="Xid 95: uncontained ECC error",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("gpu-hung-or-needs-reset", "cuda-kernel-crash", "output-garbage")

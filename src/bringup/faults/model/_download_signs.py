@@ -189,4 +189,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("huggingface",),
     ),
+    Sign(
+        r"(?i)\bdownload\w{0,8}\b.{0,80}\b(?:attempt \d{1,3} failed|stalled|timed out)\b|\[Download\]"
+        r" Removing incomplete file",
+        anchor="ownload",
+        example="[Warn] (HttpClient) [Download] Removing incomplete file for fresh retry...",
+        certainty=Certainty.LIKELY,
+    ),
 )
