@@ -233,7 +233,7 @@ def test_a_crash_whose_report_crashes_too_is_still_told_in_words(
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_where_nothing_says_where_home_is_the_next_step_is_told() -> None:
     script = (
-        "import os, platformdirs.unix, pwd\n"
+        "import os, pwd\n"
         "from bringup.errors import BringupError\n"
         "from bringup.machine.folders import our_folders\n"
         "os.environ.clear()\n"

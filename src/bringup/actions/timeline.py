@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.silent_ends import is_alive
@@ -14,6 +14,7 @@ from bringup.journal.entry import Kind
 from bringup.machine import clock, folders, process
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.journal.entry import Entry

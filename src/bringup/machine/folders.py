@@ -116,21 +116,25 @@ def our_folders() -> Folders:
     Raises:
         FileTrouble: nothing says where this user's home is.
     """
-    from platformdirs import PlatformDirs
+    return Folders(
+        configuration=_safe(_base("XDG_CONFIG_HOME", ".config"), ".config"),
+        cache=_safe(_base("XDG_CACHE_HOME", ".cache"), ".cache"),
+        state=_safe(_base("XDG_STATE_HOME", ".local/state"), ".local/state"),
+    )
 
-    dirs = PlatformDirs(appname=_APP, appauthor=False)
-    try:
-        return Folders(
-            configuration=_safe(dirs.user_config_dir, ".config"),
-            cache=_safe(dirs.user_cache_dir, ".cache"),
-            state=_safe(dirs.user_state_dir, ".local/state"),
-        )
-    except RuntimeError as no_home:  # a container's user without a name, started without HOME
+
+def _base(variable_name: str, default: str) -> str:
+    """Our folder in one of the XDG base directories."""
+    given = os.environ.get(variable_name, "").strip()
+    if os.path.isabs(given):  # the specification wants others ignored
+        return os.path.join(given, _APP)
+    if home() == "~":  # a container's user without a name, started without HOME
         raise FileTrouble(
             f"this user (id {os.getuid()}) has no home folder: HOME is not set, and no account is known",
             hint="Set HOME to a folder that this user may write, such as HOME=/tmp/me.",
             reference="no-home",
-        ) from no_home
+        )
+    return os.path.join(home(), default, _APP)
 
 
 def _safe(folder: str, default: str) -> str:

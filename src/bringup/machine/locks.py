@@ -13,7 +13,6 @@ import errno
 import fcntl
 import json
 import os
-import socket
 import time
 
 from bringup.machine.files import file_errors, make_private_folder
@@ -34,7 +33,7 @@ class Holder:
     @property
     def is_on_this_host(self) -> bool:
         """Whether it is a process of this machine."""
-        return self.host == socket.gethostname()
+        return self.host == os.uname().nodename
 
 
 class Lease:
@@ -134,7 +133,7 @@ def _has_live_holder(descriptor: int) -> bool:
     if record is None:
         return False
     identity, host = record
-    if host == socket.gethostname():
+    if host == os.uname().nodename:
         return is_alive(identity)
     return time.time() - os.fstat(descriptor).st_mtime < _SILENT_HOLDER_S
 
@@ -145,7 +144,7 @@ def _write_own_name(descriptor: int) -> None:
         "pid": own_pid(),
         "start_ticks": identity.start_ticks if identity else 0,
         "boot_id": identity.boot_id if identity else "",
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
     }
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(record).encode(), 0)
