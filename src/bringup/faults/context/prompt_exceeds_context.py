@@ -59,6 +59,12 @@ SIGNS = (
         " is loaded with context length of only 4096 tokens, which is not enough.",
     ),
     Sign(
+        r"(?i)input \(\d{1,10} tokens\) is longer than the model's context|"
+        r"model's context length is only \d{1,10} tokens|max_tokens\W{1,3}exceed context limit: \d",
+        anchor="context",
+        example="The input (10060 tokens) is longer than the model's context length (8192 tokens).",
+    ),
+    Sign(
         r"input is too (?:large|big) to process|input \(\d{1,10} tokens\) is too large to process|"
         r"input prompt is too big compared to KV size",
         anchor="input",

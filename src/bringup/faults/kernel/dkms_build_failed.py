@@ -72,8 +72,8 @@ SIGNS = (
         " exit status 10",
     ),
     Sign(
-        r"make.{0,12}\*\*\* .{0,120}/dkms/nvidia\S{0,80}\] Error \d",
-        anchor="] error ",
+        r"make.{0,12}\*\*\* .{0,120}/dkms/nvidia\S{0,80}\] [^\W\d]{2,12} \d",  # "Error", translated
+        anchor="/dkms/nvidia",
         example="make[1]: *** [Makefile:2024: /var/lib/dkms/nvidia/390.157/build] Error 2",
     ),
     Sign(

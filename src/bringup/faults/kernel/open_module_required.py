@@ -37,7 +37,7 @@ SIGNS = (
         anchor="rminitadapter failed! (0x22:0x56:",
         example="NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x22:0x56:884)",
         certainty=Certainty.LIKELY,
-        unless=("unix open kernel module",),
+        unless=("unix open kernel module", "osinitnvmapping"),  # a card that could not be mapped has it too
     ),
 )
 
