@@ -45,6 +45,7 @@ def settings(small_model: Path, folders: Folders) -> EngineSettings:
         n_ctx=1024,
         n_threads=1,
         cache_ram_mib=0,
+        fits_itself=False,
         api_key_file=folders.key_file,
     )
 

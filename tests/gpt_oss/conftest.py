@@ -73,6 +73,7 @@ def serve(tmp_path: Path) -> ServeModel:
             port=free_port(),
             n_ctx=1024,
             cache_ram_mib=0,
+            fits_itself=False,
             **settings,  # type: ignore[arg-type]
         )
         variables = clean_environment(os.environ, is_external=False).variables

@@ -211,6 +211,7 @@ def _engine_on(copy: str, build: EngineBuild, folder: str, around: Surroundings)
         port=sockets.free_port(),
         n_ctx=N_CTX,
         cache_ram_mib=0,
+        fits_itself=False,
         api_key_file=around.folders.key_file,
     )
     environment = clean_environment(
