@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from bringup.reading import Known, Unreadable
 from bringup.stack.allocations import Consumer, FailedAllocation, Place, find_failed_allocations
 from bringup.stack.engine_log import MIB, EngineLog, Offload, Phase, parse_size, read_engine_log
-from bringup.stack.lines import Lines
+from bringup.stack.lines import Line, Lines
 from bringup.stack.pasted import split_lines
 
 GIB = 1024**3
@@ -170,3 +172,11 @@ def test_a_failure_that_was_retried_with_success_was_survived_and_the_second_was
 def test_no_text_breaks_the_readers(text: str) -> None:
     read_engine_log(lines_of(text))
     find_failed_allocations(lines_of(text))
+
+
+def test_a_long_word_in_a_line_of_ollama_is_read_once() -> None:
+    line = 'msg="inference compute" '.ljust(4000, "0")
+    started_s = process_time()
+    found = read_engine_log(Lines(tuple(Line(n, line, "test") for n in range(60))))
+    assert not isinstance(found, Known) or found.value.devices == ()
+    assert process_time() - started_s < 2.0

@@ -226,7 +226,7 @@ def _ollama_devices(lines: Lines) -> list[LogDevice]:
     """
     result = []
     for line in lines.with_anchor('"inference compute"'):
-        said = dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line.text))
+        said = dict(re.findall(r'(?<!\w)(\w{1,40})=("[^"]*"|\S+)', line.text))
         name = (said.get("description") or said.get("name") or "").strip('"')
         sizes = [said.get(key, "").strip('"') for key in ("total", "available")]
         try:
