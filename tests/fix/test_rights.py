@@ -156,7 +156,7 @@ def test_under_sudo_nothing_of_the_callers_is_used_and_nothing_written_to_their_
     code, text = walk(place, environment, *commands(place))
     assert code == 1, text
     assert f"$ touch {place}/as-root" in text
-    assert "sudo" not in text
+    assert "$ sudo" not in text
     assert (place / "as-root").stat().st_uid == 0
     assert (place / "traps").read_text() == ""
     assert listing(home) == before
