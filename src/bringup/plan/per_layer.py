@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bringup.plan.altup import has_streams
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.graph import Node
 from bringup.plan.layers import F32_BYTES, Builder, LayerPlan
@@ -25,6 +26,7 @@ class PerLayer:
 
     def __init__(self, anatomy: Anatomy, placement: Placement, embedded: Node, selected: Node) -> None:
         """`embedded` are the tokens' own rows, `selected` those of all layers."""
+        self._anatomy = anatomy
         self._projection = anatomy.whole[_PROJECTION]
         self._norm = anatomy.whole[_NORM]
         self._device = placement.device_of_whole(_PROJECTION)
@@ -37,7 +39,8 @@ class PerLayer:
         if self._inputs is None:
             size = self._selected.size_bytes
             node = self._weighted(build, self._projection.size_bytes, size, self._embedded, in_place=False)
-            node = build.beside(build.beside(node), in_place=False)  # a row for each layer from here on
+            # Gemma 3n sees a row for each layer from here on, in a place of its own.
+            node = build.beside(build.beside(node), in_place=not has_streams(self._anatomy))
             node = self._weighted(build, self._norm.size_bytes, size, node, in_place=True)
             node = build.beside(build.beside(node, self._selected))
             self._inputs = build.beside(node, in_place=False)
