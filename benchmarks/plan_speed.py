@@ -96,6 +96,7 @@ OF_KIND: dict[str, Prior] = {
     "read/kind": (1.0, 0.15),
     "prompt/kind": (1.0, 0.25),
     "read/cpu": (1.0, 0.2),
+    "prompt/experts/kind": (1.0, 0.2),
 }
 PROMPT_CPU: dict[Kind, Prior] = {
     Kind.F16: (0.6, 0.3),
@@ -164,7 +165,7 @@ def predict(case: Case, shares: Mapping[str, float]) -> float:
 
 
 def fit(
-    cases: Sequence[Case], *, start: Mapping[str, float] | None = None, rounds: int = 12, noise: float = 0.1
+    cases: Sequence[Case], *, start: Mapping[str, float] | None = None, rounds: int = 12, noise: float = 0.02
 ) -> dict[str, float]:
     """The figures that explain the rows best: damped least squares of logarithms with priors.
 

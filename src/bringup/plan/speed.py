@@ -241,6 +241,8 @@ def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits
         share = _kind_share(part, device, run, shares) * _age_share(part, device, run.age, shares)
         if part.is_expert:
             share *= shares["prompt/experts"] * shares[f"prompt/experts/{device.family.value}"]
+        if part.is_expert and device.family is not Family.CPU:
+            share *= shares[f"prompt/experts/kind/{part.kind.value}"]  # grouped kernels are others
         if device.family is not Family.CPU:
             rows = batch * (1.0 if run.is_repetitive else part.used_share)
             half = shares[f"half_tokens/{device.backend.value}"] * device.flops / _USUAL_FLOPS
