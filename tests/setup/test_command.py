@@ -102,7 +102,11 @@ def test_a_dry_run_changes_nothing(home: Home) -> None:
         (("--source", "SOURCE", "--backend", "cpu"), 2, "is no source of llama.cpp"),
         (("--source", "ARCHIVE", "--backend", "cpu"), 1, "cannot be unpacked"),
         (("--source", "--upload-pack=x", "--backend", "cpu"), 2, "neither a folder, nor an archive"),
-        (("--source", "/nowhere/at/all", "--backend", "cpu"), 1, "git could not clone /nowhere/at/all"),
+        (
+            ("--source", "file:///nowhere/at/all", "--backend", "cpu"),
+            1,
+            "git could not clone file:///nowhere",
+        ),
     ],
 )
 def test_refusals(

@@ -64,7 +64,7 @@ def test_two_healthy_cards_are_told_in_full(driver: Path) -> None:
     ("code", "root"),
     [
         (18, ("driver-library-mismatch",)),
-        (9, ()),
+        (9, ("module-not-loaded",)),
         (4, ("device-node-permission",)),
         (15, ("gpu-fell-off-bus",)),
         (16, ("gpu-hung-or-needs-reset",)),

@@ -99,7 +99,7 @@ SIGNS = (
     ),
     Sign(
         r"/lib/modules/[^ ]{1,80}/build['`]?: No such file or directory",
-        anchor="/build: no such file",
+        anchor="/lib/modules/",
         example="make: *** /lib/modules/5.15.0-91-generic/build: No such file or directory.  Stop.",
         unless=(
             "virtualbox",

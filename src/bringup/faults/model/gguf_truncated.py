@@ -71,7 +71,7 @@ SIGNS = (
         example="ValueError: mmap length is greater than file size",
     ),
     Sign(
-        r"(?:invalid magic|version\) combination:)"
+        r"(?:invalid magic|magic, version\) combination:)"
         r" (?:(?:number )?00000000|characters:? '(?:\\0|\\x00|\s|\?){4}')",
         anchor="magic",
         example="gguf_init_from_file: invalid magic number 00000000",
