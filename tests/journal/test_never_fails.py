@@ -24,6 +24,8 @@ from bringup.journal.store import Journal, open_journal
 from bringup.machine.folders import Folders
 
 MORE_S = 0.25
+TIMES_AS_MUCH = 2.25
+"""A ratio, since cores that share their units with busy ones take more processor time for the same work."""
 
 
 def note(text: str) -> Note:
@@ -82,9 +84,9 @@ def test_a_command_that_meets_a_damaged_journal_costs_little_more(own_home: Path
         damaged_s.append(spent_s)
         assert damaged.returncode == free.returncode
         assert damaged.stderr.count("warning:") == 1
-        if len(free_s) >= 2 and min(damaged_s) <= min(free_s) + MORE_S:
+        if len(free_s) >= 2 and min(damaged_s) <= TIMES_AS_MUCH * min(free_s):
             break
-    assert min(damaged_s) <= min(free_s) + MORE_S, (free_s, damaged_s)
+    assert min(damaged_s) <= TIMES_AS_MUCH * min(free_s), (free_s, damaged_s)
 
 
 def test_a_file_that_is_no_journal_at_all_is_set_aside_whole(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ from bringup.machine.redaction_patterns import COMMON_NAMES, PATTERNS
 from bringup.machine.redaction_secrets import PRIVATE_KEY, SECRET_NAME, SECRET_OPTION, Pattern
 from bringup.reading import Known
 
+_ANCHORED: Final = tuple((pattern, frozenset(pattern.anchors)) for pattern in PATTERNS)
+_ANCHORS: Final = tuple(sorted({anchor for pattern in PATTERNS for anchor in pattern.anchors}))
+"""What a text is asked for once, before any pattern is tried."""
+
 _SHORTEST_NAME: Final = 2
 _FIRST_PERSON: Final = 1000
 _REMEMBERED_CHARACTERS: Final = 400
@@ -162,8 +166,9 @@ class Redactor:
 
     def _plain_piece(self, text: str) -> str:
         lowered = text.lower()
-        for pattern in PATTERNS:
-            if not pattern.anchors or any(anchor in lowered for anchor in pattern.anchors):
+        present = [anchor for anchor in _ANCHORS if anchor in lowered]
+        for pattern, anchors in _ANCHORED:
+            if not anchors or not anchors.isdisjoint(present):
                 text = pattern.shape.sub(partial(self._replaced, pattern), text)
         if self._known is not None:
             text = self._known.sub(lambda match: self._as(self._kinds[match[0].casefold()], match[0]), text)

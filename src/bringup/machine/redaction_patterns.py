@@ -62,7 +62,9 @@ def _is_no_private_address(match: re.Match[str]) -> bool:
     except ValueError:
         return True
     is_code = not any(character.isdigit() for character in match["value"])  # a::b
-    return is_code or address.is_loopback or address.is_unspecified
+    # The end of a pseudonym whose first letters belong to a word before it, as in \f2001:db8::1.
+    is_ours = match["value"].startswith("db8::") and match.string[: match.start("value")].endswith("2001:")
+    return is_code or is_ours or address.is_loopback or address.is_unspecified
 
 
 PATTERNS: Final = (
