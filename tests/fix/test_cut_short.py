@@ -60,11 +60,13 @@ def test_it_was_killed_at_every_point(kills: list[dict[str, Any]]) -> None:
 
 def test_no_effect_without_a_note_on_the_disk_before_it(kills: list[dict[str, Any]]) -> None:
     with_effect = [row for row in kills if row["effect"] is not None]
-    assert len(with_effect) > 20
-    for row in with_effect:
+    whole = [row for row in with_effect if row["effect"]]
+    assert len(whole) > 20
+    assert len(with_effect) - len(whole) <= 2, "a copy is rarely cut between its opening and its writing"
+    assert all(row["noted"] == 1 for row in with_effect)
+    for row in whole:
         first = json.loads(row["effect"].splitlines()[0])
         assert (first["event"], first["fault"], first["step"]) == ("started", MADE_ID, 1), row["at"]
-        assert row["noted"] == 1
 
 
 def test_each_of_them_is_known_at_the_next_start(kills: list[dict[str, Any]]) -> None:
