@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bringup.model import families
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.kv_cache import pad_cells
 from bringup.plan.request import CPU, Request
@@ -22,6 +23,7 @@ def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str,
         _too_little_free(plan),
         _unknown(anatomy),
         _sparse(anatomy),
+        _rough(anatomy),
         _estimated(plan),
         _drafting(anatomy),
         _quantised_values(request, plan),
@@ -103,6 +105,15 @@ def _sparse(anatomy: Anatomy) -> str | None:
         "What this family computes is estimated in part, not laid out: the compute buffer can be off by a "
         "quarter on one card, by half on several. "
         "The engine's own dry run has it: --check."
+    )
+
+
+def _rough(anatomy: Anatomy) -> str | None:
+    if is_estimated(anatomy) or anatomy.architecture.name not in families.ROUGH_COMPUTE:
+        return None
+    return (
+        "Of this family a compute buffer was off by more than a quarter, held against the engine in eight "
+        "settings. The engine's own dry run has it: --check."
     )
 
 

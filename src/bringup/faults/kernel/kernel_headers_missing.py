@@ -16,6 +16,19 @@ from bringup.faults._scene import Scene
 from bringup.faults.kernel._steps import LOAD, build_step, headers_step
 from bringup.reading import Known
 
+_OTHER_MODULES = (
+    "virtualbox",
+    "vboxdrv",
+    "wireguard",
+    "vmware",
+    "zfs",
+    "rtl8",
+    "displaylink",
+    "v4l2loopback",
+    "evdi",
+)
+"""Words of other modules that are built against the headers too: whose build failed is not told then."""
+
 SIGNS = (
     Sign(
         r"(?i)kernel headers for kernel \S{1,80} (?:cannot|can't|could not) be found",
@@ -101,17 +114,7 @@ SIGNS = (
         r"/lib/modules/[^ ]{1,80}/build['`]?: No such file or directory",
         anchor="/lib/modules/",
         example="make: *** /lib/modules/5.15.0-91-generic/build: No such file or directory.  Stop.",
-        unless=(
-            "virtualbox",
-            "vboxdrv",
-            "wireguard",
-            "vmware",
-            "zfs",
-            "rtl8",
-            "displaylink",
-            "v4l2loopback",
-            "evdi",
-        ),
+        unless=_OTHER_MODULES,
     ),
     Sign(
         r"(?i)kernel headers (?:are |is )?not installed|install the .{0,3}kernel-devel",
@@ -125,17 +128,7 @@ SIGNS = (
         anchor="linux-headers-",
         example="E: Unable to locate package linux-headers-6.8.0-31-generic",
         certainty=Certainty.LIKELY,
-        unless=(
-            "virtualbox",
-            "vboxdrv",
-            "wireguard",
-            "vmware",
-            "zfs",
-            "rtl8",
-            "displaylink",
-            "v4l2loopback",
-            "evdi",
-        ),
+        unless=_OTHER_MODULES,
     ),
 )
 
