@@ -200,7 +200,7 @@ NAMES = (
     (r"Qwen3.5-4B", "qwen3.5-4b"),
     (r"Qwen3.5-9B", "qwen3.5-9b"),
     (r"Qwen3.[68]-27B", "qwen3.6-27b"),
-    (r"Qwen3.6.35B", "qwen3.6-35b"),
+    (r"Qwen3.[56].35B|qwen35moe 35B", "qwen3.6-35b"),
     (r"gemma-2-2b", "gemma-2-2b"),
     (r"(?i)gemma-?2-9b|gemma2 9B", "gemma-2-9b"),
     (r"(?i)gemma-?2-27b|gemma2 27B", "gemma-2-27b"),
