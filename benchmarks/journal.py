@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bringup.actions import state_record
-from bringup.actions.doctor import examine
-from bringup.actions.journal import Note, record
+from bringup.actions.diagnosis.doctor import examine
+from bringup.actions.journal.writing import Note, record
+from bringup.actions.log import state_record
 from bringup.journal.entry import Draft, Kind, Moment
 from bringup.journal.store import Journal, open_journal
 from bringup.machine.folders import Folders
@@ -128,8 +128,8 @@ def main() -> None:
         size = Path(large.journal_file).stat().st_size
         print(f"{N_ENTRIES:,} entries are {size / 2**20:.0f} MiB")
         measure("one entry more", lambda: record(Note(Kind.RUN, "m", text), ours=large), times=50)
-        from bringup.actions.since import since_it_worked
-        from bringup.actions.timeline import read_timeline
+        from bringup.actions.log.since import since_it_worked
+        from bringup.actions.log.timeline import read_timeline
         from bringup.journal.store import read_journal
         from bringup.journal.verify import verify
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.stubs.driver_stub import build, play
 
-from bringup.actions.sampler import Sampler
+from bringup.actions.live.sampler import Sampler
 from bringup.machine import folders
 from bringup.machine.live import LiveMachine
 

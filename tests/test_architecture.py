@@ -27,7 +27,7 @@ PLANTED = (
     ("import_table", "bringup.machine.files", "from bringup import stack", "from bringup import errors"),
     ("import_table", "bringup.errors", "from bringup.units import KIB", "import enum"),
     ("import_table", "bringup.unheard.of", "import enum", None),
-    ("import_table", "bringup.faces.cli.x", "from bringup.store.pull import pull", "from bringup.actions.pull import pull"),
+    ("import_table", "bringup.faces.cli.x", "from bringup.store.pull import pull", "from bringup.actions.models.pull import pull"),
     ("import_table", "bringup.faces.cli.x", "from bringup.store import LIMIT", "from bringup.store.local import LocalModel"),
     ("import_table", "bringup.faces.cli.x", "from bringup.machine import files", "from bringup.machine import terminal"),
     ("import_table", "bringup.faces.cli.x", "import bringup.machine", "import bringup.machine.terminal"),

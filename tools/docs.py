@@ -48,13 +48,13 @@ def command_reference() -> str:
 
 def term_pages() -> str:
     """docs/explain.md: every page of `bringup explain` in the order of learning, without figures."""
-    from bringup.actions.terms_reader import LEVELS, load_terms
+    from bringup.actions.explaining.terms_reader import LEVELS, load_terms
 
     terms = load_terms()
     titles = {term.id: term.title for term in terms}
     parts = [
         "# Terms\n",
-        "<!-- Written by scripts/docs from src/bringup/actions/terms; do not edit. -->\n",
+        "<!-- Written by scripts/docs from src/bringup/actions/explaining/terms; do not edit. -->\n",
         "`bringup explain TERM` shows each of these with the figures of the machine that it runs on.\n",
     ]
     for level in LEVELS:

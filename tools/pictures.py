@@ -39,7 +39,7 @@ def draw_web(program: str) -> None:
     from tests.faults.cases import CASES
     from tests.web.site import serving, serving_view
 
-    from bringup.actions.live_view import open_view
+    from bringup.actions.live.view import open_view
 
     view = open_view(str(CASES / "driver-library-mismatch/morning"), interval_s=1.0)
     view.faults.look_now()

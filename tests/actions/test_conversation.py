@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.actions.chat_file import SavedChat, chat_path, decode_chat, encode_chat, load_chat, save_chat
-from bringup.actions.conversation import Conversation, Ending, Role, Turn, WindowWatch
+from bringup.actions.chat.chat_file import (
+    SavedChat,
+    chat_path,
+    decode_chat,
+    encode_chat,
+    load_chat,
+    save_chat,
+)
+from bringup.actions.chat.conversation import Conversation, Ending, Role, Turn, WindowWatch
 from bringup.errors import FileTrouble, WrongUse
 from bringup.machine.folders import our_folders
 

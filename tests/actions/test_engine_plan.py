@@ -14,9 +14,9 @@ from tests.cases._make.elf_file import elf_file
 from tests.plan.full_size import header_bytes
 from tests.plan.shapes import SHAPES
 
-from bringup.actions.engine_plan import EnginePlan, plan_for_engine
-from bringup.actions.plan_command import settings_of
-from bringup.actions.plan_source import of_headers
+from bringup.actions.planning.command import settings_of
+from bringup.actions.planning.engine_plan import EnginePlan, plan_for_engine
+from bringup.actions.planning.source import of_headers
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.errors import DoesNotFit, WrongUse
 from bringup.machine.recorded import RecordedMachine

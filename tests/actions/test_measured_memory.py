@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bringup.actions.measured_memory import keep_measured
-from bringup.actions.preparation import EngineWishes, Preparation, prepare
+from bringup.actions.running.measured_memory import keep_measured
+from bringup.actions.running.preparation import EngineWishes, Preparation, prepare
 from bringup.actions.surroundings import look_around
 from bringup.machine.folders import our_folders
 from bringup.store.local import LocalModel, OriginKind

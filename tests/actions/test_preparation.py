@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bringup.actions.preparation import EngineWishes, prepare
+from bringup.actions.running.preparation import EngineWishes, prepare
 from bringup.actions.surroundings import look_around
 from bringup.store.local import LocalModel, OriginKind
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bringup.actions.silence import Patience, SilenceWatch, StillWatch
+from bringup.actions.running.silence import Patience, SilenceWatch, StillWatch
 from bringup.machine.process import ProcessIdentity, identity_of, is_stopped
 
 IDLE = "import sys; sys.stdin.read()"

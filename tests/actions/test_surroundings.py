@@ -90,14 +90,14 @@ def test_it_is_started_before_the_planner_is_imported(command: str) -> None:
     assert "bringup.actions.surroundings" in loaded
     late = ("bringup.plan", "bringup.model", "bringup.store", "bringup.stack", "bringup.journal")
     assert [name for name in loaded if name.startswith(late)] == []
-    assert "bringup.actions.preparation" not in loaded and "bringup.engine.server" not in loaded
+    assert "bringup.actions.running.preparation" not in loaded and "bringup.engine.server" not in loaded
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])
 def test_what_a_running_engine_needs_is_imported_while_it_loads(command: str, small_model: Path) -> None:
     more = ["--prompt", "x"] if command == "run" else ["--no-key"]
     loaded = loaded_when("KeeperJob", "bringup.engine.start", [command, str(small_model), *more])
-    assert "bringup.actions.preparation" in loaded
+    assert "bringup.actions.running.preparation" in loaded
     late = {
         *("bringup.engine.server", "bringup.engine.api", "bringup.engine.supervisor", "http.client"),
         *("bringup.faces.cli.one_answer", "bringup.journal.store", "bringup.store.pull", "sqlite3"),

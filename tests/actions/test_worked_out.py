@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bringup.actions.worked_out import WorkedOut
+from bringup.actions.live.worked_out import WorkedOut
 from bringup.errors import CannotTell
 from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable
 

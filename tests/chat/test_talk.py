@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from tests.stubs.scripted_engine import Reply, ScriptedEngine, serving
 
-from bringup.actions.answer import AnswerOptions
-from bringup.actions.conversation import Ending
-from bringup.actions.session import EngineSession
+from bringup.actions.chat.answer import AnswerOptions
+from bringup.actions.chat.conversation import Ending
+from bringup.actions.running.session import EngineSession
 from bringup.engine.answers import Timings
 from bringup.engine.api import EngineApi
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason

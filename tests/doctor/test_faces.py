@@ -8,10 +8,10 @@ import pytest
 from tests.doctor.shown import shown_by
 from tests.faults.cases import CASES
 
-from bringup.actions.doctor import Examination, Verdict, examine
-from bringup.actions.facts import Seen, list_facts
-from bringup.actions.overview import State, view_layers
-from bringup.actions.unseen import find_unseen
+from bringup.actions.diagnosis.doctor import Examination, Verdict, examine
+from bringup.actions.diagnosis.facts import Seen, list_facts
+from bringup.actions.diagnosis.overview import State, view_layers
+from bringup.actions.diagnosis.unseen import find_unseen
 from bringup.faces.render.stack import render_stack, summarise
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._fault import Layer

@@ -15,12 +15,12 @@ from tests.faults.cases import CASES, all_cases
 from tests.fix.made import MADE_ID, made_fault, put, quick_look, step
 from tests.fix.person import Person
 
-from bringup.actions.doctor import Examination, examine_text
-from bringup.actions.fix import plan_fix
-from bringup.actions.fix_record import FixRecord
-from bringup.actions.fix_run import Looked
-from bringup.actions.overview import view_layers
-from bringup.actions.unfinished import list_unfinished
+from bringup.actions.diagnosis.doctor import Examination, examine_text
+from bringup.actions.diagnosis.overview import view_layers
+from bringup.actions.fixing.fix import plan_fix
+from bringup.actions.fixing.run import Looked
+from bringup.actions.fixing.unfinished import list_unfinished
+from bringup.actions.journal.fix_record import FixRecord
 from bringup.errors import CannotTell, Failure
 from bringup.faces.cli.examination import show_examination
 from bringup.faces.cli.fixing import show_plan

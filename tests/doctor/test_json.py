@@ -57,7 +57,7 @@ def test_diagnose_and_a_paste_without_a_fault(own_home: Path) -> None:
 
 
 def test_every_paste_case_gives_valid_json() -> None:
-    from bringup.actions.doctor import examine_text
+    from bringup.actions.diagnosis.doctor import examine_text
     from bringup.faces.render.diagnosis_json import examination_json
 
     schema = load_schema("examination")

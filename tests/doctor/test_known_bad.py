@@ -13,8 +13,8 @@ from tests.actions.test_engine_plan import EXTERNAL, chosen, machine_with
 from tests.doctor.schema import load_schema, problems
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.doctor import examine_text
-from bringup.actions.known_bad import bad_build
+from bringup.actions.diagnosis.doctor import examine_text
+from bringup.actions.diagnosis.known_bad import bad_build
 from bringup.engine.known_bad import bad_ranges
 from bringup.units import GIB
 

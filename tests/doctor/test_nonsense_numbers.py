@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import bringup.stack
-from bringup.actions.doctor import examine_text
+from bringup.actions.diagnosis.doctor import examine_text
 from bringup.faults._catalogue import load_catalogue
 
 NONSENSE = ("99999999999999999999", "1.2.3.4.5.6", "570...", "1e999", "\u00b2", "")

@@ -9,7 +9,7 @@ import pytest
 from tests.doctor.schema import load_schema, problems
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.doctor import Verdict, examine_text
+from bringup.actions.diagnosis.doctor import Verdict, examine_text
 
 SMI = (
     "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest"

@@ -13,8 +13,8 @@ import pytest
 from tests.doctor.secrets import KINDS, Kind
 from tests.faults.cases import CASES
 
-from bringup.actions.doctor import examine
-from bringup.actions.snapshot import take_snapshot
+from bringup.actions.diagnosis.doctor import examine
+from bringup.actions.diagnosis.snapshot import take_snapshot
 from bringup.machine import files, folders
 from bringup.machine.archive import UNPACKED_LIMIT_BYTES, read_members
 from bringup.machine.protocol import CommandResult, FileKind, FileStat

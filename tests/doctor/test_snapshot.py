@@ -16,9 +16,9 @@ from tests.store.test_disk import needs_mount
 from tests.stubs.command_line import Home, argv, run_cli
 from tests.stubs.terminal import Terminal
 
-from bringup.actions.doctor import Examination, examine
-from bringup.actions.facts import Seen, list_facts
-from bringup.actions.snapshot import Snapshot, take_snapshot
+from bringup.actions.diagnosis.doctor import Examination, examine
+from bringup.actions.diagnosis.facts import Seen, list_facts
+from bringup.actions.diagnosis.snapshot import Snapshot, take_snapshot
 from bringup.faces.render.snapshot import render_contents
 from bringup.machine.archive import unpack_recording
 from bringup.machine.recorded import RecordedMachine

@@ -11,7 +11,8 @@ from tests.doctor.schema import load_schema, problems
 from tests.faults.cases import all_cases
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.explain import (
+from bringup.actions.diagnosis.facts import Fact, Seen, list_facts
+from bringup.actions.explaining.explain import (
     _RUN_NAMES,
     Explanation,
     _figures,
@@ -20,8 +21,7 @@ from bringup.actions.explain import (
     explain_with,
     is_of,
 )
-from bringup.actions.facts import Fact, Seen, list_facts
-from bringup.actions.terms_reader import LEVELS, Term, find_term, load_terms, parse_term
+from bringup.actions.explaining.terms_reader import LEVELS, Term, find_term, load_terms, parse_term
 from bringup.errors import WrongUse
 from bringup.faces.render.explain import explanation_json, render_explanation
 from bringup.faults._catalogue import find_fault

@@ -9,7 +9,7 @@ from time import process_time
 
 import pytest
 
-from bringup.actions.doctor import Examination, Verdict, decode_paste, examine_text
+from bringup.actions.diagnosis.doctor import Examination, Verdict, decode_paste, examine_text
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._fault import Sign
 from bringup.stack.lines import Line, Lines

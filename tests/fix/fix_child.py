@@ -10,8 +10,8 @@ import os
 import shlex
 import sys
 
-import bringup.actions.doctor
-import bringup.actions.faults
+import bringup.actions.diagnosis.doctor
+import bringup.actions.diagnosis.faults
 import bringup.faults._catalogue
 from bringup.faces.cli.main import run
 from bringup.faults._catalogue import load_catalogue
@@ -51,7 +51,11 @@ def main() -> int:
         check,
     )
     more = (*load_catalogue(), fault)
-    for module in (bringup.actions.doctor, bringup.actions.faults, bringup.faults._catalogue):
+    for module in (
+        bringup.actions.diagnosis.doctor,
+        bringup.actions.diagnosis.faults,
+        bringup.faults._catalogue,
+    ):
         module.load_catalogue = lambda: more  # type: ignore[attr-defined]
     if os.path.isdir(f"{folder}/roots-home"):
         rights.own_home = lambda: f"{folder}/roots-home"

@@ -18,17 +18,22 @@ from typing import Any
 
 from tests.fix.made import MADE_ID, made_fault, step
 
-from bringup.actions.doctor import Examination
-from bringup.actions.fix import plan_fix
-from bringup.actions.fix_record import FixRecord
-from bringup.actions.fix_run import FixRun
+from bringup.actions.diagnosis.doctor import Examination
+from bringup.actions.fixing.fix import plan_fix
+from bringup.actions.fixing.run import FixRun
+from bringup.actions.journal.fix_record import FixRecord
 from bringup.faults._diagnose import diagnose
 from bringup.faults._fault import Fault
 from bringup.faults._scene import Scene
 from bringup.machine.folders import Folders
 from bringup.stack.stack import Stack
 
-TRACED = ("actions/fix_run.py", "actions/fix_record.py", "machine/effects.py", "machine/appending.py")
+TRACED = (
+    "actions/fixing/run.py",
+    "actions/journal/fix_record.py",
+    "machine/effects.py",
+    "machine/appending.py",
+)
 
 
 def fault_in(folder: Path) -> Fault:
@@ -45,7 +50,7 @@ def take(folder: Path) -> None:
     def look() -> Examination:
         return Examination(Stack(), diagnose(Scene(), (fault,)), (), "this machine")
 
-    import bringup.actions.faults
+    import bringup.actions.diagnosis.faults
     import bringup.faults._catalogue
 
     bringup.faults._catalogue.load_catalogue = lambda: (fault,)  # type: ignore[assignment]

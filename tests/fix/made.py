@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import bringup.actions.doctor
-import bringup.actions.faults
+import bringup.actions.diagnosis.doctor
+import bringup.actions.diagnosis.faults
 import bringup.faults._catalogue
-from bringup.actions.doctor import Examination
+from bringup.actions.diagnosis.doctor import Examination
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._diagnose import diagnose
 from bringup.faults._fault import Evidence, Fault, Layer, Safety, Slot, Step, Word
@@ -61,7 +61,11 @@ def step(
 def put(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     """Add a fault to the catalogue for one test."""
     more = (*load_catalogue(), fault)
-    for module in (bringup.actions.doctor, bringup.actions.faults, bringup.faults._catalogue):
+    for module in (
+        bringup.actions.diagnosis.doctor,
+        bringup.actions.diagnosis.faults,
+        bringup.faults._catalogue,
+    ):
         monkeypatch.setattr(module, "load_catalogue", lambda: more)
 
 

@@ -19,7 +19,7 @@ from tests.faults.cases import CASES, all_cases, diagnosis_of
 from tests.fix.hostile_machine import HostileMachine, Remembered
 
 import bringup.faults
-from bringup.actions.steps import typed_command, values_of
+from bringup.actions.diagnosis.steps import typed_command, values_of
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._command import fill_command, fits, missing_slots
 from bringup.faults._diagnose import diagnose

@@ -20,8 +20,8 @@ from tests.stubs.terminal import Terminal
 
 import bringup.machine.appending
 import bringup.machine.effects
-from bringup.actions.fix_record import FixRecord, Outcome
-from bringup.actions.unfinished import list_unfinished
+from bringup.actions.fixing.unfinished import list_unfinished
+from bringup.actions.journal.fix_record import FixRecord, Outcome
 from bringup.errors import FileTrouble
 from bringup.faces.cli.main import run
 from bringup.machine.appending import append_line
@@ -166,7 +166,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, *, restarts: bool = False) -> FixReco
     """A record with one step begun by a process that is gone, in another boot."""
     record = FixRecord(our_folders())
     with monkeypatch.context() as patched:
-        patched.setattr("bringup.actions.fix_record.identity_of", lambda _pid: GONE)
+        patched.setattr("bringup.actions.journal.fix_record.identity_of", lambda _pid: GONE)
         record.begin(fault_id=MADE_ID, step=1, command="true", looks=("nvidia-smi",), restarts=restarts)
     return record
 
@@ -243,7 +243,7 @@ def test_a_step_that_cannot_be_noted_is_not_run(tmp_path: Path, monkeypatch: pyt
     def full(_path: str, _line: bytes) -> None:
         raise FileTrouble("could not write: No space left on device", reference="disk-full")
 
-    monkeypatch.setattr("bringup.actions.fix_record.append_line", full)
+    monkeypatch.setattr("bringup.actions.journal.fix_record.append_line", full)
     with Person(b"yes\n") as person:
         assert run(("fix", MADE_ID), console=person.console) == 1
     assert "No space left on device" in person.text

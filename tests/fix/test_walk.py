@@ -15,9 +15,9 @@ from tests.faults.cases import CASES
 from tests.fix.made import MADE_ID, exists, made_fault, put, quick_look, step
 from tests.fix.person import Person
 
-from bringup.actions.doctor import Examination
-from bringup.actions.fix import Way, is_gone, plan_fix
-from bringup.actions.fix_record import FixRecord
+from bringup.actions.diagnosis.doctor import Examination
+from bringup.actions.fixing.fix import Way, is_gone, plan_fix
+from bringup.actions.journal.fix_record import FixRecord
 from bringup.errors import CannotTell, Failure, WrongUse
 from bringup.faces.cli.main import run
 from bringup.faults._diagnose import Diagnosis, Finding, Role, diagnose

@@ -10,7 +10,7 @@ import pytest
 from tests.stubs.command_line import Home, run_cli
 from tools.gpt_oss import FULL, N_MERGES, N_VOCAB, write_model
 
-from bringup.actions.referee import check_plan
+from bringup.actions.planning.referee import check_plan
 from bringup.engine.find import find_embedded
 from bringup.machine.folders import Folders
 from bringup.plan.anatomy import take_apart

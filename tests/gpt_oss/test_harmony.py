@@ -9,7 +9,7 @@ import pytest
 from tests.gpt_oss.conftest import ServeModel, answers, copy_of
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.conversation import Conversation, Role, Turn
+from bringup.actions.chat.conversation import Conversation, Role, Turn
 from bringup.engine.answers import ContentDelta, Finished, ReasoningDelta, RequestRefused, ToolCallDelta
 
 CHANNEL, START, END, MESSAGE = "<[200005]>", "<[200006]>", "<[200007]>", "<[200008]>"

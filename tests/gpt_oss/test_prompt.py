@@ -15,7 +15,7 @@ from tests.model.writing import tiny_llama
 from tests.serve.conftest import Served
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.prompt import lay_over
+from bringup.actions.chat.prompt import lay_over
 from bringup.engine.answers import TokenPiece
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.doctor.shown import shown_by
 from tests.journal.writing import all_entries, place_in, verified
 
-from bringup.actions.journal import Note, record
+from bringup.actions.journal.writing import Note, record
 from bringup.journal import schema
 from bringup.journal.entry import Kind
 from bringup.journal.store import read_journal

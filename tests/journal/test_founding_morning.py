@@ -10,15 +10,15 @@ from tests.cases._make.machine import Made
 from tests.cases._make.machines import NEW, NIGHT, healthy, morning
 from tests.journal.writing import place_in, verified
 
-from bringup.actions.doctor import Examination, examine
-from bringup.actions.fix_record import FixRecord
-from bringup.actions.journal_mending import with_journal
-from bringup.actions.log import bring_up_to_date, read_log
-from bringup.actions.log_export import export_markdown
-from bringup.actions.since import Comparison, since_it_worked
-from bringup.actions.standing import episodes, standings
-from bringup.actions.state_record import keep_state
-from bringup.actions.timeline import outside_items, read_timeline
+from bringup.actions.diagnosis.doctor import Examination, examine
+from bringup.actions.journal.fix_record import FixRecord
+from bringup.actions.journal.mending import with_journal
+from bringup.actions.log.entries import bring_up_to_date, read_log
+from bringup.actions.log.export import export_markdown
+from bringup.actions.log.since import Comparison, since_it_worked
+from bringup.actions.log.standing import episodes, standings
+from bringup.actions.log.state_record import keep_state
+from bringup.actions.log.timeline import outside_items, read_timeline
 from bringup.errors import CannotTell
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.log import render_timeline
@@ -192,9 +192,9 @@ def test_a_fault_that_returns_is_counted_and_what_follows_is_not_told_alone(day:
 def test_old_states_are_judged_by_the_rules_of_now(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.look(morning(), "2025-07-15 08:12")
     before, _ = with_journal(day.place, standings)
-    monkeypatch.setattr("bringup.actions.state_record.rules_mark", lambda: "new rules")
+    monkeypatch.setattr("bringup.actions.log.state_record.rules_mark", lambda: "new rules")
     # No time for any: the verdicts of then stand, and the log says so.
-    monkeypatch.setattr("bringup.actions.standing._REJUDGE_S", -1.0)
+    monkeypatch.setattr("bringup.actions.log.standing._REJUDGE_S", -1.0)
     assert bring_up_to_date(day.place) == ""
     old = read_timeline(day.place, None, since_s=None, layer=None, last=50)
     assert old.n_old_rules == 2 and timeline_json(old)["old_rules"] == 2
@@ -206,7 +206,7 @@ def test_old_states_are_judged_by_the_rules_of_now(day: Day, monkeypatch: pytest
     ]
     assert "…" not in "".join(narrow), "on a narrow terminal nothing is cut"
     assert all(len(line.rstrip()) <= 40 for line in narrow if not line.startswith("("))
-    monkeypatch.setattr("bringup.actions.standing._REJUDGE_S", 60.0)
+    monkeypatch.setattr("bringup.actions.log.standing._REJUDGE_S", 60.0)
     assert bring_up_to_date(day.place) == ""
     assert read_timeline(day.place, None, since_s=None, layer=None, last=50).n_old_rules == 0
     after, _ = with_journal(day.place, standings)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.journal.writing import all_entries, build_shim, draft, place_in, python, verified
 
-from bringup.actions.journal import Note, record
+from bringup.actions.journal.writing import Note, record
 from bringup.journal.entry import Kind
 from bringup.journal.store import open_journal, read_journal
 from bringup.journal.verify import verify
@@ -46,7 +46,7 @@ def test_fifty_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     place = place_in(tmp_path)
     code = (
         "import os\n"
-        "from bringup.actions.journal import Note, record\n"
+        "from bringup.actions.journal.writing import Note, record\n"
         "from bringup.journal import entry, store\n"
         "from bringup.machine.folders import Folders\n"
         f"place = Folders({place.configuration!r}, {place.cache!r}, {place.state!r})\n"

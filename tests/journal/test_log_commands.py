@@ -157,7 +157,7 @@ def test_nobody_is_asked_where_there_is_no_terminal_and_root_gets_no_editor(home
 
 
 def test_the_editors_text_becomes_an_entry() -> None:
-    from bringup.actions.notes import parse_template, template_for
+    from bringup.actions.log.notes import parse_template, template_for
 
     start = template_for("driver-library-mismatch")
     assert "exactly\none version" in start or "exactly one version" in start

@@ -16,8 +16,8 @@ import pytest
 from tests.journal.writing import all_entries, build_shim, draft, place_in, python, verified
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.journal import Note, record
-from bringup.actions.journal_mending import with_journal
+from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.writing import Note, record
 from bringup.journal import schema
 from bringup.journal.entry import Kind
 from bringup.journal.store import Journal, open_journal
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_journal_at_all_is_set_aside_whole(tmp_path: Path) -> 
 def test_a_large_damaged_journal_waits_for_somebody_with_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bringup.actions.journal_mending._QUICK_BYTES", 1000)
+    monkeypatch.setattr("bringup.actions.journal.mending._QUICK_BYTES", 1000)
     place = place_in(tmp_path)
     for number in range(20):
         record(note(f"text {number}"), ours=place)
@@ -141,7 +141,7 @@ def test_every_call_failing_once_leaves_a_whole_journal_and_one_warning(tmp_path
     shim = build_shim(tmp_path)
     code = (
         "import sys\n"
-        "from bringup.actions.journal import Note, record\n"
+        "from bringup.actions.journal.writing import Note, record\n"
         "from bringup.journal.entry import Kind\n"
         "from bringup.machine.folders import our_folders\n"
         "print(record(Note(Kind.NOTE, 't', sys.argv[1] if sys.argv[1:] else 'x', {}, is_redacted=True)))\n"
@@ -254,7 +254,7 @@ def test_promise_30_order_is_by_number_whatever_the_clock_says(
 )
 def test_twelve_hours_of_suspend_are_twelve_hours(tmp_path: Path) -> None:
     code = (
-        "from bringup.actions.journal import Note, record\n"
+        "from bringup.actions.journal.writing import Note, record\n"
         "from bringup.journal.entry import Kind\n"
         "print(record(Note(Kind.NOTE, 't', 'x', {}, is_redacted=True)))\n"
     )

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.actions.timeline import Item, merge, moment_of, outside_items
+from bringup.actions.log.timeline import Item, merge, moment_of, outside_items
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Known
 from bringup.stack import outside

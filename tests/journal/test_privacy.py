@@ -12,11 +12,11 @@ from tests.journal.test_founding_morning import Day
 from tests.journal.writing import all_entries, place_in
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.journal import Note, record
-from bringup.actions.journal_mending import with_journal
-from bringup.actions.machine_state import recording_of, snapshot_at
-from bringup.actions.standing import standings
-from bringup.actions.timeline import read_timeline
+from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.writing import Note, record
+from bringup.actions.log.machine_state import recording_of, snapshot_at
+from bringup.actions.log.standing import standings
+from bringup.actions.log.timeline import read_timeline
 from bringup.journal.entry import Kind
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Known

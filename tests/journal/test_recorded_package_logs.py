@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from bringup.actions.timeline import outside_items
+from bringup.actions.log.timeline import outside_items
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Known, Unreadable
 from bringup.stack.changes import read_all_changes

@@ -12,9 +12,9 @@ from tests.cases._make.machines import NEW, NIGHT, healthy, morning
 from tests.doctor.schema import load_schema, problems
 from tests.journal.test_founding_morning import MISMATCH, Day
 
-from bringup.actions.doctor import Examination
-from bringup.actions.journal import Note, record
-from bringup.actions.recurrence import recall
+from bringup.actions.diagnosis.doctor import Examination
+from bringup.actions.journal.writing import Note, record
+from bringup.actions.log.recurrence import recall
 from bringup.faces.render.diagnosis import render_examination
 from bringup.faces.render.diagnosis_json import examination_json
 from bringup.journal.entry import Kind

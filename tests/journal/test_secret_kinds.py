@@ -14,11 +14,11 @@ from tests.doctor.secrets import KINDS, NAMES
 from tests.doctor.test_redacted_snapshot import ENCODINGS, KEY, _decoded, _unescaped
 from tests.journal.writing import all_entries
 
-from bringup.actions.journal import Note, record
-from bringup.actions.journal_mending import with_journal
-from bringup.actions.log_export import export_json, export_markdown, import_markdown
-from bringup.actions.notes import DEBUG, OwnEntry, add
-from bringup.actions.run_record import RunRecord
+from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.writing import Note, record
+from bringup.actions.log.export import export_json, export_markdown, import_markdown
+from bringup.actions.log.notes import DEBUG, OwnEntry, add
+from bringup.actions.running.run_record import RunRecord
 from bringup.errors import Failure
 from bringup.journal.entry import Kind as EntryKind
 from bringup.machine import files, folders

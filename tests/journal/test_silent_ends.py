@@ -13,14 +13,14 @@ from tests.journal.writing import all_entries, place_in, python, verified
 from tests.stubs.command_line import Home, argv, engine_processes, run_cli
 from tests.stubs.terminal import Terminal
 
-from bringup.actions import setup
-from bringup.actions.engine_ends import note_ends
-from bringup.actions.journal import Note, record
-from bringup.actions.setup_choice import SetupWishes
-from bringup.actions.setup_record import SetupRecord
-from bringup.actions.setup_source import SourceWishes
-from bringup.actions.silent_ends import own_mark, unclosed
-from bringup.actions.timeline import read_timeline
+from bringup.actions.journal.silent_ends import own_mark, unclosed
+from bringup.actions.journal.writing import Note, record
+from bringup.actions.log.timeline import read_timeline
+from bringup.actions.running.engine_ends import note_ends
+from bringup.actions.setting_up import setup
+from bringup.actions.setting_up.choice import SetupWishes
+from bringup.actions.setting_up.record import SetupRecord
+from bringup.actions.setting_up.source import SourceWishes
 from bringup.journal.entry import Kind
 from bringup.machine.folders import Folders
 
@@ -80,7 +80,7 @@ def test_only_what_is_gone_and_tells_whose_it_was_is_closed(tmp_path: Path) -> N
 
 def test_after_a_restart_the_machine_ended_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = place_in(tmp_path)
-    monkeypatch.setattr("bringup.actions.journal._BOOT_FILE", str(tmp_path / "boot"))
+    monkeypatch.setattr("bringup.actions.journal.writing._BOOT_FILE", str(tmp_path / "boot"))
     (tmp_path / "boot").write_text("first")
     record(start("a", **own_mark()), ours=place)
     assert note_ends(place) == ""
@@ -95,7 +95,7 @@ def test_two_commands_at_once_close_it_once(tmp_path: Path) -> None:
     record(start("a", holder=[2**22 + 1, 5]), ours=place)
     code = (
         "import os\n"
-        "from bringup.actions.engine_ends import note_ends\n"
+        "from bringup.actions.running.engine_ends import note_ends\n"
         "from bringup.machine.folders import Folders\n"
         "children = []\n"
         "for _ in range(6):\n"
@@ -147,7 +147,7 @@ def test_a_setup_that_a_person_stops_is_told_at_once(tmp_path: Path, monkeypatch
 
 
 def made_plan() -> setup.SetupPlan:
-    from bringup.actions.setup_choice import Method, SetupChoice
+    from bringup.actions.setting_up.choice import Method, SetupChoice
     from bringup.engine.source_build import Backend
 
     choice = SetupChoice(Method.SOURCE, Backend.CPU, ("made for a test",))
@@ -159,7 +159,7 @@ def test_a_setup_that_is_killed_is_told_by_the_next_command(tmp_path: Path) -> N
     code = (
         "import os, signal\n"
         "from tests.journal.test_silent_ends import made_plan\n"
-        "from bringup.actions.setup_record import SetupRecord\n"
+        "from bringup.actions.setting_up.record import SetupRecord\n"
         "from bringup.machine.folders import Folders\n"
         f"assert SetupRecord(Folders('', '', {place.state!r})).begins(made_plan()) == ''\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -14,10 +14,10 @@ from tests.cases._make.machines import NIGHT, healthy, morning
 from tests.journal.writing import place_in, verified
 from tests.stubs.command_line import Home, argv, run_cli
 
-from bringup.actions import watch
-from bringup.actions.doctor import examine
-from bringup.actions.journal_mending import with_journal
-from bringup.actions.timeline import read_timeline
+from bringup.actions.diagnosis.doctor import examine
+from bringup.actions.journal.mending import with_journal
+from bringup.actions.log import watch
+from bringup.actions.log.timeline import read_timeline
 from bringup.journal.entry import Kind
 from bringup.journal.store import Journal
 from bringup.machine.folders import Folders

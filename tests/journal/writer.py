@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from bringup.actions import journal as action
-from bringup.actions import journal_mending as mending  # noqa: F401 - loaded before the fork
+from bringup.actions.journal import mending  # noqa: F401 - loaded before the fork
+from bringup.actions.journal import writing as action
 from bringup.journal import entry, salvage, store, verify  # noqa: F401 - likewise
 from bringup.machine.folders import Folders
 

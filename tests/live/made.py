@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bringup.actions.card_shares import planned_shares, share_memory
-from bringup.actions.doctor import Verdict
-from bringup.actions.history import History, Point
-from bringup.actions.live import EngineMemory, LiveCard, LiveEngine, LiveProcess, Sample, Speed
-from bringup.actions.live_faults import Health, RootFault
-from bringup.actions.planned_speed import PlannedPart, PlannedSpeed
-from bringup.actions.timeline import Item
+from bringup.actions.diagnosis.doctor import Verdict
+from bringup.actions.live.card_shares import planned_shares, share_memory
+from bringup.actions.live.faults import Health, RootFault
+from bringup.actions.live.history import History, Point
+from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed
+from bringup.actions.live.sample import EngineMemory, LiveCard, LiveEngine, LiveProcess, Sample, Speed
+from bringup.actions.log.timeline import Item
 from bringup.engine.answers import Slot
 from bringup.engine.totals import EngineTotals
 from bringup.plan.predict import Estimate

@@ -11,8 +11,8 @@ import pytest
 from tests.doctor.schema import load_schema, problems
 from tests.stubs.driver_stub import play
 
-from bringup.actions.live import LiveCard, Sample, Use
-from bringup.actions.sampler import Sampler
+from bringup.actions.live.sample import LiveCard, Sample, Use
+from bringup.actions.live.sampler import Sampler
 from bringup.faces.render.live import render_sample
 from bringup.faces.render.live_json import sample_json
 from bringup.machine.live import LiveMachine

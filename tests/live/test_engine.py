@@ -15,7 +15,7 @@ from tests.doctor.schema import load_schema, problems
 from tests.serve.conftest import Served, serve_in_front
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.engine_watch import EngineTarget, EngineWatch
+from bringup.actions.live.engine_watch import EngineTarget, EngineWatch
 from bringup.engine.registry import list_running
 from bringup.machine.folders import Folders
 from bringup.machine.sockets import free_port

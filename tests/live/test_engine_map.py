@@ -10,7 +10,7 @@ import pytest
 from tests.live import made
 from tests.plan.models import anatomy
 
-from bringup.actions.engine_map import (
+from bringup.actions.live.engine_map import (
     EngineMaps,
     compare,
     draw_map,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.faults.cases import CASES
 
-from bringup.actions.doctor import Examination, examine
-from bringup.actions.journal import Note, record
-from bringup.actions.live_faults import FaultWatch, health_of
-from bringup.actions.live_view import CardErrors, open_view
+from bringup.actions.diagnosis.doctor import Examination, examine
+from bringup.actions.journal.writing import Note, record
+from bringup.actions.live.faults import FaultWatch, health_of
+from bringup.actions.live.view import CardErrors, open_view
 from bringup.faces.render.live import health_lines
 from bringup.faults._catalogue import load_catalogue
 from bringup.journal.entry import Kind

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from tests.live import made
 
-from bringup.actions.engine_watch import SpeedMeter
-from bringup.actions.live import LiveEngine, Speed
-from bringup.actions.planned_speed import (
+from bringup.actions.live.engine_watch import SpeedMeter
+from bringup.actions.live.planned_speed import (
     Against,
     between,
     generation_beside,
     hold_against,
     prompt_beside,
 )
+from bringup.actions.live.sample import LiveEngine, Speed
 from bringup.engine.answers import Slot
 from bringup.faces.render.live_engines import engine_lines
 from bringup.plan.predict import Estimate

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.actions.card_shares import planned_shares, share_memory
-from bringup.actions.engine_watch import LATELY_S, SpeedMeter
-from bringup.actions.history import COARSE_POINTS, FINE_POINTS, History, Point
-from bringup.actions.live import EngineMemory, LiveCard, LiveEngine, Share, Use
-from bringup.actions.planned_speed import PlannedPart, PlannedSpeed
+from bringup.actions.live.card_shares import planned_shares, share_memory
+from bringup.actions.live.engine_watch import LATELY_S, SpeedMeter
+from bringup.actions.live.history import COARSE_POINTS, FINE_POINTS, History, Point
+from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed
+from bringup.actions.live.sample import EngineMemory, LiveCard, LiveEngine, Share, Use
 from bringup.engine.answers import Slot, read_slots
 from bringup.engine.totals import EngineTotals, parse_totals
 from bringup.faces.render.bars import BAR_CHARACTERS, Segment, sparkline, stacked_bar, without_blocks

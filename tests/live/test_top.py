@@ -21,9 +21,9 @@ from tests.faults.cases import CASES
 from tests.live import made
 from tests.stubs.command_line import Home, argv
 
-from bringup.actions.live import LiveProcess, Sample
-from bringup.actions.live_faults import Health
-from bringup.actions.live_view import LiveView, open_view
+from bringup.actions.live.faults import Health
+from bringup.actions.live.sample import LiveProcess, Sample
+from bringup.actions.live.view import LiveView, open_view
 from bringup.faces.tui.board import PROCESSES
 from bringup.faces.tui.dialogs import EndQuestion, FilterLine, TextScreen
 from bringup.faces.tui.top import TopApp

@@ -12,7 +12,7 @@ from tests.plan.layer_shapes import Shapes, deepseek_layer
 from tests.plan.models import anatomy_of
 from tests.plan.shapes import SHAPES
 
-from bringup.actions.referee import check_plan
+from bringup.actions.planning.referee import check_plan
 from bringup.engine.find import find_embedded
 from bringup.machine.folders import Folders
 from bringup.model.gguf import read_header

@@ -12,7 +12,7 @@ from tests.plan.full_size import header_bytes
 from tests.plan.models import anatomy, model
 from tests.plan.shapes import SHAPES
 
-from bringup.actions.referee import check_plan, known_differences
+from bringup.actions.planning.referee import check_plan, known_differences
 from bringup.engine.build import EngineBuild
 from bringup.engine.find import find_embedded
 from bringup.machine.folders import Folders

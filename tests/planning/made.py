@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.plan.full_size import header_bytes
 from tests.plan.shapes import SHAPES
 
-from bringup.actions.plan import PlanWishes, plan_model
-from bringup.actions.plan_devices import Described
-from bringup.actions.plan_report import PlanReport
+from bringup.actions.planning.devices import Described
+from bringup.actions.planning.plan import PlanWishes, plan_model
+from bringup.actions.planning.report import PlanReport
 from bringup.plan.request import Request
 from bringup.units import GIB
 

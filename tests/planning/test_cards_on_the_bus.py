@@ -9,8 +9,8 @@ import pytest
 from tests.actions.test_engine_plan import with_card
 from tests.planning.made import file_of
 
-from bringup.actions.plan import PlanWishes, plan_model
-from bringup.actions.plan_devices import Described, look_for_place
+from bringup.actions.planning.devices import Described, look_for_place
+from bringup.actions.planning.plan import PlanWishes, plan_model
 from bringup.machine.recorded import RecordedMachine
 from bringup.plan.cards import all_cards, cards_with_id
 from bringup.plan.request import Request

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.planning.made import described, planned
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.plan_companions import Beside
+from bringup.actions.planning.companions import Beside
 from bringup.machine.folders import our_folders
 from bringup.plan.request import Request
 

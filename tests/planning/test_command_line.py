@@ -83,7 +83,7 @@ def test_a_comparison(own_home: Path, gpt_oss: Path, llama: Path) -> None:
 
 
 def test_a_short_name_is_a_model_also_where_a_card_is_called_like_it() -> None:
-    from bringup.actions.plan_compare import split_names
+    from bringup.actions.planning.compare import split_names
     from bringup.store.catalogue import catalogue
 
     names = [known for entry in catalogue() for known in (entry.name, *entry.aliases)]

@@ -9,8 +9,8 @@ import pytest
 from tests.model.writing import STRING, U32, TensorSpec, build
 from tests.planning.made import described, file_of, planned
 
-from bringup.actions.plan_companions import Beside
-from bringup.actions.plan_report import PlanReport
+from bringup.actions.planning.companions import Beside
+from bringup.actions.planning.report import PlanReport
 from bringup.errors import WrongUse
 from bringup.machine.folders import our_folders
 from bringup.model.quants import TensorType

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.model.writing import tiny_llama
 from tests.planning.made import described, planned
 
-from bringup.actions.plan_report import PlanReport
+from bringup.actions.planning.report import PlanReport
 from bringup.plan.request import Request
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.planning.made import described, file_of, planned
 
-from bringup.actions.plan_report import Group, PlanReport
+from bringup.actions.planning.report import Group, PlanReport
 from bringup.errors import WrongUse
 from bringup.plan.request import Request
 from bringup.units import GIB, MIB

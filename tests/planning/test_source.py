@@ -13,9 +13,9 @@ from tests.plan.shapes import SHAPES
 from tests.planning.made import described, planned
 from tests.stubs.hub import StubFile, StubHub, running_hub
 
-from bringup.actions.plan import PlanWishes, plan_model
-from bringup.actions.plan_report import PlanReport
-from bringup.actions.plan_source import find_source
+from bringup.actions.planning.plan import PlanWishes, plan_model
+from bringup.actions.planning.report import PlanReport
+from bringup.actions.planning.source import find_source
 from bringup.errors import BringupError, DownloadError, WrongUse
 from bringup.machine.folders import our_folders
 from bringup.plan.request import Request

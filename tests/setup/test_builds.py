@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import make_fake
 
-from bringup.actions.journal_mending import with_journal
-from bringup.actions.setup import SetupPlan, SetupResult
-from bringup.actions.setup_builds import our_builds, remove_build
-from bringup.actions.setup_choice import Method, SetupChoice
-from bringup.actions.setup_record import record_setup
+from bringup.actions.journal.mending import with_journal
+from bringup.actions.setting_up.builds import our_builds, remove_build
+from bringup.actions.setting_up.choice import Method, SetupChoice
+from bringup.actions.setting_up.record import record_setup
+from bringup.actions.setting_up.setup import SetupPlan, SetupResult
 from bringup.engine import builds
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.builds import NewBuild

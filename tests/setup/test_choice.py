@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.setup.conftest import Changed
 
-from bringup.actions.doctor import examine
-from bringup.actions.setup_choice import (
+from bringup.actions.diagnosis.doctor import examine
+from bringup.actions.setting_up.choice import (
     OLDEST_BUILD,
     Facts,
     Method,
@@ -18,7 +18,7 @@ from bringup.actions.setup_choice import (
     choose,
     unfit,
 )
-from bringup.actions.setup_needs import Room, accepted_compiler, buildable, find_missing
+from bringup.actions.setting_up.needs import Room, accepted_compiler, buildable, find_missing
 from bringup.engine.source_build import Backend
 from bringup.errors import BringupError, CannotTell, EngineError
 from bringup.machine.protocol import Machine

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.actions.setup import diagnosed
+from bringup.actions.setting_up.setup import diagnosed
 from bringup.engine.compiling import (
     BuildFailed,
     BuildProgress,

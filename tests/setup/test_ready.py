@@ -18,9 +18,9 @@ from tests.setup.conftest import served
 from tests.setup.test_choice import case
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.setup_choice import Method, SetupChoice, SetupWishes, choose
-from bringup.actions.setup_ready import obtain_release, obtain_wheel, parse_archive
-from bringup.actions.setup_source import SourceWishes
+from bringup.actions.setting_up.choice import Method, SetupChoice, SetupWishes, choose
+from bringup.actions.setting_up.ready import obtain_release, obtain_wheel, parse_archive
+from bringup.actions.setting_up.source import SourceWishes
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.embedded import device_lines
 from bringup.engine.find import find_embedded, find_engines, wheel_at
@@ -437,7 +437,7 @@ def test_a_package_folder_without_the_engine_is_not_run_by_another_name(tmp_path
 
 
 def test_too_little_disk_for_a_ready_made_engine() -> None:
-    from bringup.actions.setup_needs import Room, find_missing_for_ready
+    from bringup.actions.setting_up.needs import Room, find_missing_for_ready
 
     room = Room(Known(200 * 2**20, "/state"), Known(2**35, "/proc/meminfo"))
     assert [one.fault for one in find_missing_for_ready(room, backend=Backend.CPU)] == ["disk-full"]

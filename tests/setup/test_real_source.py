@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.actions.setup import diagnosed
+from bringup.actions.setting_up.setup import diagnosed
 from bringup.engine.compiling import BuildFailed, configure
 from bringup.engine.source_build import Backend, BuildJob
 

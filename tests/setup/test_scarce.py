@@ -12,9 +12,9 @@ from tests.store.test_disk import needs_mount
 from tests.stubs.command_line import Home, argv
 
 from bringup.actions.configuration import Configuration
-from bringup.actions.setup import SetupRequest, plan_setup
-from bringup.actions.setup_choice import Method, SetupWishes
-from bringup.actions.setup_source import SourceWishes
+from bringup.actions.setting_up.choice import Method, SetupWishes
+from bringup.actions.setting_up.setup import SetupRequest, plan_setup
+from bringup.actions.setting_up.source import SourceWishes
 from bringup.actions.surroundings import Surroundings
 from bringup.engine.source_build import Backend
 from bringup.machine.folders import Folders

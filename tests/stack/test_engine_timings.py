@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.actions.run_speed import speed_in_log
+from bringup.actions.running.run_speed import speed_in_log
 from bringup.stack.engine_timings import RequestTimings, parse_timings
 
 # Two starts of a real llama-server (b11549), shortened; the requests of the first do not count.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.actions.facts import list_facts
+from bringup.actions.diagnosis.facts import list_facts
 from bringup.machine.live import LiveMachine
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Known, Unreadable

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.cases._make.elf_file import elf_file
 from tests.stack.test_build import SERVER, first_of, machine_of
 
-from bringup.actions.snapshot import take_snapshot
+from bringup.actions.diagnosis.snapshot import take_snapshot
 from bringup.machine.archive import unpack_recording
 from bringup.machine.recorded import RecordedMachine
 from bringup.reading import Absent, Known, Reading, Unreadable

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bringup.actions.facts import list_facts
-from bringup.actions.snapshot import take_snapshot
+from bringup.actions.diagnosis.facts import list_facts
+from bringup.actions.diagnosis.snapshot import take_snapshot
 from bringup.faces.render.facts import render_facts
 from bringup.machine.archive import unpack_recording
 from bringup.machine.recorded import RecordedMachine

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bringup.actions import preparation
-from bringup.actions.preparation import EngineWishes, prepare
+from bringup.actions.running import preparation
+from bringup.actions.running.preparation import EngineWishes, prepare
 from bringup.actions.surroundings import look_around
 from bringup.errors import ModelFileError
 from bringup.machine.folders import our_folders

@@ -14,11 +14,11 @@ from tests.live import made
 from tests.live.test_top import MadeSampler
 from tests.plan.models import anatomy
 
-from bringup.actions.doctor import Examination
-from bringup.actions.engine_map import EngineMap, draw_map
-from bringup.actions.live import LiveCard, LiveEngine, Sample
-from bringup.actions.live_faults import Health
-from bringup.actions.live_view import LiveView
+from bringup.actions.diagnosis.doctor import Examination
+from bringup.actions.live.engine_map import EngineMap, draw_map
+from bringup.actions.live.faults import Health
+from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
+from bringup.actions.live.view import LiveView
 from bringup.faces.web.access import Access
 from bringup.faces.web.app import Site
 from bringup.faces.web.pages.memory import Maps

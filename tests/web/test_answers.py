@@ -17,10 +17,10 @@ from tests.web.payloads import PAYLOADS
 from tests.web.site import serving, serving_view
 from tests.web.watching import Watched, check_access, keep, wait_for
 
-from bringup.actions.engine_map import open_maps
-from bringup.actions.journal import Note, record
-from bringup.actions.live_view import open_view
-from bringup.actions.sampler import Sampler
+from bringup.actions.journal.writing import Note, record
+from bringup.actions.live.engine_map import open_maps
+from bringup.actions.live.sampler import Sampler
+from bringup.actions.live.view import open_view
 from bringup.journal.entry import Kind
 from bringup.machine.folders import our_folders
 from bringup.machine.sockets import free_port

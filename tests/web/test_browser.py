@@ -15,8 +15,8 @@ from tests.web.payloads import PAYLOADS
 from tests.web.site import serving, serving_view
 from tests.web.watching import Watched, check_access, keep, serious, wait_for
 
-from bringup.actions.live import LiveProcess
-from bringup.actions.live_view import open_view
+from bringup.actions.live.sample import LiveProcess
+from bringup.actions.live.view import open_view
 from bringup.machine.clock import local_time_text
 from bringup.reading import Known
 

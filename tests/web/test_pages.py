@@ -11,10 +11,10 @@ from tests.live import made
 from tests.plan.models import anatomy
 from tests.web.site import made_maps
 
-from bringup.actions.doctor import Verdict
-from bringup.actions.engine_map import compare, draw_map
-from bringup.actions.live_faults import Health, RootFault
-from bringup.actions.live_view import open_view
+from bringup.actions.diagnosis.doctor import Verdict
+from bringup.actions.live.engine_map import compare, draw_map
+from bringup.actions.live.faults import Health, RootFault
+from bringup.actions.live.view import open_view
 from bringup.faces.web.charts import WIDTH
 from bringup.faces.web.drawer import Drawer
 from bringup.faces.web.layout import banner

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bringup.actions.answer import Answer, AnswerOptions, AnswerStream, count_tokens
-from bringup.actions.conversation import Conversation, Ending, Role, WindowWatch
-from bringup.actions.session import EngineSession
-from bringup.actions.silence import SilenceWatch
+from bringup.actions.chat.answer import Answer, AnswerOptions, AnswerStream, count_tokens
+from bringup.actions.chat.conversation import Conversation, Ending, Role, WindowWatch
+from bringup.actions.running.session import EngineSession
+from bringup.actions.running.silence import SilenceWatch
 from bringup.engine.answers import ContentDelta, ContextFull, EngineGone, PromptProgress, ReasoningDelta
 from bringup.errors import BringupError
 from bringup.faces.cli.chat_input import ChatInput

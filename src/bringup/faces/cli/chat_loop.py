@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bringup.actions.answer import count_tokens
 from bringup.actions.arguments import checked_text
-from bringup.actions.chat_file import SavedChat, chat_path, list_chats, load_chat, save_chat, unused_name
-from bringup.actions.conversation import Role
+from bringup.actions.chat.answer import count_tokens
+from bringup.actions.chat.chat_file import SavedChat, chat_path, list_chats, load_chat, save_chat, unused_name
+from bringup.actions.chat.conversation import Role
 from bringup.errors import BringupError, WrongUse
 from bringup.faces.cli.chat import Talk
 from bringup.faces.cli.chat_commands import ChatCommand, Command, Message, UnknownCommand, parse_typed

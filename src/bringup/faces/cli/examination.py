@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bringup.actions.doctor import PASTE_LIMIT_BYTES, Examination, decode_paste, read_paste_file
-from bringup.actions.facts import list_facts
-from bringup.actions.unfinished import UnfinishedFixes
+from bringup.actions.diagnosis.doctor import PASTE_LIMIT_BYTES, Examination, decode_paste, read_paste_file
+from bringup.actions.diagnosis.facts import list_facts
+from bringup.actions.fixing.unfinished import UnfinishedFixes
 from bringup.errors import CannotTell, WrongUse
 from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bringup.actions.doctor import choose_machine, examine
-from bringup.actions.faults import get_fault
-from bringup.actions.fix import FixPlan, PlannedStep, Way, choose_steps, plan_fix
-from bringup.actions.fix_record import FixRecord
-from bringup.actions.fix_run import (
+from bringup.actions.diagnosis.doctor import choose_machine, examine
+from bringup.actions.diagnosis.faults import get_fault
+from bringup.actions.fixing.fix import FixPlan, PlannedStep, Way, choose_steps, plan_fix
+from bringup.actions.fixing.run import (
     Event,
     FixRun,
     Judged,
@@ -21,7 +20,8 @@ from bringup.actions.fix_run import (
     keep_fix,
     look_again,
 )
-from bringup.actions.unfinished import UnfinishedFixes, list_unfinished
+from bringup.actions.fixing.unfinished import UnfinishedFixes, list_unfinished
+from bringup.actions.journal.fix_record import FixRecord
 from bringup.errors import BringupError, WrongUse
 from bringup.faces.render.console import Console, Reply
 from bringup.faces.render.errors import render_error

@@ -8,7 +8,7 @@ from bringup.faces.render.console import Console
 
 def show_once(console: Console, recording: str | None, *, interval_s: float, as_json: bool) -> int:
     """Print one look; rates are measured over at most a second."""
-    from bringup.actions.live_view import look_once
+    from bringup.actions.live.view import look_once
     from bringup.faces.render.bars import BAR_CHARACTERS, without_blocks
     from bringup.faces.render.live import render_sample
     from bringup.faces.render.live_json import sample_json
@@ -41,7 +41,7 @@ def show_live(console: Console, recording: str | None, *, interval_s: float) -> 
             hint="Install bringup[top], or take one look: bringup top --once",
             reference="extra-missing",
         ) from problem
-    from bringup.actions.live_view import watching
+    from bringup.actions.live.view import watching
 
     console.end_status()
     with watching(recording, interval_s=interval_s) as view:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import click
 
-from bringup.actions.notes import (
+from bringup.actions.log.notes import (
     DEBUG,
     LEARNING,
     OwnEntry,

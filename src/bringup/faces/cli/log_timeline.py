@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bringup.actions.log import bring_up_to_date
-from bringup.actions.timeline import LAYERS, parse_since, read_timeline, this_machine
+from bringup.actions.log.entries import bring_up_to_date
+from bringup.actions.log.timeline import LAYERS, parse_since, read_timeline, this_machine
 from bringup.errors import WrongUse
 from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console

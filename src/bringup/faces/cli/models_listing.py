@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bringup.actions import models
+from bringup.actions.models import on_disk
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
 from bringup.faces.render.format import format_bytes
@@ -42,10 +42,10 @@ def show_models(console: Console, options: ModelsOptions) -> None:
     terminal = console.answer_terminal
     width_columns = terminal.width_columns if terminal.is_terminal else None
     if options.with_catalogue:
-        for line in catalogue_lines(models.list_catalogue(), width_columns=width_columns):
+        for line in catalogue_lines(on_disk.list_catalogue(), width_columns=width_columns):
             console.answer(line)
         return
-    report = models.list_models()
+    report = on_disk.list_models()
     parts = report.survey.unfinished
     if options.remove_unfinished:
         _remove(console, parts, yes=options.yes)
@@ -69,6 +69,6 @@ def _remove(console: Console, parts: tuple[Unfinished, ...], *, yes: bool) -> No
         return
     total = format_bytes(sum(one.done_bytes for one in idle))
     if yes or console.confirm(f"Remove {len(idle)} unfinished, {total}?"):
-        console.line(f"Removed; {format_bytes(models.remove_unfinished(idle))} are free again.")
+        console.line(f"Removed; {format_bytes(on_disk.remove_unfinished(idle))} are free again.")
     else:
         console.line("Nothing was removed; that needs a yes at a terminal, or --yes.")

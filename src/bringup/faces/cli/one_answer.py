@@ -5,10 +5,10 @@ Exit 0 when the answer is whole (or ends where --max-tokens said), 1 when it was
 
 from __future__ import annotations
 
-from bringup.actions.answer import Answer, AnswerOptions, AnswerStream
-from bringup.actions.conversation import Conversation, Ending
-from bringup.actions.session import EngineSession
-from bringup.actions.silence import SilenceWatch
+from bringup.actions.chat.answer import Answer, AnswerOptions, AnswerStream
+from bringup.actions.chat.conversation import Conversation, Ending
+from bringup.actions.running.session import EngineSession
+from bringup.actions.running.silence import SilenceWatch
 from bringup.engine.answers import ContentDelta, ContextFull, ReasoningDelta
 from bringup.errors import BringupError, EngineError
 from bringup.faces.render.chat import raw_control_line

@@ -36,7 +36,7 @@ def complete_fault(
     """Ids of faults that begin so, each with its title."""
     from click.shell_completion import CompletionItem
 
-    from bringup.actions.faults import list_faults
+    from bringup.actions.diagnosis.faults import list_faults
 
     wanted = incomplete.lower()
     return [CompletionItem(one.id, help=one.title) for one in list_faults() if one.id.startswith(wanted)]

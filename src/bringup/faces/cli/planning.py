@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bringup.actions.plan import PlanWishes, plan_model
-from bringup.actions.plan_companions import Beside
-from bringup.actions.plan_devices import Described
-from bringup.actions.plan_memory_rate import record_measured
-from bringup.actions.plan_record import record_plan
-from bringup.actions.plan_report import PlanReport
+from bringup.actions.planning.companions import Beside
+from bringup.actions.planning.devices import Described
+from bringup.actions.planning.memory_rate import record_measured
+from bringup.actions.planning.plan import PlanWishes, plan_model
+from bringup.actions.planning.record import record_plan
+from bringup.actions.planning.report import PlanReport
 from bringup.errors import BringupError, WrongUse
 from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console, Style, Styled
@@ -180,7 +180,7 @@ def _show(console: Console, report: PlanReport, *, is_verbose: bool) -> None:
 
 
 def _write_picture(console: Console, report: PlanReport, path: str) -> None:
-    from bringup.actions.plan_picture import write_picture
+    from bringup.actions.planning.picture import write_picture
     from bringup.faces.render.plan_svg import plan_svg
 
     write_picture(path, plan_svg(report))
@@ -189,7 +189,7 @@ def _write_picture(console: Console, report: PlanReport, path: str) -> None:
 
 def _compare(console: Console, options: PlanOptions, may_send_token: Callable[[BringupError], bool]) -> int:
     """One table; 1 where none of them could be run."""
-    from bringup.actions.plan_compare import compare_plans
+    from bringup.actions.planning.compare import compare_plans
 
     reports = compare_plans(options.names, options.wishes(), may_send_token=may_send_token)
     if options.as_json:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from bringup.actions.model_names import model_to_run
-from bringup.actions.preparation import EngineWishes
+from bringup.actions.models.names import model_to_run
+from bringup.actions.running.preparation import EngineWishes
 from bringup.actions.surroundings import Surroundings
 from bringup.errors import WrongUse
 from bringup.faces.cli.question import DEMO_QUESTION, read_question
@@ -19,7 +19,7 @@ from bringup.machine.terminal import is_a_terminal
 from bringup.records import dataclass
 
 if TYPE_CHECKING:
-    from bringup.actions.answer import AnswerOptions
+    from bringup.actions.chat.answer import AnswerOptions
 
 _DEMO_TOKENS: Final = 200
 
@@ -68,13 +68,13 @@ class RunOptions:
 
     def answer_options(self) -> AnswerOptions:
         """How answers are sampled."""
-        from bringup.actions.answer import AnswerOptions
+        from bringup.actions.chat.answer import AnswerOptions
 
         return AnswerOptions(self.temperature, self.seed, self.max_tokens)
 
     def demo_options(self) -> AnswerOptions:
         """How the built-in question is answered unless said otherwise: shortly, and each time the same."""
-        from bringup.actions.answer import AnswerOptions
+        from bringup.actions.chat.answer import AnswerOptions
 
         temperature = 0.0 if self.temperature is None else self.temperature
         return AnswerOptions(temperature, self.seed, self.max_tokens or _DEMO_TOKENS)
@@ -93,7 +93,7 @@ def _answer(console: Console, options: RunOptions, surroundings: Surroundings) -
     is_demo = options.demo and options.prompt is None
     watcher = options.watcher(console, verbose=options.verbose or is_demo, meanwhile=_load_answering)
     with open_session(console, name, options.wishes(), surroundings, watcher) as session:
-        from bringup.actions.conversation import Conversation
+        from bringup.actions.chat.conversation import Conversation
         from bringup.faces.cli.one_answer import answer_one
 
         conversation = Conversation(options.system).asked(text)
@@ -142,8 +142,8 @@ def _chat(console: Console, options: RunOptions, surroundings: Surroundings) -> 
     name = model_to_run(options.model, surroundings.configuration.model.default)
     watcher = options.watcher(console, verbose=True, meanwhile=_load_chat)
     with open_session(console, name, options.wishes(), surroundings, watcher) as session:
-        from bringup.actions.chat_file import history_file
-        from bringup.actions.conversation import Conversation
+        from bringup.actions.chat.chat_file import history_file
+        from bringup.actions.chat.conversation import Conversation
         from bringup.faces.cli.chat import Talk
         from bringup.faces.cli.chat_input import TerminalInput
         from bringup.faces.cli.chat_loop import chat

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-from bringup.actions.preparation import EngineWishes
-from bringup.actions.serve import ServedEngine, serve_detached, served_engine, unit_for
-from bringup.actions.session import EngineSession
-from bringup.actions.silence import StillWatch
+from bringup.actions.running.preparation import EngineWishes
+from bringup.actions.running.serve import ServedEngine, serve_detached, served_engine, unit_for
+from bringup.actions.running.session import EngineSession
+from bringup.actions.running.silence import StillWatch
 from bringup.actions.surroundings import Surroundings
 from bringup.errors import WrongUse
 from bringup.faces.cli.starting import StartWatcher, obtain_as

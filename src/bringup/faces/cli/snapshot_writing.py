@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bringup.actions.doctor import choose_machine
-from bringup.actions.snapshot import Snapshot, check_place, default_name, take_snapshot, write_snapshot
+from bringup.actions.diagnosis.doctor import choose_machine
+from bringup.actions.diagnosis.snapshot import (
+    Snapshot,
+    check_place,
+    default_name,
+    take_snapshot,
+    write_snapshot,
+)
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
 from bringup.faces.render.snapshot import render_contents, snapshot_json

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bringup.actions.model_names import short_name
-from bringup.actions.preparation import EngineWishes, Preparation
-from bringup.actions.pull import pull_model
-from bringup.actions.session import EngineSession
+from bringup.actions.models.names import short_name
+from bringup.actions.models.pull import pull_model
+from bringup.actions.running.preparation import EngineWishes, Preparation
+from bringup.actions.running.session import EngineSession
 from bringup.actions.surroundings import Surroundings
 from bringup.faces.cli.pulling import PullWatcher, token_question
 from bringup.faces.render.console import Console, Style, Styled

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bringup.actions import watch
-from bringup.actions.timeline import this_machine
+from bringup.actions.log import watch
+from bringup.actions.log.timeline import this_machine
 from bringup.errors import Failure
 from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console, Style, Styled

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.actions.doctor import Examination
-from bringup.actions.known_bad import BadBuild
-from bringup.actions.recurrence import Recurrence
-from bringup.actions.steps import quoted, values_of
-from bringup.actions.unseen import Unseen
+from bringup.actions.diagnosis.doctor import Examination
+from bringup.actions.diagnosis.known_bad import BadBuild
+from bringup.actions.diagnosis.steps import quoted, values_of
+from bringup.actions.diagnosis.unseen import Unseen
+from bringup.actions.log.recurrence import Recurrence
 from bringup.faces.render.diagnosis import steps_of
 from bringup.faces.render.recurrence import history_json
 from bringup.faults._diagnose import Finding

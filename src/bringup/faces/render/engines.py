@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bringup.actions.engines import EngineStatus
+from bringup.actions.running.engines import EngineStatus
 from bringup.engine.registry import EngineRecord, EngineState
 from bringup.faces.render.format import Column, format_count, format_duration, format_table
 

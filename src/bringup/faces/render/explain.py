@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bringup.actions.explain import Explanation, Figure
-from bringup.actions.facts import Fact, Seen
-from bringup.actions.terms_reader import LEVELS, Term
+from bringup.actions.diagnosis.facts import Fact, Seen
+from bringup.actions.explaining.explain import Explanation, Figure
+from bringup.actions.explaining.terms_reader import LEVELS, Term
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import wrapped

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Final
 
-from bringup.actions.facts import Fact, Seen, is_plain
+from bringup.actions.diagnosis.facts import Fact, Seen, is_plain
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration, truncate

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bringup.actions.fix import FixPlan, PlannedStep, Way
-from bringup.actions.fix_run import Looked
+from bringup.actions.fixing.fix import FixPlan, PlannedStep, Way
+from bringup.actions.fixing.run import Looked
 from bringup.faces.render.clean import Cleaner
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import heading, labelled, render_step, wrapped

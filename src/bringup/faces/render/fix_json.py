@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.actions.fix import FixPlan, PlannedStep
-from bringup.actions.unfinished import UnfinishedFixes
+from bringup.actions.fixing.fix import FixPlan, PlannedStep
+from bringup.actions.fixing.unfinished import UnfinishedFixes
 from bringup.faces.render.diagnosis_json import step_json
 from bringup.faces.render.unfinished import unfinished_json
 

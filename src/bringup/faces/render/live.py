@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from bringup.actions.live import LiveProcess, Sample
-from bringup.actions.live_faults import Health, RootFault
-from bringup.actions.timeline import Item
+from bringup.actions.live.faults import Health, RootFault
+from bringup.actions.live.sample import LiveProcess, Sample
+from bringup.actions.log.timeline import Item
 from bringup.faces.render.bars import Segment, stacked_bar
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from bringup.actions.history import History
-from bringup.actions.live import LiveCard, LiveEngine, Sample
-from bringup.actions.live_faults import Health
-from bringup.actions.timeline import Item
+from bringup.actions.live.faults import Health
+from bringup.actions.live.history import History
+from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
+from bringup.actions.log.timeline import Item
 from bringup.faces.render.console import Styled
 from bringup.faces.render.live import cards_lines, engines_lines, event_lines, health_lines, machine_lines
 from bringup.faces.render.live_cards import brief_card_lines, card_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from bringup.actions.live import LiveCard, Share, Use
+from bringup.actions.live.sample import LiveCard, Share, Use
 from bringup.faces.render.bars import Segment, stacked_bar
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.flow import side_by_side

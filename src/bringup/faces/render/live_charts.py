@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.actions.history import History
-from bringup.actions.live import LiveCard, LiveEngine
+from bringup.actions.live.history import History
+from bringup.actions.live.sample import LiveCard, LiveEngine
 from bringup.faces.render.bars import sparkline
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_token_rate

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.actions.live import LiveCard, LiveEngine, LiveProcess, Sample, Use
-from bringup.actions.live_faults import Health
+from bringup.actions.live.faults import Health
+from bringup.actions.live.sample import LiveCard, LiveEngine, LiveProcess, Sample, Use
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import wrapped
 from bringup.faces.render.format import format_bytes, format_percent
@@ -103,7 +103,7 @@ def engine_facts(engine: LiveEngine) -> list[Line]:
 
 def term_lines(name: str) -> list[Line]:
     """What a term means, as `bringup explain` says it."""
-    from bringup.actions.terms_reader import find_term
+    from bringup.actions.explaining.terms_reader import find_term
 
     term = find_term(name)
     lines: list[Line] = [("",), (Styled(term.title, Style.BOLD),)]

@@ -6,9 +6,9 @@ import json
 import textwrap
 from typing import Final
 
-from bringup.actions.since import Comparison, Suspect
-from bringup.actions.timeline import Item, Timeline
-from bringup.actions.verification import Checked
+from bringup.actions.journal.verification import Checked
+from bringup.actions.log.since import Comparison, Suspect
+from bringup.actions.log.timeline import Item, Timeline
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import truncate

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bringup.actions.since import Comparison
-from bringup.actions.standing import Standing
-from bringup.actions.timeline import Timeline
-from bringup.actions.verification import Checked
+from bringup.actions.journal.verification import Checked
+from bringup.actions.log.since import Comparison
+from bringup.actions.log.standing import Standing
+from bringup.actions.log.timeline import Timeline
 from bringup.journal.entry import Entry
 
 SCHEMA: Final = 1

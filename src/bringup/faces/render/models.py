@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.models import ModelsReport
+from bringup.actions.models.on_disk import ModelsReport
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import Column, format_bytes, format_table

@@ -6,7 +6,7 @@ import shlex
 import textwrap
 from typing import Final
 
-from bringup.actions.plan_report import Alternative, DeviceUse, PlanReport, Rung, Speed
+from bringup.actions.planning.report import Alternative, DeviceUse, PlanReport, Rung, Speed
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bringup.actions.plan_report import DeviceUse, Group
+from bringup.actions.planning.report import DeviceUse, Group
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import display_width, format_bytes, truncate

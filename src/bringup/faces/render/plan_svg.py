@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
-from bringup.actions.plan_report import DeviceUse, Group, PlanReport, Rung
+from bringup.actions.planning.report import DeviceUse, Group, PlanReport, Rung
 from bringup.faces.render.clean import clean
 from bringup.faces.render.format import format_bytes, format_count, format_short_count
 from bringup.faces.render.plan import command_lines, nearest_text, short_band, size_text, speed_sentence

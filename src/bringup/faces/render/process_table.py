@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from bringup.actions.live import LiveProcess
+from bringup.actions.live.sample import LiveProcess
 
 
 class Order(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bringup.actions.prompt import PromptReport, PromptToken
+from bringup.actions.chat.prompt import PromptReport, PromptToken
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_bytes, format_count, format_percent, pad
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bringup.actions.answer import Answer
-from bringup.actions.session import EngineSession
+from bringup.actions.chat.answer import Answer
+from bringup.actions.running.session import EngineSession
 
 SCHEMA: Final = 1
 

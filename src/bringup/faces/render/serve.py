@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from bringup.actions.serve import ServedEngine
+from bringup.actions.running.serve import ServedEngine
 
 
 def served_lines(served: ServedEngine, *, shows_key: bool) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bringup.actions.setup import SetupPlan, SetupResult
-from bringup.actions.setup_builds import OurBuilds
+from bringup.actions.setting_up.builds import OurBuilds
+from bringup.actions.setting_up.setup import SetupPlan, SetupResult
 from bringup.engine.compiling import BuildProgress
 from bringup.engine.proof import Proof
 from bringup.faces.render.console import Style, Styled

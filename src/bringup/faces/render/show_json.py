@@ -5,7 +5,7 @@ Removing or renaming one raises the schema number.
 
 from __future__ import annotations
 
-from bringup.actions.show import ModelReport, metadata_summary
+from bringup.actions.models.show import ModelReport, metadata_summary
 from bringup.model.architecture import Architecture
 from bringup.model.gguf import Tensor
 from bringup.model.problem import Problem

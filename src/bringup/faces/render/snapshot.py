@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bringup.actions.doctor import Examination
-from bringup.actions.snapshot import Snapshot
+from bringup.actions.diagnosis.doctor import Examination
+from bringup.actions.diagnosis.snapshot import Snapshot
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import wrapped
 from bringup.faces.render.format import format_bytes

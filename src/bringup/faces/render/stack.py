@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Callable
 from typing import Final
 
-from bringup.actions.doctor import Examination, Verdict
-from bringup.actions.overview import LayerView, State
-from bringup.actions.steps import typed_command, values_of
+from bringup.actions.diagnosis.doctor import Examination, Verdict
+from bringup.actions.diagnosis.overview import LayerView, State
+from bringup.actions.diagnosis.steps import typed_command, values_of
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import steps_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.unfinished import Unfinished, UnfinishedFixes
+from bringup.actions.fixing.unfinished import Unfinished, UnfinishedFixes
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import labelled
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bringup.actions.live import LiveProcess
+from bringup.actions.live.sample import LiveProcess
 from bringup.faces.render.format import format_table
 from bringup.faces.render.live import COLUMNS, process_row
 from bringup.faces.render.process_table import TableRow, TableView, arrange

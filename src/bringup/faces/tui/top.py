@@ -10,9 +10,9 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from bringup.actions.end_process import end_process
-from bringup.actions.live import LiveProcess, Sample
-from bringup.actions.live_view import LiveView
+from bringup.actions.live.end_process import end_process
+from bringup.actions.live.sample import LiveProcess, Sample
+from bringup.actions.live.view import LiveView
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.live_board import MACHINE, Scene, card_name, engine_name
 from bringup.faces.render.live_help import (

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bringup.actions.live_view import LiveView
+from bringup.actions.live.view import LiveView
 from bringup.faces.web.access import Access, Gate
 from bringup.faces.web.drawer import LIVE_PAGES, Drawer
 from bringup.faces.web.exporter import exposition
@@ -149,7 +149,7 @@ class _Stream(StreamingResponse):
 
 
 def _stop_engine(port: int) -> str:
-    from bringup.actions.engines import stop_engines
+    from bringup.actions.running.engines import stop_engines
     from bringup.errors import BringupError
     from bringup.machine import folders
 

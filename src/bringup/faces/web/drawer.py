@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.actions.live import Sample
-from bringup.actions.live_view import LiveView
+from bringup.actions.live.sample import Sample
+from bringup.actions.live.view import LiveView
 from bringup.faces.web.html import Html, tag
 from bringup.faces.web.layout import banner
 from bringup.faces.web.pages.live import live_parts

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from bringup.actions.live import LiveCard, LiveEngine, Sample
-from bringup.actions.live_faults import Health
-from bringup.actions.planned_speed import generation_beside
+from bringup.actions.live.faults import Health
+from bringup.actions.live.planned_speed import generation_beside
+from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
 from bringup.faces.render.clean import clean
 from bringup.reading import Known, Reading
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bringup import __version__
-from bringup.actions.live_faults import Health, RootFault
+from bringup.actions.live.faults import Health, RootFault
 from bringup.faces.web.html import Html, tag
 
 PAGES: Final = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from bringup.actions.engine_map import Compared, EngineMap
-from bringup.actions.live import LiveCard, LiveEngine, Share, Use
+from bringup.actions.live.engine_map import Compared, EngineMap
+from bringup.actions.live.sample import LiveCard, LiveEngine, Share, Use
 from bringup.faces.render.format import format_bytes, format_count
 from bringup.faces.render.live_cards import share_text
 from bringup.faces.web.charts import WIDTH, Row, Slice, part, rows

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bringup.actions.live_view import LiveView
-from bringup.actions.plan_devices import known_cards
+from bringup.actions.live.view import LiveView
+from bringup.actions.planning.devices import known_cards
 from bringup.errors import BringupError
 from bringup.faces.web.drawer import TERM, Drawer
 from bringup.faces.web.html import Html, join, tag

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uvicorn
 from starlette.types import ASGIApp
 
-from bringup.actions.engine_map import open_maps
-from bringup.actions.live_view import watching
+from bringup.actions.live.engine_map import open_maps
+from bringup.actions.live.view import watching
 from bringup.actions.page_server import check_port, export_token, told_token
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console, Style, Styled

@@ -15,7 +15,7 @@ def command(context: click.Context, file: str, *, as_json: bool) -> int:
     Any length and mixture: terminal scrollback, nvidia-smi, dmesg, dkms, apt, cmake, nvcc, docker,
     llama-server, ollama, Python. Exit code: 0 nothing found, 1 faults.
     """
-    from bringup.actions.doctor import examine_text
+    from bringup.actions.diagnosis.doctor import examine_text
     from bringup.faces.cli.examination import read_paste, show_examination
 
     text, subject = read_paste(context.obj, file)

@@ -16,7 +16,7 @@ def command(context: click.Context, term: tuple[str, ...], recording: str | None
     Without TERM: all terms in the order of learning, from the card up; those that a fault of this machine
     touched are marked. `bringup learn note TERM TEXT` keeps a note beside a page.
     """
-    from bringup.actions.explain import explain, term_map
+    from bringup.actions.explaining.explain import explain, term_map
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render import explain as render
     from bringup.machine.folders import our_folders
@@ -26,7 +26,7 @@ def command(context: click.Context, term: tuple[str, ...], recording: str | None
         terms, warning = term_map(our_folders())
         lines, value = render.render_map(terms), render.map_json(terms)
     else:
-        from bringup.actions.doctor import choose_machine
+        from bringup.actions.diagnosis.doctor import choose_machine
 
         machine, _ = choose_machine(root=None, recording=recording)
         place = our_folders() if recording is None else None

@@ -14,7 +14,7 @@ from bringup.faces.render.console import Console
 @click.pass_context
 def command(context: click.Context, fault: str | None, *, as_json: bool) -> None:
     """List every fault that the doctor knows, layer by layer, or show the page of the fault ID."""
-    from bringup.actions.faults import get_fault, list_faults
+    from bringup.actions.diagnosis.faults import get_fault, list_faults
     from bringup.faces.render.faults import fault_json, list_json, render_fault, render_list
 
     console: Console = context.obj

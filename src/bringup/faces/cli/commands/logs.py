@@ -19,7 +19,7 @@ def command(context: click.Context, engine: str | None, *, follows: bool, lines:
 
     A port whose engine is gone shows the log that it left. Escape sequences are taken out.
     """
-    from bringup.actions.engines import find_log, follow, read_tail
+    from bringup.actions.running.engines import find_log, follow, read_tail
     from bringup.machine import folders
 
     console: Console = context.obj

@@ -32,7 +32,7 @@ def command(context: click.Context, /, **options: bool) -> None:
 @click.pass_context
 def remove(context: click.Context, model: str, *, yes: bool) -> None:
     """Remove MODEL from the disk. Only what bringup fetched; files of other tools are left to them."""
-    from bringup.actions.models import find_removable, remove_model
+    from bringup.actions.models.on_disk import find_removable, remove_model
     from bringup.faces.render.format import format_bytes
 
     console: Console = context.obj

@@ -35,7 +35,7 @@ def command(context: click.Context, /, model: str, text: str, **options: object)
     The engine is asked: the running one where it serves this model, else one that is started for a moment
     on a small copy of the model's tokenizer. Of the model only the header is read.
     """
-    from bringup.actions.prompt import PromptWishes, show_prompt
+    from bringup.actions.chat.prompt import PromptWishes, show_prompt
     from bringup.actions.surroundings import look_around
     from bringup.faces.render.prompt import prompt_json, prompt_lines
 

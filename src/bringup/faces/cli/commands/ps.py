@@ -16,8 +16,8 @@ def command(context: click.Context, *, as_json: bool) -> None:
     Each is asked whether it answers; a failed one stays listed with its cause until it is stopped
     (bringup stop PORT) or started again.
     """
-    from bringup.actions.engine_ends import note_ends
-    from bringup.actions.engines import list_engines, unread_engines
+    from bringup.actions.running.engine_ends import note_ends
+    from bringup.actions.running.engines import list_engines, unread_engines
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.engines import engine_lines, engines_json
     from bringup.machine import clock, folders

@@ -23,7 +23,7 @@ def command(context: click.Context, model: str, *, as_json: bool, use_token: boo
 
     An interrupted transfer continues where it ended. The path of the model is printed on stdout.
     """
-    from bringup.actions.pull import pull_model
+    from bringup.actions.models.pull import pull_model
     from bringup.faces.cli.pulling import PullWatcher, token_question
     from bringup.faces.render.pull import JSON_SCHEMA, finished_line, model_json
 

@@ -25,7 +25,7 @@ def command(
     MODEL is a path or any name that `bringup models` lists. Only the file's header is read, nothing is
     fetched. Exits 1 when an engine would refuse the file or end with it.
     """
-    from bringup.actions.show import show_model
+    from bringup.actions.models.show import show_model
     from bringup.faces.render.show import report_lines, tensor_lines
     from bringup.faces.render.show_json import report_json
 

@@ -17,7 +17,7 @@ def command(context: click.Context, engine: str | None, *, every: bool) -> None:
 
     It is asked to end, and killed when it has not after 11 seconds.
     """
-    from bringup.actions.engines import stop_engines
+    from bringup.actions.running.engines import stop_engines
     from bringup.machine import folders
 
     console: Console = context.obj

@@ -11,7 +11,7 @@ import click
 @click.pass_context
 def command(context: click.Context, term: str, text: tuple[str, ...]) -> None:
     """Keep TEXT beside the page of TERM; it stands there and in the log's export."""
-    from bringup.actions.explain import add_note
+    from bringup.actions.explaining.explain import add_note
     from bringup.faces.cli.journal_warning import say_journal_trouble
 
     found, warning = add_note(term, " ".join(text))

@@ -15,9 +15,9 @@ def command(context: click.Context, first: str, second: str, *, as_json: bool) -
 
     Each is the number of an entry, `first`, `now`, or a moment such as 7d, yesterday or 2026-11-01.
     """
-    from bringup.actions.log import read_log
-    from bringup.actions.since import compare_named
-    from bringup.actions.timeline import outside_items, this_machine
+    from bringup.actions.log.entries import read_log
+    from bringup.actions.log.since import compare_named
+    from bringup.actions.log.timeline import outside_items, this_machine
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_comparison
     from bringup.faces.render.log_json import comparison_json

@@ -15,9 +15,9 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
     Names of people and machines, addresses and secrets were taken out before anything was kept.
     """
-    from bringup.actions.log import read_log
-    from bringup.actions.log_export import export_json, export_redacted
-    from bringup.actions.timeline import this_machine
+    from bringup.actions.log.entries import read_log
+    from bringup.actions.log.export import export_json, export_redacted
+    from bringup.actions.log.timeline import this_machine
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.machine.folders import our_folders
 

@@ -11,7 +11,7 @@ import click
 @click.pass_context
 def command(context: click.Context, number: int, *, yes: bool) -> None:
     """Remove what the entry NUMBER says, for good. Its place stays, and that it was forgotten is kept."""
-    from bringup.actions.notes import forget
+    from bringup.actions.log.notes import forget
     from bringup.errors import WrongUse
     from bringup.machine.folders import our_folders
 

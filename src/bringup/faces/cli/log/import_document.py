@@ -16,7 +16,7 @@ def command(context: click.Context, file: str, *, dry_run: bool) -> None:
     16/9/25; **Reason** and **Solution** in any of their usual forms. Each entry is matched to the known
     faults. What is in the log already is left out.
     """
-    from bringup.actions.log_export import import_markdown, preview_import
+    from bringup.actions.log.export import import_markdown, preview_import
     from bringup.faces.cli.examination import read_paste
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.machine.folders import our_folders

@@ -15,8 +15,8 @@ def command(context: click.Context, words: tuple[str, ...], last: int, *, as_jso
 
     Exit code 1 where there is none.
     """
-    from bringup.actions.log import search
-    from bringup.actions.timeline import Timeline, item_of
+    from bringup.actions.log.entries import search
+    from bringup.actions.log.timeline import Timeline, item_of
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_timeline
     from bringup.faces.render.log_json import entries_json

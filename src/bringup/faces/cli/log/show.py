@@ -11,7 +11,7 @@ import click
 @click.pass_context
 def command(context: click.Context, number: int, *, as_json: bool) -> None:
     """Show everything that is kept of the entry NUMBER."""
-    from bringup.actions.log import get_entry
+    from bringup.actions.log.entries import get_entry
     from bringup.errors import WrongUse
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_entry

@@ -16,9 +16,9 @@ def command(context: click.Context, what: str | None, *, as_seen_last: bool, as_
     Without WHAT: with the last look that did not find the faults of now. WHAT is a model (then with its last
     good run), a fault's id or a layer.
     """
-    from bringup.actions.log import bring_up_to_date
-    from bringup.actions.since import look_and_compare
-    from bringup.actions.timeline import this_machine
+    from bringup.actions.log.entries import bring_up_to_date
+    from bringup.actions.log.since import look_and_compare
+    from bringup.actions.log.timeline import this_machine
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.log import render_comparison
     from bringup.faces.render.log_json import comparison_json

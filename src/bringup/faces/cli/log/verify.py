@@ -13,7 +13,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
     Exit code 1 where something is not as it was written.
     """
-    from bringup.actions.verification import check_journal
+    from bringup.actions.journal.verification import check_journal
     from bringup.faces.render.log import render_verified
     from bringup.faces.render.log_json import verified_json
     from bringup.machine.folders import our_folders

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.live import LiveEngine, Sample
+from bringup.actions.live.sample import LiveEngine, Sample
 from bringup.engine.answers import Slot
 from bringup.faces.render.format import format_bytes, format_count
 from bringup.faces.render.live_engines import runs_on, slot_text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bringup.actions.explain import Explanation, explain_on, explain_seen
-from bringup.actions.facts import Seen
-from bringup.actions.faults import get_fault, list_faults
-from bringup.actions.steps import quoted
-from bringup.actions.terms_reader import find_term, load_terms
+from bringup.actions.diagnosis.facts import Seen
+from bringup.actions.diagnosis.faults import get_fault, list_faults
+from bringup.actions.diagnosis.steps import quoted
+from bringup.actions.explaining.explain import Explanation, explain_on, explain_seen
+from bringup.actions.explaining.terms_reader import find_term, load_terms
 from bringup.errors import WrongUse
 from bringup.faces.render.explain import LEVEL_TITLES
 from bringup.faces.render.facts import words

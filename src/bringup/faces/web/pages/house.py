@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.live import Sample
+from bringup.actions.live.sample import Sample
 from bringup.faces.render.format import format_bytes, format_percent
 from bringup.faces.web.charts import part
 from bringup.faces.web.html import Html, join, table, tag

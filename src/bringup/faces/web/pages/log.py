@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from bringup.actions.log import bring_up_to_date, get_entry, read_log, search
-from bringup.actions.since import Comparison, compare_named, look_and_compare
-from bringup.actions.timeline import (
+from bringup.actions.log.entries import bring_up_to_date, get_entry, read_log, search
+from bringup.actions.log.since import Comparison, compare_named, look_and_compare
+from bringup.actions.log.timeline import (
     LAYERS,
     Item,
     item_of,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bringup.actions.engine_map import Compared, EngineMap, compare
-from bringup.actions.live import LiveCard, LiveEngine, Sample, Use
+from bringup.actions.live.engine_map import Compared, EngineMap, compare
+from bringup.actions.live.sample import LiveCard, LiveEngine, Sample, Use
 from bringup.faces.render.format import format_bytes
 from bringup.faces.render.live import cards_lines
 from bringup.faces.render.live_cards import share_text

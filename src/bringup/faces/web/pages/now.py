@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bringup.actions.live import LiveCard, LiveEngine, Sample, Use
-from bringup.actions.terms_reader import find_term
+from bringup.actions.explaining.terms_reader import find_term
+from bringup.actions.live.sample import LiveCard, LiveEngine, Sample, Use
 from bringup.errors import WrongUse
 from bringup.faces.render.format import format_bytes, format_count, format_percent
 from bringup.faces.web.html import Html, tag

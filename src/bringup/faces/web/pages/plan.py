@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from bringup.actions.models import list_models
-from bringup.actions.plan import PlanWishes, plan_model
-from bringup.actions.plan_devices import Described
-from bringup.actions.plan_report import Alternative, DeviceUse, Group, PlanReport, Rung, Speed
+from bringup.actions.models.on_disk import list_models
+from bringup.actions.planning.devices import Described
+from bringup.actions.planning.plan import PlanWishes, plan_model
+from bringup.actions.planning.report import Alternative, DeviceUse, Group, PlanReport, Rung, Speed
 from bringup.errors import BringupError, WrongUse
 from bringup.faces.render.format import format_bytes, format_count, format_duration, format_short_count
 from bringup.faces.render.plan import command_lines, command_title, short_band, size_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bringup.actions.engines import list_engines
-from bringup.actions.prompt import PromptReport, PromptToken, PromptWishes, show_prompt
+from bringup.actions.chat.prompt import PromptReport, PromptToken, PromptWishes, show_prompt
+from bringup.actions.running.engines import list_engines
 from bringup.actions.surroundings import look_around
 from bringup.engine.answers import NextToken
 from bringup.errors import BringupError

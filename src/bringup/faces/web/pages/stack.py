@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from bringup.actions.doctor import Examination, Verdict
-from bringup.actions.facts import Fact, Seen, list_facts
-from bringup.actions.overview import PARTS_OF_LAYER, LayerView, State, view_layers
-from bringup.actions.steps import quoted
+from bringup.actions.diagnosis.doctor import Examination, Verdict
+from bringup.actions.diagnosis.facts import Fact, Seen, list_facts
+from bringup.actions.diagnosis.overview import PARTS_OF_LAYER, LayerView, State, view_layers
+from bringup.actions.diagnosis.steps import quoted
 from bringup.faces.render.diagnosis import steps_of
 from bringup.faces.render.facts import words
 from bringup.faces.render.stack import LAYER_NAMES, summarise

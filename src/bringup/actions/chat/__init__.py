@@ -1,0 +1,1 @@
+"""A talk with a model, and what it is really sent."""

@@ -1,0 +1,1 @@
+"""Look at a machine, or at text, and judge what is seen."""

@@ -1,0 +1,1 @@
+"""Terms explained with this machine's own figures."""

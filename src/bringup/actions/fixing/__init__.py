@@ -1,0 +1,1 @@
+"""A fault's steps: shown, taken one at a time, judged."""

@@ -1,0 +1,1 @@
+"""What happened on this machine: kept, told again, and compared with now."""

@@ -1,0 +1,236 @@
+"""Where a plan is made for: the cards and the memory of this machine, or those that the user describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from bringup.engine.threads import choose_threads
+from bringup.errors import CannotTell, WrongUse
+from bringup.machine.protocol import Machine
+from bringup.plan.card_names import card_named, find_card, near_names
+from bringup.plan.request import CARD_BUILD, CPU, NEWEST_BUILD, Device, DeviceKind
+from bringup.reading import Known
+from bringup.records import dataclass
+from bringup.units import GIB, MIB
+
+if TYPE_CHECKING:
+    from bringup.stack.host import Host
+
+ASSUMED_RAM_BYTES: Final = 32 * GIB
+"""Main memory of a described machine when nobody says how much."""
+ASSUMED_THREADS: Final = 8
+"""Cores of a described machine."""
+_SYSTEM_BYTES: Final = 2 * GIB
+"""What the system itself and a desktop hold of a described machine's main memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A program that holds memory of a card; `used_bytes` is `None` where the driver does not tell."""
+
+    device: str
+    process_id: int
+    name: str
+    used_bytes: int | None
+    is_graphics: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A machine in the user's words; nothing said means this machine.
+
+    Attributes:
+        gpus: names of cards, in order.
+        vram_bytes: memory of each card, one figure for all or one each.
+        held_bytes: of each card, what other programs hold (a desktop, a browser).
+        ram_bytes: main memory.
+        cpu_only: there is no card, or it shall not be used.
+    """
+
+    gpus: tuple[str, ...] = ()
+    vram_bytes: tuple[int, ...] = ()
+    held_bytes: int = 0
+    ram_bytes: int | None = None
+    cpu_only: bool = False
+
+    @property
+    def is_another_machine(self) -> bool:
+        """Whether the cards are not those of this machine."""
+        return bool(self.gpus or self.vram_bytes)
+
+    @property
+    def build(self) -> int:
+        """The llama.cpp build that a plan is for where none is named."""
+        return CARD_BUILD if self.is_another_machine else NEWEST_BUILD
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a plan may use.
+
+    Attributes:
+        devices: cards in order, main memory last.
+        holders: programs that hold memory of the cards, the largest first.
+        n_threads: threads that an engine would get.
+        assumptions: what was taken for granted, one sentence each.
+        warnings: what could not be seen, one sentence each.
+        is_this_machine: all of it was looked at here.
+        is_card_hidden: the engine may see a card that the plan leaves out.
+        links_bytes_per_s: by the cards' names, what their slots carry, where that was seen.
+    """
+
+    devices: tuple[Device, ...]
+    holders: tuple[Holder, ...]
+    n_threads: int
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    is_this_machine: bool = True
+    is_card_hidden: bool = False
+    links_bytes_per_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def cards(self) -> tuple[Device, ...]:
+        """The devices that are no main memory."""
+        return tuple(device for device in self.devices if device.name != CPU)
+
+    @property
+    def main(self) -> Device:
+        """Main memory."""
+        return self.devices[-1]
+
+
+def look_for_place(machine: Machine, described: Described, *, expects_driver: bool = False) -> Place:
+    """The place that is meant.
+
+    Args:
+        machine: that is looked at, unless another one is described.
+        described: what the user said.
+        expects_driver: a card whose driver does not load is planned for all the same: nothing is started.
+
+    Raises:
+        WrongUse: an unknown card (with near names), or figures that do not go together.
+        CannotTell: this machine does not say how much memory is free.
+    """
+    check_described(described)
+    if described.is_another_machine:
+        return _described_place(described)
+    # Only a look at this machine pays for these imports.
+    from bringup.stack.host import probe_host
+
+    host = probe_host(machine)
+    place = Place((_main_memory(host),), (), _threads(host))
+    if described.ram_bytes is not None:
+        place = _with_ram(place, described.ram_bytes)
+    if described.cpu_only:
+        return replace(place, is_card_hidden=True)
+    from bringup.actions.planning.cards import with_cards
+    from bringup.stack.nvml import probe_nvml
+
+    return with_cards(machine, place, probe_nvml(machine), expects_driver=expects_driver)
+
+
+def check_described(described: Described) -> None:
+    """Refuse a description that contradicts itself, before anything is looked at.
+
+    Raises:
+        WrongUse: which options do not go together.
+    """
+    if described.cpu_only and described.is_another_machine:
+        raise WrongUse("--cpu-only leaves no use for --gpu and --vram", hint="Leave one of them out.")
+    if described.vram_bytes and len(described.vram_bytes) > max(1, len(described.gpus)):
+        raise WrongUse(
+            f"{len(described.vram_bytes)} sizes of --vram for {len(described.gpus) or 'no named'} card(s)",
+            hint="Give --vram once for all cards, or once for each --gpu, in their order.",
+        )
+    for size, flag in ((described.ram_bytes, "--ram"), *((one, "--vram") for one in described.vram_bytes)):
+        if size is not None and size < 64 * MIB:
+            raise WrongUse(f"{flag} of {size:,} bytes cannot be", hint=f"An example: {flag} 24G")
+
+
+def _described_place(described: Described) -> Place:
+    found = [_described_card(described, index) for index in range(max(1, len(described.gpus)))]
+    cards = tuple(card for card, _ in found)
+    warnings = tuple(warning for _, warning in found if warning)
+    ram = described.ram_bytes or ASSUMED_RAM_BYTES
+    free = max(0, ram - _SYSTEM_BYTES)
+    assumptions = [
+        f"Of {ram / GIB:g} GiB main memory {_SYSTEM_BYTES / GIB:g} GiB are taken by the system.",
+        f"{ASSUMED_THREADS} processor cores.",
+    ]
+    if described.ram_bytes is None:
+        assumptions[0] = f"{ram / GIB:g} GiB main memory (--ram), {_SYSTEM_BYTES / GIB:g} GiB of it taken."
+    if described.held_bytes:
+        assumptions.append(
+            f"Other programs hold {described.held_bytes / MIB:,.0f} MiB of each card (--held)."
+        )
+    else:
+        assumptions.append("Nothing else is on the card: a desktop takes 0.3 to 1.5 GiB (--held 1G).")
+    main = Device(CPU, DeviceKind.CPU, ram, free, "main memory")
+    return Place((*cards, main), (), ASSUMED_THREADS, tuple(assumptions), warnings, is_this_machine=False)
+
+
+def _described_card(described: Described, index: int) -> tuple[Device, str]:
+    """The card, and a warning where it is not listed; empty for none."""
+    sizes = described.vram_bytes
+    given = sizes[min(index, len(sizes) - 1)] if sizes else 0
+    title, capability, warning = "a card", None, ""
+    if described.gpus:
+        title = described.gpus[index]
+        card = find_card(title, given) if given else card_named(title)
+        if card is None:
+            near = ", ".join(near_names(title))
+            warning = f"No card {title!r} is known here{f'; near names: {near}' if near else ''}."
+        else:
+            title, capability = card.name, _capability(card.compute_capability)
+            given = given or card.memory_bytes
+    if not given:
+        raise WrongUse(f"the sheet of {title} names no memory of its own", hint="Give it with --vram 16G.")
+    if described.held_bytes > given:
+        raise WrongUse(
+            f"--held {described.held_bytes / MIB:,.0f} MiB is more than {title} has",
+            hint="It is what other programs hold of the card's memory.",
+        )
+    free = given - described.held_bytes
+    return Device(f"CUDA{index}", DeviceKind.CUDA, given, free, title, capability), warning
+
+
+def _capability(text: str) -> tuple[int, int] | None:
+    major, dot, minor = text.partition(".")
+    return (int(major), int(minor)) if dot and major.isdigit() and minor.isdigit() else None
+
+
+def _threads(host: Host) -> int:
+    return choose_threads(
+        physical_cores=host.physical_cores,
+        affinity_cpus=host.affinity_cpus,
+        cgroup_quota_cpus=host.cgroup_quota_cpus,
+        load_1min=host.load_1min,
+    )
+
+
+def _main_memory(host: Host) -> Device:
+    free = host.free_for_us_bytes
+    total = host.memory_total_bytes
+    limit = host.cgroup_memory_limit_bytes
+    if not isinstance(total, Known):
+        raise CannotTell("could not see how much memory this machine has", hint="Give it: --ram 32G")
+    size = min(total.value, limit.value) if isinstance(limit, Known) else total.value
+    return Device(CPU, DeviceKind.CPU, max(size, free), free, "main memory")
+
+
+def _with_ram(place: Place, ram_bytes: int) -> Place:
+    held = min(_SYSTEM_BYTES, ram_bytes // 2)
+    main = Device(CPU, DeviceKind.CPU, ram_bytes, ram_bytes - held, "main memory")
+    said = f"{ram_bytes / GIB:g} GiB main memory as told, {held / GIB:g} GiB of it taken by the system."
+    return Place((main,), (), place.n_threads, (said,), is_this_machine=False)
+
+
+@lru_cache(maxsize=1)
+def known_cards() -> tuple[str, ...]:
+    """Names of the cards that can be planned for without having one."""
+    from bringup.plan.cards import all_cards
+
+    return tuple(sorted(card.name for card in all_cards()))

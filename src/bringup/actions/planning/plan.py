@@ -1,0 +1,393 @@
+"""Plan a model: what fits where, which window, how fast, and what else could be done. Starts nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import field, replace
+from typing import Final
+
+from bringup.actions.planning.check import ask_engine, remembered
+from bringup.actions.planning.command import choices_of, command_of
+from bringup.actions.planning.companions import Accompanied, Beside, check_language_model, look_beside
+from bringup.actions.planning.devices import Described, Place, check_described, look_for_place
+from bringup.actions.planning.ladder import gives_way, ladder_of
+from bringup.actions.planning.memory_rate import known_rates, measured_rates
+from bringup.actions.planning.own_runs import own_runs
+from bringup.actions.planning.report import DeviceUse, PlanReport
+from bringup.actions.planning.source import ModelSource, find_source
+from bringup.actions.planning.speed import SpeedTeller, given_rates, speed_teller
+from bringup.actions.planning.ways import ways_of
+from bringup.errors import BringupError, CannotTell, WrongUse
+from bringup.machine.folders import our_folders
+from bringup.machine.live import LiveMachine
+from bringup.machine.protocol import Machine
+from bringup.plan.anatomy import take_apart
+from bringup.plan.companions import Companions
+from bringup.plan.kv_cache import is_quantised
+from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.rates import HostRates
+from bringup.plan.request import CARD_BUILD, CPU, Request, SplitMode, check_request
+from bringup.plan.search import choose
+from bringup.records import dataclass
+from bringup.units import GIB, MIB
+
+_SCARCE_BYTES: Final = 512 * MIB
+"""Less than this free on a card is no room for a context of CUDA and one layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWishes:
+    """What the user said beside the model's name.
+
+    Attributes:
+        request: llama-server's options; `None` in it is ours to choose.
+        described: the machine, where it is another one.
+        n_threads: threads of the engine; `None` for our choice.
+        split_mode: `layer`, `none`, `row` or `tensor`; `None` for the engine's own.
+        main_gpu: the card for `none`.
+        n_prompt: tokens of the prompt that the time to the first token is told for.
+        ram_bytes_per_s: bandwidth of main memory, where known.
+        measures_ram: it is measured first, on this machine and where it is not given.
+        checks: the engine's dry run judges the plan.
+        beside: a drafting model, a projector.
+    """
+
+    request: Request = field(default_factory=Request)
+    described: Described = field(default_factory=Described)
+    n_threads: int | None = None
+    split_mode: str | None = None
+    main_gpu: int | None = None
+    n_prompt: int = 2048
+    ram_bytes_per_s: float | None = None
+    measures_ram: bool = False
+    checks: bool = False
+    beside: Beside = field(default_factory=Beside)
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """A model on a place with what was asked for: all that plans of it are made from.
+
+    Attributes:
+        source: the model.
+        place: the devices.
+        planner: makes plans of it there.
+        request: what was asked for.
+        teller: tells the speed of plans.
+        has_threads: the user said how many threads.
+        accompanied: what runs beside the model.
+    """
+
+    source: ModelSource
+    place: Place
+    planner: Planner
+    request: Request
+    teller: SpeedTeller
+    has_threads: bool = False
+    accompanied: Accompanied = field(default_factory=lambda: Accompanied(Companions()))
+    _chosen: dict[Request, MemoryPlan] = field(default_factory=dict)
+
+    def choose(self, request: Request | None = None, *, planner: Planner | None = None) -> MemoryPlan:
+        """The best plan for a request, the asked one unless another is given."""
+        wanted = request or self.request
+        if planner is not None:
+            return self._choose(wanted, planner)
+        if wanted not in self._chosen:
+            self._chosen[wanted] = self._choose(wanted, self.planner)
+        return self._chosen[wanted]
+
+    def _choose(self, wanted: Request, planner: Planner) -> MemoryPlan:
+        try:
+            return choose(planner, wanted, planner.devices, self.teller.judge)
+        except CannotTell:  # of a card's speed nothing is known; its memory still is
+            return choose(planner, wanted, planner.devices)
+
+    def uses(self, plan: MemoryPlan) -> tuple[DeviceUse, ...]:
+        """The devices of a plan with what lies there."""
+        return tuple(
+            DeviceUse(
+                device,
+                tuple(part for part in plan.parts if part.device == device.name),
+                tuple(holder for holder in self.place.holders if holder.device == device.name),
+            )
+            for device in plan.devices
+        )
+
+
+def plan_model(
+    typed: str,
+    wishes: PlanWishes,
+    *,
+    may_send_token: Callable[[BringupError], bool],
+    machine: Machine | None = None,
+) -> PlanReport:
+    """The plan of one model.
+
+    Raises:
+        WrongUse: options that cannot be, an unknown card or model.
+        ModelFileError: what is there is no sound model.
+        DownloadError: the model is not here and cannot be looked into.
+        CannotTell: this machine does not say how much memory is free.
+    """
+    check_request(wishes.request)
+    check_described(wishes.described)
+    machine = machine or LiveMachine()
+    look = _Look(machine, wishes.described)
+    source = find_source(typed, our_folders(), may_send_token=may_send_token)
+    return plan_source(source, wishes, look.result(), machine)
+
+
+class _Look:
+    """The look at the machine, beside the reading of the model's header."""
+
+    def __init__(self, machine: Machine, described: Described) -> None:
+        self._found: Place | BaseException | None = None
+        self._thread = threading.Thread(target=self._look, args=(machine, described), daemon=True)
+        self._thread.start()
+
+    def _look(self, machine: Machine, described: Described) -> None:
+        try:
+            self._found = look_for_place(machine, described, expects_driver=True)
+        except BaseException as problem:  # noqa: BLE001 - raised again where it is waited for
+            self._found = problem
+
+    def result(self) -> Place:
+        """The place, or what went wrong with the look."""
+        self._thread.join()
+        if isinstance(self._found, Place):
+            return self._found
+        assert self._found is not None
+        raise self._found
+
+
+def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: Machine) -> PlanReport:
+    """The plan of a model that was looked into, on a place that was looked at.
+
+    Raises:
+        WrongUse: options that cannot be.
+        GgufError: a figure of the architecture is missing or cannot be.
+        EngineError: a check was wanted, and there is no engine or it says no figures.
+    """
+    if place.is_this_machine:
+        place = _with_engine_warnings(place, machine)
+    if wishes.main_gpu is not None and wishes.split_mode != "none":
+        said = "--main-gpu is left out of the command: the engine looks at it only with --split-mode none."
+        place = replace(place, warnings=(*place.warnings, said))
+    host = None
+    if place.is_this_machine and wishes.ram_bytes_per_s is None:
+        host = (measured_rates if wishes.measures_ram else known_rates)(place, machine)
+    planning = start_planning(source, wishes, place, host=host)
+    if place.is_this_machine and not planning.has_threads:
+        planning.teller.own_runs = own_runs(machine)
+    is_flash = wishes.request.flash_attention is not False
+    planning.planner.correct = remembered(source, machine, is_flash=is_flash)
+    if planning.request.split_mode is not SplitMode.LAYER:
+        if wishes.checks:
+            raise WrongUse(
+                "--check: the engine's dry run tells cards that share matrices as one device",
+                hint="Leave --check out, or check the plan with --split-mode layer.",
+            )
+        planning.planner.correct = None
+    plan = planning.choose()
+    report = report_of(planning, plan, split_mode=wishes.split_mode)
+    if not wishes.checks:
+        return report
+    planning.planner.correct = None
+    checked = ask_engine(source, planning.planner.plan(plan.request), machine, planning.accompanied)
+    return replace(report, checked=checked)
+
+
+def _with_engine_warnings(place: Place, machine: Machine) -> Place:
+    """The place, with what the engine that is here would make of it."""
+    # Imports that a plan for another machine spares.
+    from bringup.actions.planning.next_engine import engine_without_cuda, next_bad_build
+
+    said = []
+    if place.cards and (engine := engine_without_cuda(machine, our_folders())):
+        said.append(
+            f"The engine here ({engine}) knows no CUDA and would run it in main memory, beside the card:"
+            " this plan is for one that does. bringup setup gets it."
+        )
+    if (bad := next_bad_build(machine, our_folders())) is not None:
+        said.append(bad.sentence())
+    return replace(place, warnings=(*place.warnings, *said)) if said else place
+
+
+def report_of(planning: Planning, plan: MemoryPlan, *, split_mode: str | None) -> PlanReport:
+    """Everything about a plan that was chosen."""
+    source, place = planning.source, planning.place
+    ladder = ladder_of(planning, plan)
+    settings = command_of(planning, plan, split_mode)
+    speed = planning.teller.tell(plan) if plan.fits else None
+    return PlanReport(
+        source=source,
+        architecture=planning.planner.anatomy.architecture,
+        place=place,
+        n_ctx=plan.run.n_ctx,
+        n_parallel=plan.run.n_seq,
+        fits=plan.fits,
+        verdict=_verdict(planning, plan),
+        missing=_missing(plan),
+        uses=planning.uses(plan),
+        speed=speed,
+        no_speed="" if speed else _why_no_speed(planning) if plan.fits else "it does not fit",
+        ladder=ladder,
+        choices=choices_of(planning, settings),
+        reasons=plan.reasons,
+        alternatives=ways_of(planning, plan, ladder),
+        command=("llama-server", *source.argument, *settings, *planning.accompanied.arguments),
+        warnings=(*_warnings(source, place), *plan.notes, *planning.accompanied.notes),
+        assumptions=(*_assumptions(place, plan), *(planning.teller.assumptions(plan) if speed else ())),
+    )
+
+
+def _why_no_speed(planning: Planning) -> str:
+    return planning.teller.why_not.removeprefix("the speed cannot be told: ")
+
+
+def start_planning(
+    source: ModelSource, wishes: PlanWishes, place: Place, *, host: HostRates | None = None
+) -> Planning:
+    """Put together what plans are made from; `host` is main memory as it was measured.
+
+    Raises:
+        WrongUse: a card that is not there.
+        GgufError: a figure of the architecture is missing or cannot be.
+    """
+    _check_types(wishes.request)
+    check_language_model(source)
+    anatomy = take_apart(source.model)
+    threads = wishes.n_threads or place.n_threads
+    n_cpu_moe = wishes.request.n_cpu_moe
+    if n_cpu_moe is not None:
+        n_cpu_moe = min(n_cpu_moe, len(anatomy.layers))
+    mode = SplitMode.LAYER
+    if wishes.split_mode in ("row", "tensor"):
+        from bringup.actions.planning.split import split_mode_of
+
+        mode = split_mode_of(wishes.split_mode, wishes.request, anatomy, place)
+    request = replace(
+        wishes.request, n_threads=threads, cards=_cards(wishes, place), n_cpu_moe=n_cpu_moe, split_mode=mode
+    )
+    if len(request.tensor_split) > len(place.cards):
+        raise WrongUse(
+            f"--tensor-split has {len(request.tensor_split)} shares for {len(place.cards)} cards",
+            hint="Give one share for each card.",
+        )
+    teller = speed_teller(
+        anatomy,
+        place,
+        n_prompt=wishes.n_prompt,
+        host=host or given_rates(place, wishes.ram_bytes_per_s),
+        offloads_cache=request.offloads_cache,
+    )
+    beside = look_beside(wishes.beside)
+    planner = Planner(anatomy, place.devices, companions=beside.companions)
+    return Planning(source, place, planner, request, teller, bool(wishes.n_threads), beside)
+
+
+def _check_types(request: Request) -> None:
+    """Refuse what the engine refuses, whatever memory there is."""
+    values = request.cache_type_v or "f16"
+    if request.flash_attention is False and is_quantised(values):
+        raise WrongUse(
+            f"values of type {values} need flash attention, and --flash-attn off takes it away",
+            hint="Leave --flash-attn out, or keep the values as f16: --cache-type-v f16.",
+            reference="kv-quant-needs-flash-attn",
+        )
+
+
+def _cards(wishes: PlanWishes, place: Place) -> tuple[str, ...] | None:
+    """The cards to use; `None` for our choice among all."""
+    if wishes.split_mode == "layer":  # said: then on all of them
+        return tuple(card.name for card in place.cards)
+    if wishes.split_mode != "none":
+        return None
+    number = wishes.main_gpu or 0
+    if number >= len(place.cards):
+        raise WrongUse(
+            f"there is no card {number}",
+            context=tuple(f"{card.name}: {card.title}" for card in place.cards),
+            hint="--main-gpu counts from 0.",
+        )
+    return (place.cards[number].name,)
+
+
+def _verdict(planning: Planning, plan: MemoryPlan) -> str:
+    """One sentence, behind another one where no engine could load what is there."""
+    said = _memory_verdict(planning, plan)
+    model = planning.source.model
+    if not model.missing_bytes:
+        return said
+    return (
+        f"No engine can load it yet: {model.missing_bytes / GIB:.1f} of {model.whole_bytes / GIB:.1f} GiB "
+        f"are missing (cut short, or still being fetched). Once it is whole: {said[:1].lower()}{said[1:]}"
+    )
+
+
+def _memory_verdict(planning: Planning, plan: MemoryPlan) -> str:
+    window = f"{plan.run.n_ctx:,} tokens of context"
+    if plan.run.n_seq > 1:
+        window += f" in {plan.run.n_seq} slots"
+    if not plan.fits:
+        least = planning.request.n_ctx is None
+        return f"It does not fit{', not even' if least else ''} with {window}."
+    where = "on the card" if len(plan.placement.cards) == 1 else "on the cards"
+    way = gives_way(planning, plan)
+    if not planning.place.cards or not plan.n_gpu_layers:
+        return f"It fits in main memory{_unused(planning)} with {window}{_spare(plan, CPU)}."
+    if way:
+        return f"It fits with {window}{',' if ' and ' in way else ' and'} {way}."
+    spare = _spare(plan, plan.placement.cards[0]) if len(plan.placement.cards) == 1 else ""
+    return f"It fits {where} with {window}{spare}."
+
+
+def _unused(planning: Planning) -> str:
+    """Of cards that nobody asked to leave out, and that are left out all the same."""
+    if not planning.place.cards or planning.request.n_gpu_layers is not None:
+        return ""
+    cards = "card is" if len(planning.place.cards) == 1 else "cards are"
+    return f" alone (the {cards} not used: too little is free there)"
+
+
+def _spare(plan: MemoryPlan, name: str) -> str:
+    device = next(one for one in plan.devices if one.name == name)
+    spare = device.free_bytes - plan.needed_bytes(name)
+    if spare < GIB // 10:
+        return f"; {spare / MIB:.0f} MiB stay free" if spare > 0 else ""
+    return f"; {spare / GIB:.1f} GiB stay free"
+
+
+def _missing(plan: MemoryPlan) -> tuple[str, ...]:
+    titles = {device.name: device.title for device in plan.devices}
+    return tuple(
+        f"{name} ({titles[name]}) has {size / GIB:.2f} GiB too little: "
+        f"{plan.needed_bytes(name) / GIB:.2f} GiB are needed, "
+        f"{(plan.needed_bytes(name) - size) / GIB:.2f} GiB are free."
+        for name, size in plan.missing.items()
+    )
+
+
+def _assumptions(place: Place, plan: MemoryPlan) -> tuple[str, ...]:
+    if plan.request.build != CARD_BUILD:
+        return place.assumptions
+    known = f"Buffers as llama.cpp b{CARD_BUILD} reserves them, the newest of which cards' logs are known"
+    return (*place.assumptions, f"{known} (--engine-build names another).")
+
+
+def _warnings(source: ModelSource, place: Place) -> tuple[str, ...]:
+    found = list(place.warnings)
+    if source.model.missing_bytes:
+        name = source.repository or "MODEL"
+        found.append(
+            f"The file is not whole: {source.model.missing_bytes:,} bytes of weights are missing. "
+            f"bringup pull {name} goes on where a download of its own stopped; any other is fetched anew."
+        )
+    for card in place.cards:
+        if card.free_bytes < _SCARCE_BYTES:
+            found.append(
+                f"{card.name} ({card.title}) has only {card.free_bytes / MIB:,.0f} of "
+                f"{card.total_bytes / MIB:,.0f} MiB free: other programs hold the rest."
+            )
+    return tuple(found)

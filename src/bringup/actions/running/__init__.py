@@ -1,0 +1,1 @@
+"""An engine started from a plan, watched and recorded to its end."""

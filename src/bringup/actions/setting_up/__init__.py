@@ -1,0 +1,1 @@
+"""Have the right llama.cpp: chosen, obtained, proved."""
