@@ -65,6 +65,12 @@ _UNKNOWN: Final = regex(
     re.IGNORECASE,
 )
 _BY_VALUE: Final = regex(r'error while handling (?:argument|environment variable) "(-?-?[A-Za-z][\w-]*)"')
+_NO_REFUSAL: Final = regex(
+    r"built-in templates|(?:sto[a-z]{1,2}|unknown buffer type)\s*$|invalid device: |failed to open file|"
+    r"(?:file |path )?(?:not found|does not exist)|not a directory|expected value for argument|"
+    r"must be (?:between|finite|at least|non-negative)|requires at least"
+)
+"""A value that no build would take: a file that is not there, a device that is not found, a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,6 @@ def refused_option(lines: Lines) -> Refusal | None:
         for line in lines.with_anchor(anchor):
             unknown = _UNKNOWN.search(line.text)
             match = unknown or _BY_VALUE.search(line.text)
-            is_value = "built-in templates" in line.text
-            if match and not is_value and not line.text.rstrip().endswith(("stoi", "stof", "stol")):
+            if match and _NO_REFUSAL.search(line.text) is None:
                 return Refusal(line, match[1], unknown is None)
     return None

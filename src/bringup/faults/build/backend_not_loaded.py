@@ -29,7 +29,7 @@ SIGNS = (
         example="llama_model_load: error loading model: make_cpu_buft_list: no CPU backend found",
     ),
     Sign(
-        r"No LM Runtime found for model format",
+        r"No LM Runtime found for model format (?!'?\w{0,12}[Ss]afetensors)",
         anchor="no lm runtime found",
         example="No LM Runtime found for model format 'gguf'!",
         certainty=Certainty.LIKELY,

@@ -50,6 +50,11 @@ SIGNS = (
         anchor="unable to execute command",
         example="clang: error: unable to execute command: Killed",
     ),
+    Sign(
+        r"FAILED: \[code=137\] ",
+        anchor="failed: [code=137] ",
+        example="FAILED: [code=137] ggml/src/ggml-cuda/CMakeFiles/ggml-cuda.dir/fattn.cu.o",
+    ),
 )
 
 EXPLAINS = ("ram-oom-killed",)

@@ -85,7 +85,7 @@ SIGNS = (
         example="  CMake 3.18 or higher is required.  You are running version 3.16.3",
     ),
     Sign(
-        r"fatal error: '?(?:curl/|openssl/|vulkan/|filesystem|stdio\.h|cstdint|Python\.h|cblas\.h)[^ ]*",
+        r"fatal error: '?(?:curl/|openssl/|vulkan/|filesystem|charconv|span\b|stdio\.h|cstdint|Python\.h|cblas\.h|omp\.h|SDL2?[/.])[^ ]*",
         anchor="fatal error: ",
         example="common/arg.cpp:14:10: fatal error: curl/curl.h: No such file or directory",
     ),
@@ -160,6 +160,29 @@ SIGNS = (
         r"\b(?!CUDA|CMAKE_CUDA)\w{2,40}_EXECUTABLE-NOTFOUND\b",
         anchor="_executable-notfound",
         example="sh: 1: Vulkan_GLSLC_EXECUTABLE-NOTFOUND: not found",
+    ),
+    Sign(
+        r"requires the language dialect \"(?:CUDA|CXX)\d{2}\"",
+        anchor="requires the language dialect ",
+        example='  Target "ggml" requires the language dialect "CUDA17" (with compiler extensions), but CMake does not',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"No module named '(?:skbuild|scikit_build_core|cmake|ninja)'",
+        anchor="no module named '",
+        example="ModuleNotFoundError: No module named 'skbuild'",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Microsoft Visual C\+\+ \d{2}\.\d or greater is required",
+        anchor="or greater is required",
+        example="error: Microsoft Visual C++ 14.0 or greater is required.",
+    ),
+    Sign(
+        r"implicit declaration of function '?`?vld1q_(?:s8|u8|s16)_x[24]",
+        anchor="vld1q_",
+        example="warning: implicit declaration of function 'vld1q_s8_x4'; did you mean 'vld1q_s8_x2'?",
+        certainty=Certainty.LIKELY,
     ),
 )
 

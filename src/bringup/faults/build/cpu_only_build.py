@@ -77,6 +77,22 @@ SIGNS = (
         anchor="enabling gpu blas support",
         example="warning: see main README.md for information on enabling GPU BLAS support",
     ),
+    Sign(
+        r"\"Dynamic LLM libraries\" runners=\"?\[(?:cpu\w{0,12}[ ,]{0,2}){1,6}\]",
+        anchor='"dynamic llm libraries"',
+        example='level=INFO source=routes.go:1339 msg="Dynamic LLM libraries" runners=[cpu]',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"error while handling argument .{1,40}: invalid device: (?:CUDA|ROCm|Vulkan)\d",
+        anchor="invalid device: ",
+        example='error while handling argument "--device": invalid device: CUDA0',
+        certainty=Certainty.LIKELY,
+        unless=(
+            "loaded cuda backend",
+            "ggml_cuda_init",
+        ),
+    ),
 )
 
 EXPLAINS = ("running-on-cpu", "threads-oversubscribed")

@@ -92,7 +92,7 @@ def check(scene: Scene) -> Evidence | None:
             strength=8,
         )
     hit = scene.lines.search(
-        r"wrong number of tensors; expected (\d+), got (\d+)", anchor="wrong number of tensors"
+        r"wrong number of tensors;\s{1,4}expected (\d+), got (\d+)", anchor="wrong number of tensors"
     )
     if hit is None or abs(int(hit[1][1]) - int(hit[1][2])) != 1:
         return None

@@ -24,7 +24,7 @@ SIGNS = (
         " ggml_cpu_has_llamafile",
     ),
     Sign(
-        r"lib(?:llama|ggml|mtmd|llava)[\w-]*\.so[.\d]*: cannot open shared object file",
+        r"lib(?:llama|ggml|mtmd|llava|whisper)[\w-]*\.so[.\d]*: cannot open shared object file",
         anchor="cannot open shared object file",
         example="llama-server: error while loading shared libraries: libllama.so: cannot open shared"
         " object file: No such file or directory",
@@ -47,16 +47,16 @@ SIGNS = (
         example="dyld[2133]: Library not loaded: @rpath/libllama.dylib",
     ),
     Sign(
-        r"(?:^|: )/(?:[\w.+-]{1,60}/){1,8}lib(?:c|m|stdc\+\+)\.so\.6: version [`']"
-        r"(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found",
-        anchor="' not found",
+        r"(?:^|: )/(?:[\w.+-]{1,60}/){1,8}lib(?:c|m|stdc\+\+)\.so\.6: version [`'\"]?"
+        r"(?:GLIBC|GLIBCXX|CXXABI)_?[\d.]+['\"]? not found",
+        anchor=" not found",
         example="cuda: /lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found",
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found \(required by .{0,120}(?:llama|ggml|"
+        r"version [`'\"]?(?:GLIBC|GLIBCXX|CXXABI)_?[\d.]+['\"]? not found \(required by .{0,120}(?:llama|ggml|"
         r"ollama|kobold)",
-        anchor="' not found (required by",
+        anchor=" not found (required by",
         example="./llama-server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found"
         " (required by ./libllama.so)",
         certainty=Certainty.LIKELY,

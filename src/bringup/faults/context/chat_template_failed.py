@@ -186,6 +186,12 @@ SIGNS = (
         anchor="built-in templates",
         example="Invalid argument: --chat-template, use one of the built-in templates",
     ),
+    Sign(
+        r"usually an issue with the model's prompt template",
+        anchor="issue with the model's prompt template",
+        example="This is usually an issue with the model's prompt template. If you are using a popular model, you can",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("output-garbage", "server-not-ready", "raw-control-tokens")

@@ -69,6 +69,12 @@ SIGNS = (
         anchor="mem_buffer != null",
         example="GGML_ASSERT: ggml.c:4049: ctx->mem_buffer != NULL",
     ),
+    Sign(
+        r"failed to allocate output buffer of size",
+        anchor="failed to allocate output buffer",
+        example="output_reserve: failed to allocate output buffer of size 500.00 MiB",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("server-not-ready", "running-on-cpu")

@@ -58,8 +58,8 @@ SIGNS = (
         example='{"error":"Invalid username or password."}',
     ),
     Sign(
-        r"Repository Not Found for url",
-        anchor="repository not found for url",
+        r"(?:Repository|Entry|Revision) Not Found for url",
+        anchor=" not found for url",
         example="Repository Not Found for url: https://huggingface.co/api/models/a/b.",
     ),
     Sign(
@@ -195,5 +195,90 @@ SIGNS = (
         anchor="ownload",
         example="[Warn] (HttpClient) [Download] Removing incomplete file for fresh retry...",
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)\b(?:sha(?:256)?|checksum|hash|digest) mismatch\b.{0,120}(?:\.gguf|\.safetensors|\bmodels?\b|\bblob)",
+        anchor="mismatch",
+        example='Error SHA mismatch for file "/build/models/Meta-Llama-3-70B-Instruct.Q4_K_M.gguf" ( calculated: c1ce != metadata: d559 )',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Unable to establish SSL connection",
+        anchor="unable to establish ssl connection",
+        example="Unable to establish SSL connection.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"cannot verify \S{1,80}'s certificate, issued by",
+        anchor="'s certificate, issued by",
+        example="ERROR: cannot verify huggingface.co's certificate, issued by 'CN=Proxy':",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"unable to resolve host address",
+        anchor="unable to resolve host address",
+        example="wget: unable to resolve host address 'huggingface.co'",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bERROR (?:401|403|404): [A-Z]",
+        anchor="error 40",
+        example="2024-05-01 10:00:01 ERROR 404: Not Found.",
+        certainty=Certainty.LIKELY,
+        needs=("huggingface.co",),
+    ),
+    Sign(
+        r"Download '.{1,200}' failed with status code: \d{3}",
+        anchor="failed with status code: ",
+        example="Download 'https://huggingface.co/a/b/resolve/main/c.gguf' failed with status code: 404",
+    ),
+    Sign(
+        r"invalid HF repo format, expected",
+        anchor="invalid hf repo format",
+        example="error: invalid HF repo format, expected <user>/<model>[:quant]",
+    ),
+    Sign(
+        r"Failed to get Docker (?:registry token|manifest), HTTP code|No GGUF layer found in Docker manifest",
+        anchor="docker ",
+        example="Failed to get Docker manifest, HTTP code: 404",
+    ),
+    Sign(
+        r"(?i)couldn't connect to '?\"?https://huggingface\.co",
+        anchor="couldn't connect to ",
+        example="OSError: We couldn't connect to 'https://huggingface.co' to load this file",
+    ),
+    Sign(
+        r"is not a local folder and is not a valid model identifier",
+        anchor="is not a valid model identifier",
+        example="OSError: mistral-7b is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'",
+    ),
+    Sign(
+        r"\b(?:Get|Head|Put|Post) \"https://(?:registry\.ollama\.(?:ai|com)|[\w.-]{1,80}\.r2\.cloudflarestorage\.com|huggingface\.co|hf\.co)[/\"]",
+        anchor=' "https://',
+        example='Error: Head "https://registry.ollama.ai/v2/library/llama3/blobs/sha256-1a": dial tcp: i/o timeout',
+        certainty=Certainty.LIKELY,
+        unless=("no space left",),
+    ),
+    Sign(
+        r"The response status is not successful\. status=[45]\d\d",
+        anchor="response status is not successful",
+        example="errorCode=22 The response status is not successful. status=403",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bSmudge error: |^Error downloading object: ",
+        anchor="error",
+        example="Error downloading object: model.gguf (1a2b3c4): Smudge error: Error downloading model.gguf",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"curl: \((?:18|35|56|60|92)\) ",
+        anchor="curl: (",
+        example="curl: (56) OpenSSL SSL_read: Connection reset by peer, errno 104",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "localhost",
+            "127.0.0.1",
+        ),
     ),
 )

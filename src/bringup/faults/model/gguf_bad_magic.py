@@ -42,6 +42,11 @@ SIGNS = (
         anchor=".gguf: ",
         example="model.gguf: HTML document, ASCII text, with very long lines",
     ),
+    Sign(
+        r"No LM Runtime found for model format '?\w{0,12}[Ss]afetensors",
+        anchor="no lm runtime found for model format ",
+        example="No LM Runtime found for model format 'torchSafetensors'!",
+    ),
 )
 
 EXPLAINS = ("model-tensors-wrong",)

@@ -102,6 +102,37 @@ SIGNS = (
         " this->size()",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"unable to find tensor [\w.]{1,80}",
+        anchor="unable to find tensor ",
+        example="clip_init: failed to load model 'mmproj-F16.gguf': operator(): unable to find tensor v.blk.0.attn_out.weight",
+    ),
+    Sign(
+        r"error loading model hyperparameters: [^\s]",
+        anchor="error loading model hyperparameters: ",
+        example="llama_model_load: error loading model: error loading model hyperparameters: n_expert must be > 0 for QWEN3MOE",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"is not a (?:string|float32|uint32)/.{0,40}array|array length \d{1,12} for key .{1,80} exceeds max",
+        anchor="array",
+        example="error loading model: tokenizer.ggml.scores is not a string/float32/uint32/int32/uint64 array",
+    ),
+    Sign(
+        r"control vector n_embd does not match model|This GGUF does not support multimodal",
+        anchor="not ",
+        example="llama_adapter_cvec: control vector n_embd does not match model",
+    ),
+    Sign(
+        r"LoRA tensor (?:'.{1,80}' has unexpected suffix|pair for ')",
+        anchor="lora tensor ",
+        example="failed to apply lora adapter: LoRA tensor 'blk.0.attn_q.weight' has unexpected suffix",
+    ),
+    Sign(
+        r"expect (?:general|adapter)\.type to be '",
+        anchor=".type to be '",
+        example="failed to apply lora adapter: expect general.type to be 'adapter', but got: model",
+    ),
 )
 
 EXPLAINS = ("output-garbage",)
@@ -129,7 +160,7 @@ STEPS = (
 def check(scene: Scene) -> Evidence | None:
     """The count of tensors differs by more than the one that old builds do not know."""
     hit = scene.lines.search(
-        r"wrong number of tensors; expected (\d+), got (\d+)", anchor="wrong number of tensors"
+        r"wrong number of tensors;\s{1,4}expected (\d+), got (\d+)", anchor="wrong number of tensors"
     )
     if hit is None or abs(int(hit[1][1]) - int(hit[1][2])) == 1:
         return None

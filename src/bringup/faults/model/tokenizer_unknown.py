@@ -58,6 +58,16 @@ SIGNS = (
         anchor="unknown tokenizer",
         example="error loading model vocabulary: unknown tokenizer",
     ),
+    Sign(
+        r"error loading model vocabulary: [^\s]",
+        anchor="error loading model vocabulary: ",
+        example="llama_model_load: error loading model: error loading model vocabulary: Index out of array bounds in precompiled charsmap!",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "cannot find tokenizer vocab",
+            "key not found in model",
+        ),
+    ),
 )
 
 STEPS = (

@@ -53,7 +53,7 @@ SIGNS = (
         example="ERROR: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000)",
     ),
     Sign(
-        r"error while attempting to bind on address",
+        r"error while attempting to bind on address(?!.{0,80}cannot assign)",
         anchor="attempting to bind on address",
         example="ERROR: error while attempting to bind on address ('127.0.0.1', 8000): address already"
         " in use",

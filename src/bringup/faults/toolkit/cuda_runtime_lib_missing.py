@@ -11,7 +11,7 @@ Limits: libcuda.so.1 and libnvidia-ml.so.1 are the driver's: those are library-m
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 _NAMES = (
     "(?:cudart|cublas|cublasLt|cudnn(?:_[a-z_]{1,30})?|nvrtc(?:-builtins)?|cufft|curand|cusparse|cusolver"
@@ -44,6 +44,24 @@ SIGNS = (
         r"(?i)library (?:libcublas|libcudart|cublas64_\d{1,10}|cudart64_\d{1,10})\S{0,20} is not found",
         anchor="is not found",
         example="RuntimeError: Library libcublas.so.12 is not found or cannot be loaded",
+    ),
+    Sign(
+        r"cannot find -l(?:cublas(?:Lt)?|cudart|culibos|nvrtc|cudadevrt)\b",
+        anchor="cannot find -l",
+        example="/usr/bin/ld: cannot find -lcublas: No such file or directory",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink)\.so\.[\d.]{1,12}, needed by \S{1,200}, not found",
+        anchor=", needed by ",
+        example="/usr/bin/ld: warning: libcublas.so.12, needed by bin/libggml-cuda.so, not found (try using -rpath or -rpath-link)",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"undefined reference to [`'](?:__cuda[A-Z]|cuda[A-Z]|cublas[A-Z])\w{1,60}(?:_v2)?'",
+        anchor="undefined reference to ",
+        example="ggml-cuda.cu:(.text+0x2d3b): undefined reference to `cudaGetDeviceCount'",
+        certainty=Certainty.LIKELY,
     ),
 )
 

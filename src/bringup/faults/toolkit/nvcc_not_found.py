@@ -98,6 +98,31 @@ SIGNS = (
         example="-- CUDA Toolkit not found",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"Couldn't find CUDA library root",
+        anchor="couldn't find cuda library root",
+        example="  Couldn't find CUDA library root.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"^\s*CUDA_(?:CUDART_LIBRARY|TOOLKIT_INCLUDE|TOOLKIT_ROOT_DIR|NVCC_EXECUTABLE|cublas_LIBRARY)\b.{0,20}\(ADVANCED\)",
+        anchor="(advanced)",
+        example="CUDA_CUDART_LIBRARY (ADVANCED)",
+        certainty=Certainty.LIKELY,
+        needs=("set to notfound",),
+    ),
+    Sign(
+        r"No CUDA toolset found",
+        anchor="no cuda toolset found",
+        example="  No CUDA toolset found.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"fatal error: '?(?:cuda_runtime(?:_api)?|cuda_fp16|cuda|cublas_v2|driver_types)\.h'?:? (?:No such file|file not found)",
+        anchor="fatal error: ",
+        example="ggml-cuda.cu:1:10: fatal error: cuda_runtime.h: No such file or directory",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("cpu-only-build", "running-on-cpu", "build-tool-missing")

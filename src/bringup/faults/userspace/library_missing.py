@@ -86,6 +86,12 @@ SIGNS = (
         example="/usr/bin/ld: bin/libggml-cuda.so.0.9.4: undefined reference to `cuMemRelease'",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"libcuda\.so\.1, needed by \S{1,200}, not found",
+        anchor="libcuda.so.1, needed by ",
+        example="/usr/bin/ld: warning: libcuda.so.1, needed by bin/libggml-cuda.so, not found (try using -rpath or -rpath-link)",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (
