@@ -56,6 +56,9 @@ CARRIED = {
     "German journal": each("M\u00e4r 04 05:06:07 box sh[42]: "),
     "Chinese journal": each("3\u6708 04 05:06:07 box sh[42]: "),
     "grep in a file": each("/var/log/syslog:"),
+    "editor's build": each("[build] "),
+    "image build": each("#16 64.58 "),
+    "older image build": each("442.3 "),
     "line numbers": lambda text: "\n".join(f"{n:4d} {x}" for n, x in enumerate(text.split("\n"), 1)),
     "web page's spaces": lambda text: text.replace(" ", "\u00a0"),
     "web page's entities": lambda text: (
@@ -85,6 +88,7 @@ def test_a_log_whose_own_lines_begin_alike_stays() -> None:
         "-- Detecting CUDA compiler ABI info\n-- CUDA Toolkit found\n",
         "01:00.0 VGA compatible controller: NVIDIA\n02:00.0 3D controller: NVIDIA\n03:00.0 Audio\n",
         "+ set -e\nllama_model_load: error\nllama_load: error\n",
+        "0.00.129.365 I srv init\n0.00.129.367 I device_info\n0.00.228.419 I CUDA0\n",
         "[ 45%] Building CUDA object a.cu.o\n[ 46%] Building CUDA object b.cu.o\n",
     ):
         lines = split_lines(text, source="test")

@@ -56,12 +56,14 @@ _CARRIERS: Final = (
     ),
     regex(rf"\[(?:{_DATE}[T ]|\w{{3}} \w{{3}} [ \d]\d )?{_CLOCK}(?: \d{{4}})?\](?: (?!\[(?:ALPM|PACMAN))|$)"),
     regex(rf"{_CLOCK}(?:\s|$)"),
+    regex(r"\[(?:build|cmake|proc|main)\](?:\s|$)"),
+    regex(r"(?:#\d{1,4} )?\d{1,5}\.\d{1,3}(?: |$)"),
     regex(
         rf"(?:[^\W\d]{{2,5}}\.?|\d{{1,2}}\u6708)\s{{1,2}}\d{{1,2}} {_CLOCK} "
         r"[^\s:/]{1,80} [^\s:\[]{1,60}(?:\[\d{1,8}\])?:(?: |$)"
     ),
 )
-"""What a mail, a list, a diff, grep, a container's log, a logger or a journal puts before each line.
+"""What a mail, a list, a diff, grep, a container, an editor, a build or a journal puts before each line.
 
 The logs of dpkg, dnf and pacman keep their times: they say what was changed when.
 """

@@ -70,7 +70,7 @@ _NO_REFUSAL: Final = regex(
     r"(?:file |path )?(?:not found|does not exist)|not a directory|expected value for argument|"
     r"must be (?:between|finite|at least|non-negative)|requires at least"
 )
-"""A value that no build would take: a file that is not there, a device that is not found, a slip of the pen."""
+"""A value that no build would take: a file or a device that is not there, a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ SIGNS = (
         example="  CMake 3.18 or higher is required.  You are running version 3.16.3",
     ),
     Sign(
-        r"fatal error: '?(?:curl/|openssl/|vulkan/|filesystem|charconv|span\b|stdio\.h|cstdint|Python\.h|cblas\.h|omp\.h|SDL2?[/.])[^ ]*",
+        r"fatal error: '?(?:curl/|openssl/|vulkan/|filesystem|charconv|span\b|stdio\.h|cstdint|Python\.h|"
+        r"cblas\.h|omp\.h|SDL2?[/.])[^ ]*",
         anchor="fatal error: ",
         example="common/arg.cpp:14:10: fatal error: curl/curl.h: No such file or directory",
     ),
@@ -164,7 +165,8 @@ SIGNS = (
     Sign(
         r"requires the language dialect \"(?:CUDA|CXX)\d{2}\"",
         anchor="requires the language dialect ",
-        example='  Target "ggml" requires the language dialect "CUDA17" (with compiler extensions), but CMake does not',
+        example='  Target "ggml" requires the language dialect "CUDA17" (with compiler extensions), but'
+        " CMake does not",
         certainty=Certainty.LIKELY,
     ),
     Sign(

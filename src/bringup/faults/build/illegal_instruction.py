@@ -54,6 +54,11 @@ SIGNS = (
         example='level=WARN msg="CPU does not have AVX or AVX2, disabling GPU support."',
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"illegal hardware instruction",
+        anchor="illegal hardware instruction",
+        example="[1]    12345 illegal hardware instruction (core dumped)  ./llama-cli",
+    ),
 )
 
 STEPS = (

@@ -54,7 +54,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"version [`'\"]?(?:GLIBC|GLIBCXX|CXXABI)_?[\d.]+['\"]? not found \(required by .{0,120}(?:llama|ggml|"
+        r"version [`'\"]?(?:GLIBC|GLIBCXX|CXXABI)_?[\d.]+['\"]? not found \(required by .{0,120}(?:llama|"
+        r"ggml|"
         r"ollama|kobold)",
         anchor=" not found (required by",
         example="./llama-server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found"

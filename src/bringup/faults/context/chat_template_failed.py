@@ -189,7 +189,19 @@ SIGNS = (
     Sign(
         r"usually an issue with the model's prompt template",
         anchor="issue with the model's prompt template",
-        example="This is usually an issue with the model's prompt template. If you are using a popular model, you can",
+        example="This is usually an issue with the model's prompt template. If you are using a popular"
+        " model, you can",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bat row \d{1,6}, column \d{1,6}:",
+        anchor=" column ",
+        example="Value is not callable: null at row 45, column 12:",
+    ),
+    Sign(
+        r"System role not supported",
+        anchor="system role not supported",
+        example="System role not supported",
         certainty=Certainty.LIKELY,
     ),
 )

@@ -128,6 +128,18 @@ SIGNS = (
         anchor="context",
         example="input (9000 tokens) is larger than the max context size (4096 tokens). skipping",
     ),
+    Sign(
+        r"n_tokens ?= ?\d{1,10} > (?:n_ctx|size) ?= ?\d{1,10}",
+        anchor="n_tokens",
+        example="llama_kv_cache_find_slot: n_tokens=2049 > n_ctx=2048",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"GGML_ASSERT\(n_tokens(?:_all)? <= (?:cparams\.|params\.)?n_u?batch",
+        anchor="ggml_assert(n_tokens",
+        example="llama-context.cpp:990: GGML_ASSERT(n_tokens_all <= cparams.n_batch) failed",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("output-garbage", "context-shift-derails")

@@ -33,7 +33,7 @@ SIGNS = (
         r"(?:with|by|received) (?:signal )?SIGKILL\b",
         anchor="sigkill",
         example="llama-server was ended by signal SIGKILL",
-        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus"),
+        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus", "stop-sigterm"),
     ),
     Sign(
         r"^(?:\S{1,40}: line \d{1,10}: +\d{1,10} )?Killed\b(?! process)(?!.{0,120}(?:cc1|signal term))",
@@ -93,6 +93,16 @@ SIGNS = (
         anchor="oom",
         example="systemd-oomd[711]: Killed /user.slice/llama.scope due to memory used",
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?:ollama|llama|kobold)[\w@.-]{0,40}\.service: Main process exited, code=killed, status=9/KILL",
+        anchor="code=killed, status=9/kill",
+        example="systemd[1]: ollama.service: Main process exited, code=killed, status=9/KILL",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "stopping timed out",
+            "state 'stop-sigterm' timed out",
+        ),
     ),
 )
 

@@ -24,6 +24,27 @@ SIGNS = (
         " CUBLAS_STATUS_ALLOC_FAILED",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"CUBLAS_STATUS_NOT_INITIALIZED",
+        anchor="cublas_status_not_initialized",
+        example="CUDA error: CUBLAS_STATUS_NOT_INITIALIZED",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "driver version is insufficient",
+            "no cuda-capable device",
+        ),
+    ),
+    Sign(
+        r"(?:CUDA error|cuBLAS error \d{1,2} at .{1,200}): the (?:resource allocation failed|"
+        r"library was not initialized)",
+        anchor=": the ",
+        example="cuBLAS error 3 at ggml-cuda.cu:7091: the resource allocation failed",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "driver version is insufficient",
+            "no cuda-capable device",
+        ),
+    ),
 )
 
 EXPLAINS = (

@@ -197,9 +197,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?i)\b(?:sha(?:256)?|checksum|hash|digest) mismatch\b.{0,120}(?:\.gguf|\.safetensors|\bmodels?\b|\bblob)",
+        r"(?i)\b(?:sha(?:256)?|checksum|hash|digest) mismatch\b.{0,120}(?:\.gguf|\.safetensors|"
+        r"\bmodels?\b|\bblob)",
         anchor="mismatch",
-        example='Error SHA mismatch for file "/build/models/Meta-Llama-3-70B-Instruct.Q4_K_M.gguf" ( calculated: c1ce != metadata: d559 )',
+        example='Error SHA mismatch for file "/build/models/Meta-Llama-3-70B-Instruct.Q4_K_M.gguf" ('
+        " calculated: c1ce != metadata: d559 )",
         certainty=Certainty.LIKELY,
     ),
     Sign(
@@ -255,7 +257,8 @@ SIGNS = (
     Sign(
         r"\b(?:Get|Head|Put|Post) \"https://(?:registry\.ollama\.(?:ai|com)|[\w.-]{1,80}\.r2\.cloudflarestorage\.com|huggingface\.co|hf\.co)[/\"]",
         anchor=' "https://',
-        example='Error: Head "https://registry.ollama.ai/v2/library/llama3/blobs/sha256-1a": dial tcp: i/o timeout',
+        example='Error: Head "https://registry.ollama.ai/v2/library/llama3/blobs/sha256-1a": dial tcp: i/o'
+        " timeout",
         certainty=Certainty.LIKELY,
         unless=("no space left",),
     ),

@@ -94,9 +94,11 @@ SIGNS = (
         ),
     ),
     Sign(
-        r"error while handling (?:argument|environment variable) .{1,40}: .{0,20}(?:failed to open file|file not found|does not exist)",
+        r"error while handling (?:argument|environment variable) .{1,40}: .{0,20}(?:failed to open file|"
+        r"file not found|does not exist)",
         anchor="error while handling ",
-        example="error while handling argument \"--chat-template-file\": error: failed to open file 'x.jinja'",
+        example='error while handling argument "--chat-template-file": error: failed to open file'
+        " 'x.jinja'",
     ),
 )
 

@@ -105,18 +105,21 @@ SIGNS = (
     Sign(
         r"unable to find tensor [\w.]{1,80}",
         anchor="unable to find tensor ",
-        example="clip_init: failed to load model 'mmproj-F16.gguf': operator(): unable to find tensor v.blk.0.attn_out.weight",
+        example="clip_init: failed to load model 'mmproj-F16.gguf': operator(): unable to find tensor"
+        " v.blk.0.attn_out.weight",
     ),
     Sign(
         r"error loading model hyperparameters: [^\s]",
         anchor="error loading model hyperparameters: ",
-        example="llama_model_load: error loading model: error loading model hyperparameters: n_expert must be > 0 for QWEN3MOE",
+        example="llama_model_load: error loading model: error loading model hyperparameters: n_expert must"
+        " be > 0 for QWEN3MOE",
         certainty=Certainty.LIKELY,
     ),
     Sign(
         r"is not a (?:string|float32|uint32)/.{0,40}array|array length \d{1,12} for key .{1,80} exceeds max",
         anchor="array",
-        example="error loading model: tokenizer.ggml.scores is not a string/float32/uint32/int32/uint64 array",
+        example="error loading model: tokenizer.ggml.scores is not a string/float32/uint32/int32/uint64"
+        " array",
     ),
     Sign(
         r"control vector n_embd does not match model|This GGUF does not support multimodal",

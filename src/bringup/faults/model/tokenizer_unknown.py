@@ -61,7 +61,8 @@ SIGNS = (
     Sign(
         r"error loading model vocabulary: [^\s]",
         anchor="error loading model vocabulary: ",
-        example="llama_model_load: error loading model: error loading model vocabulary: Index out of array bounds in precompiled charsmap!",
+        example="llama_model_load: error loading model: error loading model vocabulary: Index out of array"
+        " bounds in precompiled charsmap!",
         certainty=Certainty.LIKELY,
         unless=(
             "cannot find tokenizer vocab",

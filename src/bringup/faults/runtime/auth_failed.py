@@ -45,6 +45,13 @@ SIGNS = (
         example="No API key found for the selected model.",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"api_key client option must be set",
+        anchor="api_key client option",
+        example="openai.OpenAIError: The api_key client option must be set either by passing api_key to"
+        " the client or by",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("server-not-ready",)

@@ -59,7 +59,7 @@ SIGNS = (
     ),
     Sign(
         r"CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_SUPPORTED|INVALID_VALUE|ARCH_MISMATCH)|"
-        r"cuBLAS error \d{1,10}",
+        r"cuBLAS error (?:[2456789]|\d\d)\b",
         anchor="cublas",
         example="CUDA error: CUBLAS_STATUS_EXECUTION_FAILED",
         unless=("cublas_status_alloc_failed", "cublas_status_not_initialized"),

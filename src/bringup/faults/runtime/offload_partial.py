@@ -25,6 +25,7 @@ SIGNS = (
         anchor="is assigned to device cpu but",
         example="layer   0 is assigned to device CPU but the fused Gated Delta Net tensor is assigned"
         " to device CUDA0 (usually due to missing support)",
+        certainty=Certainty.LIKELY,
     ),
     Sign(
         r"offloading output layer to CPU",

@@ -54,7 +54,8 @@ SIGNS = (
     Sign(
         r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink)\.so\.[\d.]{1,12}, needed by \S{1,200}, not found",
         anchor=", needed by ",
-        example="/usr/bin/ld: warning: libcublas.so.12, needed by bin/libggml-cuda.so, not found (try using -rpath or -rpath-link)",
+        example="/usr/bin/ld: warning: libcublas.so.12, needed by bin/libggml-cuda.so, not found (try"
+        " using -rpath or -rpath-link)",
         certainty=Certainty.LIKELY,
     ),
     Sign(

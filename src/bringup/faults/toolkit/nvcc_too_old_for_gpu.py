@@ -1,7 +1,7 @@
 """The CUDA compiler is older than the graphics card.
 
 Symptom: the build stops with "Unsupported gpu architecture 'compute_120'" or another number that is newer
-    than nvcc.
+    than nvcc, or nvcc does not know a standard or an option that the build uses.
 Reason: each nvcc knows the architectures that existed when it was made. Blackwell (12.0) needs CUDA 12.8 or
     newer, Ada (8.9) 11.8, Ampere (8.6) 11.1; the CUDA version that nvidia-smi shows is the driver's and says
     nothing on nvcc.
@@ -11,7 +11,7 @@ Sources: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/
 
 from __future__ import annotations
 
-from bringup.faults._fault import Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.toolkit._architectures import (
     OLDEST_OF_CUDA_13,
@@ -19,6 +19,16 @@ from bringup.faults.toolkit._architectures import (
     folded,
     refused_architecture,
     shown,
+)
+
+SIGNS = (
+    Sign(
+        r"nvcc fatal\s{0,6}: (?:Value 'c\+\+1[47]' is not defined for option 'std'"
+        r"|Unknown option '-{0,2}(?:compress-mode|extended-lambda|expt-relaxed-constexpr|forward-unknown))",
+        anchor="nvcc fatal",
+        example="nvcc fatal   : Unknown option '-compress-mode=size'",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("cpu-only-build", "gpu-arch-not-built", "running-on-cpu")

@@ -89,7 +89,8 @@ SIGNS = (
     Sign(
         r"libcuda\.so\.1, needed by \S{1,200}, not found",
         anchor="libcuda.so.1, needed by ",
-        example="/usr/bin/ld: warning: libcuda.so.1, needed by bin/libggml-cuda.so, not found (try using -rpath or -rpath-link)",
+        example="/usr/bin/ld: warning: libcuda.so.1, needed by bin/libggml-cuda.so, not found (try using"
+        " -rpath or -rpath-link)",
         certainty=Certainty.LIKELY,
     ),
 )
