@@ -380,5 +380,8 @@ def _add_output(build: Builder, anatomy: Anatomy, placement: Placement, hidden: 
     n_vocab = anatomy.architecture.n_vocab or 0
     device = build.computes_on(placement.output)
     normed = build.graph.add(hidden.size_bytes, hidden, device=device, in_place=True)
-    logits = build.graph.add(F32_BYTES * n_vocab * build.n_tokens, normed, device=device)
+    matrix = anatomy.whole.get("output.weight") or anatomy.whole.get("token_embd.weight")
+    copied = matrix.size_bytes if matrix is not None and device != placement.output else 0
+    size = F32_BYTES * n_vocab * build.n_tokens
+    logits = build.graph.add(size, normed, device=device, weight_bytes=copied)
     logits.is_output = True

@@ -53,7 +53,8 @@ def add_inputs(
     has_mixed = run.has_mixed_batches and figures.name not in _NEVER_MIXED
     row, n_tokens = F32_BYTES * figures.n_embd * run.n_ubatch, run.n_ubatch
     tokens = graph.add_input(_TOKEN_BYTES * n_tokens, CPU)
-    graph.add_input(row, CPU)  # for batches that are embeddings: nothing in this graph reads it
+    if run.takes_embeddings:
+        graph.add_input(row, CPU)  # for batches that are embeddings: nothing in this graph reads it
     mixed: tuple[Node, ...] = ()
     if has_mixed:
         sizes = (_TOKEN_BYTES * n_tokens, _INDEX_BYTES * n_tokens, row)
@@ -100,10 +101,10 @@ def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs,
         turn_v = _VALUE_ROTATION if layer.n_embd_v and is_rotated(run.type_v, n_head_v) else 0
         rotation_k, rotation_v = (graph.add_input(F32_BYTES * turn * turn, CPU) for turn in (turn_k, turn_v))
         rotations[layer.is_swa] = (rotation_k, rotation_v)
-        keys = graph.add_input(_INDEX_BYTES * run.n_ubatch, CPU)
+        keys = graph.add_input(_INDEX_BYTES * run.n_ubatch if run.lists_cells else 0, CPU)
         # Without the fused kernels values are kept turned, and each of their elements has a cell of its own.
         values = keys
-        if layer.n_embd_v:
+        if layer.n_embd_v and run.lists_cells:
             width = 1 if run.flash_attention else widest
             values = graph.add_input(_INDEX_BYTES * run.n_ubatch * width, CPU)
         cells[layer.is_swa] = (keys, values)

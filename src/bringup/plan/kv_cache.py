@@ -15,6 +15,9 @@ from bringup.records import dataclass
 CELL_PADDING_TOKENS: Final = 256
 """llama.cpp rounds the cells of a cache up to a multiple of this."""
 
+OLD_PADDING_TOKENS: Final = 32
+"""What builds of before November 2025 rounded up to without fused attention."""
+
 BYTES_PER_ELEMENT: Final = {
     "f32": 4.0,
     "f16": 2.0,
@@ -41,17 +44,24 @@ class LayerCache:
     is_swa: bool = False
 
 
-def pad_cells(tokens: int) -> int:
+def pad_cells(tokens: int, padding: int = CELL_PADDING_TOKENS) -> int:
     """Tokens rounded up to whole blocks of cells."""
-    return -(-tokens // CELL_PADDING_TOKENS) * CELL_PADDING_TOKENS
+    return -(-tokens // padding) * padding
 
 
-def swa_cells(*, n_ctx_seq: int, n_swa: int, n_ubatch: int, n_seq_unified: int = 1) -> int:
+def swa_cells(
+    *,
+    n_ctx_seq: int,
+    n_swa: int,
+    n_ubatch: int,
+    n_seq_unified: int = 1,
+    padding: int = CELL_PADDING_TOKENS,
+) -> int:
     """Cells of a sliding-window layer: `pad256(min(n_ctx_seq, n_swa x sequences + n_ubatch))` -> tokens.
 
     `n_seq_unified` is the number of slots when they share one cache, else 1.
     """
-    return pad_cells(min(n_ctx_seq, n_swa * n_seq_unified + n_ubatch))
+    return pad_cells(min(n_ctx_seq, n_swa * n_seq_unified + n_ubatch), padding)
 
 
 @cache

@@ -7,13 +7,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.plan.kv_cache import pad_cells, swa_cells
+from bringup.plan.kv_cache import CELL_PADDING_TOKENS, OLD_PADDING_TOKENS, pad_cells, swa_cells
 from bringup.plan.request import Request
 from bringup.records import dataclass
 
 MIXED_BATCH_BUILD: Final = 11_000
 """Builds from about here on reserve inputs for batches that mix tokens and embeddings: seen in the source of
 b11434, not in the logs of b10950."""
+
+
+EMBEDDINGS_BUILD: Final = 7_800
+"""Builds from about here on have an input for batches that are embeddings beside the one for tokens: not in
+logs of December 2025 (b7217), in those of January 2026."""
+
+
+SET_ROWS_BUILD: Final = 6_100
+"""Builds before about this one wrote the cache without lists of cells, and kept one stream for all slots."""
+
+
+PADDED_BUILD: Final = 6_950
+"""Builds before about this one rounded caches up to 32 cells where attention was not fused."""
 
 
 LIMITED_OUTPUTS_BUILD: Final = 9_500
@@ -41,6 +54,8 @@ class Run:
         casts_mask: older builds fill an f32 mask and cast it for the fused kernels.
         reserves_copies: newer builds reserve f16 copies of a quantised cache behind the result of attention.
         has_late_outputs: newer builds compute the last layer of some families for every token.
+        takes_embeddings: newer builds have an input for batches that are embeddings.
+        lists_cells: newer builds are told which cells a batch is written to.
     """
 
     n_ctx: int
@@ -58,6 +73,8 @@ class Run:
     casts_mask: bool = False
     reserves_copies: bool = True
     has_late_outputs: bool = True
+    takes_embeddings: bool = True
+    lists_cells: bool = True
 
     @property
     def cells(self) -> int:
@@ -83,10 +100,14 @@ def make_run(
         is_per_slot: each slot has caches of its own for the whole window, even where the slots share it.
     """
     n_seq = request.n_parallel
-    is_shared = request.is_unified and not is_per_slot
-    padded = pad_cells(n_ctx)
-    n_ctx_seq = padded if request.is_unified else pad_cells(padded // n_seq)
-    total = padded if request.is_unified else n_ctx_seq * n_seq
+    is_unified = request.is_unified or request.build < SET_ROWS_BUILD
+    is_shared = is_unified and not is_per_slot
+    padding = CELL_PADDING_TOKENS
+    if request.build < PADDED_BUILD and not flash_attention:
+        padding = OLD_PADDING_TOKENS
+    padded = pad_cells(n_ctx, padding)
+    n_ctx_seq = padded if is_unified else pad_cells(padded // n_seq, padding)
+    total = padded if is_unified else n_ctx_seq * n_seq
     n_batch = min(total, request.n_batch)
     n_ubatch = min(n_batch, request.n_ubatch or 512)
     is_older = request.build < LIMITED_OUTPUTS_BUILD
@@ -96,6 +117,7 @@ def make_run(
         n_swa=n_swa,
         n_ubatch=n_ubatch,
         n_seq_unified=n_seq if is_shared else 1,
+        padding=padding,
     )
     return Run(
         n_ctx=total,
@@ -113,4 +135,6 @@ def make_run(
         casts_mask=is_older and flash_attention,
         reserves_copies=not is_older,
         has_late_outputs=not is_older,
+        takes_embeddings=request.build >= EMBEDDINGS_BUILD,
+        lists_cells=request.build >= SET_ROWS_BUILD,
     )
