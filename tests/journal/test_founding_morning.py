@@ -10,6 +10,7 @@ from tests.cases._make.machine import Made
 from tests.cases._make.machines import NEW, NIGHT, healthy, morning
 from tests.journal.writing import place_in, verified
 
+import bringup
 from bringup.actions.diagnosis.doctor import Examination, examine
 from bringup.actions.journal.fix_record import FixRecord
 from bringup.actions.journal.mending import with_journal
@@ -17,13 +18,14 @@ from bringup.actions.log.entries import bring_up_to_date, read_log
 from bringup.actions.log.export import export_markdown
 from bringup.actions.log.since import Comparison, since_it_worked
 from bringup.actions.log.standing import episodes, standings
-from bringup.actions.log.state_record import keep_state
+from bringup.actions.log.state_record import keep_state, rules_mark
 from bringup.actions.log.timeline import outside_items, read_timeline
 from bringup.errors import CannotTell
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.log import render_timeline
 from bringup.faces.render.log_json import timeline_json
 from bringup.journal.entry import Moment
+from bringup.machine import files
 from bringup.machine.clock import local_unix_s
 from bringup.machine.folders import Folders
 from bringup.machine.recorded import RecordedMachine
@@ -187,6 +189,14 @@ def test_a_fault_that_returns_is_counted_and_what_follows_is_not_told_alone(day:
     assert stood is not None
     found = [one for one in episodes(stood) if one.fault.id == MISMATCH]
     assert [one.closed is None for one in found] == [False, True]
+
+
+def test_the_mark_of_the_rules_is_made_of_the_files_that_look_and_judge() -> None:
+    parts = [Path(bringup.__file__).parent / part for part in ("stack", "faults")]
+    marks = [files.mark_of_tree(str(part), suffix=".py") for part in parts]
+    assert rules_mark() == "-".join((bringup.__version__, *marks))
+    with pytest.raises(FileNotFoundError):
+        files.mark_of_tree(str(parts[0] / "gone"), suffix=".py")
 
 
 def test_old_states_are_judged_by_the_rules_of_now(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:

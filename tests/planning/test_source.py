@@ -13,7 +13,8 @@ from tests.plan.shapes import SHAPES
 from tests.planning.made import described, planned
 from tests.stubs.hub import StubFile, StubHub, running_hub
 
-from bringup.actions.planning.plan import PlanWishes, plan_model
+from bringup.actions.planning.plan import plan_model
+from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import find_source
 from bringup.errors import BringupError, DownloadError, WrongUse

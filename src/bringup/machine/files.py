@@ -278,10 +278,15 @@ def owner_of(path: str) -> int | None:
 
 
 def mark_of_tree(folder: str, *, suffix: str) -> str:
-    """A word that changes when a file below a folder does: from names, sizes and dates, nothing is read."""
+    """A word that changes when a file below a folder does: from names, sizes and dates, nothing is read.
+
+    Raises:
+        OSError: there is no such folder.
+    """
     import hashlib
 
     state = hashlib.blake2b(digest_size=8)
+    os.stat(folder)  # os.walk passes over a folder that is not there without a word
     for here, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):

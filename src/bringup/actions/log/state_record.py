@@ -56,7 +56,9 @@ def keep_state(
 
 def rules_mark() -> str:
     """A word that changes when what looks and judges does: the version, and the files of those parts."""
-    ours = paths.dirname(paths.dirname(__file__))
+    import bringup
+
+    ours = paths.dirname(str(bringup.__file__))
     marks = (files.mark_of_tree(paths.join(ours, part), suffix=".py") for part in ("stack", "faults"))
     return "-".join((__version__, *marks))
 

@@ -13,7 +13,7 @@ from bringup.units import MIB
 
 if TYPE_CHECKING:
     from bringup.actions.planning.devices import Place
-    from bringup.actions.planning.plan import Planning
+    from bringup.actions.planning.planning import Planning
 
 
 def settings_of(

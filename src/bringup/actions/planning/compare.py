@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from bringup.actions.planning.devices import look_for_place
-from bringup.actions.planning.plan import PlanWishes, plan_source
+from bringup.actions.planning.plan import plan_source
+from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import find_source
 from bringup.errors import BringupError, WrongUse

@@ -10,7 +10,8 @@ from bringup.actions.planning.check import remembered
 from bringup.actions.planning.devices import Described, look_for_place
 from bringup.actions.planning.memory_rate import known_rates
 from bringup.actions.planning.own_runs import own_runs
-from bringup.actions.planning.plan import Planning, PlanWishes, report_of, start_planning
+from bringup.actions.planning.plan import report_of
+from bringup.actions.planning.planning import Planning, PlanWishes, start_planning
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import ModelSource
 from bringup.engine.build import EngineBuild

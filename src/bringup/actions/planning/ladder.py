@@ -12,7 +12,7 @@ from bringup.plan.request import CPU
 from bringup.units import GIB
 
 if TYPE_CHECKING:
-    from bringup.actions.planning.plan import Planning
+    from bringup.actions.planning.planning import Planning
 
 FIRST_TOKENS: Final = 4096
 _UNKNOWN_MOST_TOKENS: Final = 32_768

@@ -19,7 +19,7 @@ from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
 if TYPE_CHECKING:
-    from bringup.actions.planning.plan import Planning
+    from bringup.actions.planning.planning import Planning
 
 _WORTH_CLOSING_BYTES: Final = 64 * MIB
 _VARIANTS: Final = 3

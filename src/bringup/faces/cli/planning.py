@@ -7,7 +7,8 @@ from collections.abc import Callable
 from bringup.actions.planning.companions import Beside
 from bringup.actions.planning.devices import Described
 from bringup.actions.planning.memory_rate import record_measured
-from bringup.actions.planning.plan import PlanWishes, plan_model
+from bringup.actions.planning.plan import plan_model
+from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.record import record_plan
 from bringup.actions.planning.report import PlanReport
 from bringup.errors import BringupError, WrongUse
