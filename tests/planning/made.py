@@ -10,8 +10,8 @@ from tests.plan.shapes import SHAPES
 
 from bringup.actions.planning.devices import Described
 from bringup.actions.planning.plan import plan_model
-from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.report import PlanReport
+from bringup.actions.planning.start import PlanWishes
 from bringup.plan.request import Request
 from bringup.units import GIB
 

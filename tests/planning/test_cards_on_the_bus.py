@@ -11,7 +11,7 @@ from tests.planning.made import file_of
 
 from bringup.actions.planning.devices import Described, look_for_place
 from bringup.actions.planning.plan import plan_model
-from bringup.actions.planning.planning import PlanWishes
+from bringup.actions.planning.start import PlanWishes
 from bringup.machine.recorded import RecordedMachine
 from bringup.plan.cards import all_cards, cards_with_id
 from bringup.plan.request import Request

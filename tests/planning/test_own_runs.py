@@ -12,8 +12,8 @@ from bringup.actions.journal.writing import Note, record
 from bringup.actions.planning.devices import Described
 from bringup.actions.planning.own_runs import own_runs, processor_name
 from bringup.actions.planning.plan import plan_model
-from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.report import PlanReport, Speed
+from bringup.actions.planning.start import PlanWishes
 from bringup.journal.entry import Kind
 from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine

@@ -14,9 +14,9 @@ from tests.planning.made import described, planned
 from tests.stubs.hub import StubFile, StubHub, running_hub
 
 from bringup.actions.planning.plan import plan_model
-from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import find_source
+from bringup.actions.planning.start import PlanWishes
 from bringup.errors import BringupError, DownloadError, WrongUse
 from bringup.machine.folders import our_folders
 from bringup.plan.request import Request

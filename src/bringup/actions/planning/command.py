@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bringup.actions.planning.report import Choice
+from bringup.actions.planning.start import Planning
 from bringup.engine.command import EngineSettings, FlashAttention, plan_arguments
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.request import Request, SplitMode
@@ -13,7 +14,6 @@ from bringup.units import MIB
 
 if TYPE_CHECKING:
     from bringup.actions.planning.devices import Place
-    from bringup.actions.planning.planning import Planning
 
 
 def settings_of(

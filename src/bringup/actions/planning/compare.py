@@ -8,9 +8,9 @@ from typing import Final
 
 from bringup.actions.planning.devices import look_for_place
 from bringup.actions.planning.plan import plan_source
-from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import find_source
+from bringup.actions.planning.start import PlanWishes
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import files
 from bringup.machine.folders import our_folders

@@ -11,9 +11,9 @@ from bringup.actions.planning.devices import Described, look_for_place
 from bringup.actions.planning.memory_rate import known_rates
 from bringup.actions.planning.own_runs import own_runs
 from bringup.actions.planning.plan import report_of
-from bringup.actions.planning.planning import Planning, PlanWishes, start_planning
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import ModelSource
+from bringup.actions.planning.start import Planning, PlanWishes, start_planning
 from bringup.engine.build import EngineBuild
 from bringup.errors import DoesNotFit
 from bringup.machine.live import LiveMachine

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bringup.actions.planning.report import Rung
+from bringup.actions.planning.start import Planning
 from bringup.plan.kv_cache import pad_cells
 from bringup.plan.memory import MemoryPlan
 from bringup.plan.request import CPU
 from bringup.units import GIB
-
-if TYPE_CHECKING:
-    from bringup.actions.planning.planning import Planning
 
 FIRST_TOKENS: Final = 4096
 _UNKNOWN_MOST_TOKENS: Final = 32_768

@@ -13,9 +13,9 @@ from bringup.actions.planning.devices import Described, Place, check_described, 
 from bringup.actions.planning.ladder import gives_way, ladder_of
 from bringup.actions.planning.memory_rate import known_rates, measured_rates
 from bringup.actions.planning.own_runs import own_runs
-from bringup.actions.planning.planning import Planning, PlanWishes, start_planning
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import ModelSource, find_source
+from bringup.actions.planning.start import Planning, PlanWishes, start_planning
 from bringup.actions.planning.ways import ways_of
 from bringup.errors import BringupError, WrongUse
 from bringup.machine.folders import our_folders

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bringup.actions.planning.devices import Holder
 from bringup.actions.planning.ladder import gives_way, layers_text
 from bringup.actions.planning.report import Alternative, Group, Rung, group_of
+from bringup.actions.planning.start import Planning
 from bringup.plan.bounds import Bounds
 from bringup.plan.card_split import is_all_on_cards
 from bringup.plan.companions import Companions
@@ -17,9 +18,6 @@ from bringup.plan.place import ALL_LAYERS
 from bringup.plan.request import Request
 from bringup.records import dataclass
 from bringup.units import GIB, MIB
-
-if TYPE_CHECKING:
-    from bringup.actions.planning.planning import Planning
 
 _WORTH_CLOSING_BYTES: Final = 64 * MIB
 _VARIANTS: Final = 3

@@ -8,9 +8,9 @@ from bringup.actions.planning.companions import Beside
 from bringup.actions.planning.devices import Described
 from bringup.actions.planning.memory_rate import record_measured
 from bringup.actions.planning.plan import plan_model
-from bringup.actions.planning.planning import PlanWishes
 from bringup.actions.planning.record import record_plan
 from bringup.actions.planning.report import PlanReport
+from bringup.actions.planning.start import PlanWishes
 from bringup.errors import BringupError, WrongUse
 from bringup.faces.cli.journal_warning import say_journal_trouble
 from bringup.faces.render.console import Console, Style, Styled
