@@ -121,6 +121,11 @@ def _in_user_site() -> bool:
     return os.path.realpath(__file__).startswith(os.path.realpath(folder) + os.sep)
 
 
+def own_modules(package: str) -> str:
+    """The folder of a package of ours, `stack` or another, with its modules."""
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), package)
+
+
 def parent_pid() -> int:
     """Process number of who started us (or of who took us over)."""
     return os.getppid()

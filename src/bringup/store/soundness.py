@@ -12,7 +12,7 @@ from typing import Final
 
 from bringup import __version__
 from bringup.errors import FileTrouble
-from bringup.machine import files, paths, tree
+from bringup.machine import files, paths, process, tree
 from bringup.machine.folders import Folders
 from bringup.reading import Known
 from bringup.store.header_index import MARK_SUFFIX
@@ -47,7 +47,7 @@ def _mark(model_paths: Sequence[str]) -> bytes | None:
 
     `None` where it cannot be seen.
     """
-    modules = tree.list_entries(paths.join(paths.dirname(paths.dirname(__file__)), "model"))
+    modules = tree.list_entries(process.own_modules("model"))
     models = [tree.look_at(path) for path in model_paths]
     if not isinstance(modules, Known) or None in models:
         return None

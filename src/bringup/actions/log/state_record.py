@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bringup import __version__
 from bringup.errors import BringupError
-from bringup.machine import files, folders, paths
+from bringup.machine import files, folders, process
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 
@@ -56,10 +56,7 @@ def keep_state(
 
 def rules_mark() -> str:
     """A word that changes when what looks and judges does: the version, and the files of those parts."""
-    import bringup
-
-    ours = paths.dirname(str(bringup.__file__))
-    marks = (files.mark_of_tree(paths.join(ours, part), suffix=".py") for part in ("stack", "faults"))
+    marks = (files.mark_of_tree(process.own_modules(part), suffix=".py") for part in ("stack", "faults"))
     return "-".join((__version__, *marks))
 
 
@@ -144,7 +141,6 @@ def _difference_drafts(
     from bringup.actions.log.machine_state import WHOLE_EVERY, difference_to, newest, salt, snapshot_at
     from bringup.journal import state
     from bringup.journal.entry import Draft, Kind
-    from bringup.machine import process
 
     own_id = process.random_bytes(6).hex()
 
@@ -171,7 +167,6 @@ def _difference_drafts(
 def judged_draft(state_id: str, verdict: Mapping[str, Any], moment: Moment) -> Draft:
     """What the rules of now make of a state."""
     from bringup.journal.entry import Draft, Kind
-    from bringup.machine import process
 
     text = " ".join(fault["id"] for fault in verdict["faults"]) or str(verdict["verdict"])
     data = {"rules": rules_mark(), **verdict}
