@@ -11,7 +11,7 @@ from bringup.actions.diagnosis.doctor import Verdict
 from bringup.actions.live.card_shares import planned_shares, share_memory
 from bringup.actions.live.faults import Health, RootFault
 from bringup.actions.live.history import History, Point
-from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed
+from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed, Span
 from bringup.actions.live.sample import EngineMemory, LiveCard, LiveEngine, LiveProcess, Sample, Speed
 from bringup.actions.log.timeline import Item
 from bringup.engine.answers import Slot
@@ -32,10 +32,8 @@ HOSTILE = "evil[red]\x1b[31m<script>alert(1)</script>\u202e"
 
 
 PLANNED = PlannedSpeed(
-    generation_empty=Estimate(52.0, 45.0, 60.0),
-    generation_full=Estimate(36.0, 31.0, 42.0),
-    prompt_empty=Estimate(900.0, 700.0, 1150.0),
-    prompt_full=Estimate(640.0, 500.0, 820.0),
+    generation=Span(Estimate(52.0, 45.0, 60.0), Estimate(36.0, 31.0, 42.0)),
+    prompt=Span(Estimate(900.0, 700.0, 1150.0), Estimate(640.0, 500.0, 820.0)),
     bottleneck="reading the weights on card 0",
     parts=(
         PlannedPart(0, "weights", 6 * GIB),

@@ -8,14 +8,9 @@ import pytest
 from tests.live import made
 
 from bringup.actions.live.engine_watch import SpeedMeter
-from bringup.actions.live.planned_speed import (
-    Against,
-    between,
-    generation_beside,
-    hold_against,
-    prompt_beside,
-)
+from bringup.actions.live.planned_speed import Span
 from bringup.actions.live.sample import LiveEngine, Speed
+from bringup.actions.live.speed_beside import Against, generation_beside, hold_against, prompt_beside
 from bringup.engine.answers import Slot
 from bringup.faces.render.live_engines import engine_lines
 from bringup.plan.predict import Estimate
@@ -66,10 +61,10 @@ def test_a_second_of_more_than_one_thing_does_not(before: tuple[Slot, ...], afte
 
 def test_the_seconds_of_a_token_grow_evenly_with_the_window() -> None:
     empty, full = Estimate(60.0, 50.0, 70.0), Estimate(30.0, 25.0, 35.0)
-    assert between(empty, full, 0.0).value == pytest.approx(60)
-    assert between(empty, full, 0.5).value == pytest.approx(40)
-    assert between(empty, full, 1.0).low == pytest.approx(25)
-    assert between(empty, Estimate(0.0, 0.0, 0.0), 0.5).value == 0.0
+    assert Span(empty, full).at(0.0).value == pytest.approx(60)
+    assert Span(empty, full).at(0.5).value == pytest.approx(40)
+    assert Span(empty, full).at(1.0).low == pytest.approx(25)
+    assert Span(empty, Estimate(0.0, 0.0, 0.0)).at(0.5).value == 0.0
 
 
 def test_the_band_decides() -> None:

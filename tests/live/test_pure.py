@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bringup.actions.live.card_shares import planned_shares, share_memory
 from bringup.actions.live.engine_watch import LATELY_S, SpeedMeter
 from bringup.actions.live.history import COARSE_POINTS, FINE_POINTS, History, Point
-from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed
+from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed, Span
 from bringup.actions.live.sample import EngineMemory, LiveCard, LiveEngine, Share, Use
 from bringup.engine.answers import Slot, read_slots
 from bringup.engine.totals import EngineTotals, parse_totals
@@ -209,9 +209,9 @@ def test_an_estimate_is_not_divided_where_a_card_does_not_tell() -> None:
 
 
 def planned(index: int, *parts: tuple[str, int]) -> Reading[PlannedSpeed]:
-    one = Estimate(1.0, 1.0, 1.0)
+    one = Span(Estimate(1.0, 1.0, 1.0), Estimate(1.0, 1.0, 1.0))
     told = tuple(PlannedPart(index, name, size) for name, size in parts)
-    return Known(PlannedSpeed(one, one, one, one, "", told), "its plan")
+    return Known(PlannedSpeed(one, one, "", told), "its plan")
 
 
 def test_the_plan_of_an_engine_lies_beside_its_memory() -> None:

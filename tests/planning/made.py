@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.plan.full_size import header_bytes
 from tests.plan.shapes import SHAPES
 
-from bringup.actions.planning.devices import Described
+from bringup.actions.planning.place import Described
 from bringup.actions.planning.plan import plan_model
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.start import PlanWishes

@@ -9,7 +9,8 @@ import pytest
 from tests.actions.test_engine_plan import with_card
 from tests.planning.made import file_of
 
-from bringup.actions.planning.devices import Described, look_for_place
+from bringup.actions.planning.devices import look_for_place
+from bringup.actions.planning.place import Described
 from bringup.actions.planning.plan import plan_model
 from bringup.actions.planning.start import PlanWishes
 from bringup.machine.recorded import RecordedMachine

@@ -9,7 +9,8 @@ import pytest
 from tests.planning.made import described, planned
 from tests.stubs.driver_stub import play
 
-from bringup.actions.planning.devices import Described, look_for_place
+from bringup.actions.planning.devices import look_for_place
+from bringup.actions.planning.place import Described
 from bringup.errors import BringupError, WrongUse
 from bringup.machine.live import LiveMachine
 from bringup.plan.rates import HostRates, speed_devices

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.planning.devices import Described, Place, look_for_place
+from bringup.actions.planning.devices import look_for_place
 from bringup.actions.planning.memory_rate import known_rates, measured_rates
+from bringup.actions.planning.place import Described, Place
 from bringup.machine import rights
 from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine

@@ -9,8 +9,8 @@ import pytest
 from tests.stubs.command_line import Home, run_cli
 
 from bringup.actions.journal.writing import Note, record
-from bringup.actions.planning.devices import Described
 from bringup.actions.planning.own_runs import own_runs, processor_name
+from bringup.actions.planning.place import Described
 from bringup.actions.planning.plan import plan_model
 from bringup.actions.planning.report import PlanReport, Speed
 from bringup.actions.planning.start import PlanWishes

@@ -13,7 +13,7 @@ from bringup.actions.journal.mending import with_journal
 from bringup.actions.setting_up.builds import our_builds, remove_build
 from bringup.actions.setting_up.choice import Method, SetupChoice
 from bringup.actions.setting_up.record import record_setup
-from bringup.actions.setting_up.setup import SetupPlan, SetupResult
+from bringup.actions.setting_up.request import SetupPlan, SetupResult
 from bringup.engine import builds
 from bringup.engine.build import EngineBuild, EngineKind
 from bringup.engine.builds import NewBuild

@@ -13,7 +13,8 @@ from tests.stubs.command_line import Home, argv
 
 from bringup.actions.configuration import Configuration
 from bringup.actions.setting_up.choice import Method, SetupWishes
-from bringup.actions.setting_up.setup import SetupRequest, plan_setup
+from bringup.actions.setting_up.request import SetupRequest
+from bringup.actions.setting_up.setup import plan_setup
 from bringup.actions.setting_up.source import SourceWishes
 from bringup.actions.surroundings import Surroundings
 from bringup.engine.source_build import Backend

@@ -15,9 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
 from bringup.engine.signs import SIGNS, Sign
+from bringup.machine import files
 
 LINE_LIMIT: Final = 2000
 _CHUNK_BYTES: Final = 256 * 1024
+_START_BYTES: Final = 4 * 1024**2
+"""An engine has loaded before its log is that long."""
 
 # Which rows a line with this plain text may match; the many lines that have none cost a few searches.
 _NEEDLES: Final = tuple((needle, row) for row, sign in enumerate(SIGNS) for needle in sign.needles)
@@ -161,6 +164,19 @@ def log_lines(log: BinaryIO) -> Iterator[str]:
                 rest, is_skipping = b"", True
     if rest:
         yield _line(rest)
+
+
+def lines_at_start(log_path: str) -> tuple[str, ...]:
+    """The first lines of a log, those of loading among them; of one that was turned over, where they now are.
+
+    Raises:
+        FileTrouble: it cannot be opened.
+    """
+    from io import BytesIO
+
+    before = f"{log_path}.1"
+    with files.open_binary(before if files.exists(before) else log_path) as log:
+        return tuple(log_lines(BytesIO(log.read(_START_BYTES))))
 
 
 def _line(data: bytes) -> str:

@@ -6,9 +6,8 @@ from typing import Final
 
 from bringup.actions.live.sample import EngineMemory
 from bringup.engine.answers import EngineInfo
-from bringup.engine.watch import foreign_lines, log_lines
+from bringup.engine.watch import foreign_lines, lines_at_start
 from bringup.errors import BringupError
-from bringup.machine import files
 from bringup.machine.folders import Folders
 from bringup.model.shards import Model
 from bringup.plan.anatomy import take_apart
@@ -20,7 +19,6 @@ from bringup.stack.engine_buffers import Buffer, BufferUse, read_buffers
 from bringup.stack.engines import option
 from bringup.store.header import load_model
 
-_LOG_LIMIT_BYTES: Final = 4 * 1024**2
 _USES: Final = {
     "weights": BufferUse.WEIGHTS,
     "kv_cache": BufferUse.KV_CACHE,
@@ -64,19 +62,6 @@ def _told_by_log(log_path: str, model: Model) -> tuple[Buffer, ...]:
         return read_buffers(lines_at_start(log_path), foreign=foreign_lines(texts))
     except BringupError:
         return ()
-
-
-def lines_at_start(log_path: str) -> tuple[str, ...]:
-    """The first lines of a log, those of loading among them; of one that was turned over, where they now are.
-
-    Raises:
-        FileTrouble: it cannot be opened.
-    """
-    from io import BytesIO
-
-    before = f"{log_path}.1"
-    with files.open_binary(before if files.exists(before) else log_path) as log:
-        return tuple(log_lines(BytesIO(log.read(_LOG_LIMIT_BYTES))))
 
 
 def _count(model: Model, info: EngineInfo, command: tuple[str, ...]) -> tuple[Buffer, ...]:

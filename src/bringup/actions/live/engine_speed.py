@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed
+from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed, Span
 from bringup.actions.live.sample import LiveCard, LiveEngine
 from bringup.actions.live.worked_out import WorkedOut
 from bringup.errors import CannotTell
@@ -20,7 +20,7 @@ from bringup.stack.card_load import CardLoad
 from bringup.stack.nvml import Card
 
 if TYPE_CHECKING:
-    from bringup.actions.planning.devices import Place
+    from bringup.actions.planning.place import Place
 
 _PROMPT_TOKENS: Final = 512
 """The prompt that the plan's figure is for; a micro-batch, which is what is measured in a second."""
@@ -55,9 +55,10 @@ def plan_speed(engine: LiveEngine, cards: Sequence[Card], machine: Machine, fold
         BringupError: its model cannot be read.
     """
     from bringup.actions.live.engine_map import plan_running, settings_of
-    from bringup.actions.planning.devices import Described, look_for_place
+    from bringup.actions.planning.devices import look_for_place
     from bringup.actions.planning.memory_rate import known_rates
     from bringup.actions.planning.own_runs import own_runs
+    from bringup.actions.planning.place import Described
     from bringup.actions.planning.speed import speed_teller
     from bringup.plan.anatomy import take_apart
     from bringup.store.header import load_model
@@ -92,10 +93,8 @@ def plan_speed(engine: LiveEngine, cards: Sequence[Card], machine: Machine, fold
         if part.device in by_name and part.bytes and part.name not in _NOT_ITS_OWN
     )
     return PlannedSpeed(
-        told.generation_empty,
-        told.generation_full,
-        told.prompt_empty,
-        told.prompt_full,
+        Span(told.generation_empty, told.generation_full),
+        Span(told.prompt_empty, told.prompt_full),
         told.bottleneck,
         parts,
     )

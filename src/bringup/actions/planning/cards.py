@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bringup.actions.planning.devices import Holder, Place
+from bringup.actions.planning.place import Holder, Place
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import find_card
 from bringup.plan.cards import cards_with_id

@@ -13,7 +13,7 @@ from bringup.plan.request import Request, SplitMode
 from bringup.units import MIB
 
 if TYPE_CHECKING:
-    from bringup.actions.planning.devices import Place
+    from bringup.actions.planning.place import Place
 
 
 def settings_of(

@@ -7,9 +7,10 @@ from typing import Final
 
 from bringup.actions.diagnosis.known_bad import bad_build
 from bringup.actions.planning.check import remembered
-from bringup.actions.planning.devices import Described, look_for_place
+from bringup.actions.planning.devices import look_for_place
 from bringup.actions.planning.memory_rate import known_rates
 from bringup.actions.planning.own_runs import own_runs
+from bringup.actions.planning.place import Described
 from bringup.actions.planning.plan import report_of
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import ModelSource

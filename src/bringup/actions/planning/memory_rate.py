@@ -14,7 +14,7 @@ from bringup.reading import Known, need
 from bringup.stack.memory_rate import measure_memory, probe_modules
 
 if TYPE_CHECKING:
-    from bringup.actions.planning.devices import Place
+    from bringup.actions.planning.place import Place
     from bringup.machine.protocol import Machine
 
 _SCHEMA: Final = 1

@@ -9,22 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bringup import __version__
 from bringup.machine import files, folders
-from bringup.machine.live import LiveMachine
 from bringup.plan.own_runs import Correction, Run, correction_of
 from bringup.reading import Known
 from bringup.records import dataclass
 
 if TYPE_CHECKING:
-    from bringup.actions.running.preparation import Preparation
     from bringup.machine.folders import Folders
     from bringup.machine.protocol import Machine
 
 _LOOK_BACK_ENTRIES: Final = 4000
 _MOST_RUNS: Final = 64
 _ALIKE: Final = 3.0
-
-_PROMPTS: Final = (64, 256, 1024, 4096, 16_384, 65_536)
-"""Lengths of prompts in tokens that a run keeps the prediction for; in between it is drawn straight."""
 
 Basis = tuple[str, ...]
 """What a prediction was made from: two compare only where it is the same."""
@@ -53,11 +48,11 @@ class OwnRuns:
 
     def prompt_correction(self, sources: Iterable[str], tokens_per_s: float) -> Correction:
         """The same of a speed at which prompts are read."""
-        return correction_of(_alike(self.prompts.get(_basis(sources, self.processor), ()), tokens_per_s))
+        return correction_of(_alike(self.prompts.get(basis_for(sources, self.processor), ()), tokens_per_s))
 
     def alike(self, sources: Iterable[str], tokens_per_s: float) -> tuple[Run, ...]:
         """Runs that were predicted from the same sources to be about as fast."""
-        return _alike(self.runs.get(_basis(sources, self.processor), ()), tokens_per_s)
+        return _alike(self.runs.get(basis_for(sources, self.processor), ()), tokens_per_s)
 
 
 def _alike(runs: Iterable[Run], tokens_per_s: float) -> tuple[Run, ...]:
@@ -84,33 +79,8 @@ def own_runs(machine: Machine, ours: Folders | None = None) -> OwnRuns:
         return OwnRuns()
 
 
-def planned_speed(preparation: Preparation) -> dict[str, Any]:
-    """What a run keeps of its plan so that it can be held against it; empty where the two do not compare.
-
-    They do not where the user chose the threads or gave arguments of their own, or where the engine itself
-    places the layers.
-    """
-    chosen = preparation.chosen
-    if preparation.settings.extra or chosen.places_layers or chosen.planning.has_threads:
-        return {}
-    speed = chosen.planning.teller.tell_uncorrected(chosen.memory)
-    if speed is None:
-        return {}
-    basis = _basis(speed.sources, processor_name(LiveMachine()))
-    window = chosen.memory.run.n_ctx_seq
-    told = {
-        n_prompt: chosen.planning.teller.prompt_rate(chosen.memory, n_prompt)
-        for n_prompt in _PROMPTS
-        if n_prompt < window
-    }
-    return {
-        "tokens_per_s": round(speed.generation_empty.value, 3),
-        "prompts": [[n_prompt, round(rate, 3)] for n_prompt, rate in told.items() if rate],
-        "basis": list(basis),
-    }
-
-
-def _basis(sources: Iterable[str], processor: str) -> Basis:
+def basis_for(sources: Iterable[str], processor: str) -> Basis:
+    """The basis of a prediction from these sources: it is this processor's, and this version's."""
     return (*sources, processor, f"bringup {__version__}")
 
 

@@ -9,10 +9,11 @@ from typing import Final
 
 from bringup.actions.planning.check import ask_engine, remembered
 from bringup.actions.planning.command import choices_of, command_of
-from bringup.actions.planning.devices import Described, Place, check_described, look_for_place
+from bringup.actions.planning.devices import look_for_place
 from bringup.actions.planning.ladder import gives_way, ladder_of
 from bringup.actions.planning.memory_rate import known_rates, measured_rates
 from bringup.actions.planning.own_runs import own_runs
+from bringup.actions.planning.place import Described, Place, check_described
 from bringup.actions.planning.report import PlanReport
 from bringup.actions.planning.source import ModelSource, find_source
 from bringup.actions.planning.start import Planning, PlanWishes, start_planning

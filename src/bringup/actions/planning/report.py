@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from bringup.actions.planning.devices import Holder, Place
+from bringup.actions.planning.place import Holder, Place
 from bringup.actions.planning.source import ModelSource
 from bringup.model.architecture import Architecture
 from bringup.plan.plan import Part

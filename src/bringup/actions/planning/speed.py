@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
-from bringup.actions.planning.devices import Place
 from bringup.actions.planning.own_runs import OwnRuns
+from bringup.actions.planning.place import Place
 from bringup.actions.planning.report import Speed
 from bringup.errors import CannotTell
 from bringup.plan.anatomy import Anatomy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.actions.planning.devices import Place
+from bringup.actions.planning.place import Place
 from bringup.errors import WrongUse
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.request import ROWS_GONE_BUILD, TENSOR_BUILD, Request, SplitMode

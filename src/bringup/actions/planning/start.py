@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field, replace
 
 from bringup.actions.planning.companions import Accompanied, Beside, check_language_model, look_beside
-from bringup.actions.planning.devices import Described, Place
+from bringup.actions.planning.place import Described, Place
 from bringup.actions.planning.report import DeviceUse
 from bringup.actions.planning.source import ModelSource
 from bringup.actions.planning.speed import SpeedTeller, given_rates, speed_teller

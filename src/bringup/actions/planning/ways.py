@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from bringup.actions.planning.devices import Holder
 from bringup.actions.planning.ladder import gives_way, layers_text
+from bringup.actions.planning.place import Holder
 from bringup.actions.planning.report import Alternative, Group, Rung, group_of
 from bringup.actions.planning.start import Planning
 from bringup.plan.bounds import Bounds

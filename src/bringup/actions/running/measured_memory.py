@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from bringup.actions.live.engine_memory import lines_at_start
 from bringup.engine.dry_run import parse_log
-from bringup.engine.watch import foreign_lines
+from bringup.engine.watch import foreign_lines, lines_at_start
 from bringup.plan.anatomy import take_apart
 from bringup.plan.differences import Differences, compare
 from bringup.plan.memory import plan_memory

@@ -59,7 +59,7 @@ class RunRecord:
         """What can be had while the engine loads: the first answer need not wait for it."""
         # Commands that only stop an engine need no planner.
         import bringup.journal.store  # noqa: F401 - so that writing starts at once
-        from bringup.actions.planning.own_runs import planned_speed
+        from bringup.actions.running.prediction import planned_speed
 
         self._planned = planned_speed(preparation)
 
@@ -159,7 +159,7 @@ def name_of(model: LocalModel) -> str:
 
 def record_detached(preparation: Preparation, wishes: EngineWishes) -> str:
     """A server that goes on behind us; a warning where it could not be written down."""
-    from bringup.actions.planning.own_runs import planned_speed
+    from bringup.actions.running.prediction import planned_speed
     from bringup.journal.entry import Kind
 
     learn_memory(preparation)

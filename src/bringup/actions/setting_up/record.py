@@ -11,7 +11,7 @@ from bringup.errors import BringupError, WrongUse
 from bringup.machine import clock, process
 
 if TYPE_CHECKING:
-    from bringup.actions.setting_up.setup import SetupPlan, SetupRequest, SetupResult
+    from bringup.actions.setting_up.request import SetupPlan, SetupRequest, SetupResult
     from bringup.machine.folders import Folders
 
 

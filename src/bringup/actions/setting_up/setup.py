@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from bringup.actions.diagnosis.doctor import Examination, examine, examine_text
-from bringup.actions.setting_up.choice import Facts, Method, SetupChoice, SetupWishes, choose
+from bringup.actions.setting_up.choice import Facts, Method, SetupChoice, choose
 from bringup.actions.setting_up.needs import (
     Missing,
     Room,
@@ -19,6 +19,7 @@ from bringup.actions.setting_up.needs import (
 from bringup.actions.setting_up.prove import PROOF_LOG, prove_build
 from bringup.actions.setting_up.ready import obtain_release, obtain_wheel, parse_archive
 from bringup.actions.setting_up.record import SetupRecord
+from bringup.actions.setting_up.request import SetupPlan, SetupRequest, SetupResult
 from bringup.actions.setting_up.source import SourceWishes, build_number_of, name_of, obtain_source
 from bringup.actions.surroundings import Surroundings
 from bringup.engine.build import EngineBuild, EngineKind
@@ -33,14 +34,7 @@ from bringup.engine.compiling import (
 )
 from bringup.engine.find import find_embedded, read_version
 from bringup.engine.proof import Proof
-from bringup.engine.source_build import (
-    WITHOUT_AMX,
-    Backend,
-    BuildJob,
-    choose_jobs,
-    compile_argv,
-    configure_argv,
-)
+from bringup.engine.source_build import WITHOUT_AMX, Backend, BuildJob, choose_jobs
 from bringup.engine.unproved import forget_failure, note_failure
 from bringup.errors import BringupError, CannotTell, EngineError, FileTrouble, WrongUse
 from bringup.machine import clock, files, folders, locks, paths, scratch
@@ -52,57 +46,6 @@ from bringup.store.progress import TransferProgress
 
 _LOG: Final = "build.log"
 _SHOWN_LINES: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class SetupRequest:
-    """What the user wants.
-
-    Attributes:
-        wishes: backend and method.
-        source: which source.
-        n_jobs: compilers at once; `None` by cores and memory.
-    """
-
-    wishes: SetupWishes
-    source: SourceWishes
-    n_jobs: int | None = None
-
-    @property
-    def may_lose_card(self) -> bool:
-        """Whether the CPU was asked for by name."""
-        return self.wishes.backend is Backend.CPU
-
-
-@dataclass(frozen=True, slots=True)
-class SetupPlan:
-    """What would be done.
-
-    Attributes:
-        choice: the engine and why.
-        missing: what stands in the way of a build.
-        job: the build, with `SOURCE`; its source folder is a guess before it is fetched.
-        name: of the build.
-    """
-
-    choice: SetupChoice
-    missing: tuple[Missing, ...] = ()
-    job: BuildJob | None = None
-    name: str = ""
-
-    @property
-    def commands(self) -> tuple[tuple[str, ...], ...]:
-        """The commands of the build: configure, compile; none where nothing is built."""
-        return () if self.job is None else (configure_argv(self.job), compile_argv(self.job))
-
-
-@dataclass(frozen=True, slots=True)
-class SetupResult:
-    """What was done: the plan, the proof, and the record where a build was put down."""
-
-    plan: SetupPlan
-    proof: Proof
-    record: BuildRecord | None
 
 
 class SetupWatcher(Protocol):

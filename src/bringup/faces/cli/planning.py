@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bringup.actions.planning.companions import Beside
-from bringup.actions.planning.devices import Described
 from bringup.actions.planning.memory_rate import record_measured
+from bringup.actions.planning.place import Described
 from bringup.actions.planning.plan import plan_model
 from bringup.actions.planning.record import record_plan
 from bringup.actions.planning.report import PlanReport

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from bringup.actions.configuration import check_index
 from bringup.actions.setting_up.builds import our_builds, remove_build, use_build
 from bringup.actions.setting_up.choice import Method, SetupWishes
-from bringup.actions.setting_up.setup import SetupPlan, SetupRequest, plan_setup, run_setup
+from bringup.actions.setting_up.request import SetupPlan, SetupRequest
+from bringup.actions.setting_up.setup import plan_setup, run_setup
 from bringup.actions.setting_up.source import SourceWishes
 from bringup.actions.surroundings import look_around
 from bringup.engine.compiling import BuildProgress

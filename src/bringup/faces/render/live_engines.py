@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bringup.actions.live.planned_speed import Against, Beside, generation_beside, prompt_beside
 from bringup.actions.live.sample import LiveCard, LiveEngine
+from bringup.actions.live.speed_beside import Against, Beside, generation_beside, prompt_beside
 from bringup.engine.answers import Slot
 from bringup.faces.render.bars import Segment, level_style, stacked_bar
 from bringup.faces.render.console import Style, Styled

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bringup.actions.live.faults import Health
-from bringup.actions.live.planned_speed import generation_beside, prompt_beside
 from bringup.actions.live.sample import LiveCard, LiveEngine, LiveProcess, Sample, Share
+from bringup.actions.live.speed_beside import generation_beside, prompt_beside
 from bringup.engine.answers import Slot
 from bringup.faces.render.live import why_unseen
 from bringup.reading import Known, Reading

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from bringup.actions.planning.devices import Holder
+from bringup.actions.planning.place import Holder
 from bringup.actions.planning.report import Alternative, Choice, DeviceUse, PlanReport, Rung, Speed
 from bringup.plan.plan import Part
 from bringup.plan.predict import Estimate

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bringup.actions.setting_up.builds import OurBuilds
-from bringup.actions.setting_up.setup import SetupPlan, SetupResult
+from bringup.actions.setting_up.request import SetupPlan, SetupResult
 from bringup.engine.compiling import BuildProgress
 from bringup.engine.proof import Proof
 from bringup.faces.render.console import Style, Styled

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bringup.actions.live.faults import Health
-from bringup.actions.live.planned_speed import generation_beside
 from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
+from bringup.actions.live.speed_beside import generation_beside
 from bringup.faces.render.clean import clean
 from bringup.reading import Known, Reading
 

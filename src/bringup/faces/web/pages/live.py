@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.actions.live.history import History
-from bringup.actions.live.planned_speed import Against, generation_beside, prompt_beside
 from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
+from bringup.actions.live.speed_beside import Against, generation_beside, prompt_beside
 from bringup.faces.render.format import format_bytes, format_duration, format_percent, format_rate, truncate
 from bringup.faces.render.live import COLUMNS, process_row
 from bringup.faces.render.live_cards import figure_words

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bringup.actions.models.on_disk import list_models
-from bringup.actions.planning.devices import Described
+from bringup.actions.planning.place import Described
 from bringup.actions.planning.plan import plan_model
 from bringup.actions.planning.report import Alternative, DeviceUse, Group, PlanReport, Rung, Speed
 from bringup.actions.planning.start import PlanWishes

@@ -1,0 +1,61 @@
+"""An engine's measured speed beside the planned one. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from bringup.actions.live.sample import LiveEngine
+from bringup.reading import Known
+
+if TYPE_CHECKING:
+    from bringup.plan.predict import Estimate
+
+
+class Against(Enum):
+    """A measured speed beside the planned one; the value is the word for it."""
+
+    BELOW = "below it"
+    WITHIN = "as planned"
+    ABOVE = "above it"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A planned speed at the depth that the engine is at now, and how the measured one lies beside it.
+
+    `against` is `None` while nothing is measured that compares: no look in which one request did that alone.
+    """
+
+    planned: Estimate
+    against: Against | None
+
+
+def generation_beside(engine: LiveEngine) -> Beside | None:
+    """Of answers; `None` where the plan is not known."""
+    if not isinstance(engine.planned, Known):
+        return None
+    speed = engine.speed
+    measured = speed.generated_now if speed.generates_throughout else None
+    return _beside(engine.planned.value.generation.at(engine.depth_share), measured)
+
+
+def prompt_beside(engine: LiveEngine) -> Beside | None:
+    """Of prompts, likewise."""
+    if not isinstance(engine.planned, Known):
+        return None
+    speed = engine.speed
+    measured = speed.read_now if speed.reads_throughout else None
+    return _beside(engine.planned.value.prompt.at(engine.depth_share), measured)
+
+
+def _beside(planned: Estimate, measured: float | None) -> Beside:
+    return Beside(planned, None if measured is None else hold_against(measured, planned))
+
+
+def hold_against(measured: float, planned: Estimate) -> Against:
+    """Where a measurement lies beside the band that eight of ten are expected in."""
+    if measured < planned.low:
+        return Against.BELOW
+    return Against.ABOVE if measured > planned.high else Against.WITHIN
