@@ -18,7 +18,8 @@ from bringup.stack.build import Build, EngineFiles
 from bringup.stack.engines import EngineProcess
 from bringup.stack.hardware import Hardware
 from bringup.stack.nvml import Card, GpuMemory, GpuProcess, Nvml
-from bringup.stack.pasted import read_pasted, split_lines
+from bringup.stack.pasted import read_pasted
+from bringup.stack.raw_text import split_lines
 from bringup.stack.runtime import Runtime
 from bringup.stack.stack import Stack
 

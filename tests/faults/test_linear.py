@@ -13,7 +13,7 @@ from bringup.actions.diagnosis.doctor import Examination, Verdict, decode_paste,
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._fault import Sign
 from bringup.stack.lines import Line, Lines
-from bringup.stack.pasted import LINE_LIMIT_CHARACTERS
+from bringup.stack.raw_text import LINE_LIMIT_CHARACTERS
 
 MIB = 1024**2
 SIGN_LIMIT_S = 0.050

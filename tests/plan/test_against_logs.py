@@ -18,7 +18,8 @@ from tests.plan.shared_data import shared_path
 
 from bringup.model.quants import TensorType
 from bringup.plan.anatomy import Anatomy
-from bringup.plan.memory import MemoryPlan, plan_memory
+from bringup.plan.memory import plan_memory
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.units import GIB, MIB
 

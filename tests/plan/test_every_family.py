@@ -9,7 +9,8 @@ import pytest
 from tests.plan.every_family import MODELS, SETTINGS, family_anatomy
 
 from bringup.model import families
-from bringup.plan.memory import MemoryPlan, plan_memory
+from bringup.plan.memory import plan_memory
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.units import GIB, MIB
 

@@ -11,7 +11,8 @@ from tests.plan.layer_shapes import Shapes
 from tests.plan.models import anatomy, anatomy_of
 from tests.plan.shapes import SHAPES
 
-from bringup.plan.memory import MemoryPlan, plan_memory
+from bringup.plan.memory import plan_memory
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.plan.search import choose
 from bringup.units import GIB, MIB

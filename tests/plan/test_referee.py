@@ -17,7 +17,8 @@ from bringup.engine.build import EngineBuild
 from bringup.engine.find import find_embedded
 from bringup.machine.folders import Folders
 from bringup.plan.differences import Differences, corrected
-from bringup.plan.memory import MemoryPlan, plan_memory
+from bringup.plan.memory import plan_memory
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.plan.search import choose
 from bringup.units import GIB, MIB

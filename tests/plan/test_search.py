@@ -8,7 +8,8 @@ import pytest
 from tests.plan.models import anatomy
 
 from bringup.plan.card_split import is_all_on_cards
-from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.memory import Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.plan.search import choose
 from bringup.units import GIB

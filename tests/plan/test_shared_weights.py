@@ -14,7 +14,8 @@ from bringup.model.gguf import read_header
 from bringup.model.shards import assemble
 from bringup.model.source import BufferSource
 from bringup.plan.anatomy import Anatomy, take_apart
-from bringup.plan.memory import MemoryPlan, plan_memory
+from bringup.plan.memory import plan_memory
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import Placement, place_layers
 from bringup.plan.request import Device, DeviceKind, Request, SplitMode
 from bringup.plan.shared_weights import split_rows

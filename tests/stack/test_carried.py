@@ -13,7 +13,8 @@ from bringup.faults._scene import Scene
 from bringup.reading import Known, Reading
 from bringup.stack.carried import pieces, plain_characters, uncarried, whole_lines
 from bringup.stack.kernel import LoadedDriver
-from bringup.stack.pasted import read_pasted, split_lines
+from bringup.stack.pasted import read_pasted
+from bringup.stack.raw_text import split_lines
 
 TYPED = """$ nvidia-smi
 Failed to initialize NVML: Driver/library version mismatch

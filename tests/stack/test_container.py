@@ -21,7 +21,7 @@ from bringup.stack.container import (
     recognise,
 )
 from bringup.stack.container_cdi import parse_host_paths, probe_cdi
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 
 
 @pytest.mark.parametrize(

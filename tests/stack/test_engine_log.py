@@ -12,7 +12,7 @@ from bringup.reading import Known, Unreadable
 from bringup.stack.allocations import Consumer, FailedAllocation, Place, find_failed_allocations
 from bringup.stack.engine_log import MIB, EngineLog, Offload, Phase, parse_size, read_engine_log
 from bringup.stack.lines import Line, Lines
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 
 GIB = 1024**3
 

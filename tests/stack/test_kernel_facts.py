@@ -25,7 +25,7 @@ from bringup.stack.package_logs import (
     parse_pacman_log,
     parse_zypp_history,
 )
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 from bringup.stack.version import KernelRelease
 from bringup.stack.xid_table import XID_MEANINGS, describe_xid
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bringup.stack import lines as lines_module
 from bringup.stack.lines import Line, Lines
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 
 WORDS = st.sampled_from(
     ["error", "Error", "cuda", "CUDA error", "0x1f", "79", "é", "İ", "_a", "a_b", " ", ":"]

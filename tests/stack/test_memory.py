@@ -17,7 +17,7 @@ from bringup.stack.memory import (
     probe_memory,
     recognise,
 )
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 
 MEMINFO = """\
 MemTotal:       32801912 kB

@@ -7,7 +7,8 @@ from time import process_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.stack.pasted import THIN_ABOVE_CHARACTERS, read_pasted, split_lines
+from bringup.stack.pasted import read_pasted
+from bringup.stack.raw_text import THIN_ABOVE_CHARACTERS, split_lines
 
 
 @given(st.text(max_size=400))

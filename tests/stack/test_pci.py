@@ -6,8 +6,8 @@ import pytest
 
 from bringup.reading import Absent, Known
 from bringup.stack.gpu_generations import Generation
-from bringup.stack.pasted import split_lines
 from bringup.stack.pci import PcieLink, find_name, parse_lspci, parse_resources, parse_speed, recognise_pci
+from bringup.stack.raw_text import split_lines
 
 LISTING = """
 00:02.0 VGA compatible controller [0300]: Intel Corporation AlderLake-S GT1 [8086:4680] (rev 0c)

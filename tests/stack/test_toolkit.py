@@ -13,7 +13,7 @@ from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import CommandResult
 from bringup.machine.rooted import RootedMachine
 from bringup.reading import Known, Unreadable
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 from bringup.stack.toolkit import (
     find_on_path,
     parse_architectures,

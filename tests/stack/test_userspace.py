@@ -15,7 +15,7 @@ from bringup.machine.rooted import RootedMachine
 from bringup.reading import Absent, Known, Unreadable
 from bringup.stack.links import follow_link, join_link
 from bringup.stack.loader import CacheEntry, find_library, parse_cache, parse_configuration, probe_loader
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 from bringup.stack.userspace import probe_userspace, recognise
 from bringup.stack.userspace_libraries import Place, place_of
 from bringup.stack.userspace_packages import (

@@ -22,7 +22,7 @@ from bringup.machine.clock import monotonic_s
 from bringup.machine.commands import run_bounded
 from bringup.machine.scratch import scratch_folder, write_with_zeros
 from bringup.plan.differences import Measured, device_of, mib
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CPU
 from bringup.records import dataclass
 from bringup.units import GIB, MIB

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.builder import F32_BYTES, Builder, LayerPlan
 from bringup.plan.graph import Node
-from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, add_attention
+from bringup.plan.layers import add_attention
 from bringup.plan.place import Placement
 
 STREAMS: Final = 4
@@ -119,8 +120,8 @@ def _corrected(build: Builder, layer: LayerPlan, predicted: Node, active: Node) 
     factors = build.multiply(layer, "altup_correct_coef", _routed(build, layer, active, row))
     corrected = build.beside(build.beside(repeated, factors), predicted)
     first = build.with_weight(layer, "altup_correct_scale.weight", row, corrected)
-    if build.per_layer is not None:
-        gate = build.beside(build.multiply(layer, "inp_gate", first), build.per_layer.inputs(build))
+    if build.own_rows is not None:
+        gate = build.beside(build.multiply(layer, "inp_gate", first), build.own_rows(build))
         first = build.norm(layer, "post_norm", build.multiply(layer, "proj", gate))
     rest = build.beside(corrected, first, size=(STREAMS - 1) * row, in_place=False)
     return build.beside(corrected, rest, size=STREAMS * row, in_place=False)

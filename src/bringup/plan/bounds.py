@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.memory import Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.parts import context_bytes, margin
 from bringup.plan.request import CPU, Request
 

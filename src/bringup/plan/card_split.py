@@ -7,7 +7,7 @@ from typing import Final
 
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.kv_cache import LayerCache, layer_bytes
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.parts import kept_layers
 from bringup.plan.request import CPU
 from bringup.plan.weights import size_on_card

@@ -8,18 +8,15 @@ picture when it is loaded).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bringup.model.shards import Model
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, Request
 from bringup.records import dataclass
-
-if TYPE_CHECKING:
-    from bringup.plan.memory import Planner
 
 DRAFTED_TOKENS: Final = 3
 """`common_params_speculative_draft::n_max`: tokens that are drafted at once unless told otherwise."""
@@ -66,6 +63,25 @@ class Draft:
     cache_type_v: str | None = None
     n_max: int = DRAFTED_TOKENS
 
+    def request(self, settled: Request) -> Request:
+        """What it is planned with; `settled` is the model's own request with every choice filled in."""
+        return replace(
+            settled,
+            n_gpu_layers=self.n_gpu_layers,
+            n_cpu_moe=None,
+            overrides=(),
+            cache_type_k=self.cache_type_k,
+            cache_type_v=self.cache_type_v,
+            n_outputs=settled.n_parallel,
+        )
+
+
+def draft_parts(planned: Iterable[Part]) -> Iterator[Part]:
+    """What a drafting model takes on top, of the parts of its own plan."""
+    for part in planned:
+        if part.name in _OWN_PARTS:
+            yield replace(part, name=f"draft_{part.name}")
+
 
 @dataclass(frozen=True, slots=True)
 class Projector:
@@ -90,19 +106,17 @@ class Projector:
     is_offloaded: bool = True
 
 
+@dataclass(frozen=True, slots=True)
 class Companions:
-    """What runs beside a model, and its parts.
+    """What runs beside a model.
 
     Attributes:
         draft: a drafting model.
         projector: a projector.
     """
 
-    def __init__(self, draft: Draft | None = None, projector: Projector | None = None) -> None:
-        """Nothing unless given."""
-        self.draft = draft
-        self.projector = projector
-        self._planner: Planner | None = None
+    draft: Draft | None = None
+    projector: Projector | None = None
 
     def outputs(self, request: Request) -> Request:
         """The request of the model itself: it judges all that was drafted at once."""
@@ -110,33 +124,9 @@ class Companions:
             return request
         return replace(request, n_outputs=request.n_parallel * (1 + self.draft.n_max))
 
-    def parts(self, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:
-        """Parts of both; `settled` is the model's own request with every choice filled in."""
-        if self.draft is not None:
-            yield from self._draft_parts(self.draft, settled, devices)
-        if self.projector is not None:
-            yield from _projector_parts(self.projector, settled, devices)
 
-    def _draft_parts(self, draft: Draft, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:
-        from bringup.plan.memory import Planner
-
-        if self._planner is None or self._planner.devices != devices:
-            self._planner = Planner(draft.anatomy, devices)
-        request = replace(
-            settled,
-            n_gpu_layers=draft.n_gpu_layers,
-            n_cpu_moe=None,
-            overrides=(),
-            cache_type_k=draft.cache_type_k,
-            cache_type_v=draft.cache_type_v,
-            n_outputs=settled.n_parallel,
-        )
-        for part in self._planner.plan(request).parts:
-            if part.name in _OWN_PARTS:
-                yield replace(part, name=f"draft_{part.name}")
-
-
-def _projector_parts(projector: Projector, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:
+def projector_parts(projector: Projector, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:
+    """Parts of a projector; `settled` is the model's own request with every choice filled in."""
     cards = [one.name for one in devices if one.name != CPU]
     used = [name for name in cards if settled.cards is None or name in settled.cards]
     device = used[0] if used and projector.is_offloaded else CPU

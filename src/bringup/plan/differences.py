@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU
 from bringup.records import dataclass

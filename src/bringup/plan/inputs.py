@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.builder import F32_BYTES, Builder
 from bringup.plan.graph import Graph, Node
-from bringup.plan.layers import F32_BYTES, Builder, is_rotated
+from bringup.plan.layers import is_rotated
 from bringup.plan.per_layer import has_own_rows, look_up
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
@@ -78,7 +79,7 @@ def add_inputs(
         own_tokens = graph.add_input(_TOKEN_BYTES * n_tokens, CPU)
         if mixed:
             _add_mixed(build, CPU, row, mixed)
-        build.per_layer = look_up(build, anatomy, placement, embedded, own_tokens)
+        build.own_rows = look_up(build, anatomy, placement, embedded, own_tokens).inputs
     elif mixed:
         device = _first_device(build, anatomy, placement, offloads_cache=offloads_cache)
         _add_mixed(build, device, row, mixed)

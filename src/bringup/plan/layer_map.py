@@ -9,7 +9,7 @@ from enum import Enum
 from bringup.model.gguf import Tensor
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.kv_cache import layer_bytes, recurrent_bytes
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.parts import kept_layers
 from bringup.plan.place import Placement, is_expert, is_input
 from bringup.plan.request import CPU

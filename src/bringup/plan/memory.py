@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import field, replace
 from typing import Final
 
 from bringup.model import families
 from bringup.plan import parts as shares
 from bringup.plan.anatomy import Anatomy, take_apart
-from bringup.plan.companions import Companions
+from bringup.plan.companions import Companions, draft_parts, projector_parts
 from bringup.plan.compute import Layouts, is_pipelined
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_layers
-from bringup.plan.plan import CacheTypes, Part, Residence
+from bringup.plan.plan import Part
 from bringup.plan.plan_notes import notes_of
 from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
 from bringup.plan.run import Run, make_run
@@ -24,91 +25,6 @@ DEFAULT_CONTEXT_TOKENS: Final = 8192
 
 DEFAULT_UBATCH_TOKENS: Final = 512
 """llama.cpp's own micro-batch."""
-
-_NOT_OURS: Final = frozenset({"margin", "other_programs"})
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryPlan:
-    """Where a model lies with given settings and what it costs there.
-
-    Attributes:
-        request: what was asked for, every choice filled in.
-        run: sizes that follow from it.
-        placement: device of each layer and tensor.
-        devices: cards in order, main memory last.
-        parts: every share of the memory; totals are sums of parts.
-        n_ctx_train: the longest context that the model was trained for, in tokens.
-        notes: what the user should know of, one sentence each.
-        reasons: why each choice was made, one sentence each.
-    """
-
-    request: Request
-    run: Run
-    placement: Placement
-    devices: tuple[Device, ...]
-    parts: tuple[Part, ...]
-    n_ctx_train: int | None
-    notes: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def n_gpu_layers(self) -> int:
-        """Layers on cards, the output layer counted as one."""
-        return self.placement.n_layers_on_cards
-
-    @property
-    def n_cpu_moe(self) -> int:
-        """So many first layers keep their experts in main memory."""
-        return self.placement.n_cpu_moe
-
-    @property
-    def cache_types(self) -> CacheTypes:
-        """Element types of the KV cache."""
-        return CacheTypes(self.run.type_k, self.run.type_v)
-
-    @property
-    def cache_ram_bytes(self) -> int:
-        """Bound of the engine's prompt cache in main memory."""
-        return sum(part.bytes for part in self.parts if part.name == "prompt_cache")
-
-    def used_bytes(self, device: str) -> int:
-        """What the engine takes on a device."""
-        return sum(part.bytes for part in self.parts if part.device == device and part.name not in _NOT_OURS)
-
-    def needed_bytes(self, device: str) -> int:
-        """What the engine takes and the margin beside it."""
-        margin = sum(part.bytes for part in self.parts if part.device == device and part.name == "margin")
-        return self.used_bytes(device) + margin
-
-    def missing_bytes(self, device: str) -> int:
-        """What a device has too little of; 0 where it fits."""
-        free = next((one.free_bytes for one in self.devices if one.name == device), 0)
-        return max(0, self.needed_bytes(device) - free)
-
-    @property
-    def missing(self) -> Mapping[str, int]:
-        """Bytes that are missing, by device; empty where all fits."""
-        lacking = {device.name: self.missing_bytes(device.name) for device in self.devices}
-        return {name: size for name, size in lacking.items() if size}
-
-    @property
-    def fits(self) -> bool:
-        """Whether every device has room for its parts and its margin."""
-        return not self.missing
-
-    def part_bytes(self, name: str, device: str | None = None) -> int:
-        """Sum of the parts of one name, on one device or on all."""
-        return sum(part.bytes for part in self.parts if part.name == name and device in (None, part.device))
-
-    @property
-    def private_bytes(self) -> int:
-        """Private main memory of the engine's process: what a limit on it has to leave."""
-        return sum(
-            part.bytes
-            for part in self.parts
-            if part.device == CPU and part.residence is Residence.ANONYMOUS and part.name not in _NOT_OURS
-        )
 
 
 @dataclass(slots=True)
@@ -129,6 +45,7 @@ class Planner:
     _layouts: Layouts = field(init=False)
     _weights: WeightSums = field(init=False)
     _caches: dict[Hashable, tuple[Part, ...]] = field(default_factory=dict, init=False)
+    _drafting: Planner | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._layouts = Layouts(self.anatomy)
@@ -167,7 +84,7 @@ class Planner:
                 is_pipelined=is_pipelined(placement, offloads_cache=offloads),
             ),
             shares.output(self.anatomy, run),
-            *self.companions.parts(settled, self.devices),
+            *self._parts_beside(settled),
         ]
         used = {CPU, *(part.device for part in fixed)}
         for device in self.devices:
@@ -225,6 +142,16 @@ class Planner:
         if key not in self._caches:
             self._caches[key] = tuple(caches(self.anatomy, placement, run, offloads=offloads))
         return [*shares.weights(sums, is_mapped=settled.is_mapped), *self._caches[key]]
+
+    def _parts_beside(self, settled: Request) -> Iterator[Part]:
+        """Parts of what runs beside the model."""
+        draft, projector = self.companions.draft, self.companions.projector
+        if draft is not None:
+            if self._drafting is None:
+                self._drafting = Planner(draft.anatomy, self.devices)
+            yield from draft_parts(self._drafting.plan(draft.request(settled)).parts)
+        if projector is not None:
+            yield from projector_parts(projector, settled, self.devices)
 
     def _compute_bytes(self, placement: Placement, run: Run, *, offloads_cache: bool) -> dict[str, int]:
         if placement.mode is SplitMode.LAYER:

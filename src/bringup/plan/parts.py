@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.builder import F32_BYTES
 from bringup.plan.kv_cache import LayerCache, layer_bytes, pad_cells, recurrent_bytes
-from bringup.plan.layers import F32_BYTES
 from bringup.plan.place import Placement
 from bringup.plan.plan import Part, Residence
 from bringup.plan.request import CPU, NEWEST_BUILD, Device, DeviceKind, Request

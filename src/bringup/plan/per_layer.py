@@ -11,8 +11,8 @@ from typing import Final
 
 from bringup.plan.altup import has_streams
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.builder import F32_BYTES, Builder, LayerPlan
 from bringup.plan.graph import Node
-from bringup.plan.layers import F32_BYTES, Builder, LayerPlan
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 
@@ -70,8 +70,8 @@ def look_up(build: Builder, anatomy: Anatomy, placement: Placement, embedded: No
 
 def add_own_rows(build: Builder, layer: LayerPlan, source: Node) -> Node:
     """Behind a layer: its own input, gated by the result, back to full width."""
-    if build.per_layer is None or not layer.has("inp_gate"):
+    if build.own_rows is None or not layer.has("inp_gate"):
         return source
     gate = build.beside(build.multiply(layer, "inp_gate", source))
-    own = build.beside(gate, build.per_layer.inputs(build))
+    own = build.beside(gate, build.own_rows(build))
     return build.beside(build.norm(layer, "post_norm", build.multiply(layer, "proj", own)), source)

@@ -12,7 +12,7 @@ from bringup.plan.sparse import is_estimated
 from bringup.units import MIB
 
 if TYPE_CHECKING:
-    from bringup.plan.memory import MemoryPlan
+    from bringup.plan.memory_plan import MemoryPlan
 
 
 def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bringup.plan.card_split import is_all_on_cards, keeps_caches_on_cards
-from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.memory import Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.repack import repacked_bytes
 from bringup.plan.request import CPU, Request, SplitMode
 from bringup.units import GIB, MIB

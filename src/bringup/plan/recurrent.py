@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bringup.plan.builder import F32_BYTES, Builder, LayerPlan, StateSpace
 from bringup.plan.graph import Node
-from bringup.plan.layers import F32_BYTES, Builder, LayerPlan, StateSpace
 from bringup.plan.request import CPU
 
 

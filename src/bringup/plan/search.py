@@ -21,7 +21,8 @@ from bringup.plan.card_split import (
     split_layers,
 )
 from bringup.plan.kv_cache import LayerCache, layer_bytes
-from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS, MemoryPlan, Planner
+from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS, Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import Placement
 from bringup.plan.reasons import reasons_of
 from bringup.plan.request import CPU, Device, Request, SplitMode, check_request

@@ -10,8 +10,8 @@ from typing import Final
 from bringup.model.architecture import CacheLayer
 from bringup.plan import parts
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.builder import F32_BYTES
 from bringup.plan.compute import Layouts
-from bringup.plan.layers import F32_BYTES
 from bringup.plan.place import Placement
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, DeviceKind, SplitMode

@@ -9,18 +9,16 @@ Source: llama.cpp b11434, `src/models/deepseek32.cpp`, `build_attn` for `llm_gra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import field
+from collections.abc import Callable
 from typing import Final
 
 from bringup.model import families
 from bringup.plan.anatomy import Anatomy
-from bringup.plan.graph import Graph, Node
-from bringup.plan.layers import OFFLOAD_LEAST_TOKENS
+from bringup.plan.builder import OFFLOAD_LEAST_TOKENS, Indexers
+from bringup.plan.graph import Graph
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
-from bringup.records import dataclass
 
 _ELEMENT_BYTES: Final = 4
 _INDEX_BYTES: Final = 8
@@ -43,27 +41,6 @@ _LATER_STREAMS: Final = {"deepseek4": 8, "glm5-next": 8, "hy_v4": 22, "qwen4exp"
 _MASKS_OF_ONE_SLOT: Final = 2.25
 _MASKS_OF_MORE_SLOTS: Final = 0.5
 """Masks of MiniMax M3 for each head of its indexers over the window of a slot, likewise."""
-
-
-@dataclass(slots=True)
-class Indexers:
-    """What the layers of such a model share.
-
-    Attributes:
-        mask: of the indexers.
-        cells: where their keys go.
-        rotation: matrix that queries and keys of the indexers are turned with.
-        zeros: by layer.
-        n_top: tokens that are chosen, at most.
-        chosen: what the last indexer chose; layers without one take it over.
-    """
-
-    mask: Node
-    cells: Node
-    rotation: Node
-    zeros: Mapping[int, Node]
-    n_top: int
-    chosen: list[Node] = field(default_factory=list)
 
 
 def is_laid_out(anatomy: Anatomy) -> bool:

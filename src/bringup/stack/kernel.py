@@ -25,6 +25,7 @@ from bringup.stack.lines import Lines
 from bringup.stack.module_settings import ModuleSetting, probe_settings
 from bringup.stack.next_kernel import NextKernel, probe_next_kernel
 from bringup.stack.package_change import PackageChange
+from bringup.stack.raw_text import split_lines
 from bringup.stack.typed import find_typed
 from bringup.stack.version import (
     DriverVersion,
@@ -116,8 +117,6 @@ class Kernel:
 
 def probe_kernel(machine: Machine) -> Kernel:
     """Look at the kernel and the driver's modules: files, and one command for the kernel's messages."""
-    from bringup.stack.pasted import split_lines
-
     kernels = probe_kernels(machine)
     driver = probe_loaded_driver(machine)
     log_text = probe_log_text(machine)

@@ -240,13 +240,6 @@ def read_reasons(bits: int) -> tuple[str, ...]:
     return tuple(words for bit, words in _REASONS if bits & bit)
 
 
-def recognise(lines: Lines) -> Nvml:
-    """What pasted lines say of this layer: nvidia-smi's table."""
-    from bringup.stack.smi_table import parse_smi_table
-
-    return parse_smi_table(lines)
-
-
 def _card(device: dict[str, Any]) -> Card:
     return Card(
         index=int(device["index"]),

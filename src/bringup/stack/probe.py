@@ -21,7 +21,7 @@ from bringup.stack.lines import Lines
 from bringup.stack.memory import probe_memory
 from bringup.stack.nvml import probe_nvml
 from bringup.stack.oom_kills import without_foreign_kills, without_old_traps
-from bringup.stack.pasted import split_lines
+from bringup.stack.raw_text import split_lines
 from bringup.stack.runtime import probe_runtime
 from bringup.stack.stack import Stack
 from bringup.stack.toolkit import probe_toolkit

@@ -16,7 +16,8 @@ from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.layer_map import LayerShare, map_layers
-from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.memory import Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, DeviceKind, Request
 from bringup.reading import NOT_LOOKED, Known, Reading

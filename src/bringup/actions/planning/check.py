@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bringup.machine import files
 from bringup.machine.folders import our_folders
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.units import MIB
 
 if TYPE_CHECKING:

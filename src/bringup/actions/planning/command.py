@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bringup.actions.planning.report import Choice
 from bringup.actions.planning.start import Planning
 from bringup.engine.command import EngineSettings, FlashAttention, plan_arguments
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import Request, SplitMode
 from bringup.units import MIB
 

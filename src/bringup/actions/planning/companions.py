@@ -7,7 +7,7 @@ from bringup.errors import WrongUse
 from bringup.machine.folders import our_folders
 from bringup.model.families import NOT_LANGUAGE_MODELS
 from bringup.plan.anatomy import take_apart
-from bringup.plan.companions import DRAFTED_TOKENS, Companions, Draft, read_projector
+from bringup.plan.companions import DRAFTED_TOKENS, Companions, Draft, Projector, read_projector
 from bringup.records import dataclass
 
 _EVERY_LAYER = 999
@@ -61,13 +61,14 @@ def look_beside(beside: Beside) -> Accompanied:
         ModelFileError: what is there is no sound model.
         DownloadError: it is not here and cannot be looked into from afar.
     """
-    companions = Companions()
+    projector: Projector | None = None
+    draft: Draft | None = None
     words: list[str] = []
     notes: list[str] = []
     drafts: ModelSource | None = None
     if beside.mmproj is not None:
         source = _find(beside.mmproj, "--mmproj", is_projector=True)
-        companions.projector = read_projector(source.model, is_offloaded=beside.is_mmproj_offloaded)
+        projector = read_projector(source.model, is_offloaded=beside.is_mmproj_offloaded)
         words += [
             "--mmproj",
             _path(source),
@@ -80,16 +81,16 @@ def look_beside(beside: Beside) -> Accompanied:
     if beside.draft is not None:
         source = drafts = _find(beside.draft, "--model-draft", is_projector=False)
         layers = beside.draft_gpu_layers
-        companions.draft = Draft(
+        draft = Draft(
             take_apart(source.model),
             None if layers is None or layers < 0 else layers,
             beside.draft_type_k,
             beside.draft_type_v,
             beside.draft_max,
         )
-        words += _draft_words(beside, source, companions.draft)
+        words += _draft_words(beside, source, draft)
         notes.append("Speeds are told without drafting: what it gains depends on how often it guesses right.")
-    return Accompanied(companions, tuple(words), tuple(notes), drafts)
+    return Accompanied(Companions(draft, projector), tuple(words), tuple(notes), drafts)
 
 
 def check_language_model(source: ModelSource) -> None:

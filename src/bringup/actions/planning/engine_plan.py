@@ -19,7 +19,8 @@ from bringup.engine.build import EngineBuild
 from bringup.errors import DoesNotFit
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
-from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS, MemoryPlan
+from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.plan import Part, Plan, Residence
 from bringup.plan.repack import repacked_bytes
 from bringup.plan.request import CPU, Request

@@ -8,7 +8,7 @@ from typing import Final
 from bringup.actions.planning.report import Rung
 from bringup.actions.planning.start import Planning
 from bringup.plan.kv_cache import pad_cells
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CPU
 from bringup.units import GIB
 

@@ -22,7 +22,7 @@ from bringup.errors import BringupError, WrongUse
 from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CARD_BUILD, CPU, SplitMode, check_request
 from bringup.units import GIB, MIB
 

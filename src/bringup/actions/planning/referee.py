@@ -19,7 +19,8 @@ from bringup.model.shards import Model
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.companions import Companions, Draft
 from bringup.plan.differences import Differences, compare, from_json, to_json
-from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.memory import Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CPU
 from bringup.records import dataclass
 from bringup.store.header import FileSource

@@ -10,7 +10,7 @@ from bringup.actions.planning.place import Place
 from bringup.actions.planning.report import Speed
 from bringup.errors import CannotTell
 from bringup.plan.anatomy import Anatomy
-from bringup.plan.memory import MemoryPlan
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import Placement
 from bringup.plan.predict import Estimate, Prediction, predict_works, traits_of
 from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices

@@ -13,7 +13,8 @@ from bringup.errors import CannotTell, WrongUse
 from bringup.plan.anatomy import take_apart
 from bringup.plan.companions import Companions
 from bringup.plan.kv_cache import is_quantised
-from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.memory import Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.rates import HostRates
 from bringup.plan.request import Request, SplitMode
 from bringup.plan.search import choose

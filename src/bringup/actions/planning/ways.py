@@ -12,8 +12,8 @@ from bringup.actions.planning.report import Alternative, Group, Rung, group_of
 from bringup.actions.planning.start import Planning
 from bringup.plan.bounds import Bounds
 from bringup.plan.card_split import is_all_on_cards
-from bringup.plan.companions import Companions
-from bringup.plan.memory import MemoryPlan, Planner
+from bringup.plan.memory import Planner
+from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import ALL_LAYERS
 from bringup.plan.request import Request
 from bringup.records import dataclass
@@ -112,8 +112,8 @@ def _close_programs(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
         replace(device, free_bytes=min(device.total_bytes, device.free_bytes + freed.get(device.name, 0)))
         for device in planning.planner.devices
     )
-    beside = Companions(planning.planner.companions.draft, planning.planner.companions.projector)
-    closed = Planner(planning.planner.anatomy, devices, planning.planner.correct, beside)
+    planner = planning.planner
+    closed = Planner(planner.anatomy, devices, planner.correct, planner.companions)
     plan = planning.choose(goal.request, planner=closed)
     if _is_better(goal, plan):
         yield Alternative(
@@ -138,20 +138,19 @@ def _name(holder: Holder) -> str:
 def _more_memory(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
     """Where nothing else makes it fit: how much memory is wanting, so that one sees what would."""
     step = GIB // 10
-    beside = Companions(planning.planner.companions.draft, planning.planner.companions.projector)
-    devices, plan = planning.planner.devices, goal.now
+    before, plan = planning.planner, goal.now
     wanting: dict[str, int] = {}
     for _ in range(_ROUNDS):  # margins grow with the memory
         for name, size in plan.missing.items():
             wanting[name] = wanting.get(name, 0) + -(-size // step) * step
         larger = tuple(
-            replace(device, free_bytes=device.free_bytes + wanting.get(device.name, 0)) for device in devices
+            replace(device, free_bytes=device.free_bytes + wanting.get(device.name, 0))
+            for device in before.devices
         )
-        planner = Planner(planning.planner.anatomy, larger, planning.planner.correct, beside)
-        plan = planner.plan(goal.now.request)
+        plan = Planner(before.anatomy, larger, before.correct, before.companions).plan(goal.now.request)
         if plan.fits:
             break
-    titles = {device.name: device.title or device.name for device in devices}
+    titles = {device.name: device.title or device.name for device in before.devices}
     if plan.fits:
         yield Alternative(
             what="Give it more memory: "
@@ -329,12 +328,9 @@ def _worked_out(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
     here = _on_this_disk(repository)
     found = 0
     for made in smaller_mixtures(planning.planner.anatomy):
-        beside = planning.planner.companions
         other = replace(
             planning,
-            planner=Planner(
-                made.anatomy, planning.planner.devices, companions=Companions(beside.draft, beside.projector)
-            ),
+            planner=Planner(made.anatomy, planning.planner.devices, companions=planning.planner.companions),
             teller=replace(planning.teller, anatomy=made.anatomy),
             _chosen={},
         )
