@@ -17,6 +17,7 @@ from tests.stubs.command_line import Home, run_cli
 
 from bringup.actions.chat.prompt import lay_over
 from bringup.engine.answers import TokenPiece
+from bringup.faces.render.prompt import spelled
 
 
 @pytest.mark.parametrize("name", ["small", "sentencepiece"])
@@ -127,3 +128,11 @@ def test_tokens_that_spell_the_text_are_laid_over_it(text: str, cuts: list[int],
     owners = lay_over(rendered, pieces, [("your text", mine)])
     assert owners is not None and len(owners) == len(pieces)
     assert lay_over(rendered, [*pieces, TokenPiece(0, b"more")], [("your text", mine)]) is None
+
+
+def test_a_token_that_is_a_part_of_a_character_is_spelled_in_bytes() -> None:
+    smile = "\N{GRINNING FACE}".encode()
+    assert spelled(smile[:2]) == r"\xf0\x9f"
+    assert spelled(smile) == "\N{GRINNING FACE}"
+    assert spelled(b'it\'s "so"\n') == 'it\'s "so"\\n'
+    assert spelled(rb"\xf0") == r"\\xf0", "typed, and no byte"

@@ -21,6 +21,7 @@ from tests.model.writing import (
     llama_tensors,
     tiny_llama,
 )
+from tests.stubs.command_line import Home, run_cli
 
 from bringup.faces.cli import main
 from bringup.faces.render.console import Console
@@ -143,7 +144,7 @@ sys.exit(run(sys.argv[1:]))
     [
         ("qwen3-4b", "bringup pull qwen3-4b", "not-on-this-disk"),
         ("nobody/nothing:Q4_K_M", "bringup pull nobody/nothing:Q4_K_M", "not-on-this-disk"),
-        ("./nowhere.gguf", "bringup models", "not-on-this-disk"),
+        ("./nowhere.gguf", "bringup models", "no-such-file"),
         ("/", "a folder, not a model file", "is-a-folder"),
     ],
 )
@@ -155,6 +156,17 @@ def test_what_is_not_here_is_told_and_nothing_is_fetched(name: str, says: str, r
     assert says in done.stderr
     assert f"[{reference}]" in done.stderr
     assert "network call" not in done.stderr
+
+
+def test_a_path_that_cannot_be_looked_at_is_no_absent_file(tmp_path: Path) -> None:
+    nowhere, circle = tmp_path / "nowhere.gguf", tmp_path / "circle.gguf"
+    nowhere.symlink_to("moved.gguf")
+    circle.symlink_to("circle.gguf")
+    for command in (("show",), ("plan",), ("run", "--prompt", "Hi")):
+        for path, says in ((nowhere, "a link that leads nowhere"), (circle, "Too many levels of symbolic")):
+            done = run_cli(Home(tmp_path / "home"), command[0], str(path), *command[1:])
+            assert (done.returncode, done.stdout) == (1, ""), done
+            assert says in done.stderr and "[file-trouble]" in done.stderr, done.stderr
 
 
 HOSTILE = "a\x1b[2J\x1b]8;;https://evil.example\x07link\u202egpj.exe\x9b31m\r\nforged: line\x00"

@@ -237,7 +237,7 @@ def test_a_file_that_is_still_being_fetched_is_planned(gpt_oss: Path, tmp_path: 
         path.write_bytes(whole.read(14 * MIB))
     report = planned(path, CARD, Request(n_ctx=8192))
     assert report.fits and not report.can_run
-    assert report.verdict.startswith("No engine can load it yet: 11.3 of 11.3 GiB are missing")
+    assert report.verdict.startswith("No engine can load it yet: 11,5")
     assert "Once it is whole: it fits on the card with 8,192 tokens" in report.verdict
     assert any("not whole" in warning for warning in report.warnings)
 

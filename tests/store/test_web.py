@@ -76,6 +76,11 @@ def test_a_proxy_is_seen_and_never_for_loopback(monkeypatch: pytest.MonkeyPatch)
 def test_an_unknown_name_and_a_closed_port_have_their_own_words() -> None:
     unknown = reach.resolve("name.invalid", limit_s=5)
     assert isinstance(unknown, reach.NotReached)
+    nobody_asked = reach.why_no_address(
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    )
+    assert nobody_asked == "its name could not be looked up (temporary failure in name resolution)"
+    assert reach.why_no_address(socket.gaierror(socket.EAI_NONAME, "Unknown")) == "its name is not known"
     assert unknown.why
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -216,6 +216,30 @@ def exists(path: str) -> bool:
     return os.path.exists(path)
 
 
+def is_there(path: str) -> bool:
+    """Whether something is at this path; what keeps us from looking is raised, and no absence.
+
+    Raises:
+        FileTrouble: a link that leads nowhere or in a circle, or a folder that may not be entered.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if not os.path.lexists(path):
+            return False
+        with file_errors("look at", path):
+            target = os.readlink(path)
+        raise FileTrouble(
+            f"{path}: a link that leads nowhere",
+            context=(f"it points to {target}, which is not there",),
+            hint="Was the file moved, or a disk not mounted?",
+        ) from None
+    except OSError as problem:
+        with file_errors("look at", path):
+            raise problem from None
+    return True
+
+
 def is_named(path: str) -> bool:
     """Whether anything has this name, a link that leads nowhere included."""
     return os.path.lexists(path)

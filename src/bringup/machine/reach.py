@@ -51,13 +51,22 @@ def resolve(host: str, *, limit_s: float) -> tuple[str, ...] | NotReached:
         try:
             answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             found.append(tuple(dict.fromkeys(str(answer[4][0]) for answer in answers)))
+        except socket.gaierror as problem:
+            found.append(NotReached(why_no_address(problem)))
         except (OSError, UnicodeError) as problem:
-            found.append(NotReached(f"its name is not known ({_words(problem)})"))
+            found.append(NotReached(f"its name could not be looked up ({_words(problem)})"))
 
     asker = threading.Thread(target=ask, daemon=True)
     asker.start()
     asker.join(limit_s)
     return found[0] if found else NotReached(f"no answer about its name within {limit_s:g} s")
+
+
+def why_no_address(problem: socket.gaierror) -> str:
+    """A name that is not there is not one that nobody could be asked about."""
+    if problem.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+        return "its name is not known"
+    return f"its name could not be looked up ({_words(problem)})"
 
 
 def _words(problem: Exception) -> str:

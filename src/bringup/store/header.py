@@ -141,7 +141,8 @@ def _check_parts(first: str, names: Sequence[str]) -> None:
     shown = tuple(f"missing: {paths.basename(name)}" for name in missing[:_LISTED_FILES])
     more = len(missing) - len(shown)
     raise ModelFileError(
-        f"{first}: {len(missing):,} of the {len(names):,} files of this model are missing",
+        f"{first}: {len(missing):,} of the {len(names):,} files of this model "
+        f"{'is' if len(missing) == 1 else 'are'} missing",
         context=(*shown, f"and {more:,} more") if more > 0 else shown,
         hint="All files of a split model belong in one folder: pull it again, finished parts are kept.",
         reference="missing-shard",

@@ -327,8 +327,8 @@ def check_space(folder: str, wanted: tuple[Wanted, ...], *, extra_bytes: int = 0
         raise FileTrouble(
             f"not enough space in {folder}",
             context=(
-                f"needed: {needed:,} bytes ({needed / 1e9:.1f} GB)",
-                f"free:   {free:,} bytes ({free / 1e9:.1f} GB)",
+                f"needed: {needed:,} bytes ({needed / MIB:,.1f} MiB)",
+                f"free:   {free:,} bytes ({free / MIB:,.1f} MiB)",
             ),
             hint="Free some space there, or point XDG_CACHE_HOME to a larger disk. Nothing was fetched.",
             reference="disk-full",

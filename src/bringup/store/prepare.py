@@ -15,7 +15,7 @@ from bringup.store import hub, quants, small
 from bringup.store.catalogue import DEFAULT_MODEL, CatalogueEntry, look_up
 from bringup.store.landing import Wanted
 from bringup.store.names import HubName, Name, OllamaName, ShortName, Url
-from bringup.store.resolve import first_shard_address, url_file_name
+from bringup.store.resolve import first_shard_address, no_such_file, url_file_name
 from bringup.store.transfer import Remote
 from bringup.store.web import (
     HostUnreachable,
@@ -99,11 +99,7 @@ def prepare(
             hint="Fetch it with `ollama pull`, or name a repository of the hub.",
             reference="not-on-this-disk",
         )
-    raise WrongUse(
-        f"there is no file {name.path}",
-        hint="A repository of the hub is named user/repo.",
-        reference="no-such-file",
-    )
+    raise no_such_file(name.path)
 
 
 def _prepare_hub(

@@ -21,10 +21,20 @@ def find_local(name: Name, folders: Folders | None = None) -> LocalModel | None:
 
     Raises:
         WrongUse: a short name that is neither here nor in the catalogue.
+        FileTrouble: a path that cannot be looked at.
     """
     if isinstance(name, LocalPath):
-        return model_at(name.path) if files.exists(name.path) else None
+        return model_at(name.path) if files.is_there(name.path) else None
     return pick(name, list_models(folders or our_folders()))
+
+
+def no_such_file(path: str) -> WrongUse:
+    """The error for a typed path at which nothing is."""
+    return WrongUse(
+        f"{path}: no such file",
+        hint="`bringup models` lists what is on this disk; a repository of the hub is user/repo.",
+        reference="no-such-file",
+    )
 
 
 def find_here(name: Name, folders: Folders) -> LocalModel | None:

@@ -20,7 +20,7 @@ from bringup.model.tokenizer import CHAT_TEMPLATE, SpecialToken, special_tokens
 from bringup.model.values import ArrayValue, Metadata
 from bringup.store.header import load_model
 from bringup.store.names import LocalPath, parse_name
-from bringup.store.resolve import find_local
+from bringup.store.resolve import find_local, no_such_file
 
 _ABOUT: Final = (
     "license",
@@ -108,12 +108,8 @@ def find_on_disk(text: str, folders: Folders) -> tuple[tuple[str, ...], str]:
     """
     name = parse_name(text)
     if isinstance(name, LocalPath):
-        if not files.exists(name.path):
-            raise WrongUse(
-                f"{text}: no such file",
-                hint="`bringup models` lists what is on this disk and where.",
-                reference="not-on-this-disk",
-            )
+        if not files.is_there(name.path):
+            raise no_such_file(name.path)
         return (name.path,), "path"
     found = find_local(name, folders)
     if found is None:

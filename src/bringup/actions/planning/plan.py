@@ -168,7 +168,7 @@ def _verdict(planning: Planning, plan: MemoryPlan) -> str:
     if not model.missing_bytes:
         return said
     return (
-        f"No engine can load it yet: {model.missing_bytes / GIB:.1f} of {model.whole_bytes / GIB:.1f} GiB "
+        f"No engine can load it yet: {model.missing_bytes / MIB:,.1f} of {model.whole_bytes / MIB:,.1f} MiB "
         f"are missing (cut short, or still being fetched). Once it is whole: {said[:1].lower()}{said[1:]}"
     )
 

@@ -73,12 +73,10 @@ def find_source(
     """
     name = parse_name(typed)
     if isinstance(name, LocalPath):
-        if not files.exists(name.path):
-            raise WrongUse(
-                f"{typed}: no such file",
-                hint="`bringup models` lists what is on this disk; a repository of the hub is user/repo.",
-                reference="not-on-this-disk",
-            )
+        if not files.is_there(name.path):
+            from bringup.store.resolve import no_such_file
+
+            raise no_such_file(name.path)
         return _local(typed, (name.path,), folders, repository=_repository_of(name.path, folders))
     # What follows costs imports that a plan for a file need not pay.
     from bringup.store import resolve

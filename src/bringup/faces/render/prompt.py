@@ -61,7 +61,7 @@ def _cost_lines(report: PromptReport) -> Iterator[Line]:
 def _next_lines(report: PromptReport) -> Iterator[Line]:
     yield (Styled("goes on with, before any sampling", Style.BOLD),)
     for choice in report.next_tokens:
-        text = repr(choice.piece.decode("utf-8", "backslashreplace"))[1:-1]
+        text = spelled(choice.piece)
         share = f"{choice.probability * 100:6.2f} %"
         yield (f"  {share}  ", Styled(f"{choice.id:>{_ID_COLUMNS}}  ", Style.DIM), Styled(text, Style.CYAN))
 
@@ -89,8 +89,16 @@ def _runs(tokens: tuple[PromptToken, ...]) -> Iterator[tuple[bytes, bool]]:
         yield run, was_special
 
 
+def spelled(piece: bytes) -> str:
+    r"""A token on one line: `\n` for a line's end, `\xf0` for a byte that is only a part of a character."""
+    text = piece.decode("utf-8", "surrogateescape")
+    return "".join(
+        f"\\x{ord(one) - 0xDC00:02x}" if "\udc80" <= one <= "\udcff" else repr(one)[1:-1] for one in text
+    )
+
+
 def _token_line(number: int, token: PromptToken) -> Line:
-    text = repr(token.piece.decode("utf-8", "backslashreplace"))[1:-1]
+    text = spelled(token.piece)
     shown = pad(text, _TEXT_COLUMNS) if len(text) < _TEXT_COLUMNS else f"{text}  "
     return (
         Styled(f"{number:>6} ", Style.DIM),
