@@ -31,7 +31,7 @@ def test_a_note_goes_its_way_from_add_to_forget(home: Home) -> None:
         *("--solution", "asked alice@example.com to stop", "--fault", "vram-taken-by-others"),
     )
     assert (added.returncode, added.stderr) == (0, "Kept.\n")
-    assert run_cli(home, "log", "add", "--learned", "a token is not a word").returncode == 0
+    assert run_cli(home, "log", "add", "a token is not a word").returncode == 0
     code, found = answered(home, "log", "search", "STUTTERS", "another", "--json")
     assert (code, problems(found, load_schema("log-entries"))) == (0, [])
     (entry,) = found["entries"]

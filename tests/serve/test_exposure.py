@@ -179,6 +179,11 @@ def test_everything_listens_on_loopback_only(small_model: Path, home: Home) -> N
 
 
 def test_another_address_needs_the_flag_and_the_key(small_model: Path, home: Home) -> None:
+    detached = run_cli(home, "serve", str(small_model), "--host", "0.0.0.0", "--no-key", "--detach")
+    assert detached.returncode == 2 and "refused" in detached.stderr
+    assert json.loads(run_cli(home, "ps", "--json").stdout)["engines"] == [], (
+        "nothing was started that failed"
+    )
     refused = run_cli(home, "serve", str(small_model), "--host", "0.0.0.0", "--no-key")
     assert refused.returncode == 2
     assert "refused to listen on 0.0.0.0 without a key" in refused.stderr

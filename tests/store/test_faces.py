@@ -122,6 +122,7 @@ def test_a_web_file_is_called_not_verified(tiny_hub: StubHub) -> None:
         (("pull", "https://example.org/x.zip"), 2, "not-a-gguf-name"),
         (("models", "remove", "someone/nothing"), 2, "not-on-this-disk"),
         (("models", "--unfinished", "--catalogue"), 2, "wrong-use"),
+        (("models", "--remove-unfinished", "--json"), 2, "wrong-use"),
     ],
 )
 def test_mistakes_have_words_and_codes(
@@ -224,9 +225,23 @@ def test_removing_needs_a_yes(tiny_hub: StubHub, own_home: Path) -> None:
     assert not (own_home / ".cache/bringup/models/u").exists()
 
 
+def test_a_model_is_listed_with_the_name_to_type_and_removed_only_after_a_yes(own_home: Path) -> None:
+    path = own_home / ".cache/bringup/models/Qwen/Qwen3-4B-GGUF/Qwen3-4B-Q4_K_M.gguf"
+    put(path, bytes(tiny_llama().data))
+    assert "  qwen3-4b, not verified" in called("models")[1]
+    code, out, err = called("models", "remove", "qwen3-4b")
+    assert (code, out, "[no-terminal]" in err, path.exists()) == (2, "", True, True)
+    assert called("models", "remove", "qwen3-4b", "--yes")[0] == 0
+    assert not path.exists()
+
+
 def test_models_and_their_catalogue_ask_nobody(hub: StubHub) -> None:
     for options in ((), ("--json",), ("--unfinished",), ("--catalogue",), ("--paths",)):
         assert called("models", *options)[0] == 0
+    listed = json.loads(called("models", "--catalogue", "--json")[1])
+    assert {"name": "qwen3-4b", "repo": "Qwen/Qwen3-4B-GGUF", "file": None, "quant": "Q4_K_M"} in listed[
+        "catalogue"
+    ]
     assert hub.asked == []
 
 

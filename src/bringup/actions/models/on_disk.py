@@ -34,6 +34,12 @@ def list_catalogue() -> tuple[CatalogueEntry, ...]:
     return catalogue.catalogue()
 
 
+def short_name(model: LocalModel) -> str:
+    """The short name that this model is had by; empty where the catalogue has none."""
+    names = (entry.name for entry in catalogue.catalogue())
+    return next((name for name in names if resolve.pick(parse_name(name), (model,)) is model), "")
+
+
 def find_removable(text: str, folders: Folders | None = None) -> LocalModel:
     """The model of ours that a typed name means.
 

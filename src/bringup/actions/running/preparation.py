@@ -14,6 +14,7 @@ from bringup.actions.planning.source import of_headers
 from bringup.actions.surroundings import Surroundings, engine_environment, find_build
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
+from bringup.engine.command import check as check_settings
 from bringup.engine.environment import EngineEnvironment
 from bringup.engine.key import read_or_create_key
 from bringup.engine.ports import PortChoice, PortTaken, choose_port, describe_holder
@@ -167,6 +168,7 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
         fits_itself=chosen.may_know_more and planned.n_gpu_layers is None,
         extra=wishes.extra,
     )
+    check_settings(settings)
     environment = engine_environment(
         around, is_external=build.is_external, keep_engine_variables=wishes.keep_engine_environment
     )

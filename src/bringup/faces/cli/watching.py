@@ -31,8 +31,7 @@ def install(console: Console, *, is_sure: bool) -> int:
     own = [hook for hook in hooks.files if not hook.needs_root]
     if not hooks.files:
         raise Failure("this system offers no place for a hook", reference="no-hook")
-    if not is_sure and not console.confirm(f"Write {len(own)} files of your own?"):
-        console.line("Nothing was written. --yes installs without asking.")
+    if not is_sure and not console.agrees(f"Write {len(own)} files of your own?", done="written"):
         return 1
     left, failed = watch.install(hooks)
     for hook in left:

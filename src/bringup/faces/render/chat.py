@@ -8,7 +8,7 @@ from textwrap import fill, wrap
 
 from bringup.engine.control_tokens import RawControl
 from bringup.faces.cli.chat_commands import HELP
-from bringup.faces.render.format import format_count, format_percent, pad
+from bringup.faces.render.format import format_count, format_share, pad
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def context_lines(shares: Sequence[WindowShare], *, n_ctx: int) -> tuple[str, ..
     name_width = max(len(row.name) for row in rows)
     count_width = max(len(format_count(row.n_tokens)) for row in rows)
     return (
-        f"context window: {format_count(n_ctx)} tokens, {format_percent(used / n_ctx)} used",
+        f"context window: {format_count(n_ctx)} tokens, {format_share(used / n_ctx)} used",
         *(
             f"  {pad(row.name, name_width)}  {pad(format_count(row.n_tokens), count_width, right=True)}"
             for row in rows

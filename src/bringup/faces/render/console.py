@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Final, TextIO
 
-from bringup.errors import FileTrouble
+from bringup.errors import FileTrouble, WrongUse
 from bringup.faces.render.clean import Cleaner, clean
 from bringup.faces.render.format import truncate
 from bringup.machine import terminal
@@ -187,6 +187,23 @@ class Console:
         self.forget_typed()
         self._write(self.stderr, clean(question, keep_newlines=False) + " [y/N] ")
         return self.stdin.readline().strip().lower() in ("y", "yes")
+
+    def agrees(self, question: str, *, done: str) -> bool:
+        """As `confirm`, for what `--yes` says too; a no is told with what was not `done` (`removed`).
+
+        Raises:
+            WrongUse: nobody can be asked.
+        """
+        if not self.can_ask:
+            raise WrongUse(
+                f"without a terminal nobody can say yes, so nothing was {done}",
+                hint="--yes says it.",
+                reference="no-terminal",
+            )
+        agreed = self.confirm(question)
+        if not agreed:
+            self.line(f"Nothing was {done}.")
+        return agreed
 
     def ask_typed_yes(self, question: str) -> Reply:
         """Ask what only the word yes, typed after the question stands there, answers; a paste is a no.

@@ -56,6 +56,11 @@ def format_percent(share: float) -> str:
     return f"{99 if whole == 100 and percent < 100 else whole} %"
 
 
+def format_share(share: float) -> str:
+    """As `format_percent`, but what is there is never shown as 0 %: `<1 %`."""
+    return "<1 %" if 0 < share < 0.005 else format_percent(share)
+
+
 def format_duration(duration_s: float) -> str:
     """`0.35 s`, `4.2 s`, `12 s`, `1 min 20 s`, `2 h 05 min`, `3 d 04 h`: no more than two units."""
     if duration_s < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.models.on_disk import ModelsReport
+from bringup.actions.models.on_disk import ModelsReport, short_name
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import Column, format_bytes, format_table
@@ -50,7 +50,7 @@ def _remark(model: LocalModel) -> str:
         checked = "verified" if model.is_verified else "not verified"
         if model.is_changed:
             checked = "written to since it was fetched: bringup pull checks it"
-    return ", ".join(part for part in (shards, checked) if part)
+    return ", ".join(part for part in (short_name(model), shards, checked) if part)
 
 
 def _twice(report: ModelsReport) -> list[Line]:
@@ -127,6 +127,11 @@ def catalogue_lines(entries: tuple[CatalogueEntry, ...], *, width_columns: int |
     columns = (Column("name"), Column("repository and file", elastic=True))
     rows = [(entry.name, f"{entry.repo}:{entry.file or entry.quant}") for entry in entries]
     return format_table(columns, rows, width_columns=width_columns)
+
+
+def entry_json(entry: CatalogueEntry) -> dict[str, object]:
+    """A short name as data: its repository, and the file or the quantisation that it means there."""
+    return {"name": entry.name, "repo": entry.repo, "file": entry.file or None, "quant": entry.quant or None}
 
 
 def report_json(report: ModelsReport) -> dict[str, object]:

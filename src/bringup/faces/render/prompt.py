@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bringup.actions.chat.prompt import PromptReport, PromptToken
 from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.format import format_bytes, format_count, format_percent, pad
+from bringup.faces.render.format import format_bytes, format_count, format_share, pad
 
 SCHEMA: Final = 1
 _SHOWN_TOKENS: Final = 200
@@ -41,7 +41,7 @@ def headline(report: PromptReport) -> str:
     words = [report.model_name, f"{format_count(n_tokens)} tokens"]
     for n_ctx, name in ((report.n_ctx, "window"), (report.n_ctx_train, "trained window")):
         if n_ctx:
-            words.append(f"{format_percent(n_tokens / n_ctx)} of the {name} of {format_count(n_ctx)}")
+            words.append(f"{format_share(n_tokens / n_ctx)} of the {name} of {format_count(n_ctx)}")
             break
     words.append(f"{format_bytes(report.kv_cache_bytes)} of KV cache (f16)")
     return " · ".join(words)

@@ -11,7 +11,7 @@ from bringup.faces.render.format import (
     Column,
     format_bytes,
     format_count,
-    format_percent,
+    format_share,
     format_short_count,
     format_table,
     pad,
@@ -191,13 +191,9 @@ def _sizes(report: ModelReport) -> list[Line]:
 
 def _share_row(label: str, share: Share, total: Share) -> tuple[str, ...]:
     bits = f"{8 * share.size_bytes / share.n_elements:.2f}" if share.n_elements else ""
-    part = _percent(share.size_bytes / total.size_bytes) if total.size_bytes else ""
+    part = format_share(share.size_bytes / total.size_bytes) if total.size_bytes else ""
     size, elements = format_bytes(share.size_bytes), format_short_count(share.n_elements)
     return (label, format_count(share.n_tensors), elements, size, part, bits)
-
-
-def _percent(share: float) -> str:
-    return "<1 %" if 0 < share < 0.005 else format_percent(share)
 
 
 def _tokenizer(report: ModelReport, figures: Architecture) -> Iterable[tuple[str, str]]:

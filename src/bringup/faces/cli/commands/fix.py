@@ -23,7 +23,8 @@ def command(context: click.Context, /, **options: Any) -> int:  # noqa: ANN401 -
     Each step says what it touches, how to take it back and how to see that it worked. Nothing runs without
     the word yes, typed at a terminal, and only what is shown runs: no shell, a clean environment. What needs
     root runs where you are root already; otherwise it is shown for you to type. Exit code: 0 the fault is
-    gone (or the steps were only shown), 1 it is still there, 2 wrong use, 3 could not tell.
+    gone (or the steps were only shown), 1 it is still there, or was not found, so that there is nothing to
+    fix, 2 wrong use, 3 could not tell.
     """
     from bringup.faces.cli.fixing import FixOptions, fix
 

@@ -15,7 +15,7 @@ from bringup.faces.render.console import Console
 @click.option("--catalogue", "with_catalogue", is_flag=True, help="List the short names.")
 @click.option("--yes", is_flag=True, help="Answer yes.")
 @click.pass_context
-def command(context: click.Context, /, **options: bool) -> None:
+def command(context: click.Context, /, **options: bool) -> int:
     """List the models on this machine, where each lies and which are here twice.
 
     Found and used in place: what bringup fetched, the hub's cache, llama.cpp's cache, Ollama, LM Studio.
@@ -23,7 +23,8 @@ def command(context: click.Context, /, **options: bool) -> None:
     if context.invoked_subcommand is None:
         from bringup.faces.cli.models_listing import ModelsOptions, show_models
 
-        show_models(context.obj, ModelsOptions(**options))
+        return show_models(context.obj, ModelsOptions(**options))
+    return 0
 
 
 @command.command(name="remove", short_help="Remove a model that bringup fetched.")
@@ -38,8 +39,6 @@ def remove(context: click.Context, model: str, *, yes: bool) -> None:
     console: Console = context.obj
     found = find_removable(model)
     question = f"Remove {found.name} ({format_bytes(found.size_bytes)}) at {found.paths[0]}?"
-    if yes or console.confirm(question):
-        console.line(f"Removed; {format_bytes(remove_model(found))} are free again.")
-    else:
-        console.line("Nothing was removed; that needs a yes at a terminal, or --yes.")
+    if not yes and not console.agrees(question, done="removed"):
         context.exit(1)
+    console.line(f"Removed; {format_bytes(remove_model(found))} are free again.")

@@ -23,9 +23,11 @@ def command(context: click.Context, engine: str | None, *, every: bool) -> None:
     console: Console = context.obj
     if every and engine is not None:
         raise WrongUse("name an engine or say --all, not both")
-    are_gone = True
+    are_gone, was_one = True, False
     for record, is_gone in stop_engines(folders.our_folders(), engine, every=every):
         words = "Stopped" if is_gone else "Could not stop"
         console.line(f"{words} {record.alias} on port {record.port}.")
-        are_gone = are_gone and is_gone
+        are_gone, was_one = are_gone and is_gone, True
+    if not was_one:
+        console.line("No engine is running.")
     context.exit(0 if are_gone else 1)

@@ -8,7 +8,8 @@ import click
 
 
 @click.command(name="add", short_help="Write down what was learned, or a fault.")
-@click.option("--learned", metavar="TEXT", help="Something learned; it goes under Learning.")
+@click.argument("text", required=False)
+@click.option("--learned", metavar="TEXT", help="The same as TEXT.")
 @click.option("--title", metavar="TEXT", help="One line: what happened.")
 @click.option("--symptom", metavar="TEXT", help="What was seen.")
 @click.option("--output", metavar="TEXT", help="What a program printed.")
@@ -19,8 +20,10 @@ import click
 def command(context: click.Context, /, **said: Any) -> None:  # noqa: ANN401 - one text or None each
     """Keep an entry of your own, with the machine's present facts beside it.
 
-    Without any text, your editor opens ($VISUAL, $EDITOR) with the parts to fill in; as root it does not.
+    TEXT is something learned and goes under Learning; the options write down a fault. Without any text,
+    your editor opens ($VISUAL, $EDITOR) with the parts to fill in; as root it does not.
     """
     from bringup.faces.cli.log_adding import add
 
-    add(context.obj, said)
+    text = said.pop("text")
+    add(context.obj, {**said, "learned": said["learned"] if text is None else text})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bringup.actions.live.sample import Sample
-from bringup.faces.render.format import format_bytes, format_percent
+from bringup.faces.render.format import format_bytes, format_share
 from bringup.faces.web.charts import part
 from bringup.faces.web.html import Html, join, table, tag
 from bringup.faces.web.widgets import mapped, more, swatch
@@ -59,7 +59,7 @@ def house(sample: Sample) -> Html:
             name,
             " ",
             tag("b", format_bytes(size)),
-            f" {format_percent(size / total)}",
+            f" {format_share(size / total)}",
         )
         for name, look, size, _ in reversed(found)
     ]
