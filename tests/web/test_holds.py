@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 from tests.stubs.command_line import Home, argv, run_cli
 
+from bringup.actions.page_server import DETACHED
+from bringup.machine import sockets
 from bringup.machine.sockets import free_port
 
 MIB = 1024**2
@@ -234,13 +236,34 @@ def test_detached_it_goes_on_until_it_is_ended(own_home: Path) -> None:
         assert (home.state / "logs/web.log").stat().st_mode & 0o077 == 0
         again = run_cli(home, "web", "--detach", "--port", str(port))
         assert again.returncode == 1
-        assert "is taken" in again.stderr
+        assert f"bringup web runs there already (process {number})" in again.stderr
     finally:
         os.kill(number, signal.SIGTERM)
     until_s = time.monotonic() + 15
     while time.monotonic() < until_s and Path(f"/proc/{number}/cmdline").exists():
         time.sleep(0.1)
     assert not Path(f"/proc/{number}/cmdline").exists() or not Path(f"/proc/{number}/cmdline").read_bytes()
+
+
+def test_it_ends_with_one_that_ended_before_it_told_the_address(own_home: Path) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        argv("web", "--port", str(port), DETACHED),
+        env=Home(own_home).environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        assert child.stdin is not None
+        child.stdin.write(b"a-token-that-nobody-was-told\n")
+        child.stdin.flush()
+        until_s = time.monotonic() + 60
+        while not sockets.is_only_listener(child.pid, port) and time.monotonic() < until_s:
+            time.sleep(0.1)
+        assert child.poll() is None
+        child.stdin.close()
+        assert child.wait(timeout=30) in (0, -signal.SIGTERM)
+    assert sockets.is_port_free(port)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import sys
+import threading
 from typing import Final
 
-from bringup.engine.ports import check_address
+from bringup.engine.ports import PortTaken, check_address
 from bringup.errors import Failure, FileTrouble
 from bringup.machine import clock, files, paths, process, sockets
 from bringup.machine.folders import Folders, all_variables
 
 _NAME: Final = "web-metrics-token"
 _START_S: Final = 20.0
+_STAY: Final = b"stay\n"
 
 TOKEN_PARAMETER: Final = "token"
 
@@ -60,19 +63,37 @@ def check_port(port: int, *, host: str) -> None:
     """Refuse a port that somebody listens on.
 
     Raises:
-        Failure: it is taken.
+        Failure: it is taken; says by whom.
         WrongUse: nobody here can have it, or the address.
     """
-    if not sockets.is_port_free(port, host=host):
-        check_address(host, port)
-        raise Failure(f"port {port} is taken", hint="Give another one with --port.", reference="port-in-use")
+    if sockets.is_port_free(port, host=host):
+        return
+    check_address(host, port)
+    holder = sockets.port_holder(port)
+    words = process.command_line(holder.pid) if holder is not None and holder.pid is not None else None
+    if holder is None or words is None or "web" not in words or "bringup" not in " ".join(words):
+        raise PortTaken(port, holder)
+    raise Failure(
+        f"port {port} is taken: bringup web runs there already (process {holder.pid})",
+        hint=f"Its page gives an address for another browser; kill {holder.pid} ends it.",
+        reference="port-in-use",
+    )
 
 
 def told_token() -> str:
-    """The token that a server in the background is told; empty where there is none."""
+    """The token that a server in the background is told; empty where there is none.
+
+    It ends by itself where the one that started it ends before `start_detached` has told it to stay: nobody
+    knows its address then.
+    """
     line = sys.stdin.buffer.readline(256)
-    sys.stdin.close()
+    threading.Thread(target=_stay_or_end, daemon=True).start()
     return line.decode("ascii", "replace").strip()
+
+
+def _stay_or_end() -> None:
+    if not sys.stdin.buffer.readline(256):
+        signal.raise_signal(signal.SIGTERM)
 
 
 def start_detached(arguments: tuple[str, ...], folders: Folders, *, port: int) -> tuple[str, int]:
@@ -98,6 +119,7 @@ def start_detached(arguments: tuple[str, ...], folders: Folders, *, port: int) -
     until_s = clock.monotonic_s() + _START_S
     while clock.monotonic_s() < until_s and child.poll() is None:
         if sockets.is_only_listener(child.pid, port):
+            process.tell(child, _STAY)
             return token, child.pid
         clock.sleep_s(0.05)
     process.end_child(child, timeout_s=2.0)

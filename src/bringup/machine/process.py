@@ -206,7 +206,10 @@ def spawn_told(
     output: IO[bytes],
     new_session: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a program and tell it something short that is not for others: on stdin, which ends then."""
+    """Start a program and tell it something short that is not for others, on stdin; `tell` says more.
+
+    Its stdin stays open, so that its end tells the program that we have ended, whatever ended us.
+    """
     child = spawn(
         argv,
         environment=environment,
@@ -215,10 +218,16 @@ def spawn_told(
         stderr=output,
         new_session=new_session,
     )
-    assert child.stdin is not None
-    with contextlib.suppress(BrokenPipeError), child.stdin as pipe:
-        pipe.write(told)
+    tell(child, told)
     return child
+
+
+def tell(child: subprocess.Popen[bytes], told: bytes) -> None:
+    """Tell a child of `spawn_told` more; one that has ended hears nothing."""
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.write(told)
+        child.stdin.flush()
 
 
 def end_child(child: subprocess.Popen[bytes], *, timeout_s: float) -> int:

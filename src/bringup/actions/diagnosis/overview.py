@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.actions.diagnosis.doctor import Examination
+from bringup.errors import BringupError
 from bringup.faults._diagnose import Finding, Role
 from bringup.faults._fault import Layer
 from bringup.records import dataclass
@@ -51,6 +52,18 @@ def embedded_engine() -> str | None:
 
     found = find_embedded() or find_wheel(LiveMachine(), our_folders().builds)
     return None if found is None else found.version
+
+
+def served_engines() -> dict[int, str]:
+    """The engines that bringup runs for this user, by their process: `smollm2-135m on port 8080`."""
+    from bringup.engine.registry import list_running
+    from bringup.machine.folders import our_folders
+
+    try:
+        running = list_running(our_folders())
+    except BringupError:  # then the process is named as a stranger's would be
+        return {}
+    return {one.engine.pid: f"{one.alias} on port {one.port}" for one in running if one.engine is not None}
 
 
 def view_layers(examination: Examination) -> tuple[LayerView, ...]:

@@ -8,7 +8,7 @@ from bringup.faces.render.console import Console
 def show_stack(console: Console) -> int:
     """Look at this machine and print one line a layer; the exit code is the doctor's."""
     from bringup.actions.diagnosis.doctor import choose_machine, examine_and_keep
-    from bringup.actions.diagnosis.overview import embedded_engine, view_layers
+    from bringup.actions.diagnosis.overview import embedded_engine, served_engines, view_layers
     from bringup.actions.fixing.unfinished import list_unfinished
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.stack import render_stack
@@ -20,7 +20,10 @@ def show_stack(console: Console) -> int:
         console.answer(*line)
     width = min(console.answer_terminal.width_columns, 100)
     views = view_layers(examination)
-    for line in render_stack(examination, views, width_columns=width, embedded=embedded_engine()):
+    served = served_engines()
+    for line in render_stack(
+        examination, views, width_columns=width, embedded=embedded_engine(), served=served
+    ):
         console.answer(*line)
     say_journal_trouble(console, examination.journal_trouble)
     return examination.verdict.value

@@ -40,8 +40,10 @@ def detach_web(console: Console, page: Page) -> int:
     Raises:
         Failure: it did not start; says why.
     """
-    from bringup.actions.page_server import page_address, start_detached
+    from bringup.actions.page_server import check_port, page_address, start_detached
 
+    if page.host:
+        check_port(page.port, host="127.0.0.1" if page.host == "localhost" else page.host)
     words = ["web", "--port", str(page.port), "--host", page.host, "--interval", str(page.interval_s)]
     words += ["--from", page.recording] if page.recording is not None else []
     token, process_id = start_detached(tuple(words), our_folders(), port=page.port)

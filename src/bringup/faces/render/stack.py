@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from bringup.actions.diagnosis.doctor import Examination, Verdict
@@ -39,6 +39,7 @@ _MARKS: Final = {
     State.FOLLOWS: ("follows", Style.YELLOW),
     State.UNSEEN: ("unseen", Style.YELLOW),
 }
+_NOT_SERVED: Final[Mapping[int, str]] = {}
 _NAME_COLUMNS: Final = 17
 _MARK_COLUMNS: Final = 9
 _NARROW_COLUMNS: Final = 60
@@ -50,23 +51,34 @@ def render_stack(
     *,
     width_columns: int,
     embedded: str | None = None,
+    served: Mapping[int, str] | None = None,
 ) -> list[Line]:
-    """One line a layer, then what to do next; `embedded` is the version of an engine that needs no build."""
-    lines = [line for view in views for line in _lines(view, examination.stack, width_columns, embedded)]
+    """One line a layer, then what to do next.
+
+    `embedded` is the version of an engine that needs no build, `served` names our engines by their process.
+    """
+    lines: list[Line] = []
+    for view in views:
+        lines += _lines(view, _text(view, examination.stack, embedded, served or {}), width_columns)
     has_engine = embedded is not None or _has_build(examination.stack)
     return [*lines, ("",), *_next(examination, width_columns, has_engine=has_engine)]
 
 
-def _lines(view: LayerView, stack: Stack, width_columns: int, embedded: str | None) -> list[Line]:
+def _text(view: LayerView, stack: Stack, embedded: str | None, served: Mapping[int, str]) -> str:
+    if view.state is State.FAULT or view.state is State.FOLLOWS:
+        return view.findings[0].fault.title
+    if view.layer is Layer.RUNTIME and not view.problem:
+        return _runtime(stack, served)
+    text = view.problem or summarise(view.layer, stack)
+    if view.layer is Layer.BUILD and embedded is not None and not _has_build(stack):
+        return f"{text}; embedded engine{f' {embedded}' if embedded else ''} is here"
+    return text
+
+
+def _lines(view: LayerView, text: str, width_columns: int) -> list[Line]:
     """The layer's line; on a narrow terminal its words go below it, whole."""
     mark, style = _MARKS[view.state]
     room = width_columns - _NAME_COLUMNS - _MARK_COLUMNS
-    if view.state is State.FAULT or view.state is State.FOLLOWS:
-        text = view.findings[0].fault.title
-    else:
-        text = view.problem or summarise(view.layer, stack)
-        if view.layer is Layer.BUILD and embedded is not None and not _has_build(stack):
-            text = f"{text}; embedded engine{f' {embedded}' if embedded else ''} is here"
     head = (pad(LAYER_NAMES[view.layer], _NAME_COLUMNS), Styled(pad(mark, _MARK_COLUMNS), style))
     words = clean(text, keep_newlines=False)
     if width_columns >= _NARROW_COLUMNS:
@@ -167,12 +179,13 @@ def _memory(stack: Stack) -> str:
     )
 
 
-def _runtime(stack: Stack) -> str:
+def _runtime(stack: Stack, served: Mapping[int, str] = _NOT_SERVED) -> str:
     engines = stack.runtime.engines
     if not isinstance(engines, Known) or not engines.value:
         return "none"
     more = f", and {len(engines.value) - 1} more" if len(engines.value) > 1 else ""
-    return _engine(engines.value[0]) + more
+    first = engines.value[0]
+    return served.get(first.process_id, _engine(first)) + more
 
 
 def _engine(engine: EngineProcess) -> str:
