@@ -10,6 +10,9 @@ import pytest
 from tests.doctor.schema import load_schema, problems
 from tests.stubs.command_line import Home, run_cli
 
+from bringup.actions.log.since import ended_runs, run_differences
+from bringup.journal.entry import Entry, Kind, Moment
+
 
 @pytest.fixture
 def home(own_home: Path) -> Home:
@@ -85,6 +88,8 @@ def test_comparing_and_since_say_what_they_can_and_cannot(home: Home) -> None:
         code, value = answered(home, "log", "since-it-worked", "--json")
         assert (code, problems(value, load_schema("log-comparison"))) == (0, [])
         assert (value["worked"], value["broken"], value["suspects"]) == ("it works now", [], [])
+        layer = run_cli(home, "log", "since-it-worked", "kernel")
+        assert (layer.returncode, layer.stdout) == (0, since.stdout), "of one layer the answer is the same"
     nothing = run_cli(home, "log", "since-it-worked", "no-such-model")
     assert nothing.returncode == 2
     assert run_cli(home, "log", "compare", "1999-01-01", "now").returncode == 2
@@ -170,3 +175,25 @@ def test_the_editors_text_becomes_an_entry() -> None:
     assert entry is not None
     assert (entry.title, entry.reason, entry.solution) == ("No GPU", "its cable", "")
     assert parse_template(template_for(""), fault="") is None
+
+
+def test_runs_are_compared_by_what_is_known_of_both() -> None:
+    def run(seq: int, **data: Any) -> Entry:
+        return Entry(seq, Kind.RUN, "model", Moment(1.7e9 + seq, "boot", 1.0 * seq), "", data)
+
+    settings = {"n_threads": 4, "kv_offload": True, "port": 8080}
+    started = run(1, phase="started", is_detached=True, port=8080, engine="external b9000", settings=settings)
+    stopped = run(2, phase="ended", is_detached=True, port=8080, how="stopped", is_good=True)
+    lone = run(3, phase="ended", is_detached=True, port=8080, how="gone", is_good=False)
+    good, bare = ended_runs((started, stopped, lone))
+    assert (good.seq, good.data["engine"], good.data["phase"]) == (2, "external b9000", "ended")
+    assert "engine" not in bare.data, "its start is not that of the one before"
+    changed = {"n_threads": 2, "kv_offload": False, "port": 9931}
+    newest = run(4, phase="ended", how="vram-oom", engine="external b9100", settings=changed)
+    assert run_differences(good, newest) == (
+        ("engine", "external b9000", "external b9100"),
+        ("kv_offload", "yes", "no"),
+        ("n_threads", "4", "2"),
+        ("how", "stopped", "vram-oom"),
+    )
+    assert run_differences(bare, newest) == (("how", "gone", "vram-oom"),), "nothing is made up for the other"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.log.change_words import fold_changes
@@ -121,7 +122,7 @@ def since_it_worked(
             hint="bringup doctor looks at it and keeps what it saw.",
         )
     now = stood[-1]
-    if what is None and not now.roots and now.verdict == "healthy":
+    if what in (None, *LAYERS) and not now.roots and now.verdict == "healthy":
         return Comparison(now, now, _WORKS, (), (), (), (), unseen)
     base = _baseline(journal, stood, what)
     layers = base.layers or tuple(fault.layer for fault in now.roots)
@@ -224,6 +225,12 @@ def _without(
 ) -> _Baseline:
     """The last state without these faults, of the healthy ones where there is one since the last break."""
     now = stood[-1]
+    if layers and now.roots and not any(fault.layer in layers for fault in now.faults):
+        raise WrongUse(
+            f"nothing is wrong in {layers[0]} now",
+            context=tuple(f"broken now: {fault.id} in {fault.layer}" for fault in now.roots),
+            hint="bringup log since-it-worked, with nothing behind it, is about what is broken now.",
+        )
     if not ids:
         raise CannotTell(
             "the doctor finds nothing broken now, but could not see everything",
@@ -252,8 +259,8 @@ def _last_good_run(journal: Journal, stood: tuple[Standing, ...], what: str) -> 
     wanted = what.casefold()
     runs = [
         entry
-        for entry in journal.entries(kinds=(Kind.RUN,), last=5000)
-        if wanted in entry.subject.casefold() and entry.data.get("phase") in ("ended", "failed")
+        for entry in ended_runs(journal.entries(kinds=(Kind.RUN,), last=5000))
+        if wanted in entry.subject.casefold()
     ]
     if not runs:
         raise WrongUse(
@@ -284,23 +291,40 @@ def _better_run(runs: list[Entry], newest: Entry) -> Entry | None:
     return faster[-1] if faster else (good[-1] if good else None)
 
 
-def run_differences(good: Entry, newest: Entry) -> tuple[tuple[str, str, str], ...]:
-    """What a run was told and measured, where it differs: name, then, now."""
+def ended_runs(entries: Sequence[Entry]) -> list[Entry]:
+    """Ends of runs; those of detached servers with what was written down when they started on that port."""
+    started: dict[Any, Mapping[str, Any]] = {}
     found = []
-    for name in _RUN_FIGURES:
-        old, new = good.data.get(name), newest.data.get(name)
-        if old != new and name in newest.data and (old or new):
-            found.append((name, str(old), str(new)))
+    for entry in entries:
+        port = entry.data.get("port")
+        if entry.data.get("phase") == "started" and entry.data.get("is_detached"):
+            started[port] = entry.data
+        elif entry.data.get("phase") in ("ended", "failed"):
+            told = started.pop(port, {}) if entry.data.get("is_detached") else {}
+            found.append(replace(entry, data={**told, **entry.data}))
+    return found
+
+
+def run_differences(good: Entry, newest: Entry) -> tuple[tuple[str, str, str], ...]:
+    """What a run was told and measured, where both are known and differ: name, then, now."""
+    pairs = [(name, good.data.get(name), newest.data.get(name)) for name in _RUN_FIGURES]
+    pairs = [pair for pair in pairs if pair[1] is not None and pair[2] is not None]
     told: tuple[Mapping[str, Any], ...] = (good.data.get("settings") or {}, newest.data.get("settings") or {})
-    for name in sorted(told[0].keys() | told[1].keys()):
-        old, new = told[0].get(name), told[1].get(name)
-        if old != new and told[1] and name not in ("port", "model_path", "n_ctx"):
-            found.append((name, str(old), str(new)))
-    for name in ("predicted_tokens_per_s", "prompt_tokens_per_s", "how"):
-        old, new = good.data.get(name), newest.data.get(name)
-        if old != new and name in newest.data:
-            found.append((name, str(old), str(new)))
-    return tuple(found)
+    if all(told):
+        names = sorted((told[0].keys() | told[1].keys()) - {"port", "model_path", "n_ctx"})
+        pairs += [(name, told[0].get(name), told[1].get(name)) for name in names]
+    measured = ("predicted_tokens_per_s", "prompt_tokens_per_s")
+    pairs += [
+        (name, good.data.get(name), newest.data.get(name)) for name in measured if newest.data.get(name)
+    ]
+    pairs += [("how", good.data.get("how"), newest.data.get("how"))]
+    return tuple((name, _words(old), _words(new)) for name, old, new in pairs if old != new)
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return "not told"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _first_seen_s(stood: tuple[Standing, ...], now: Standing) -> float | None:
