@@ -227,3 +227,28 @@ def test_no_line_of_an_error_can_pass_for_ours() -> None:
     assert pipe.getvalue() == (
         "error: a\n  [forged]\n  b\n  hint: forged\nhint: c\n  error: forged\n[failure]\n"
     )
+
+
+def test_an_error_is_broken_between_words_on_a_terminal_and_never_in_a_command() -> None:
+    problem = BringupError(
+        "a very long message about something that did not go as anybody here would have wished for",
+        context=("short", "/a/path/without/any/place/to/break/it/that/is/longer/than/the/terminal.gguf"),
+        hint="Free some space there, or look at the list of what was left: "
+        "bringup models --unfinished --json, "
+        "then say which of them can go",
+    )
+    shown = Terminal(is_terminal=True, can_redraw=False, can_colour=False, width_columns=60)
+    pipe = io.StringIO()
+    for line in render_error(problem, shown):
+        console_on(pipe).line(*line)
+    assert pipe.getvalue() == (
+        "error: a very long message about something that did not go\n"
+        "  as anybody here would have wished for\n"
+        "  short\n"
+        "  /a/path/without/any/place/to/break/it/that/is/longer/than/the/terminal.gguf\n"
+        "hint: Free some space there, or look at the list of what was\n"
+        "  left: bringup models --unfinished --json, then say which\n"
+        "  of them can go\n"
+        "[failure]\n"
+    )
+    assert len(render_error(problem)[0][-1]) == len(problem.message), "a pipe gets it on one line"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import bringup.faces
+from bringup.__main__ import keep_interrupt
 
 FACES = Path(bringup.faces.__file__).parent
 CONSOLE = FACES / "render" / "console.py"
@@ -53,3 +56,15 @@ def test_only_the_console_writes(path: Path) -> None:
 )
 def test_a_planted_way_around_is_found(planted: str) -> None:
     assert ways_around(planted)
+
+
+def test_a_ctrl_c_that_python_drops_in_a_finaliser_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", keep_interrupt)
+
+    class Held:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Held()
+        threading.Event().wait(60)

@@ -80,7 +80,7 @@ class Talk:
 
     def show_error(self, problem: BringupError) -> None:
         """Say what went wrong."""
-        for line in render_error(problem):
+        for line in render_error(problem, self.console.note_terminal):
             self.console.line(*line)
 
     def _answer_once(self) -> Choice | None:

@@ -199,7 +199,7 @@ def _take(console: Console, run: FixRun, planned: PlannedStep) -> Reply:
                     console.answer(*line)
     except BringupError as problem:
         console.answer_piece(quotation.end())
-        for line in render_error(problem):
+        for line in render_error(problem, console.note_terminal):
             console.line(*line)
     return reply
 

@@ -273,7 +273,7 @@ def _command_missing(problem: click.exceptions.NoArgsIsHelpError) -> WrongUse:
 
 def _show(console: Console, problem: BringupError) -> None:
     try:
-        for line in render_error(problem):
+        for line in render_error(problem, console.note_terminal):
             console.line(*line)
     except (OutputClosed, BringupError):
         terminal.silence(console.stderr)

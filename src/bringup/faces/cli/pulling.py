@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bringup.errors import BringupError
 from bringup.faces.render.clean import clean
-from bringup.faces.render.console import Console, Style, Styled
+from bringup.faces.render.console import Console, Style
 
 if TYPE_CHECKING:
     from bringup.store.prepare import PullPlan
@@ -32,7 +32,7 @@ class PullWatcher:
         self._said = plan.note
         self._is_resumable = not plan.is_by_pip
         for line in plan_lines(plan):
-            self._console.line(line)
+            self._console.note(line)
 
     def progress(self, progress: TransferProgress) -> None:
         """A moment of a transfer."""
@@ -41,12 +41,12 @@ class PullWatcher:
         self._last = progress
         if progress.message and progress.message != self._said:
             self._said = progress.message
-            self._console.line(clean(progress.message, keep_newlines=False))
+            self._console.note(clean(progress.message, keep_newlines=False))
         self._console.status(progress_line(progress, self._console.note_terminal.width_columns))
 
     def warning(self, why: str) -> None:
         """Something beside the transfer went wrong: the journal could not be written."""
-        self._console.line(Styled(f"warning: {why}", Style.YELLOW))
+        self._console.note(why, Style.YELLOW, lead="warning: ")
 
     def interrupted(self, typed: str) -> None:
         """Ctrl-C: what is kept of it, and how to go on."""

@@ -123,7 +123,7 @@ def _stand(console: Console, session: EngineSession) -> int:
         while (cause := session.poll()) is None:
             clock.sleep_s(_LOOK_S)
             if said := still.look(is_busy=False):
-                console.line(Styled(said, Style.YELLOW))
+                console.note(said, Style.YELLOW)
     except KeyboardInterrupt:
         session.close()
         console.line("Stopped.")
@@ -138,7 +138,7 @@ def _show(console: Console, served: ServedEngine) -> None:
     for line in try_lines(served):
         console.line(f"  {line}")
     for line in warnings(served):
-        console.line(Styled(line, Style.YELLOW))
+        console.note(line, Style.YELLOW)
     console.line(Styled(f"log: {served.log_path}", Style.DIM))
 
 

@@ -82,15 +82,13 @@ class StartWatcher:
             self._said_dropped = True
             self._console.line(Styled(dropped_line(environment.dropped), Style.YELLOW))
         if self._tells_port and preparation.port.wanted is not None:
-            self._console.line(
-                Styled(moved_line(preparation.port, held=preparation.port_holder), Style.YELLOW)
-            )
+            self._console.note(moved_line(preparation.port, held=preparation.port_holder), Style.YELLOW)
         if self._explains:
             self._explains = False
             self._explain(preparation)
         elif self._verbose:
             for note in preparation.plan.notes:
-                self._console.line(Styled(note, Style.YELLOW))
+                self._console.note(note, Style.YELLOW)
 
     def _explain(self, preparation: Preparation) -> None:
         from bringup.faces.render.plan import plan_lines

@@ -16,6 +16,7 @@ from typing import Final, TextIO
 from bringup.errors import FileTrouble, WrongUse
 from bringup.faces.render.clean import Cleaner, clean
 from bringup.faces.render.format import truncate
+from bringup.faces.render.sentences import lay_out
 from bringup.machine import terminal
 from bringup.records import dataclass
 
@@ -155,6 +156,12 @@ class Console:
         """One line (or block) beside the answer: a note, a warning, what is being done."""
         self.end_status()
         self._write(self.stderr, self._draw(pieces, self.note_terminal) + "\n")
+
+    def note(self, text: str, style: Style = Style.PLAIN, *, lead: str = "") -> None:
+        """A sentence beside the answer, laid out for the terminal; a lead has the style if there is one."""
+        shown = self.note_terminal
+        laid = lay_out(text, len(lead), shown.width_columns if shown.is_terminal else None)
+        self.line(*((Styled(lead, style), laid) if lead else (Styled(laid, style),)))
 
     def status(self, text: str) -> None:
         """Show one line of progress in place of the one before; nothing at all where it cannot be redrawn."""
