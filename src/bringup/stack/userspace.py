@@ -18,7 +18,13 @@ from bringup.stack.userspace_libraries import (
     probe_libraries,
     probe_picked,
 )
-from bringup.stack.userspace_packages import DriverPackage, Runfile, probe_packages, probe_runfile
+from bringup.stack.userspace_packages import (
+    DriverPackage,
+    Runfile,
+    probe_packages,
+    probe_runfile,
+    recognise_library_version,
+)
 from bringup.stack.version import find_driver_version
 
 _FABRIC_MANAGER: Final = "/usr/bin/nv-fabricmanager"
@@ -102,15 +108,15 @@ def probe_userspace(machine: Machine) -> Userspace:
 def recognise(lines: Lines) -> Userspace:
     """What pasted lines say of this layer.
 
-    Raw line: `NVML library version: 570.172`.
+    Raw line: `NVML library version: 570.172`; without it the rows of a list of packages.
     """
     hit = lines.last(r"NVML library version: (?:\d{2}\.)?(\d{3}\.[\d.]+)", anchor="nvml library version:")
     version = find_driver_version(hit[1].group(1)) if hit is not None else None
-    if hit is None or version is None:
-        return Userspace()
-    line, _ = hit
-    found = (LibraryVersion(version),)
-    return Userspace(driver_library_versions=Known(found, f"{line.source}, line {line.number}"))
+    if hit is not None and version is not None:
+        found = (LibraryVersion(version),)
+        return Userspace(driver_library_versions=Known(found, f"{hit[0].source}, line {hit[0].number}"))
+    listed = recognise_library_version(lines)
+    return Userspace(driver_library_versions=convert(listed, lambda found: (LibraryVersion(found),)))
 
 
 def _probe_smi(machine: Machine) -> Reading[str]:

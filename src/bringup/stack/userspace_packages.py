@@ -8,8 +8,9 @@ from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.patterns import regex
-from bringup.reading import Absent, Known, Reading, Unreadable, convert
+from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
+from bringup.stack.lines import Lines
 from bringup.stack.version import DriverVersion, find_driver_version
 
 _STATUS: Final = "/var/lib/dpkg/status"
@@ -51,6 +52,16 @@ _STATES: Final = {
     "triggers-awaited": PackageState.WAITING,
     "triggers-pending": PackageState.WAITING,
 }
+
+
+_LISTED: Final = regex(
+    r"[ih]i\s{1,8}(?:libnvidia-compute-\d{3}\S{0,20}|libnvidia-ml1\S{0,10}|libcuda1\S{0,10}|nvidia-smi"
+    r"|nvidia-utils-\d{3}\S{0,20})\s{1,80}(\d{3}\S{1,60})\s"
+    r"|(?:nvidia-driver-(?:NVML|cuda|cuda-libs)|xorg-x11-drv-nvidia-cuda(?:-libs)?"
+    r"|nvidia-compute(?:-utils)?-G0\d)-(?:\d:)?(\d{3}\.[\d.]{1,12})-"
+    r"|nvidia-utils (\d{3}\.[\d.]{1,12})-\d"
+)
+"""A row of `dpkg -l`, `rpm -qa` or `pacman -Q` for a package that holds what programs load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +191,23 @@ def parse_installer_log(text: str) -> DriverVersion | None:
 def is_driver_package(name: str) -> bool:
     """Whether a package belongs to the driver, not to the toolkit or to containers."""
     return _NAME.fullmatch(name) is not None and _NOT_DRIVER.match(name) is None
+
+
+def recognise_library_version(lines: Lines) -> Reading[DriverVersion]:
+    """The version of the packages that hold NVML and libcuda, in a list of packages that somebody pasted.
+
+    Not looked at where no such row stands, or where rows name more than one version.
+
+    Raw line: `ii  nvidia-smi     525.85.12-1  amd64        NVIDIA System Management Interface`.
+    """
+    rows = [
+        (line, version)
+        for anchor in ("nvidia", "libcuda1")
+        for line in lines.with_anchor(anchor)
+        if (row := _LISTED.match(line.text)) is not None
+        and (version := find_driver_version(row[1] or row[2] or row[3])) is not None
+    ]
+    if not rows or any(not version.fits(rows[0][1]) for _, version in rows):
+        return NOT_LOOKED
+    line, version = rows[-1]
+    return Known(version, f"{line.source}, line {line.number}")

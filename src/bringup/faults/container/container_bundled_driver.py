@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.userspace._driver import libraries, loaded_version
+from bringup.faults.userspace._driver import is_container_text, libraries, loaded_version
 from bringup.reading import Known
+from bringup.stack.listings import listed_libraries
 
 SIGNS = (
     Sign(
@@ -49,7 +50,7 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """Inside: a picked library that is not the host's; in a paste: a mismatch in one container only."""
-    return _by_files(scene) or _by_text(scene)
+    return _by_files(scene) or _by_text(scene) or _by_listing(scene)
 
 
 def _by_files(scene: Scene) -> Evidence | None:
@@ -89,4 +90,19 @@ def _by_text(scene: Scene) -> Evidence | None:
         certainty=Certainty.LIKELY,
         decides="nvidia-smi on the host: if it works, the image is the cause",
         strength=8,
+    )
+
+
+def _by_listing(scene: Scene) -> Evidence | None:
+    """A listing in a container that shows files of two drivers: the host's and the image's own."""
+    files = listed_libraries(scene.lines)
+    if len(files) < 2 or not is_container_text(scene):
+        return None
+    (one, _), (other, line) = files[:2]
+    return Evidence(
+        saw=f"libraries of {one} and of {other} lie side by side in a container",
+        expected="the host's libraries only",
+        sources=(f"{line.source}, line {line.number}",),
+        certainty=Certainty.LIKELY,
+        decides="cat /proc/driver/nvidia/version",
     )

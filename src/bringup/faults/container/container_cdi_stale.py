@@ -35,6 +35,12 @@ SIGNS = (
         '"/dev/nvidia-caps/nvidia-cap1": no such file or directory',
     ),
     Sign(
+        r"(?i)failed to (?:load|read|parse|unmarshal|validate) CDI Spec\b",
+        anchor="cdi spec",
+        example='failed to load CDI Spec: failed to parse CDI Spec "/etc/cdi/nvidia.yaml"',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"(?i)(?:conflicting|stale|outdated) CDI (?:spec|device)",
         anchor="cdi",
         example="WARN stale CDI spec /etc/cdi/nvidia.yaml",

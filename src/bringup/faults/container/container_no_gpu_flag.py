@@ -90,6 +90,8 @@ def _by_command(scene: Scene) -> Evidence | None:
     words = (
         "libcuda.so.1: cannot open",
         "nvidia-smi: command not found",
+        "nvidia-smi: not found",
+        "nvidia-smi not found",
         "no cuda-capable device",
         "found no nvidia driver",
     )

@@ -6,6 +6,7 @@ Reason: --gpus needs the NVIDIA container toolkit installed and registered with 
     Docker from snap is confined and sees neither the toolkit nor the host's driver libraries.
 Sources: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html
     https://github.com/canonical/docker-snap/issues/148
+    https://github.com/NVIDIA/k8s-device-plugin
 """
 
 from __future__ import annotations
@@ -56,6 +57,22 @@ SIGNS = (
         r"unknown flag: --gpus\b",
         anchor="unknown flag: --gpus",
         example="unknown flag: --gpus",
+    ),
+    Sign(
+        r"no runtime for \"nvidia\" is configured|RuntimeHandler \"nvidia\" not supported",
+        anchor='"nvidia"',
+        example='failed to get sandbox runtime: no runtime for "nvidia" is configured',
+    ),
+    Sign(
+        r"If this is a GPU node, did you configure the NVIDIA Container Toolkit",
+        anchor="did you configure the nvidia container toolkit",
+        example="If this is a GPU node, did you configure the NVIDIA Container Toolkit?",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bstat nvidia\.com/gpu=\S{1,60}: no such file",
+        anchor="stat nvidia.com/gpu=",
+        example="Error: stat nvidia.com/gpu=0: no such file or directory",
     ),
 )
 

@@ -30,7 +30,7 @@ _TROUBLE = (
 
 SIGNS = (
     Sign(
-        r"(?i)/usr/lib/wsl/lib/\S{1,40}: (?:cannot open|no such file)",
+        r"(?i)/usr/lib/wsl/lib/\S{1,40}: (?:cannot open|no such file|file too short)",
         anchor="/usr/lib/wsl/lib",
         example="/usr/lib/wsl/lib/libcuda.so.1: cannot open shared object file: No such file or directory",
     ),

@@ -32,7 +32,7 @@ SIGNS = (
         example="NVRM: GPU 0000:01:00.0: GPU has fallen off the bus.",
     ),
     Sign(
-        r"\bGPU is lost\b|NVML_ERROR_GPU_IS_LOST|GPU_LOST\b",
+        r"\b(?:GPU|gpu) is lost\b|NVML_ERROR_GPU_IS_LOST|GPU_LOST\b",
         anchor="lost",
         example="Unable to determine the device handle for GPU 0000:0B:00.0: GPU is lost.  Reboot the"
         " system to recover this GPU",

@@ -48,6 +48,12 @@ SIGNS = (
         example="Detected clocks event due to power violation in GPU 0. Monitor the power conditions.",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?:the device handle for .{0,60}|nvml.{0,20}): (?i:Insufficient External Power)"
+        r"|GPU has insufficient external power|INSUFFICIENT_POWER\b",
+        anchor="insufficient",
+        example="Unable to determine the device handle for GPU 0000:01:00.0: Insufficient External Power",
+    ),
 )
 
 EXPLAINS = ("gsp-firmware-failed",)

@@ -99,6 +99,11 @@ SIGNS = (
         example="Current mode: hybrid-off",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"bbswitch refuses to turn ON",
+        anchor="bbswitch refuses to turn on",
+        example="Cannot switch GPUS : bbswitch refuses to turn ON the GPU",
+    ),
 )
 
 EXPLAINS = (

@@ -47,6 +47,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("nvidia", "assign"),
     ),
+    Sign(
+        r"request_mem_region failed for 0M @ 0x0\b",
+        anchor="request_mem_region failed for 0m",
+        example="NVRM: request_mem_region failed for 0M @ 0x0. This can",
+    ),
 )
 
 EXPLAINS = (

@@ -14,11 +14,12 @@ from __future__ import annotations
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import Known
+from bringup.stack.listings import listed_devices, listed_identity
 
 SIGNS = (
     Sign(
-        r"Failed to initialize NVML: Insufficient Permissions",
-        anchor="failed to initialize nvml: insufficient permissions",
+        r"(?:Failed to initialize NVML|the device handle for .{0,60}): Insufficient Permissions",
+        anchor=": insufficient permissions",
         example="Failed to initialize NVML: Insufficient Permissions",
     ),
     Sign(
@@ -36,7 +37,7 @@ SIGNS = (
         anchor="/dev/dri/",
         example="failed to open /dev/dri/renderD128: Permission denied",
         certainty=Certainty.LIKELY,
-        unless=("/dev/kfd", "amdgpu", "rocm"),
+        unless=("/dev/kfd", "amdgpu", "rocm", "amd-smi", "radeon"),
     ),
     Sign(
         r"NVML_ERROR_NO_PERMISSION|NVMLError_NoPermission",
@@ -90,6 +91,27 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """A device file whose mode keeps this user out."""
+    return _by_facts(scene) or _by_listing(scene)
+
+
+def _by_listing(scene: Scene) -> Evidence | None:
+    """A listing of device files, and `id` of a user whom they keep out; without it, a mode for nobody."""
+    identity = listed_identity(scene.lines)
+    for device in listed_devices(scene.lines):
+        if device.may_use(identity):
+            continue
+        whom = f"user {identity.names[-1]}, who is not in that group" if identity is not None else "its group"
+        return Evidence(
+            saw=f"{device.name} has mode {device.mode} and group {device.group}, which keeps out {whom}",
+            expected="a mode or a group that lets this user read and write",
+            sources=(f"{device.line.source}, line {device.line.number}",),
+            certainty=Certainty.LIKELY,
+            decides="ls -l /dev/nvidiactl /dev/nvidia0",
+        )
+    return None
+
+
+def _by_facts(scene: Scene) -> Evidence | None:
     kernel = scene.stack.kernel
     if not isinstance(kernel.device_files, Known) or not isinstance(kernel.own_groups, Known):
         return None

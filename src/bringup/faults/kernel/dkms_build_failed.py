@@ -90,8 +90,9 @@ SIGNS = (
         " details",
     ),
     Sign(
-        r"unrecognized command.line option .{0,3}-f(?:trivial-auto-var-init|min-function-alignment"
-        r"|zero-init)",
+        r"unrecognized command.line option .{0,3}-(?:f(?:trivial-auto-var-init|min-function-alignment"
+        r"|zero-init|zero-call-used-regs|conserve-stack)|m(?:harden-sls|indirect-branch|function-return"
+        r"|record-mcount|stack-protector-guard))",
         anchor="unrecognized command",
         example="cc: error: unrecognized command-line option '-ftrivial-auto-var-init=zero'",
         needs=("nvidia",),
@@ -125,6 +126,44 @@ SIGNS = (
         anchor="nvidia",
         example="Failed to build nvidia kernel module for 6.17.4",
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)autoinstall on \S{1,80} failed for .{0,80}\bnvidia",
+        anchor="autoinstall on ",
+        example="Autoinstall on 6.14.0-15-generic failed for module(s) nvidia(10).",
+    ),
+    Sign(
+        r"module nvidia\S{0,40} includes a BUILD_EXCLUSIVE",
+        anchor="includes a build_exclusive",
+        example="for module nvidia/390.157 includes a BUILD_EXCLUSIVE directive",
+    ),
+    Sign(
+        r"/dkms/nvidia\S{0,80}/dkms\.conf does not exist|Directory: /usr/src/nvidia-\S{1,60} does not exist",
+        anchor=" does not exist",
+        example="File: /var/lib/dkms/nvidia/470.57.02/source/dkms.conf does not exist.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Failed to run [`']\S{0,60}dkms (?:build|install) -m nvidia|Failed to install the kernel module"
+        r" through DKMS",
+        anchor="failed to ",
+        example="ERROR: Failed to run `/usr/sbin/dkms build -m nvidia -v 535.129.03 -k 6.5.0-14-generic`:",
+    ),
+    Sign(
+        r"(?i)\bCC version check failed|failed CC version check",
+        anchor="version check",
+        example="WARNING: The CC version check failed:",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Building and installing nvidia\S{0,40}kmod\S{0,20}.{0,40}\[\s{0,4}FAILED",
+        anchor="building and installing nvidia",
+        example="Building and installing nvidia-kmod                        [FAILED]",
+    ),
+    Sign(
+        r"Building DKMS module 'nvidia\S{0,40}' for .{1,80} FAILED",
+        anchor="building dkms module 'nvidia",
+        example="Building DKMS module 'nvidia-367.35' for kernel-4.7.2_1... FAILED!",
     ),
 )
 

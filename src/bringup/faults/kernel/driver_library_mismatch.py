@@ -9,6 +9,7 @@ Sources: https://github.com/canonical/ubuntu-server-documentation/pull/369
     https://github.com/NVIDIA/nvidia-docker/issues/182
     https://github.com/illinois-scicomp/machine-shop-maintenance/issues/70
     https://github.com/tinygrad/open-gpu-kernel-modules/issues/47
+    https://github.com/NVIDIA/open-gpu-kernel-modules (nvidia-modeset: Version mismatch)
 Limits: where the module on the disk differs from the libraries too, a restart does not cure it.
 """
 
@@ -45,6 +46,11 @@ SIGNS = (
         anchor="does not match dso version",
         example="kernel version 570.169.0 does not match DSO version 570.172.8 -- cannot find working"
         " devices",
+    ),
+    Sign(
+        r"nvidia-modeset: .{0,20}Version mismatch: nvidia\S{0,12}\([\d.]+\)",
+        anchor="version mismatch: nvidia",
+        example="nvidia-modeset: Version mismatch: nvidia.ko(378.13) nvidia-modeset(375.26)",
     ),
 )
 

@@ -15,6 +15,7 @@ from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._steps import LOAD, build_step, headers_step
 from bringup.reading import Known
+from bringup.stack.listings import listed_kernels
 
 _OTHER_MODULES = (
     "virtualbox",
@@ -59,6 +60,7 @@ SIGNS = (
         example="Skipping kernel-4.0.9_1. kernel-headers package not installed...",
         certainty=Certainty.LIKELY,
         needs=("nvidia",),
+        unless=("failed to build",),
     ),
     Sign(
         r"/lib/modules/\S{1,80}/(?:build|source)\S{0,40}: No such file or directory",
@@ -74,7 +76,8 @@ SIGNS = (
         needs=("nvidia",),
     ),
     Sign(
-        r"(?:No package|No match for argument:?|Unable to find a match:) kernel-(?:devel|headers)-",
+        r"(?:No package|No match for argument:?|Unable to find a match:|filtering for argument:)"
+        r" kernel-(?:devel|headers)\b",
         anchor="kernel-",
         example="No match for argument: kernel-devel-5.14.0-362.8.1.el9_3.x86_64",
         certainty=Certainty.LIKELY,
@@ -130,6 +133,26 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=_OTHER_MODULES,
     ),
+    Sign(
+        r"No provider of 'kernel-\S{0,30}devel",
+        anchor="no provider of 'kernel-",
+        example="No provider of 'kernel-default-devel = 6.4.0-150600.23' found.",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"target not found: linux[\w-]{0,20}-headers",
+        anchor="target not found: linux",
+        example="error: target not found: linux-lts-headers",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia",),
+    ),
+    Sign(
+        r"Are the development files for kernel|kernel source path '\S{1,140}' is invalid",
+        anchor="kernel",
+        example="ERROR: The kernel source path '/lib/modules/6.1.0/build' is invalid.",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (
@@ -176,6 +199,24 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """No module for the running kernel, DKMS holds a driver, and the headers are absent."""
+    return _by_facts(scene) or _by_listing(scene)
+
+
+def _by_listing(scene: Scene) -> Evidence | None:
+    """A list of packages whose headers are of other versions than all its kernels."""
+    kernels, headers, line = listed_kernels(scene.lines)
+    if line is None or not kernels or set(kernels) & set(headers):
+        return None
+    return Evidence(
+        saw=f"kernel {kernels[-1]} is installed, kernel-devel {headers[-1]}",
+        expected="kernel-devel of the same version",
+        sources=(f"{line.source}, line {line.number}",),
+        certainty=Certainty.LIKELY,
+        decides="uname -r",
+    )
+
+
+def _by_facts(scene: Scene) -> Evidence | None:
     kernel = scene.stack.kernel
     running = kernel.running
     if running is None or running.modules or not isinstance(kernel.dkms, Known) or not kernel.dkms.value:

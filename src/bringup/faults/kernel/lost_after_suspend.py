@@ -9,6 +9,7 @@ Sources: https://github.com/NixOS/nixpkgs/issues/348769
     https://download.nvidia.com/XFree86/Linux-x86_64/435.17/README/powermanagement.html
     https://github.com/pop-os/default-settings/pull/64
     https://github.com/ollama/ollama/issues/5464
+    https://github.com/CachyOS/CachyOS-PKGBUILDS/issues/1764
 Limits: without any word of sleep in the text the same error is told as `uvm-not-loaded`.
 """
 
@@ -36,6 +37,18 @@ SIGNS = (
         r"nv_pmops_(?:suspend|resume)\S{0,20} \[nvidia\] returns -\d{1,10}",
         anchor="nv_pmops_",
         example="nvidia 0000:01:00.0: PM: pci_pm_suspend(): nv_pmops_suspend+0x0/0x20 [nvidia] returns -5",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"nvidia-sleep\.sh exited with",
+        anchor="nvidia-sleep.sh exited with",
+        example="note: nvidia-sleep.sh exited with irqs disabled",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\b(?:nv_uvm_(?:suspend|resume)|uvm_(?:suspend|resume)_entry)\+0x",
+        anchor="uvm_",
+        example="uvm_suspend_entry+0xad/0xd0 [nvidia_uvm]",
         certainty=Certainty.LIKELY,
     ),
 )

@@ -74,8 +74,8 @@ SIGNS = (
         unless=(*_NO_DRIVER, "cuinit failed: unknown"),
     ),
     Sign(
-        r"could not insert .{0,2}nvidia\w{0,12}.{0,2}: (?:Exec format error|Invalid argument|Unknown"
-        r" symbol in module)",
+        r"could not insert .{0,9}?\S{0,80}nvidia[\w.-]{0,12}.{0,2}: (?:Exec format error|Invalid argument"
+        r"|Invalid module format|Unknown symbol in module)",
         anchor="could not insert",
         example="modprobe: ERROR: could not insert 'nvidia': Exec format error",
         certainty=Certainty.LIKELY,

@@ -35,6 +35,18 @@ SIGNS = (
         anchor="listed",
         example="systemd-modules-load[312]: Module 'nvidia' is deny-listed (by kmod)",
     ),
+    Sign(
+        r"Error running install command (?:'\S{1,40}' )?for (?:module )?'?nvidia",
+        anchor="error running install command",
+        example="modprobe: ERROR: ../libkmod/libkmod-module.c:968 command_do() Error running install command"
+        " for nvidia",
+    ),
+    Sign(
+        r"^\s{0,8}install nvidia(?:[-_]current)? /bin/(?:false|true)\b",
+        anchor="install nvidia",
+        example="install nvidia /bin/false",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 OVER = (NVIDIA_SMI_WORKS,)

@@ -6,6 +6,7 @@ Reason: One device has one driver, and nouveau was loaded first. The NVIDIA driv
     at boot, also in the initramfs.
 Sources: https://github.com/NixOS/nixpkgs/issues/16711
     https://github.com/beclab/Olares/pull/3963
+    https://github.com/NVIDIA/nvidia-installer
     https://download.nvidia.com/XFree86/Linux-x86_64/435.17/README/commonproblems.html
 Limits: the same NVRM text stands there when vfio-pci holds the card. Without an NVIDIA driver nouveau is
     only a symptom.
@@ -71,6 +72,28 @@ SIGNS = (
         anchor="nouveau",
         example="nouveau              2306048  4",
         certainty=Certainty.LIKELY,
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"Nouveau is running: any attempt to disable it|Nouveau can usually be disabled by adding files",
+        anchor="nouveau ",
+        example="  * Nouveau is running: any attempt to disable it will not take effect until a reboot.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"^nouveau [0-9a-f:.]{7,12}: (?:NVIDIA \w|fb: \d|DRM: VRAM: )",
+        anchor="nouveau ",
+        example="nouveau 0000:01:00.0: DRM: VRAM: 4096 MiB",
+        certainty=Certainty.LIKELY,
+        needs=("blacklist",),
+        unless=_OTHERS,
+    ),
+    Sign(
+        r"^nouveau [0-9a-f:.]{7,12}: (?:NVIDIA \w|fb: \d|DRM: VRAM: )",
+        anchor="nouveau ",
+        example="nouveau 0000:01:00.0: NVIDIA GM204 (124020a1)",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia-smi has failed",),
         unless=_OTHERS,
     ),
 )

@@ -107,6 +107,18 @@ SIGNS = (
         example="modprobe: FATAL: Module nvidia-uvm not found.",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"nvidia-container-cli: initialization error: cuda error: unknown error",
+        anchor="cuda error: unknown error",
+        example="nvidia-container-cli: initialization error: cuda error: unknown error",
+        certainty=Certainty.LIKELY,
+        unless=SLEEP_WORDS,
+    ),
+    Sign(
+        r"Module '?nvidia[-_]uvm'? is (?:blacklisted|deny-?listed)",
+        anchor="listed",
+        example="systemd-modules-load[252]: Module 'nvidia_uvm' is deny-listed (by kmod)",
+    ),
 )
 
 EXPLAINS = ("library-missing", "no-visible-device", "running-on-cpu")

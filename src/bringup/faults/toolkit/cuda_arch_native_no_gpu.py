@@ -11,7 +11,7 @@ Sources: https://github.com/ggml-org/llama.cpp/issues/18430
 
 from __future__ import annotations
 
-from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._fault import Certainty, Safety, Sign, Step
 
 SIGNS = (
     Sign(
@@ -40,6 +40,12 @@ SIGNS = (
         r"(?i)nvcc fatal.{0,20}unsupported gpu architecture 'sm_'|-gencode.{0,10}arch=compute_(?:,|\s|$)",
         anchor="arch",
         example="nvcc -gencode arch=compute_,code=sm_ -c argmax.cu",
+    ),
+    Sign(
+        r"Cannot find valid GPU for '-arch=native'",
+        anchor="cannot find valid gpu for",
+        example="nvcc warning : Cannot find valid GPU for '-arch=native', will use default arch",
+        certainty=Certainty.LIKELY,
     ),
 )
 

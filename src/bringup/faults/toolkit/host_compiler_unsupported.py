@@ -70,8 +70,8 @@ SIGNS = (
         needs=("nvcc",),
     ),
     Sign(
-        r"identifier \"(?:_Float(?:16|32|64|128)x?|__builtin_\w{1,40}|__bf16|__is_\w{1,40}|__remove_\w{1,4"
-        r"0})\" is undefined",
+        r"identifier \"(?:__float128|_Float(?:16|32|64|128)x?|__builtin_\w{1,40}|__bf16|__is_\w{1,40}"
+        r"|__remove_\w{1,40})\" is undefined",
         anchor="is undefined",
         example='error: identifier "_Float32" is undefined',
         certainty=Certainty.LIKELY,

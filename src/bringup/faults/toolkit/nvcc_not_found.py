@@ -68,7 +68,7 @@ SIGNS = (
         example="/bin/sh: 1: /usr/local/cuda/bin/nvcc: No such file or directory",
     ),
     Sign(
-        r"(?i)CUDA_HOME environment variable is not set",
+        r"(?i)CUDA_HOME environment variable is not set|cannot find CUDA_HOME",
         anchor="cuda_home",
         example="OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install "
         "root.",

@@ -72,6 +72,12 @@ SIGNS = (
         example="ld: warning: libcudart.so.11.0, needed by libggml.so, may conflict with libcudart.so.12",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)ptxas (?:fatal|/\S{1,160}, line).{0,40}unsupported \.version",
+        anchor="unsupported .version",
+        example="ptxas fatal   : Unsupported .version 8.4; current version is '8.2'",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("nvcc-too-old-for-gpu", "cuda-runtime-lib-missing", "cpu-only-build")

@@ -105,3 +105,9 @@ def is_consumer_card(scene: Scene) -> bool:
     )
     names += [device.name for device in scene.stack.hardware.nvidia_devices]
     return any(word in name for name in names for word in ("GeForce", "TITAN", "RTX"))
+
+
+def is_container_text(scene: Scene) -> bool:
+    """Whether a paste shows the start of a container or a prompt inside one (`root@da0fd684b11a:`)."""
+    started = scene.lines.first_like(r"\b(?:docker|podman|nerdctl) (?:container )?(?:run|exec)\b", anchor=" ")
+    return started is not None or scene.lines.first_like(r"\broot@[0-9a-f]{12}:", anchor="root@") is not None

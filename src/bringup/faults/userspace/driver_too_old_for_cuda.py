@@ -37,6 +37,7 @@ SIGNS = (
         anchor="unsupported .version",
         example="ptxas application ptx input, line 9; fatal   : Unsupported .version 8.5; current version "
         "is '8.3'",
+        unless=("ptxas fatal", "ptxas /"),
     ),
     Sign(
         r"(?i)the nvidia driver on your system is too old",

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.userspace._driver import libraries, module_version
+from bringup.faults.userspace._driver import is_container_text, libraries, module_version
 from bringup.patterns import regex
 from bringup.reading import Known
+from bringup.stack.listings import listed_libraries
 
 SIGNS = (
     Sign(
@@ -27,12 +28,6 @@ SIGNS = (
         r"appears to have been installed (?:previously )?using a different",
         anchor="install",
         example="The NVIDIA driver appears to have been installed previously using a different installer.",
-        certainty=Certainty.LIKELY,
-    ),
-    Sign(
-        r"(?i)file .{0,120}libnvidia-ml\.so\.\S{1,16}.{0,60}conflicts",
-        anchor="conflicts",
-        example="file /usr/lib64/libnvidia-ml.so.550.54.14 conflicts between attempted installs",
         certainty=Certainty.LIKELY,
     ),
     Sign(
@@ -92,7 +87,7 @@ _PROFILES = regex(r"/(?:nix/var/nix/profiles|nix/store|home/|opt/conda|miniconda
 
 def check(scene: Scene) -> Evidence | None:
     """The loader takes a library that does not fit while another on the disk would, or two that differ."""
-    return _by_files(scene) or _by_profile(scene)
+    return _by_files(scene) or _by_profile(scene) or _by_listing(scene)
 
 
 def _by_files(scene: Scene) -> Evidence | None:
@@ -128,3 +123,18 @@ def _by_profile(scene: Scene) -> Evidence | None:
             where = (f"{line.source}, line {line.number}",)
             return Evidence(line.text.strip()[:200], "nvidia-smi of the system's driver", where, strength=12)
     return None
+
+
+def _by_listing(scene: Scene) -> Evidence | None:
+    """A listing that shows files of two drivers; those of an image are that image's fault."""
+    files = listed_libraries(scene.lines)
+    if len(files) < 2 or is_container_text(scene):
+        return None
+    (one, _), (other, line) = files[:2]
+    return Evidence(
+        saw=f"libraries of {one} and of {other} lie side by side",
+        expected="driver libraries of one version, that of the module",
+        sources=(f"{line.source}, line {line.number}",),
+        certainty=Certainty.LIKELY,
+        decides="cat /proc/driver/nvidia/version",
+    )

@@ -16,6 +16,8 @@ from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.userspace._driver import driver_answers
 from bringup.reading import Known
+from bringup.stack.lines import Line
+from bringup.stack.typed import find_typed
 from bringup.units import parse_whole
 
 _LOWER = ("nvrm:", "couldn't communicate", "version mismatch", "/usr/lib/wsl")
@@ -29,7 +31,7 @@ SIGNS = (
         unless=_LOWER,
     ),
     Sign(
-        r"msg=\"no nvidia devices detected\"",
+        r"msg=\"no nvidia devices detected(?:\"| by library)",
         anchor="no nvidia devices detected",
         example='source=gpu.go:560 msg="no nvidia devices detected"'
         " library=/usr/lib/x86_64-linux-gnu/libcuda.so.550.107.02",
@@ -136,12 +138,21 @@ def _by_text(scene: Scene) -> Evidence | None:
         return None
     pattern = r"CUDA_VISIBLE_DEVICES=(\"\"|''|-1|\$\w|NoDevFiles|\s|$|[^\d\sGM\"'\[])"
     hit = scene.lines.search(pattern, anchor="cuda_visible_devices")
-    if hit is None:
+    line = hit[0] if hit is not None else _asked_variable(scene)
+    if line is None:
         return None
-    line, _ = hit
     return Evidence(
         saw=line.text.strip()[:200],
         expected="CUDA_VISIBLE_DEVICES unset, or indexes of cards that exist",
         sources=(f"{line.source}, line {line.number}",),
         strength=10,
     )
+
+
+def _asked_variable(scene: Scene) -> Line | None:
+    """What `echo $CUDA_VISIBLE_DEVICES` printed, where that selects nothing."""
+    for typed in find_typed(scene.lines):
+        if typed.command == "echo $CUDA_VISIBLE_DEVICES" and typed.output:
+            shown = typed.output[0]
+            return shown if shown.text.strip() in ("-1", "NoDevFiles", "none") else None
+    return None

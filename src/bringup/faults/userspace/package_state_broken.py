@@ -96,6 +96,17 @@ SIGNS = (
         unless=_DKMS,
         needs=("nvidia",),
     ),
+    Sign(
+        r"^(?:lib32-)?nvidia\S{0,40}: /\S{1,160} exists in filesystem",
+        anchor=" exists in filesystem",
+        example="nvidia-utils: /usr/lib/libnvidia-ml.so.1 exists in filesystem",
+    ),
+    Sign(
+        r"(?i)file .{0,120}lib(?:nvidia-\S{1,40}|cuda)\.so\.\S{1,16}.{0,100}conflicts",
+        anchor="conflicts",
+        example="file /usr/lib64/libnvidia-ml.so.550.54.14 conflicts between attempted installs",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (
