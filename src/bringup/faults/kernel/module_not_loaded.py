@@ -42,7 +42,7 @@ SIGNS = (
         " for nvidia",
     ),
     Sign(
-        r"^\s{0,8}install nvidia(?:[-_]current)? /bin/(?:false|true)\b",
+        r"(?<!# )(?<!#)\binstall nvidia(?:[-_]current)? /bin/(?:false|true)\b",
         anchor="install nvidia",
         example="install nvidia /bin/false",
         certainty=Certainty.LIKELY,
