@@ -102,9 +102,10 @@ def _anatomy(run: dict[str, Any]) -> Anatomy:
 
 def _plan(run: dict[str, Any]) -> MemoryPlan:
     given = run["args"]
+    title = str(run.get("gpu") or "").removeprefix("2 x ")
     n_cards = (run.get("n_gpu") or 1) if run["backend"] != "CPU" else 0
     devices = [
-        Device(f"CUDA{index}", DeviceKind.CUDA, 96 * GIB, 96 * GIB, "", (8, 6)) for index in range(n_cards)
+        Device(f"CUDA{index}", DeviceKind.CUDA, 96 * GIB, 96 * GIB, title, (8, 6)) for index in range(n_cards)
     ]
     request = Request(
         n_ctx=given["n_ctx"],

@@ -39,7 +39,7 @@ def test_experts_leave_a_card_that_is_too_small_and_one_less_would_not_fit() -> 
 
 
 def test_the_window_grows_beside_experts_in_main_memory_until_one_more_would_have_to_leave() -> None:
-    model, place = anatomy("gpt-oss-20b"), (card(9), MAIN)
+    model, place = anatomy("gpt-oss-20b"), (card(9.2), MAIN)
     plan = choose(model, Request(), place)
     assert plan.fits and plan.n_cpu_moe and plan.run.n_ctx > 8192
     usual = choose(model, Request(n_ctx=8192), place)

@@ -54,6 +54,7 @@ class Card:
         family: see `Family`.
         body: see `Body`.
         compute_capability: CUDA's number, such as `8.6`; empty for other makers.
+        n_multiprocessors: of an NVIDIA card; 0 for other makers.
         memory_bytes: its memory; 0 where it uses main memory and the sheet names no size.
         bandwidth_bytes_per_s: to its memory.
         flops: half-precision operations a second on the matrix units (see `gpus.toml`).
@@ -78,6 +79,7 @@ class Card:
     aliases: tuple[str, ...]
     pci_ids: tuple[str, ...] = ()
     watts: float = 0.0
+    n_multiprocessors: int = 0
 
 
 _NAMES: Final = re.compile(r"^(?:name|aliases) = .*$", re.MULTILINE)
@@ -139,6 +141,7 @@ def _card(record: dict[str, Any]) -> Card:
         aliases=tuple(record.get("aliases", ())),
         pci_ids=tuple(record.get("pci", ())),
         watts=record.get("watts", 0.0),
+        n_multiprocessors=record.get("sm", 0),
     )
 
 

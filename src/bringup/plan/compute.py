@@ -119,7 +119,8 @@ def _estimate(anatomy: Anatomy, placement: Placement, run: Run) -> dict[str, int
 def is_pipelined(placement: Placement, *, offloads_cache: bool) -> bool:
     """Whether several cards work on different batches at once, which needs copies of the inputs."""
     return (
-        len(placement.cards) > 1
+        placement.may_pipeline
+        and len(placement.cards) > 1
         and placement.mode is SplitMode.LAYER
         and CPU not in (*placement.layers, placement.output)
         and not placement.is_overridden

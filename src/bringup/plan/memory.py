@@ -27,6 +27,13 @@ DEFAULT_UBATCH_TOKENS: Final = 512
 """llama.cpp's own micro-batch."""
 
 
+def _lacks_room(plan: MemoryPlan) -> bool:
+    """Whether a buffer could not be had on a card: the engine then does without copies of its inputs."""
+    return any(
+        plan.used_bytes(device.name) > device.free_bytes for device in plan.devices if device.name != CPU
+    )
+
+
 @dataclass(slots=True)
 class Planner:
     """Plans of one model on one machine; compute buffers that were laid out once are kept.
@@ -68,6 +75,13 @@ class Planner:
         """
         check_request(request)
         settled, run, placement = self._sizes(request)
+        plan = self._made(settled, run, placement)
+        if is_pipelined(placement, offloads_cache=settled.offloads_cache) and _lacks_room(plan):
+            plan = self._made(settled, run, replace(placement, may_pipeline=False))
+        return replace(plan, reasons=tuple(reasons), notes=notes_of(self.anatomy, request, plan))
+
+    def _made(self, settled: Request, run: Run, placement: Placement) -> MemoryPlan:
+        """The plan of settled sizes, notes and reasons left out."""
         figures = self.anatomy.architecture
         offloads = settled.offloads_cache
         fixed = [
@@ -98,11 +112,8 @@ class Planner:
         if kept is not None:
             fixed.append(kept)
         fixed.append(shares.prompt_cache(self._left_bytes(fixed), settled))
-        plan = MemoryPlan(
-            settled, run, placement, self.devices, tuple(fixed), figures.n_ctx_train, reasons=tuple(reasons)
-        )
-        plan = plan if self.correct is None else self.correct(plan)
-        return replace(plan, notes=notes_of(self.anatomy, request, plan))
+        plan = MemoryPlan(settled, run, placement, self.devices, tuple(fixed), figures.n_ctx_train)
+        return plan if self.correct is None else self.correct(plan)
 
     def kept_bytes(self, request: Request, devices: Collection[str]) -> int:
         """Weights and caches on devices: told without laying out compute buffers, most of a plan's time."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from math import prod
 from typing import Final
 
 from bringup.plan.anatomy import Anatomy
@@ -26,17 +28,30 @@ xllamacpp 2026.10 and SmolLM2-135M beyond what the engine's own breakdown prints
 CARD_PROCESS_BYTES: Final = 256 * MIB
 """Main memory of a CUDA process beyond that: libraries' data and the driver's own bookkeeping. Assumed."""
 
-_CONTEXT_BYTES: Final = {8: 132 * MIB, 7: 116 * MIB}
-"""A CUDA context with llama.cpp's kernels by the first figure of the compute capability. Measured: 130 to
-134 MiB in 17 runs on RTX 3060 (b10644), 116 on a GTX 1660 SUPER."""
+_CONTEXT_BYTES: Final = 55 * MIB
+_MULTIPROCESSOR_BYTES: Final = 2.78 * MIB
+"""A CUDA context with llama.cpp's kernels: `55 + 2.78 x multiprocessors` MiB. 35 MiB and as much for each are
+gone when the engine first looks at an idle card (logs of 2026: RTX 3060 113 MiB, 5060 Ti 137, 4070 169,
+3090 263, A40 267, RTX PRO 6000 561), 20 more once its kernels are loaded (RTX 3060 130 to 134 in all)."""
 
-_OTHER_CONTEXT_BYTES: Final = 170 * MIB
-"""Where nobody measured the generation: the most that was seen with one process on an idle card."""
+_UNLISTED_CONTEXT_BYTES: Final = 170 * MIB
+_UNLISTED_LARGE_CONTEXT_BYTES: Final = 300 * MIB
+_LARGE_CARD_BYTES: Final = 20 * GIB
+"""Of a card that is not listed only its memory tells how large it is."""
 
 _OTHER_BACKEND_BYTES: Final = 128 * MIB
-"""ROCm, Metal, Vulkan: assumed."""
+"""ROCm, Metal: assumed."""
 
-_LEAST_MARGIN_BYTES: Final = 256 * MIB
+_VULKAN_BYTES: Final = 224 * MIB
+"""Of Vulkan: 30 MiB beside the printed buffers once a model is loaded, 190 at a prompt (27B, RTX 3090)."""
+
+_VULKAN_EXPERT_COPIES: Final = 2
+"""And with experts twice its largest matrix of them as f16: 1,870 MiB at a prompt for Gemma 4 26B there."""
+
+LEAST_MARGIN_BYTES: Final = 256 * MIB
+"""What a card has to have left: kernels that a first long prompt loads took 80 to 95 MiB on RTX PRO 6000 and
+5060 Ti, all of them at most 360 (`CUDA_MODULE_LOADING=EAGER`); a run with 206 left ended at such a prompt."""
+_MARGIN_SHARE: Final = 36
 _LEAST_CHECKPOINT_SPACING_TOKENS: Final = 8192
 """`checkpoint_min_step` in `common/common.h`."""
 
@@ -192,9 +207,22 @@ def output(anatomy: Anatomy, run: Run) -> Part:
 def context_bytes(card: Device) -> int:
     """What a process costs on a card before it asks for any memory there."""
     if card.kind is not DeviceKind.CUDA:
-        return _OTHER_BACKEND_BYTES
-    generation = card.compute_capability[0] if card.compute_capability else 0
-    return _CONTEXT_BYTES.get(generation, _OTHER_CONTEXT_BYTES)
+        return _VULKAN_BYTES if card.kind is DeviceKind.VULKAN else _OTHER_BACKEND_BYTES
+    count = _multiprocessors(card.title, card.total_bytes)
+    if count:
+        return int(_CONTEXT_BYTES + count * _MULTIPROCESSOR_BYTES)
+    return _UNLISTED_LARGE_CONTEXT_BYTES if card.total_bytes >= _LARGE_CARD_BYTES else _UNLISTED_CONTEXT_BYTES
+
+
+@lru_cache(maxsize=64)
+def _multiprocessors(title: str, total_bytes: int) -> int:
+    """Of a listed card; 0 for any other."""
+    if not title:
+        return 0
+    from bringup.plan.card_names import find_card  # the list is read for cards that there are only
+
+    card = find_card(title, total_bytes) or find_card(title)
+    return card.n_multiprocessors if card is not None else 0
 
 
 def overhead(anatomy: Anatomy, placement: Placement, run: Run, device: Device) -> Part:
@@ -202,18 +230,26 @@ def overhead(anatomy: Anatomy, placement: Placement, run: Run, device: Device) -
     if device.name == CPU:
         size = PROCESS_BYTES + (CARD_PROCESS_BYTES if placement.cards else 0)
         return Part("overhead", size, CPU, "a constant", "measured without a card, assumed with one")
-    if device.kind is not DeviceKind.CUDA:
-        return Part("overhead", context_bytes(device), device.name, "a constant", "assumed")
-    generation = device.compute_capability[0] if device.compute_capability else 0
     context = context_bytes(device)
+    if device.kind is not DeviceKind.CUDA:
+        copies = _vulkan_copies(anatomy) if device.kind is DeviceKind.VULKAN else 0
+        formula = f"a constant{' + 2 x 2 bytes an element of the largest experts' if copies else ''}"
+        return Part("overhead", context + copies, device.name, formula, "assumed, from few runs")
     pool = _pool_bytes(anatomy, placement, run, device.name)
     return Part(
         "overhead",
         context + pool,
         device.name,
         f"CUDA context {context // MIB} MiB + activations of its integer kernels {pool // MIB} MiB",
-        "measured on RTX 3060 and GTX 1660 SUPER" if generation in _CONTEXT_BYTES else "assumed",
+        "measured on eight cards" if _multiprocessors(device.title, device.total_bytes) else "assumed",
     )
+
+
+def _vulkan_copies(anatomy: Anatomy) -> int:
+    """What Vulkan's matrices of experts are unpacked to."""
+    tensors = (item for layer in anatomy.layers for item in layer.items())
+    elements = (prod(tensor.shape) for suffix, tensor in tensors if "_exps." in suffix)
+    return _VULKAN_EXPERT_COPIES * 2 * max(elements, default=0)
 
 
 def _pool_bytes(anatomy: Anatomy, placement: Placement, run: Run, card: str) -> int:
@@ -282,6 +318,11 @@ def other_programs(device: Device) -> Part:
     return Part("other_programs", size, device.name, "total - free", "the device, when it was looked at")
 
 
+def usual_margin_bytes(card: Device) -> int:
+    """What of a card is left free where nobody asks for more or less."""
+    return max(LEAST_MARGIN_BYTES, min(GIB, card.total_bytes // _MARGIN_SHARE))
+
+
 def margin(device: Device, request: Request) -> Part:
     """Left free on purpose: for what no formula knows, and for a desktop that grows."""
     if device.name == CPU:
@@ -291,8 +332,8 @@ def margin(device: Device, request: Request) -> Part:
             "margin", request.margin_bytes, device.name, "as asked for", "--fit-target", Residence.RESERVED
         )
     else:
-        size = max(_LEAST_MARGIN_BYTES, min(GIB, device.total_bytes // 24))
-        formula = "1/24 of the card, from 256 MiB to 1 GiB"
+        size = usual_margin_bytes(device)
+        formula = f"1/{_MARGIN_SHARE} of the card, from 256 MiB to 1 GiB"
     return Part("margin", size, device.name, formula, "our choice", Residence.RESERVED)
 
 

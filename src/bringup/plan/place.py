@@ -37,6 +37,7 @@ class Placement:
         cards: names of the cards that are used, in order.
         mode: what they share; where all is shared, layers lie on the first by name and on all in truth.
         shares: of the cards, as `--tensor-split`; empty where the engine chooses.
+        may_pipeline: there is room for the copies of inputs that several cards at work at once need.
     """
 
     layers: tuple[str, ...]
@@ -46,6 +47,7 @@ class Placement:
     cards: tuple[str, ...] = ()
     mode: SplitMode = SplitMode.LAYER
     shares: tuple[float, ...] = ()
+    may_pipeline: bool = True
 
     @property
     def n_layers_on_cards(self) -> int:
@@ -119,6 +121,10 @@ def place_layers(
     return tuple(device(index) for index in range(n_layer)), device(n_layer)
 
 
+_HOST: Final = "_Host"
+"""Ending of the names of main memory that a card can read (`CUDA_Host`)."""
+
+
 def compile_overrides(overrides: Sequence[tuple[str, str]]) -> tuple[tuple[re.Pattern[str], str], ...]:
     """Patterns of `--override-tensor`, ready to be matched.
 
@@ -128,7 +134,7 @@ def compile_overrides(overrides: Sequence[tuple[str, str]]) -> tuple[tuple[re.Pa
     compiled = []
     for pattern, device in overrides:
         try:
-            compiled.append((re.compile(pattern), device))
+            compiled.append((re.compile(pattern), CPU if device.endswith(_HOST) else device))
         except re.error as error:
             raise WrongUse(
                 f"--override-tensor: {pattern!r} is no regular expression: {error}",

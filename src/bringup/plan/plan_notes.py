@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bringup.model import families
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.kv_cache import pad_cells
+from bringup.plan.parts import usual_margin_bytes
 from bringup.plan.request import CPU, Request
 from bringup.plan.sparse import is_estimated
 from bringup.units import MIB
@@ -21,6 +22,7 @@ def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str,
         _beyond_training(anatomy, plan),
         _padded(request, plan),
         _too_little_free(plan),
+        _tight(plan),
         _unknown(anatomy),
         _sparse(anatomy),
         _rough(anatomy),
@@ -78,6 +80,26 @@ def _too_little_free(plan: MemoryPlan) -> str | None:
                 f"other programs hold {held // MIB:,} MiB of it."
             )
     return None
+
+
+def _tight(plan: MemoryPlan) -> str | None:
+    """Of a plan that fits with less left on a card than usual."""
+    if not plan.fits or plan.request.margin_bytes is None:
+        return None
+    left = {
+        device.name: device.free_bytes - plan.used_bytes(device.name)
+        for device in plan.devices
+        if device.name != CPU and plan.used_bytes(device.name)
+    }
+    usual = {device.name: usual_margin_bytes(device) for device in plan.devices}
+    tight = [name for name, size in left.items() if size < usual[name]]
+    if not tight:
+        return None
+    name = min(tight, key=lambda one: left[one])
+    return (
+        f"It is tight: {name} has {left[name] / MIB:,.0f} MiB left, {usual[name] / MIB:,.0f} are usual. "
+        "Kernels that a first long prompt loads take some 100 MiB, and a desktop that grows may end it."
+    )
 
 
 def _unknown(anatomy: Anatomy) -> str | None:

@@ -3,7 +3,8 @@
 What the user fixed is never touched. Of the rest all layers go to the cards where they fit; else the experts
 of the first layers stay in main memory, else whole layers. A smaller micro-batch (it slows prompts only) and
 keys and values as q8_0 (a little quality) are taken where generation becomes faster by it. A window that
-nobody asked for gives way where nothing else fits, and grows where there is room.
+nobody asked for gives way where nothing else fits, and grows where there is room. What fits only with less
+left on a card than usual is taken where nothing else fits, and said to be tight.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from bringup.plan.card_split import (
 from bringup.plan.kv_cache import LayerCache, layer_bytes
 from bringup.plan.memory import DEFAULT_CONTEXT_TOKENS, Planner
 from bringup.plan.memory_plan import MemoryPlan
+from bringup.plan.parts import LEAST_MARGIN_BYTES
 from bringup.plan.place import Placement
 from bringup.plan.reasons import reasons_of
 from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
@@ -67,6 +69,10 @@ def choose(
     planner = model if isinstance(model, Planner) else Planner(model, tuple(devices))
     judge = speed or _rule_of_thumb(planner.anatomy)
     plan = _Search(planner, request, judge, Bounds(planner)).run()
+    if not plan.fits and request.margin_bytes is None and planner.cards_of(request):
+        narrow = replace(request, margin_bytes=LEAST_MARGIN_BYTES)
+        tight = _Search(planner, narrow, judge, Bounds(planner)).run()
+        plan = tight if tight.fits else plan
     return planner.plan(
         replace(plan.request, n_ctx=_asked(request, plan)), reasons=reasons_of(planner, request, plan)
     )

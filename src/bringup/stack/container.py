@@ -88,7 +88,7 @@ def probe_container(machine: Machine) -> Container:
     """Look at the marks of containers and WSL, Docker's configuration and CDI: files only."""
     return Container(
         inside=probe_inside(machine),
-        wsl=_probe_wsl(machine),
+        wsl=probe_wsl(machine),
         wsl_libraries=machine.list_folder(WSL_LIBRARIES),
         mounted_libraries=convert(machine.read_text("/proc/self/mountinfo"), parse_mounts),
         asked_for=machine.environment("NVIDIA_VISIBLE_DEVICES"),
@@ -186,7 +186,8 @@ def recognise(lines: Lines) -> Container:
     return Container(wsl=Known(parse_wsl(hit[1].group(1)), f"{hit[0].source}, line {hit[0].number}"))
 
 
-def _probe_wsl(machine: Machine) -> Reading[Wsl]:
+def probe_wsl(machine: Machine) -> Reading[Wsl]:
+    """Whether this is WSL, and which: one file."""
     return convert(machine.read_text("/proc/sys/kernel/osrelease"), parse_wsl)
 
 

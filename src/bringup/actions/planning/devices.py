@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from bringup.actions.planning.place import Described, Place, check_described
+from bringup.actions.planning.place import Described, Place, check_described, reserved_bytes
 from bringup.engine.threads import choose_threads
 from bringup.errors import CannotTell, WrongUse
 from bringup.machine.protocol import Machine
@@ -58,8 +58,8 @@ def look_for_place(machine: Machine, described: Described, *, expects_driver: bo
 
 def _described_place(described: Described) -> Place:
     found = [_described_card(described, index) for index in range(max(1, len(described.gpus)))]
-    cards = tuple(card for card, _ in found)
-    warnings = tuple(warning for _, warning in found if warning)
+    cards = tuple(card for card, _, _ in found)
+    warnings = tuple(warning for _, warning, _ in found if warning)
     ram = described.ram_bytes or ASSUMED_RAM_BYTES
     free = max(0, ram - _SYSTEM_BYTES)
     assumptions = [
@@ -74,12 +74,14 @@ def _described_place(described: Described) -> Place:
         )
     else:
         assumptions.append("Nothing else is on the card: a desktop takes 0.3 to 1.5 GiB (--held 1G).")
+    kept = " and ".join(dict.fromkeys(f"{kept / MIB:,.0f} MiB" for _, _, kept in found))
+    assumptions.append(f"The driver keeps {kept} of a card for itself, as logs of other cards show.")
     main = Device(CPU, DeviceKind.CPU, ram, free, "main memory")
     return Place((*cards, main), (), ASSUMED_THREADS, tuple(assumptions), warnings, is_this_machine=False)
 
 
-def _described_card(described: Described, index: int) -> tuple[Device, str]:
-    """The card, and a warning where it is not listed; empty for none."""
+def _described_card(described: Described, index: int) -> tuple[Device, str, int]:
+    """The card, a warning where it is not listed (empty for none), and what its driver keeps for itself."""
     sizes = described.vram_bytes
     given = sizes[min(index, len(sizes) - 1)] if sizes else 0
     title, capability, warning = "a card", None, ""
@@ -99,8 +101,9 @@ def _described_card(described: Described, index: int) -> tuple[Device, str]:
             f"--held {described.held_bytes / MIB:,.0f} MiB is more than {title} has",
             hint="It is what other programs hold of the card's memory.",
         )
-    free = given - described.held_bytes
-    return Device(f"CUDA{index}", DeviceKind.CUDA, given, free, title, capability), warning
+    kept = reserved_bytes(given, capability)
+    free = max(0, given - kept - described.held_bytes)
+    return Device(f"CUDA{index}", DeviceKind.CUDA, given - kept, free, title, capability), warning, kept
 
 
 def _capability(text: str) -> tuple[int, int] | None:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Final
 
 from bringup.errors import WrongUse
 from bringup.plan.request import CARD_BUILD, CPU, NEWEST_BUILD, Device
 from bringup.records import dataclass
-from bringup.units import MIB
+from bringup.units import GIB, MIB
+
+_RESERVED_BYTES: Final = 300 * MIB
+_RESERVED_MORE_BYTES: Final = 100 * MIB
+_RESERVED_SHARE: Final = 8.5 * MIB / GIB
+"""What a driver keeps of an NVIDIA card, so that no program gets it: `300 + 8.5 for each GiB` MiB, 100 more from
+Blackwell on. Engines' logs name 11,911 MiB of an RTX 3060, 11,873 of a 4070, 15,849 of a 5060 Ti, 24,126 of
+a 3090, 24,080 of a 4090, 32,106 of a 5090 and 97,288 of an RTX PRO 6000."""
+_BLACKWELL: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +111,9 @@ def check_described(described: Described) -> None:
     for size, flag in ((described.ram_bytes, "--ram"), *((one, "--vram") for one in described.vram_bytes)):
         if size is not None and size < 64 * MIB:
             raise WrongUse(f"{flag} of {size:,} bytes cannot be", hint=f"An example: {flag} 24G")
+
+
+def reserved_bytes(given: int, capability: tuple[int, int] | None) -> int:
+    """What the driver keeps of a card's memory for itself; of a tiny card no more than a tenth."""
+    more = _RESERVED_MORE_BYTES if capability is not None and capability[0] >= _BLACKWELL else 0
+    return min(int(_RESERVED_BYTES + more + given * _RESERVED_SHARE), given // 10)
