@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.model.writing import ARRAY, F32, U32, Array
 from tests.plan.full_size import Shape
 from tests.plan.layer_shapes import (
@@ -16,6 +18,7 @@ from tests.plan.layer_shapes import (
     grouped,
     shared,
 )
+from tests.plan.more_shapes import windows
 from tests.plan.shapes import SHAPES
 
 from bringup.model.quants import TensorType
@@ -112,71 +115,74 @@ def _phi3_mini(_: int) -> Shapes:
     }
 
 
+_E4B_OWN_KV = 24
+
+
+def _gemma4_e4b_layer(index: int) -> Shapes:
+    rows = gemma(2560, 8, 2, 512 if index % 6 == 5 else 256, 10_240, norms=True)
+    if index >= _E4B_OWN_KV:
+        for name in ("attn_k.weight", "attn_v.weight", "attn_k_norm.weight"):
+            del rows[name]
+    own: Shapes = {"inp_gate.weight": (2560, 256), "proj.weight": (256, 2560), "post_norm.weight": (2560,)}
+    return rows | own
+
+
+def _plain(
+    family: str, n_layer: int, n_embd: int, n_vocab: int, heads: tuple[int, int, int], n_ff: int
+) -> Shape:
+    """Grouped attention and a gated feed-forward part; `heads` of queries and keys, and their width."""
+    n_head, n_kv, size = heads
+    is_qwen2, keys = family.startswith("qwen2"), {"rope.dimension_count": (U32, size)}
+    layer = grouped(n_embd, n_head, n_kv, size, n_ff, bias=is_qwen2, norms=family == "qwen3")
+    return Shape(
+        family,
+        n_layer,
+        n_embd,
+        n_vocab,
+        layer,
+        keys,
+        n_head=n_head,
+        n_head_kv=n_kv,
+        n_head_size=size,
+        n_ff=n_ff,
+        is_tied=n_embd < 3584,
+    )
+
+
 FRESH = SHAPES | {
     "Qwen3.5-122B-A10B": qwen35moe(48, 3072, 1024, (32, 2, 64)),
     "Qwen3.6-27B-MTP": qwen35(64, 5120, 17_408, (24, 4, 48), n_nextn=1),
-    "SmolLM2-135M": Shape(
-        "llama",
-        30,
-        576,
-        49_152,
-        grouped(576, 9, 3, 64, 1536),
-        {"rope.dimension_count": (U32, 64)},
-        n_ctx=8192,
-        n_head=9,
-        n_head_kv=3,
-        n_head_size=64,
-        n_ff=1536,
-        is_tied=True,
+    "SmolLM2-135M": _plain("llama", 30, 576, 49_152, (9, 3, 64), 1536),
+    "Llama-3.2-3B": _plain("llama", 28, 3072, 128_256, (24, 8, 128), 8192),
+    "Qwen2.5-0.5B": _plain("qwen2", 24, 896, 151_936, (14, 2, 64), 4864),
+    "Qwen2.5-3B": _plain("qwen2", 36, 2048, 151_936, (16, 2, 128), 11_008),
+    "Qwen2.5-7B": _plain("qwen2", 28, 3584, 152_064, (28, 4, 128), 18_944),
+    "Qwen3-0.6B": _plain("qwen3", 28, 1024, 151_936, (16, 8, 128), 3072),
+    "Qwen3-8B": _plain("qwen3", 36, 4096, 151_936, (32, 8, 128), 12_288),
+    "Qwen3-14B": _plain("qwen3", 40, 5120, 151_936, (40, 8, 128), 17_408),
+    "Ministral-3-3B": _plain("mistral3", 26, 3072, 131_072, (32, 8, 128), 9216),
+    "Granite-4.1-8B": replace(
+        _plain("granite", 40, 4096, 100_352, (32, 8, 128), 12_800), keys=SHAPES["Granite-3.3-8B"].keys
     ),
-    "Llama-3.2-3B": Shape(
-        "llama",
-        28,
-        3072,
-        128_256,
-        grouped(3072, 24, 8, 128, 8192),
-        {"rope.dimension_count": (U32, 128)},
-        n_head=24,
-        n_head_kv=8,
-        n_ff=8192,
-        is_tied=True,
+    "Qwen2.5-VL-7B": replace(
+        _plain("qwen2vl", 28, 3584, 152_064, (28, 4, 128), 18_944),
+        keys={"rope.dimension_sections": (ARRAY, Array(U32, [16, 24, 24, 0]))},
     ),
-    "Qwen2.5-7B": Shape(
-        "qwen2",
-        28,
-        3584,
-        152_064,
-        grouped(3584, 28, 4, 128, 18_944, bias=True),
-        {},
-        n_ctx=32_768,
-        n_head=28,
-        n_head_kv=4,
-        n_ff=18_944,
-    ),
-    "Qwen2.5-3B": Shape(
-        "qwen2",
-        36,
-        2048,
-        151_936,
-        grouped(2048, 16, 2, 128, 11_008, bias=True),
-        {},
-        n_ctx=128_000,
-        n_head=16,
+    "Qwen3.5-9B": qwen35(32, 4096, 12_288, (16, 4, 32)),
+    "gemma-4-E4B": replace(
+        SHAPES["gemma-4-E2B"],
+        n_layer=42,
+        n_embd=2560,
+        layer=_gemma4_e4b_layer,
+        keys={**windows(42, 6, 512, per_layer=256), "attention.shared_kv_layers": (U32, 42 - _E4B_OWN_KV)},
         n_head_kv=2,
-        n_ff=11_008,
-        is_tied=True,
-    ),
-    "Qwen3-14B": Shape(
-        "qwen3",
-        40,
-        5120,
-        151_936,
-        grouped(5120, 40, 8, 128, 17_408, norms=True),
-        {},
-        n_ctx=40_960,
-        n_head=40,
-        n_head_kv=8,
-        n_ff=17_408,
+        n_ff=10_240,
+        whole={
+            "rope_freqs.weight": (256,),
+            "per_layer_token_embd.weight": (256 * 42, 262_144),
+            "per_layer_model_proj.weight": (2560, 256 * 42),
+            "per_layer_proj_norm.weight": (256,),
+        },
     ),
     "gemma-2-2b": Shape(
         "gemma2",

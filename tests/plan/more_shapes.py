@@ -7,7 +7,7 @@ from tests.plan.full_size import Shape
 from tests.plan.layer_shapes import Keys, Shapes, attention, dense, expert_keys, experts, gemma, shared
 
 
-def _windows(n_layer: int, period: int, n_swa: int, *, per_layer: int) -> Keys:
+def windows(n_layer: int, period: int, n_swa: int, *, per_layer: int) -> Keys:
     flags = [index % period != period - 1 for index in range(n_layer)]
     return {
         "attention.sliding_window": (U32, n_swa),
@@ -101,7 +101,7 @@ MORE = {
         262_144,
         gemma4_e2b_layer,
         {
-            **_windows(35, 5, 512, per_layer=256),
+            **windows(35, 5, 512, per_layer=256),
             "attention.shared_kv_layers": (U32, 35 - _OWN_KV),
             "feed_forward_length": (ARRAY, Array(U32, [6144] * _OWN_KV + [12_288] * (35 - _OWN_KV))),
         },
@@ -124,7 +124,7 @@ MORE = {
         gemma4_moe_layer,
         {
             **expert_keys(128, 8, 704),
-            **_windows(30, 6, 1024, per_layer=0),
+            **windows(30, 6, 1024, per_layer=0),
             "attention.head_count_kv": (ARRAY, Array(U32, [2 if i % 6 == 5 else 8 for i in range(30)])),
         },
         n_ctx=262_144,

@@ -80,7 +80,7 @@ def _rows() -> Iterator[Row]:
     for line in shared_path("cases/memory.jsonl").read_text(encoding="utf-8").splitlines():
         run = json.loads(line)
         if run["model"] in MODELS and not run["args"].get("override_tensor"):
-            yield Row(run["id"], run["buffers_mib"], _plan(run), _used_mib(run))
+            yield Row(run["id"], run["buffers_mib"], plan_of_run(run), _used_mib(run))
 
 
 def _used_mib(run: dict[str, Any]) -> dict[str, float]:
@@ -91,7 +91,7 @@ def _used_mib(run: dict[str, Any]) -> dict[str, float]:
     return {f"CUDA{index}": used - idle for index, used in cards.items()}
 
 
-def _anatomy(run: dict[str, Any]) -> Anatomy:
+def anatomy_of_run(run: dict[str, Any]) -> Anatomy:
     name = MODELS[run["model"]]
     if (
         run["quant"] == "Q4_K_M" and name == "Qwen3-30B-A3B"
@@ -100,7 +100,7 @@ def _anatomy(run: dict[str, Any]) -> Anatomy:
     return anatomy(name)
 
 
-def _plan(run: dict[str, Any]) -> MemoryPlan:
+def plan_of_run(run: dict[str, Any]) -> MemoryPlan:
     given = run["args"]
     title = str(run.get("gpu") or "").removeprefix("2 x ")
     n_cards = (run.get("n_gpu") or 1) if run["backend"] != "CPU" else 0
@@ -122,7 +122,7 @@ def _plan(run: dict[str, Any]) -> MemoryPlan:
         build=int((run["build"] or ("b9200" if run["id"] in OLDER else "b11434"))[1:]),
     )
     return plan_memory(
-        _anatomy(run), request, (*devices, Device("CPU", DeviceKind.CPU, 512 * GIB, 512 * GIB))
+        anatomy_of_run(run), request, (*devices, Device("CPU", DeviceKind.CPU, 512 * GIB, 512 * GIB))
     )
 
 

@@ -11,9 +11,9 @@ from bringup.plan.kv_cache import CELL_PADDING_TOKENS, OLD_PADDING_TOKENS, pad_c
 from bringup.plan.request import Request
 from bringup.records import dataclass
 
-MIXED_BATCH_BUILD: Final = 11_000
-"""Builds from about here on reserve inputs for batches that mix tokens and embeddings: seen in the source of
-b11434, not in the logs of b10950."""
+MIXED_BATCH_BUILD: Final = 11_260
+"""Builds from about here on reserve inputs for batches that mix tokens and embeddings: not in a log of
+b11258, in one of 8 October 2026 and in the source of b11434."""
 
 
 EMBEDDINGS_BUILD: Final = 7_800

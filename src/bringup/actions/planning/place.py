@@ -14,7 +14,7 @@ from bringup.units import GIB, MIB
 _RESERVED_BYTES: Final = 300 * MIB
 _RESERVED_MORE_BYTES: Final = 100 * MIB
 _RESERVED_SHARE: Final = 8.5 * MIB / GIB
-"""What a driver keeps of an NVIDIA card, so that no program gets it: `300 + 8.5 for each GiB` MiB, 100 more from
+"""What a driver keeps of an NVIDIA card for itself: `300 + 8.5 for each GiB` MiB, 100 more from
 Blackwell on. Engines' logs name 11,911 MiB of an RTX 3060, 11,873 of a 4070, 15,849 of a 5060 Ti, 24,126 of
 a 3090, 24,080 of a 4090, 32,106 of a 5090 and 97,288 of an RTX PRO 6000."""
 _BLACKWELL: Final = 10
