@@ -135,6 +135,9 @@ def test_a_wrong_option_is_told_in_the_same_shape(command: Callable[[Callable[..
     assert code == 2
     assert told.startswith("error: invalid value for '--port': 'x' is not a number\n")
     assert told.endswith("hint: bringup probe --help says what it takes.\n[wrong-use]\n")
+    for words in (("run", "--temperature"), ("top", "--interval"), ("web", "--interval")):
+        code, _, told = called(*words, "nan")
+        assert (code, "'nan' is not a number" in told) == (2, True), words
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,9 @@ def _json(data: bytes) -> Any:  # noqa: ANN401 - foreign JSON
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as problem:
-        raise UnexpectedAnswer("the engine's answer is no JSON", context=(repr(data[:200]),)) from problem
+        raise UnexpectedAnswer(
+            "the engine's answer is no JSON", context=(data[:200].decode("utf-8", "replace"),)
+        ) from problem
 
 
 def _need_object(what: str, given: object) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def _refusal(planning: Planning, chosen: MemoryPlan) -> DoesNotFit:
     name = next(iter(chosen.missing))
     needed, free = chosen.needed_bytes(name), chosen.needed_bytes(name) - chosen.missing[name]
     lines = [
-        f"{part.name:16} {part.bytes / MIB:10,.0f} MiB"
+        f"{part.name.replace('_', ' ').replace('kv', 'KV'):16} {part.bytes / MIB:10,.0f} MiB"
         for part in chosen.parts
         if part.device == name and part.bytes and part.name != "other_programs"
     ]
@@ -196,10 +196,10 @@ def _refusal(planning: Planning, chosen: MemoryPlan) -> DoesNotFit:
             if window
             else f"{way.what}: {way.effect}."
         )
-    title = planning.planner.anatomy.name
+    title = planning.source.title
     where = "" if name == CPU else f" of {name}"
     return DoesNotFit(
-        f"{title} needs {needed / GIB:.1f} GiB{where} with a window of {chosen.run.n_ctx:,} tokens, "
+        f"{title} needs {needed / GIB:,.1f} GiB{where} with a window of {chosen.run.n_ctx:,} tokens, "
         f"{free / GIB:.1f} GiB are free",
         context=(*lines, f"{'missing':16} {chosen.missing[name] / MIB:10,.0f} MiB"),
         hint=hint,

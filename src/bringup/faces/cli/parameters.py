@@ -30,6 +30,17 @@ class TokenCount(click.ParamType[int]):
             self.fail(str(problem), param, ctx)
 
 
+class FiniteRange(click.FloatRange):
+    """A range of numbers that `nan` is not in: click compares, and it is neither above nor below."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Read it."""
+        number: float = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 def complete_fault(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from bringup.faces.cli.parameters import Command, TokenCount
+from bringup.faces.cli.parameters import Command, FiniteRange, TokenCount
 from bringup.units import GIB, MIB, parse_size, parse_whole
 
 ALL_LAYERS: Final = -1
@@ -158,7 +158,7 @@ _MACHINE: Final = (
     click.option("--ram", type=Memory(), help="Main memory: 32G."),
     click.option(
         "--ram-bandwidth",
-        type=click.FloatRange(1, 10_000),
+        type=FiniteRange(1, 10_000),
         metavar="GB/S",
         help="Of main memory, all channels.",
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bringup.faces.cli.parameters import engine_options
+from bringup.faces.cli.parameters import FiniteRange, engine_options
 
 
 @click.command(name="run", short_help="Chat with a model, or get one answer.")
@@ -17,7 +17,7 @@ from bringup.faces.cli.parameters import engine_options
 )
 @click.option("--system", default="", metavar="TEXT", help="System prompt.")
 @engine_options
-@click.option("--temperature", type=click.FloatRange(0, 100), help="0 for always the likeliest token.")
+@click.option("--temperature", type=FiniteRange(0, 100), help="0 for always the likeliest token.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Same seed, same answer.")
 @click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, thinking included.")
 @click.option("--demo", is_flag=True, help="Without a terminal: answer a built-in question.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.parameters import FiniteRange
+
 
 @click.command(name="top", short_help="Watch cards, memory and engines live.")
 @click.option("--once", is_flag=True, help="Print one look as text and end.")
@@ -11,7 +13,7 @@ import click
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(0.2, 3600),
+    type=FiniteRange(0.2, 3600),
     default=1.0,
     show_default=True,
     metavar="SECONDS",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.parameters import FiniteRange
+
 
 @click.command(name="web", short_help="Show the stack, memory and engines in a browser.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8645, show_default=True, help="TCP port.")
@@ -18,7 +20,7 @@ import click
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(0.2, 3600),
+    type=FiniteRange(0.2, 3600),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
