@@ -155,8 +155,16 @@ def process_row(process: LiveProcess) -> tuple[str, ...]:
         on_card if process.cards else "-",
         format_bytes(process.resident_bytes),
         format_percent(process.cpu_share),
-        " ".join(process.command) or process.name,
+        _command_words(process) or process.name,
     )
+
+
+def _command_words(process: LiveProcess) -> str:
+    """The command without the folder of its program, which would fill the room for what tells it apart."""
+    if not process.command:
+        return ""
+    program, *rest = process.command
+    return " ".join((program.rpartition("/")[2] if program.startswith("/") else program, *rest))
 
 
 def why_unseen(reading: object) -> str:

@@ -26,7 +26,7 @@ def command(
 ) -> int:
     """Show who holds the memory of each card, how full the context windows are, how fast tokens come.
 
-    Keys: arrows or j k choose, s sorts, f filters, t is a tree, e explains what is chosen, k ends a process
+    Keys: arrows or p n choose, s sorts, f filters, t is a tree, e explains what is chosen, k ends a process
     after a question, space pauses, ? helps, q leaves. Without a terminal it prints one look, as --once does.
     """
     from bringup.faces.cli.live import show_live, show_once
