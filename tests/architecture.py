@@ -280,16 +280,15 @@ def check_dangerous_calls(sources: tuple[Source, ...], rules: Rules) -> list[str
 
 
 def check_cycles(sources: tuple[Source, ...], rules: Rules) -> list[str]:
-    """No cycle among modules by imports that run at import time; the table itself has no cycle either."""
+    """No circle among modules, be an import late or for types alone; the table itself has none either."""
     modules = {source.module for source in sources}
     graph: dict[str, set[str]] = {name: set(allowed) for name, allowed in rules.imports.items()}
     for source in sources:
         edges = graph.setdefault(source.module, set())
         for found in source.imports:
-            if found.at_top:
-                names = {found.module, *(f"{found.module}.{name}" for name in found.names)}
-                edges |= (names & modules) - {source.module, "bringup"}
-    return [f"import cycle: {' -> '.join(cycle)}" for cycle in _cycles(graph)]
+            names = {found.module, *(f"{found.module}.{name}" for name in found.names)}
+            edges |= (names & modules) - {source.module, "bringup"}
+    return [f"import circle: {' -> '.join(cycle)}" for cycle in _cycles(graph)]
 
 
 def _cycles(graph: dict[str, set[str]]) -> Iterator[tuple[str, ...]]:

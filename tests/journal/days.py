@@ -41,7 +41,7 @@ class Days:
         monkeypatch.setattr("bringup.machine.clock.wall_s", lambda: self.now_s)
         monkeypatch.setattr("bringup.actions.journal.fix_record.wall_s", lambda: self.now_s)
         monkeypatch.setattr("bringup.actions.journal.fix_record.boot_id", lambda: self.boot)
-        monkeypatch.setattr("bringup.actions.journal.writing._BOOT_FILE", str(folder / "boot"))
+        monkeypatch.setattr("bringup.actions.journal.moment._BOOT_FILE", str(folder / "boot"))
         (folder / "boot").write_text(self.boot)
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setenv("NO_COLOR", "1")

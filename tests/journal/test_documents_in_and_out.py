@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.journal.writing import place_in
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.actions.log.export import all_entries, export_markdown, import_markdown
 from bringup.actions.log.markdown import parse_date, read_document, short_date, write_document
 from bringup.actions.log.notes import DEBUG, LEARNING, OwnEntry

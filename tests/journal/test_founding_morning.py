@@ -13,7 +13,7 @@ from tests.journal.writing import place_in, verified
 import bringup
 from bringup.actions.diagnosis.doctor import Examination, examine
 from bringup.actions.journal.fix_record import FixRecord
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.actions.log.entries import bring_up_to_date, read_log
 from bringup.actions.log.export import export_markdown
 from bringup.actions.log.since import Comparison, since_it_worked

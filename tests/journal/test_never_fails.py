@@ -16,7 +16,7 @@ import pytest
 from tests.journal.writing import all_entries, build_shim, draft, place_in, python, verified
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.actions.journal.writing import Note, record
 from bringup.journal import schema
 from bringup.journal.entry import Kind

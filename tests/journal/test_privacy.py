@@ -12,7 +12,7 @@ from tests.journal.test_founding_morning import Day
 from tests.journal.writing import all_entries, place_in
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.actions.journal.writing import Note, record
 from bringup.actions.log.machine_state import recording_of, snapshot_at
 from bringup.actions.log.standing import standings

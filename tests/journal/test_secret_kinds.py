@@ -14,7 +14,7 @@ from tests.doctor.secrets import KINDS, NAMES
 from tests.doctor.test_redacted_snapshot import ENCODINGS, KEY, _decoded, _unescaped
 from tests.journal.writing import all_entries
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.actions.journal.writing import Note, record
 from bringup.actions.log.export import export_json, export_markdown, import_markdown
 from bringup.actions.log.notes import DEBUG, OwnEntry, add

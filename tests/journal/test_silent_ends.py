@@ -80,7 +80,7 @@ def test_only_what_is_gone_and_tells_whose_it_was_is_closed(tmp_path: Path) -> N
 
 def test_after_a_restart_the_machine_ended_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = place_in(tmp_path)
-    monkeypatch.setattr("bringup.actions.journal.writing._BOOT_FILE", str(tmp_path / "boot"))
+    monkeypatch.setattr("bringup.actions.journal.moment._BOOT_FILE", str(tmp_path / "boot"))
     (tmp_path / "boot").write_text("first")
     record(start("a", **own_mark()), ours=place)
     assert note_ends(place) == ""

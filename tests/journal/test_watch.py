@@ -15,7 +15,7 @@ from tests.journal.writing import place_in, verified
 from tests.stubs.command_line import Home, argv, run_cli
 
 from bringup.actions.diagnosis.doctor import examine
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.actions.log import watch
 from bringup.actions.log.timeline import read_timeline
 from bringup.journal.entry import Kind

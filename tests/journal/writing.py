@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.journal.entry import Draft, Entry, Kind, Moment
 from bringup.journal.store import Journal
 from bringup.journal.verify import Verified, verify

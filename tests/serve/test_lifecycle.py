@@ -16,7 +16,7 @@ from tests.serve.conftest import serve_in_front
 from tests.stubs.command_line import Home, argv, engine_processes, run_cli
 from tests.stubs.ports import free_port
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.engine.registry import EngineRecord, EngineState, list_running, write_record
 from bringup.journal.entry import Kind
 from bringup.machine.folders import Folders

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import make_fake
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.actions.setting_up.builds import our_builds, remove_build
 from bringup.actions.setting_up.choice import Method, SetupChoice
 from bringup.actions.setting_up.record import record_setup

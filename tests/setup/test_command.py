@@ -11,7 +11,7 @@ import pytest
 from tests.doctor.schema import load_schema, problems
 from tests.stubs.command_line import Home, run_cli
 
-from bringup.actions.journal.mending import with_journal
+from bringup.actions.journal.reading import with_journal
 from bringup.engine.builds import NewBuild, publish
 from bringup.engine.compiling import BuildProgress
 from bringup.engine.proof import Proof

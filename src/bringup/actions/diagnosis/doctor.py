@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +29,7 @@ from bringup.stack.probe import Look, probe_stack
 from bringup.stack.stack import Stack
 
 if TYPE_CHECKING:
-    from bringup.actions.log.recurrence import Recurrence
+    from bringup.actions.diagnosis.recurrence import Recurrence
 
 PASTE_LIMIT_BYTES: Final = 256 * 1024**2
 
@@ -123,32 +123,6 @@ def examine(machine: Machine, *, subject: str) -> Examination:
     found = diagnose(scene, load_catalogue())
     bad = bad_builds(looked.stack)
     return Examination(looked.stack, found, looked.looks, subject, dict(timed.took_s), bad_builds=bad)
-
-
-def examine_and_keep(machine: Machine, *, subject: str) -> Examination:
-    """Examine this machine and write down what differs from the last time; others are only examined."""
-    if not isinstance(machine, LiveMachine):
-        return examine(machine, subject=subject)
-    from bringup.actions.log.state_record import keep_state
-    from bringup.actions.running.engine_ends import note_ends
-    from bringup.machine.folders import our_folders
-    from bringup.machine.recorder import Recorder
-
-    recorder = Recorder(machine)
-    examination = examine(recorder, subject=subject)
-    unseen_ends = note_ends(our_folders())
-    trouble = keep_state(machine, examination, recorder.recording) or unseen_ends
-    roots = [finding.fault.id for finding in examination.diagnosis.roots]
-    return replace(examination, journal_trouble=trouble, histories=_histories(roots))
-
-
-def _histories(roots: list[str]) -> Mapping[str, Recurrence]:
-    if not roots:
-        return {}
-    from bringup.actions.log.recurrence import recall
-    from bringup.machine.folders import our_folders
-
-    return recall(our_folders(), roots)
 
 
 def examine_text(text: str, *, subject: str) -> Examination:

@@ -69,7 +69,7 @@ def explain(words: str, *, machine: Machine, place: Folders | None) -> tuple[Exp
     Raises:
         WrongUse: there is no such page.
     """
-    from bringup.actions.journal.mending import with_journal_if_it_can_be_read
+    from bringup.actions.journal.reading import with_journal_if_it_can_be_read
     from bringup.stack.probe import probe_stack
 
     term = find_term(words)
@@ -84,7 +84,7 @@ def explain(words: str, *, machine: Machine, place: Folders | None) -> tuple[Exp
 
 def explain_seen(term: Term, stack: Stack, place: Folders) -> Explanation:
     """The page of a term on this machine as it was last looked at; without a journal, what the stack says."""
-    from bringup.actions.journal.mending import with_journal_if_it_can_be_read
+    from bringup.actions.journal.reading import with_journal_if_it_can_be_read
 
     past, _ = with_journal_if_it_can_be_read(place, lambda journal: _past(journal, term))
     told, notes, run = past or ((), (), None)
@@ -143,7 +143,7 @@ def is_of(fact: Fact, wanted: str) -> bool:
 
 def term_map(place: Folders) -> tuple[tuple[tuple[Term, int], ...], str]:
     """Every term in the order of learning, with how often a fault of it was there; and a warning."""
-    from bringup.actions.journal.mending import with_journal_if_it_can_be_read
+    from bringup.actions.journal.reading import with_journal_if_it_can_be_read
 
     stood, warning = with_journal_if_it_can_be_read(place, standings)
     seen = [episode.fault.id for episode in episodes(stood or ())]

@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, TextIO, TypeAlias
 
-from bringup.actions.diagnosis.doctor import Examination, choose_machine, examine_and_keep
+from bringup.actions.diagnosis.doctor import Examination, choose_machine
 from bringup.actions.fixing.fix import FixPlan, PlannedStep, Way, find_finding, is_gone, plan_fix
 from bringup.actions.journal.fix_record import Attempt, FixRecord
 from bringup.actions.journal.writing import Note, record
+from bringup.actions.log.kept_look import examine_and_keep
 from bringup.errors import BringupError, Failure
 from bringup.faults._fault import Safety, Slot
 from bringup.machine import folders, paths, rights

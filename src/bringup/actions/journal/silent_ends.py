@@ -63,7 +63,8 @@ def unclosed(entries: Iterable[Entry]) -> list[Entry]:
 
 def end_note(start: Entry) -> Note:
     """The end of a start of which nobody said how it came."""
-    from bringup.actions.journal.writing import Note, now
+    from bringup.actions.journal.moment import now
+    from bringup.actions.journal.writing import Note
 
     moment = now()
     is_other_boot = bool(start.moment.boot) and start.moment.boot != moment.boot
@@ -78,7 +79,7 @@ def end_note(start: Entry) -> Note:
 
 def is_alive(start: Entry) -> bool:
     """Whether the process that wrote this start still lives; one that does not tell is taken for gone."""
-    from bringup.actions.journal.writing import now
+    from bringup.actions.journal.moment import now
 
     try:
         pid, start_ticks = map(int, start.data.get("holder", ()))

@@ -47,7 +47,7 @@ def check_journal(place: Folders) -> Checked:
     Raises:
         CannotTell: there is no journal yet, or another program holds it in the middle of a write.
     """
-    from bringup.actions.journal.mending import read_past_the_lock
+    from bringup.actions.journal.reading import read_past_the_lock
     from bringup.journal.store import read_journal
     from bringup.journal.trouble import JournalTrouble, Kind
     from bringup.journal.verify import Verified

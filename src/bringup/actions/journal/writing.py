@@ -13,8 +13,9 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from bringup.actions.journal.moment import now
 from bringup.errors import BringupError, Failure, WrongUse
-from bringup.machine import clock, files, folders, paths, process, rights
+from bringup.machine import files, folders, paths, process, rights
 from bringup.machine.folders import Folders
 from bringup.records import dataclass
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bringup.journal.store import Journal
 
 OFF_VARIABLE: Final = "BRINGUP_JOURNAL"
-_BOOT_FILE: Final = "/proc/sys/kernel/random/boot_id"
 NOT_WRITTEN: Final = "not written to the journal"
 """What a warning begins with where an entry is lost, and not only put aside."""
 
@@ -104,17 +104,6 @@ def is_kept(place: Folders) -> bool:
     if folders.variable(OFF_VARIABLE) in ("off", "0", "no"):
         return False
     return not rights.is_root() or files.owner_of(place.state) in (0, None)
-
-
-def now() -> Moment:
-    """This moment by every clock that there is."""
-    from hashlib import blake2b
-
-    from bringup.journal.entry import Moment
-
-    boot = files.read_small(_BOOT_FILE, limit_bytes=256) or b""
-    mark = blake2b(boot.strip(), digest_size=4).hexdigest() if boot else ""
-    return Moment(clock.wall_s(), mark, clock.uptime_s())
 
 
 def store(place: Folders, drafts: Sequence[Draft]) -> str:

@@ -308,7 +308,7 @@ class EngineMaps:
 
 def settings_of(engine: LiveEngine, machine: Machine, folders: Folders | None) -> tuple[Request, str]:
     """What an engine was started with, and what that was taken from."""
-    from bringup.actions.journal.mending import with_journal_if_it_can_be_read
+    from bringup.actions.journal.reading import with_journal_if_it_can_be_read
 
     told = None
     if engine.is_ours and folders is not None:

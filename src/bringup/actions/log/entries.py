@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from bringup.actions.journal.fix_record import Attempt, FixRecord, Outcome
-from bringup.actions.journal.mending import is_held, with_journal
+from bringup.actions.journal.reading import is_held, with_journal
 from bringup.actions.journal.writing import Note, record
 from bringup.actions.log.standing import rejudge
 from bringup.actions.running.engine_ends import note_ends

@@ -151,7 +151,7 @@ def preview_import(place: Folders, text: str) -> tuple[list[OwnEntry], int]:
     Raises:
         JournalTrouble: the journal cannot be read.
     """
-    from bringup.actions.journal.mending import with_journal
+    from bringup.actions.journal.reading import with_journal
     from bringup.actions.journal.writing import our_redactor, redacted_data
 
     there, _ = with_journal(place, all_entries)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bringup.actions.journal.writing import Note, keep, now, our_redactor, record, store
+from bringup.actions.journal.moment import now
+from bringup.actions.journal.writing import Note, keep, our_redactor, record, store
 from bringup.errors import WrongUse
 from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Draft, Kind
@@ -106,8 +107,8 @@ def add_with_state(place: Folders, entry: OwnEntry) -> str:
         WrongUse: as `add`.
         Failure: as `add`.
     """
-    from bringup.actions.diagnosis.doctor import examine_and_keep
-    from bringup.actions.journal.mending import with_journal
+    from bringup.actions.journal.reading import with_journal
+    from bringup.actions.log.kept_look import examine_and_keep
     from bringup.actions.log.machine_state import newest
     from bringup.machine.live import LiveMachine
 
@@ -164,7 +165,7 @@ def forget(place: Folders, seq: int) -> str:
         WrongUse: there is no such entry, or its text is no text of a person's.
         JournalTrouble: it could not be done.
     """
-    from bringup.actions.journal.mending import with_journal
+    from bringup.actions.journal.reading import with_journal
     from bringup.journal.store import open_journal
 
     entry, _ = with_journal(place, lambda journal: journal.entry(seq))

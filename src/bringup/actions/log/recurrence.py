@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from bringup.actions.log.since import rank_events
+from bringup.actions.diagnosis.recurrence import Recurrence, Time, TriedStep
+from bringup.actions.log.ranking import rank_events
 from bringup.actions.log.standing import Episode, episodes, standings
 from bringup.actions.log.state_record import layer_of_fact
 from bringup.actions.log.timeline import Item, item_of
@@ -13,7 +14,6 @@ from bringup.errors import BringupError
 from bringup.journal.entry import Entry, Kind
 from bringup.machine import files
 from bringup.machine.folders import Folders
-from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.journal.store import Journal
@@ -21,46 +21,6 @@ if TYPE_CHECKING:
 _TOLD_LINES: Final = 2
 _LOOKED_AT: Final = 500
 """How many of the newest changes from outside are looked through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """One time that the fault was there: Unix times, and what had changed when it came."""
-
-    opened_s: float
-    closed_s: float | None
-    changed: str
-
-
-@dataclass(frozen=True, slots=True)
-class TriedStep:
-    """A step that was taken: its number, its command, when, and whether the fault stayed or came back."""
-
-    number: int
-    command: str
-    at_s: float
-    did_not_hold: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Recurrence:
-    """The history of one fault.
-
-    Attributes:
-        fault_id: which.
-        times: each time, oldest first; the last one is open where it is there now.
-        tried: steps that were taken, oldest first.
-    """
-
-    fault_id: str
-    times: tuple[Time, ...]
-    tried: tuple[TriedStep, ...]
-
-    @property
-    def next_step(self) -> int | None:
-        """Number of the step to begin with: the one after the last that did not help or did not hold."""
-        failed = [step.number for step in self.tried if step.did_not_hold]
-        return max(failed) + 1 if failed else None
 
 
 def recall(place: Folders, fault_ids: Sequence[str]) -> dict[str, Recurrence]:

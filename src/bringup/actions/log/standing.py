@@ -145,7 +145,7 @@ def rejudge(place: Folders) -> int:
     Raises:
         JournalTrouble: the journal cannot be read.
     """
-    from bringup.actions.journal.mending import with_journal
+    from bringup.actions.journal.reading import with_journal
     from bringup.actions.journal.writing import store
     from bringup.actions.log.state_record import judged_draft, rules_mark
 
@@ -167,7 +167,7 @@ def rejudge(place: Folders) -> int:
 
 def _judge_again(journal: Journal, seq: int) -> tuple[str, dict[str, Any], Moment] | None:
     from bringup.actions.diagnosis.doctor import examine
-    from bringup.actions.journal.writing import now
+    from bringup.actions.journal.moment import now
     from bringup.actions.log.machine_state import recording_of, snapshot_at
     from bringup.actions.log.state_record import verdict_data
     from bringup.machine.recorded import RecordedMachine

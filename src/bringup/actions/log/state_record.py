@@ -36,7 +36,8 @@ def keep_state(
 
     This is one of the guards that catch every exception: the journal never makes a command fail.
     """
-    from bringup.actions.journal.writing import is_kept, now, put_aside
+    from bringup.actions.journal.moment import now
+    from bringup.actions.journal.writing import is_kept, put_aside
     from bringup.actions.journal.writing import store as store_drafts
 
     try:

@@ -109,7 +109,7 @@ def read_timeline(
     Raises:
         JournalTrouble: the journal cannot be read, for another reason than that it is being written.
     """
-    from bringup.actions.journal.mending import with_journal
+    from bringup.actions.journal.reading import with_journal
     from bringup.journal.trouble import JournalTrouble
     from bringup.journal.trouble import Kind as Trouble
 

@@ -78,8 +78,8 @@ def watch_once(machine: Machine, place: Folders, *, after_upgrade: bool) -> Watc
 
     After an upgrade the alarm is given as often as it is true; otherwise once, when it becomes true.
     """
-    from bringup.actions.diagnosis.doctor import examine_and_keep
     from bringup.actions.journal.writing import NOT_WRITTEN
+    from bringup.actions.log.kept_look import examine_and_keep
 
     known = _separated_before(place)
     examination = examine_and_keep(machine, subject="this machine")
@@ -105,7 +105,7 @@ def alarm_words(examination: Examination) -> str:
 
 
 def _separated_before(place: Folders) -> frozenset[str]:
-    from bringup.actions.journal.mending import with_journal
+    from bringup.actions.journal.reading import with_journal
     from bringup.actions.log.standing import standings
 
     try:
@@ -117,7 +117,7 @@ def _separated_before(place: Folders) -> frozenset[str]:
 
 def keep_outside(place: Folders, machine: Machine) -> tuple[int, str]:
     """Write down what the system tells of itself and the journal has not yet; how many, and a warning."""
-    from bringup.actions.journal.mending import HELD, with_journal
+    from bringup.actions.journal.reading import HELD, with_journal
     from bringup.actions.journal.writing import NOT_WRITTEN, is_kept, store
     from bringup.actions.log.timeline import outside_items
     from bringup.journal.entry import Kind
@@ -150,7 +150,8 @@ def key_of(item: Item) -> str:
 
 
 def _drafts(items: list[Item]) -> list[Any]:
-    from bringup.actions.journal.writing import now, our_redactor, redacted_data
+    from bringup.actions.journal.moment import now
+    from bringup.actions.journal.writing import our_redactor, redacted_data
     from bringup.journal.entry import Draft, Kind
 
     redact = our_redactor()

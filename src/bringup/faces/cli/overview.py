@@ -7,9 +7,10 @@ from bringup.faces.render.console import Console
 
 def show_stack(console: Console) -> int:
     """Look at this machine and print one line a layer; the exit code is the doctor's."""
-    from bringup.actions.diagnosis.doctor import choose_machine, examine_and_keep
+    from bringup.actions.diagnosis.doctor import choose_machine
     from bringup.actions.diagnosis.overview import embedded_engine, served_engines, view_layers
     from bringup.actions.fixing.unfinished import list_unfinished
+    from bringup.actions.log.kept_look import examine_and_keep
     from bringup.faces.cli.journal_warning import say_journal_trouble
     from bringup.faces.render.stack import render_stack
     from bringup.faces.render.unfinished import render_unfinished

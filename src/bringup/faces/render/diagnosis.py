@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 
 from bringup.actions.diagnosis.doctor import Examination, Verdict
+from bringup.actions.diagnosis.recurrence import Recurrence
 from bringup.actions.diagnosis.steps import quoted, typed_command, values_of
-from bringup.actions.log.recurrence import Recurrence
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_duration
 from bringup.faces.render.recurrence import history_words, next_words

@@ -6,9 +6,9 @@ from typing import Final
 
 from bringup.actions.diagnosis.doctor import Examination
 from bringup.actions.diagnosis.known_bad import BadBuild
+from bringup.actions.diagnosis.recurrence import Recurrence
 from bringup.actions.diagnosis.steps import quoted, values_of
 from bringup.actions.diagnosis.unseen import Unseen
-from bringup.actions.log.recurrence import Recurrence
 from bringup.faces.render.diagnosis import steps_of
 from bringup.faces.render.recurrence import history_json
 from bringup.faults._diagnose import Finding

@@ -7,7 +7,8 @@ import textwrap
 from typing import Final
 
 from bringup.actions.journal.verification import Checked
-from bringup.actions.log.since import Comparison, Suspect
+from bringup.actions.log.ranking import Suspect
+from bringup.actions.log.since import Comparison
 from bringup.actions.log.timeline import Item, Timeline
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
@@ -104,19 +105,19 @@ def render_entry(entry: Entry) -> list[Line]:
 
 def render_comparison(found: Comparison) -> list[Line]:
     """What worked, what is broken, the suspects, and every fact that differs."""
-    if found.is_nothing_broken and found.now is not None:
+    if found.is_nothing_broken:
         since = local_time_text(found.now.moment.at_s)[:16]
         return [
             (f"It works: the doctor finds nothing broken (entry {found.now.seq}, so since {since}).",),
             (Styled("A model that ran better before: bringup log since-it-worked MODEL", Style.DIM),),
             (Styled("Two moments side by side: bringup log compare first now", Style.DIM),),
         ]
-    lines: list[Line] = []
-    if found.then is not None and found.now is not None:
-        then, now = found.then, found.now
-        worked = f": {found.worked}" if found.worked else ""
-        lines.append((f"then  {local_time_text(then.moment.at_s)[:16]}  entry {then.seq}{clean(worked)}",))
-        lines.append((f"now   {local_time_text(now.moment.at_s)[:16]}  entry {now.seq}: {_verdict(found)}",))
+    then, now = found.then, found.now
+    worked = f": {found.worked}" if found.worked else ""
+    lines: list[Line] = [
+        (f"then  {local_time_text(then.moment.at_s)[:16]}  entry {then.seq}{clean(worked)}",),
+        (f"now   {local_time_text(now.moment.at_s)[:16]}  entry {now.seq}: {_verdict(found)}",),
+    ]
     lines += [(f"{name}: {old} -> {new}",) for name, old, new in found.runs]
     if found.suspects:
         lines += [("",), (Styled("What changed in between, the likeliest cause first", Style.BOLD),)]
@@ -146,11 +147,7 @@ def wrapped(text: str, width_columns: int) -> list[str]:
 def _verdict(found: Comparison) -> str:
     if found.broken:
         return "; ".join(f"{fault.title} [{fault.id}]" for fault in found.broken)
-    return (
-        "no fault"
-        if found.now is not None and found.now.verdict == "healthy"
-        else "not everything could be seen"
-    )
+    return "no fault" if found.now.verdict == "healthy" else "not everything could be seen"
 
 
 def _suspect_lines(suspect: Suspect) -> list[Line]:

@@ -67,9 +67,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _standing(standing: Standing | None) -> dict[str, Any] | None:
-    if standing is None:
-        return None
+def _standing(standing: Standing) -> dict[str, Any]:
     return {
         "seq": standing.seq,
         "at_s": standing.moment.at_s,

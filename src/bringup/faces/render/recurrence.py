@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.log.recurrence import Recurrence
+from bringup.actions.diagnosis.recurrence import Recurrence
 from bringup.faces.render.clean import clean
 from bringup.machine.clock import local_time_text
 

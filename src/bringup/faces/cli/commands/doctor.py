@@ -20,8 +20,9 @@ def command(
 
     Needs no root, changes nothing, asks no network. Exit code: 0 healthy, 1 faults, 3 could not tell.
     """
-    from bringup.actions.diagnosis.doctor import choose_machine, examine_and_keep
+    from bringup.actions.diagnosis.doctor import choose_machine
     from bringup.actions.fixing.unfinished import list_unfinished
+    from bringup.actions.log.kept_look import examine_and_keep
     from bringup.faces.cli.examination import show_examination
 
     machine, subject = choose_machine(root=root, recording=recording)

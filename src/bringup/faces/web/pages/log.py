@@ -189,23 +189,22 @@ def _since(what: str | None) -> Html:
 
 
 def _comparison(found: Comparison) -> list[Html]:
-    drawn: list[Html] = []
     if found.is_nothing_broken:
         return [tag("p", "It works: the doctor finds nothing broken.", class_="panel")]
-    if found.then is not None and found.now is not None:
-        broken = [
-            tag("p", tag("a", fault.title, href=f"/explain/{fault.id}"), f" [{fault.id}]")
-            for fault in found.broken
-        ]
-        now = found.now.verdict.replace("-", " ") or "nobody judged it"
-        drawn.append(
-            tag(
-                "div",
-                _moment("Then", found.then.seq, found.then.moment.at_s, tag("p", found.worked)),
-                _moment("Now", found.now.seq, found.now.moment.at_s, join(broken) or tag("p", now)),
-                class_="pair",
-            )
+    broken = [
+        tag("p", tag("a", fault.title, href=f"/explain/{fault.id}"), f" [{fault.id}]")
+        for fault in found.broken
+    ]
+    then, now = found.then, found.now
+    verdict = now.verdict.replace("-", " ") or "nobody judged it"
+    drawn = [
+        tag(
+            "div",
+            _moment("Then", then.seq, then.moment.at_s, tag("p", found.worked)),
+            _moment("Now", now.seq, now.moment.at_s, join(broken) or tag("p", verdict)),
+            class_="pair",
         )
+    ]
     if found.runs:
         figures = table(
             ("", "then", "now"), found.runs, caption="the good run and the newest", right=frozenset()
