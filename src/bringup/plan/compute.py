@@ -34,6 +34,12 @@ _LATE_OUTPUTS = frozenset(
 _ALL_OUTPUTS = frozenset({"cogvlm"})
 """Families that make logits for every token whatever is asked for."""
 
+_COPIED_LOGITS = frozenset({"chameleon"})
+"""Families that write into a copy of the logits (words that stand for parts of pictures)."""
+
+_KEPT_SCORES: Mapping[str, float] = {"t5": 4.5}
+"""Families whose layers are not laid out: so many times the scores of one layer, seen from above."""
+
 _ORDERS: Mapping[str, Order] = {"falcon": Order.RESIDUAL_LAST, "phi2": Order.ATTENTION_FIRST}
 """Of what families with attention and a feed-forward part beside each other compute and add."""
 
@@ -87,7 +93,13 @@ class Layouts:
             self.is_estimated = True
             return _estimate(self.anatomy, placement, run)
         n_copies = PIPELINE_COPIES if is_pipelined else 1
-        return measure(graph, n_copies=n_copies, copies_unused=run.has_mixed_batches)
+        sizes = measure(graph, n_copies=n_copies, copies_unused=run.has_mixed_batches)
+        figures = self.anatomy.architecture
+        if (times := _KEPT_SCORES.get(figures.name)) is None:
+            return sizes
+        self.is_estimated = True
+        scores = int(times * F32_BYTES * run.cells * run.n_ubatch * max(figures.n_head))
+        return {device: size + scores for device, size in sizes.items()}
 
     def _sign(self, placement: Placement, index: int) -> Hashable:
         """What tells a layer from those that are laid out alike; without rules by name, worked out once."""
@@ -377,4 +389,6 @@ def _add_output(build: Builder, anatomy: Anatomy, placement: Placement, hidden: 
     copied = matrix.size_bytes if matrix is not None and device != placement.output else 0
     size = F32_BYTES * n_vocab * build.n_tokens
     logits = build.graph.add(size, normed, device=device, weight_bytes=copied)
+    if anatomy.architecture.name in _COPIED_LOGITS:
+        logits = build.graph.add(size, logits, device=device)
     logits.is_output = True
