@@ -1,7 +1,7 @@
 """Families that the engine's own program makes no skeleton of, in full size, against the engine's dry run.
 
 Figures of llama.cpp b11434 (`llama-fit-params --fit-print on`, with its RPC backend as the card, logits of
-all tokens), whole MiB as printed, rounded down: caches and states, then buffers of the card and of main memory.
+all tokens), whole MiB as printed, rounded down: caches and states, then buffers of card and main memory.
 """
 
 from __future__ import annotations

@@ -170,6 +170,14 @@ WITHOUT_OUTPUT_COPY: Final = frozenset(
 )
 """Families without an output matrix that do not load their embeddings a second time in its place."""
 
+ROLLING_BACK: Final = frozenset(
+    {
+        *("kimi-k3", "qwen35", "qwen35moe", "qwen4exp", "deepseek4", "glm5-next", "nemotron_h"),
+        *("nemotron_h_moe", "lfm2", "lfm2moe", "bailingmoe3"),
+    }
+)
+"""Families whose recurrent states are kept for each drafted token (`llm_arch_supports_rs_rollback`)."""
+
 WITHOUT_FUSED_ATTENTION: Final = frozenset({"grok"})
 """Families that have the fused kernels of attention switched off whatever was asked for."""
 

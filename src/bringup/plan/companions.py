@@ -26,6 +26,9 @@ _OWN_PARTS: Final = frozenset(
 )
 """Parts of a drafting model that come on top; the process, its CUDA context and the margin are shared."""
 
+_READERS_OF_STATES: Final = frozenset({"eagle3", "dflash"})
+"""Drafting models beside which the model keeps states to go back to (`need_n_rs_seq`, `common/common.h`)."""
+
 _F32_BYTES: Final = 4
 
 _TOKENS_A_SIDE: Final = {
@@ -55,6 +58,7 @@ class Draft:
         cache_type_k: of its keys; `None` for f16.
         cache_type_v: of its values, likewise.
         n_max: tokens that it drafts at once.
+        is_own: it is the drafting layers of the model's own file, see `own_draft`.
     """
 
     anatomy: Anatomy
@@ -62,12 +66,15 @@ class Draft:
     cache_type_k: str | None = None
     cache_type_v: str | None = None
     n_max: int = DRAFTED_TOKENS
+    is_own: bool = False
 
     def request(self, settled: Request) -> Request:
         """What it is planned with; `settled` is the model's own request with every choice filled in."""
+        lies_with_rest = self.is_own and not settled.n_gpu_layers
         return replace(
             settled,
-            n_gpu_layers=self.n_gpu_layers,
+            n_gpu_layers=0 if lies_with_rest else self.n_gpu_layers,
+            n_rollback=0,
             n_cpu_moe=None,
             overrides=(),
             cache_type_k=self.cache_type_k,
@@ -118,11 +125,22 @@ class Companions:
     draft: Draft | None = None
     projector: Projector | None = None
 
-    def outputs(self, request: Request) -> Request:
-        """The request of the model itself: it judges all that was drafted at once."""
-        if self.draft is None or request.n_outputs is not None:
+    def outputs(self, request: Request, *, can_roll_back: bool) -> Request:
+        """The request of the model itself: it judges all that was drafted at once, and may have to go back.
+
+        Args:
+            request: without what drafting adds.
+            can_roll_back: the engine keeps states of this family to go back to.
+        """
+        draft = self.draft
+        if draft is None:
             return request
-        return replace(request, n_outputs=request.n_parallel * (1 + self.draft.n_max))
+        keeps = draft.is_own or draft.anatomy.architecture.name in _READERS_OF_STATES
+        return replace(
+            request,
+            n_outputs=request.n_outputs or request.n_parallel * (1 + draft.n_max),
+            n_rollback=draft.n_max if keeps and can_roll_back else 0,
+        )
 
 
 def projector_parts(projector: Projector, settled: Request, devices: tuple[Device, ...]) -> Iterator[Part]:

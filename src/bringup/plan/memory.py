@@ -16,7 +16,7 @@ from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_l
 from bringup.plan.plan import Part
 from bringup.plan.plan_notes import notes_of
 from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
-from bringup.plan.run import Run, make_run
+from bringup.plan.run import ROLLBACK_BUILD, Run, make_run
 from bringup.plan.weights import WeightSums
 from bringup.records import dataclass
 
@@ -126,9 +126,10 @@ class Planner:
         return placement, run
 
     def _sizes(self, request: Request) -> tuple[Request, Run, Placement]:
-        settled = self.companions.outputs(self.settle(request))
-        flash = settled.flash_attention is not False
         figures = self.anatomy.architecture
+        rolls = figures.name in families.ROLLING_BACK and request.build >= ROLLBACK_BUILD
+        settled = self.companions.outputs(self.settle(request), can_roll_back=rolls)
+        flash = settled.flash_attention is not False
         flash = flash and figures.name not in families.WITHOUT_FUSED_ATTENTION
         run = make_run(
             settled,

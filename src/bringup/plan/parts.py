@@ -101,10 +101,12 @@ def caches(anatomy: Anatomy, placement: Placement, run: Run, *, offloads: bool) 
         if figures.recurrent_layers[index]:
             on[_cache_device(placement, index, offloads)] += 1
     for device, n_layer in on.items():
+        n_kept = run.n_seq * (1 + run.n_rollback)
         size = recurrent_bytes(
-            n_embd_r=state.n_embd_r, n_embd_s=state.n_embd_s, n_layer=n_layer, n_seq=run.n_seq
+            n_embd_r=state.n_embd_r, n_embd_s=state.n_embd_s, n_layer=n_layer, n_seq=n_kept
         )
-        formula = f"{n_layer} layers x {run.n_seq} slots x ({state.n_embd_r:,} + {state.n_embd_s:,}) x 4"
+        slots = f"{run.n_seq} slots" + (f" x {1 + run.n_rollback} states" if run.n_rollback else "")
+        formula = f"{n_layer} layers x {slots} x ({state.n_embd_r:,} + {state.n_embd_s:,}) x 4"
         if figures.n_embd_history and device == next(iter(on)):
             size += F32_BYTES * figures.n_embd_history * run.n_seq
             formula += f" + {run.n_seq} slots x {figures.n_embd_history:,} x 4"

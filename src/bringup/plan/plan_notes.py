@@ -27,7 +27,7 @@ def notes_of(anatomy: Anatomy, request: Request, plan: MemoryPlan) -> tuple[str,
         _sparse(anatomy),
         _rough(anatomy),
         _estimated(plan),
-        _drafting(anatomy),
+        _drafting(anatomy, plan),
         _quantised_values(request, plan),
     ]
     return tuple(note for note in found if note is not None)
@@ -148,11 +148,14 @@ def _estimated(plan: MemoryPlan) -> str | None:
     return None
 
 
-def _drafting(anatomy: Anatomy) -> str | None:
+def _drafting(anatomy: Anatomy, plan: MemoryPlan) -> str | None:
     count = anatomy.architecture.n_layer_nextn
-    if not count:
+    if not count or any(part.name == "draft_weights" for part in plan.parts):
         return None
-    return f"The file has {count} drafting layer(s), which the engine loads only to draft: not counted here."
+    return (
+        f"The file has {count} drafting layer(s), which the engine loads only to draft: not counted here. "
+        "--spec-type draft-mtp counts what they take."
+    )
 
 
 def _quantised_values(request: Request, plan: MemoryPlan) -> str | None:

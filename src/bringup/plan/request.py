@@ -94,6 +94,7 @@ class Request:
         margin_bytes: of each card, left free on purpose; `None` for our own choice.
         n_outputs: rows of logits that a batch may ask for; `None` for what llama-server needs.
         build: number of the llama.cpp build.
+        n_rollback: further recurrent states that a slot keeps, to go back where a draft was wrong.
     """
 
     n_ctx: int | None = None
@@ -120,6 +121,7 @@ class Request:
     margin_bytes: int | None = None
     n_outputs: int | None = None
     build: int = NEWEST_BUILD
+    n_rollback: int = 0
 
 
 def check_request(request: Request) -> None:

@@ -29,6 +29,11 @@ PADDED_BUILD: Final = 6_950
 """Builds before about this one rounded caches up to 32 cells where attention was not fused."""
 
 
+ROLLBACK_BUILD: Final = 9_500
+"""Builds from about here on keep a recurrent state for each drafted token: not in a log of May 2026 (b9190),
+in those of b9849."""
+
+
 LIMITED_OUTPUTS_BUILD: Final = 9_500
 """Builds before about this one reserve logits for every token of a micro-batch and f32 masks, and take f16
 copies of a quantised cache from CUDA's pool: seen in logs of b9010, no longer in those of b9849."""
@@ -56,6 +61,7 @@ class Run:
         has_late_outputs: newer builds compute the last layer of some families for every token.
         takes_embeddings: newer builds have an input for batches that are embeddings.
         lists_cells: newer builds are told which cells a batch is written to.
+        n_rollback: see `Request`.
     """
 
     n_ctx: int
@@ -75,6 +81,7 @@ class Run:
     has_late_outputs: bool = True
     takes_embeddings: bool = True
     lists_cells: bool = True
+    n_rollback: int = 0
 
     @property
     def cells(self) -> int:
@@ -125,7 +132,7 @@ def make_run(
         n_seq=n_seq,
         n_stream=1 if is_shared else n_seq,
         n_ubatch=n_tokens,
-        n_outputs=min(n_tokens, request.n_outputs or (n_tokens if is_older else n_seq)),
+        n_outputs=n_tokens if is_older else min(n_tokens, request.n_outputs or n_seq),
         swa_cells=n_ctx_seq if request.has_full_swa else cells,
         type_k=request.cache_type_k or "f16",
         type_v=request.cache_type_v or "f16",
@@ -137,4 +144,5 @@ def make_run(
         has_late_outputs=not is_older,
         takes_embeddings=request.build >= EMBEDDINGS_BUILD,
         lists_cells=request.build >= SET_ROWS_BUILD,
+        n_rollback=request.n_rollback,
     )

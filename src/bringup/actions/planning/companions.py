@@ -6,9 +6,13 @@ from bringup.actions.planning.source import ModelSource, find_source
 from bringup.errors import WrongUse
 from bringup.machine.folders import our_folders
 from bringup.model.families import NOT_LANGUAGE_MODELS
-from bringup.plan.anatomy import take_apart
+from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.companions import DRAFTED_TOKENS, Companions, Draft, Projector, read_projector
+from bringup.plan.own_draft import own_draft
 from bringup.records import dataclass
+
+OWN_DRAFTING = "draft-mtp"
+"""llama-server's word for drafting with the file's own layers."""
 
 _EVERY_LAYER = 999
 
@@ -25,6 +29,7 @@ class Beside:
         draft_type_k: element type of its keys.
         draft_type_v: of its values.
         draft_max: tokens that it drafts at once.
+        drafts_itself: with the drafting layers of its own file.
     """
 
     mmproj: str | None = None
@@ -34,6 +39,7 @@ class Beside:
     draft_type_k: str | None = None
     draft_type_v: str | None = None
     draft_max: int = DRAFTED_TOKENS
+    drafts_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,11 @@ class Accompanied:
     draft_source: ModelSource | None = None
 
 
-def look_beside(beside: Beside) -> Accompanied:
+def look_beside(beside: Beside, model: Anatomy) -> Accompanied:
     """Look into what runs beside a model.
 
     Raises:
-        WrongUse: a file that is not there, or is of the wrong kind.
+        WrongUse: a file that is not there, or is of the wrong kind; or the model cannot draft for itself.
         ModelFileError: what is there is no sound model.
         DownloadError: it is not here and cannot be looked into from afar.
     """
@@ -89,6 +95,11 @@ def look_beside(beside: Beside) -> Accompanied:
             beside.draft_max,
         )
         words += _draft_words(beside, source, draft)
+    elif beside.drafts_itself:
+        types = (beside.draft_type_k, beside.draft_type_v)
+        draft = Draft(own_draft(model), None, *types, n_max=beside.draft_max, is_own=True)
+        words += ["--spec-type", OWN_DRAFTING, *_settings_words(beside)]
+    if draft is not None:
         notes.append("Speeds are told without drafting: what it gains depends on how often it guesses right.")
     return Accompanied(Companions(draft, projector), tuple(words), tuple(notes), drafts)
 
@@ -130,9 +141,16 @@ def _draft_words(beside: Beside, source: ModelSource, draft: Draft) -> list[str]
     # A plain model drafts only where the engine is told so; of the others it sees by itself what they are.
     if figures.name != "dflash" and not figures.n_layer_nextn:
         words += ["--spec-type", "draft-simple"]
+    return words + _settings_words(beside)
+
+
+def _settings_words(beside: Beside) -> list[str]:
+    words = []
     for option, value in (
         ("--spec-draft-type-k", beside.draft_type_k),
         ("--spec-draft-type-v", beside.draft_type_v),
     ):
         words += [option, value] if value is not None else []
-    return words if draft.n_max == DRAFTED_TOKENS else [*words, "--spec-draft-n-max", str(draft.n_max)]
+    if beside.draft_max != DRAFTED_TOKENS:
+        words += ["--spec-draft-n-max", str(beside.draft_max)]
+    return words

@@ -136,7 +136,7 @@ def start_planning(
         host=host or given_rates(place, wishes.ram_bytes_per_s),
         offloads_cache=request.offloads_cache,
     )
-    beside = look_beside(wishes.beside)
+    beside = look_beside(wishes.beside, anatomy)
     planner = Planner(anatomy, place.devices, companions=beside.companions)
     return Planning(source, place, planner, request, teller, bool(wishes.n_threads), beside)
 

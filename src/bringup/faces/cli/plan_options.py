@@ -130,6 +130,11 @@ _ENGINE: Final = (
     ),
     click.option("--no-mmproj-offload", is_flag=True, help="The projector stays in main memory."),
     click.option(
+        "--spec-type",
+        type=click.Choice(["draft-mtp"]),
+        help="Draft with the layers that the file has for it (MTP).",
+    ),
+    click.option(
         "-md", "--model-draft", "--spec-draft-model", metavar="MODEL", help="A drafting model beside it."
     ),
     click.option(

@@ -51,6 +51,7 @@ class PlanOptions:
     cache_ram: int | None
     mmproj: str | None
     no_mmproj_offload: bool
+    spec_type: str | None
     model_draft: str | None
     gpu_layers_draft: int | None
     cache_type_k_draft: str | None
@@ -112,6 +113,7 @@ class PlanOptions:
             draft_type_k=self.cache_type_k_draft,
             draft_type_v=self.cache_type_v_draft,
             draft_max=self.draft_max or plain.draft_max,
+            drafts_itself=self.spec_type is not None,
         )
 
     def described(self) -> Described:
