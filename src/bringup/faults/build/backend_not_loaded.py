@@ -47,6 +47,20 @@ SIGNS = (
         example="ggml-backend.cpp:1800: GGML_ASSERT(device) failed",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"unable to locate gpu dependency libraries",
+        anchor="unable to locate gpu dependency",
+        example='level=WARN source=gpu.go:732 msg="unable to locate gpu dependency libraries"',
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"prebuilt binary for platform .{1,80} is not compatible with the current system, falling back to"
+        r" using no GPU",
+        anchor="not compatible with the current system",
+        example='The prebuilt binary for platform "linux" "x64" with CUDA support is not compatible with'
+        " the current system, falling back to using no GPU",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("running-on-cpu", "offload-partial")

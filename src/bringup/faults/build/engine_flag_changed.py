@@ -67,6 +67,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("llama_c",),
     ),
+    Sign(
+        r"make: \*\*\* No targets specified and no makefile found",
+        anchor="no targets specified and no makefile",
+        example="make: *** No targets specified and no makefile found.  Stop.",
+        certainty=Certainty.LIKELY,
+        needs=("llama.cpp",),
+    ),
 )
 
 EXPLAINS = ("server-not-ready",)

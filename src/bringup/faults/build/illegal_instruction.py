@@ -59,6 +59,12 @@ SIGNS = (
         anchor="illegal hardware instruction",
         example="[1]    12345 illegal hardware instruction (core dumped)  ./llama-cli",
     ),
+    Sign(
+        r"(?:llama|ollama|kobold)[\w./-]{0,40}: (?:cannot execute binary file: )?[Ee]xec format error",
+        anchor="exec format error",
+        example="exec /app/llama-server: exec format error",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 STEPS = (

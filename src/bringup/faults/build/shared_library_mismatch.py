@@ -67,6 +67,26 @@ SIGNS = (
         anchor="=> not found",
         example="        libllama.so => not found",
     ),
+    Sign(
+        r"lib(?:llama|ggml|mtmd|llava|whisper)[\w-]{0,40}\.so[.\d]{0,12}: (?:invalid ELF header|"
+        r"wrong ELF class|file too short)",
+        anchor=".so",
+        example="OSError: /usr/lib/python3/dist-packages/llama_cpp/lib/libllama.so: invalid ELF header",
+    ),
+    Sign(
+        r"DLL load failed while importing (?:llama_cpp|_?pywhispercpp)",
+        anchor="dll load failed while importing",
+        example="ImportError: DLL load failed while importing llama_cpp: The specified module could not be"
+        " found.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"Could not find module '.{1,200}(?:ggml|llama)[\w-]{0,30}\.dll'",
+        anchor="could not find module '",
+        example="FileNotFoundError: Could not find module 'C:\\llama_cpp\\lib\\ggml.dll' (or one of its"
+        " dependencies)",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("backend-not-loaded",)

@@ -39,6 +39,15 @@ SIGNS = (
         anchor="flash",
         example="Flash attention is required for quantized KV cache",
     ),
+    Sign(
+        r"KV self size .{1,80}, V \(q[458]_[01]\): ",
+        anchor="v (q",
+        example="llama_new_context_with_model: KV self size  =  336.00 MiB, K (f16):  256.00 MiB, V"
+        " (q4_1):   80.00 MiB",
+        certainty=Certainty.LIKELY,
+        unless=("flash_attn",),
+        needs=("cuda error",),
+    ),
 )
 
 STEPS = (

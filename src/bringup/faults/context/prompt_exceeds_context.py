@@ -140,6 +140,11 @@ SIGNS = (
         example="llama-context.cpp:990: GGML_ASSERT(n_tokens_all <= cparams.n_batch) failed",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"Prompt exceeds n_ctx: \d{1,10} > \d{1,10}",
+        anchor="prompt exceeds n_ctx",
+        example="ValueError: Prompt exceeds n_ctx: 5000 > 4096",
+    ),
 )
 
 EXPLAINS = ("output-garbage", "context-shift-derails")

@@ -104,6 +104,17 @@ SIGNS = (
             "state 'stop-sigterm' timed out",
         ),
     ),
+    Sign(
+        r"\bzsh: killed\b|^\[\d{1,3}\]\s{1,8}[+-]?\s{0,3}\d{1,8}\s{1,4}killed\b",
+        anchor="killed",
+        example="zsh: killed     ./llama-server -m model.gguf",
+        unless=(
+            "cc1plus",
+            "cicc",
+            "nvcc",
+            "dkms",
+        ),
+    ),
 )
 
 EXPLAINS = ("server-not-ready", "offload-partial", "running-on-cpu")

@@ -28,6 +28,31 @@ SIGNS = (
         example="llama_kv_cache_init: failed to allocate buffer for kv cache",
         unless=("retrying without pipeline parallelism", "server is listening on"),
     ),
+    Sign(
+        r"(?i)context size (?:of \d{1,10} )?is too large for the available VRAM",
+        anchor="too large for the available vram",
+        example="InsufficientMemoryError: A context size of 131072 is too large for the available VRAM",
+    ),
+    Sign(
+        r"(?:error: ?|ValueError: )failed to create (?:llama_context|context with model)|"
+        r"ValueError: Failed to create llama_context",
+        anchor="failed to create ",
+        example="ValueError: Failed to create llama_context",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "flash_attn",
+            "flash attention",
+            "requires ",
+            "does not support",
+            "unsupported",
+            "invalid",
+            "pooling",
+            "lora",
+            "failed to allocate",
+            "out of memory",
+            "cudamalloc",
+        ),
+    ),
 )
 
 EXPLAINS = (

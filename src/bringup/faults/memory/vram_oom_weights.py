@@ -26,6 +26,17 @@ SIGNS = (
         " total capacity of 23.68 GiB",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)not enough VRAM to fit the model|GPU loading failed \(out of vram\?\)",
+        anchor="vram",
+        example="InsufficientMemoryError: Not enough VRAM to fit the model with the specified settings",
+    ),
+    Sign(
+        r"you may not have enough (?:available )?memory to run this model",
+        anchor="memory to run this model",
+        example="Error: llama runner exited, you may not have enough available memory to run this model",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (

@@ -3,7 +3,8 @@
 Symptom: HTTP 401, 403 or 404 from the hub, a name that cannot be resolved, a broken transfer, a wrong
     checksum.
 Reason: the server refused or did not know the address, or the connection failed. 401 and 403 mean a gated
-    or private repository (or a misspelled one), 404 a name or file that does not exist there.
+    or private repository (or a misspelled one), 404 a name or file that does not exist there; a checksum
+    that differs means that what came is not what was published.
 Sources: https://github.com/vtuber-plan/olah/issues/85
     https://huggingface.co/docs/hub/models-gated
 Limits: "failed to download model from" is also what a build says that cannot parse a file that it did
@@ -28,6 +29,15 @@ STEPS = (
         safety=Safety.SAFE,
         touches="your token on this machine",
         undo="hf auth logout",
+        verify=("bringup", "models"),
+    ),
+    Step(
+        "For a checksum that differs: delete the part that is there and pull again. If it differs each time,"
+        " a proxy, a full or failing disk or bad main memory changes the bytes: try another network, then"
+        " another disk.",
+        safety=Safety.SAFE,
+        touches="the unfinished download",
+        undo="none needed: it is downloaded anew",
         verify=("bringup", "models"),
     ),
     Step(

@@ -28,7 +28,8 @@ SIGNS = (
         example="Error: supplied file was not in GGUF format",
     ),
     Sign(
-        r"GGUF magic invalid|magic (?:bytes|number)?:? ?(?:is )?not GGUF|not a (?:valid )?GGUF",
+        r"GGUF magic invalid|[Ii]nvalid GGUF magic|magic (?:bytes|number)?:? ?(?:is )?not GGUF|"
+        r"not a (?:valid )?GGUF",
         anchor="gguf",
         example="ValueError: GGUF magic invalid",
     ),

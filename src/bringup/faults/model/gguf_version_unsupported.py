@@ -55,6 +55,17 @@ SIGNS = (
         anchor="bad magic [got",
         example="error loading model: bad magic [got 0x67676d66 want 0x67676a74]",
     ),
+    Sign(
+        r"Must be an old style ggml file",
+        anchor="must be an old style ggml file",
+        example="Exception: Invalid file magic. Must be an old style ggml file.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"You are using an outdated GGUF",
+        anchor="you are using an outdated gguf",
+        example="Exception: You are using an outdated GGUF, please download a new one.",
+    ),
 )
 
 EXPLAINS = ("gguf-bad-magic",)

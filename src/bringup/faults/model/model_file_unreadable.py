@@ -100,6 +100,25 @@ SIGNS = (
         example='error while handling argument "--chat-template-file": error: failed to open file'
         " 'x.jinja'",
     ),
+    Sign(
+        r"open \S{0,200}blobs/sha256-[0-9a-f]{2,64}: no such file",
+        anchor="blobs/sha256-",
+        example="Error: open /root/.ollama/models/blobs/sha256-1a2b3c: no such file or directory",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"model ['\"\\]{0,2}[\w.:/-]{1,100}['\"\\]{0,2} not found, try pulling it first",
+        anchor="not found, try pulling it first",
+        example="Error: model 'llama3' not found, try pulling it first",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"glob\(['\"]\*\.gguf['\"]\)\)\[0\]",
+        anchor="*.gguf",
+        example="model_file = sorted(Path(f'{shared.args.model_dir}/{model_name}').glob('*.gguf'))[0]",
+        certainty=Certainty.LIKELY,
+        needs=("list index out of range",),
+    ),
 )
 
 STEPS = (

@@ -75,6 +75,12 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("torch",),
     ),
+    Sign(
+        r"insufficient VRAM to load any model layers",
+        anchor="insufficient vram to load any",
+        example='level=INFO msg="insufficient VRAM to load any model layers"',
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("threads-oversubscribed",)

@@ -95,6 +95,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=(*_ELSEWHERE, *_OTHER_SERVERS),
     ),
+    Sign(
+        r"No models loaded\. Please load a model in",
+        anchor="no models loaded. please load",
+        example='"error": "No models loaded. Please load a model in the developer page or use the `lms'
+        ' load` command."',
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 OVER = (
