@@ -6,7 +6,8 @@ import pytest
 
 from bringup.reading import NOT_LOOKED, Known
 from bringup.stack.listings import listed_devices, listed_identity, listed_kernels, listed_libraries
-from bringup.stack.pasted import read_pasted, split_lines
+from bringup.stack.pasted import read_pasted
+from bringup.stack.raw_text import split_lines
 from bringup.stack.userspace_packages import recognise_library_version
 
 NODE = "crw-rw---- 1 root video 195,   0 Feb 15 19:37 /dev/nvidia0\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from bringup.machine.protocol import Machine
@@ -294,6 +295,17 @@ def _recognise_release(lines: Lines) -> Reading[KernelRelease]:
         ):
             line = typed.output[0]
             return Known(KernelRelease(line.text.strip()), f"{line.source}, line {line.number}")
+    return _recognise_bare_release(lines)
+
+
+def _recognise_bare_release(lines: Lines) -> Reading[KernelRelease]:
+    """`uname -r` on a line of its own, without a prompt, and the release on the next."""
+    if not lines.has("uname -r"):
+        return NOT_LOOKED
+    for line, following in pairwise(lines.lines):
+        if line.text.strip() == "uname -r" and re.fullmatch(r"\d\.\d[\w.+~-]+", following.text.strip()):
+            release = KernelRelease(following.text.strip())
+            return Known(release, f"{following.source}, line {following.number}")
     return NOT_LOOKED
 
 

@@ -25,10 +25,11 @@ def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines
     Rules also see the whole of each line that was cut at a width; facts are read from what stands there.
     """
     from bringup.stack.carried import pieces, plain_characters, uncarried, whole_lines
+    from bringup.stack.translated import with_english
 
     raws = raw_lines(plain_characters(text))
     wholes = whole_lines(raws)
-    parted = {index: pieces(raw) for index, raw in enumerate(raws) if "\\" in raw}
+    parted = with_english(raws, {index: pieces(raw) for index, raw in enumerate(raws) if "\\" in raw})
     lines = _without_commits(uncarried(read_lines(raws, source, parted)))
     if not wholes:
         return recognise(lines), lines

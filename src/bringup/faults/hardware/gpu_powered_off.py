@@ -104,6 +104,13 @@ SIGNS = (
         anchor="bbswitch refuses to turn on",
         example="Cannot switch GPUS : bbswitch refuses to turn ON the GPU",
     ),
+    Sign(
+        r"ERROR: Could not find Nvidia GPU",
+        anchor="could not find nvidia gpu",
+        example="ERROR: Could not find Nvidia GPU",
+        certainty=Certainty.LIKELY,
+        needs=("hybrid mode",),
+    ),
 )
 
 EXPLAINS = (

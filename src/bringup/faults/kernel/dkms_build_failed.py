@@ -165,6 +165,13 @@ SIGNS = (
         anchor="building dkms module 'nvidia",
         example="Building DKMS module 'nvidia-367.35' for kernel-4.7.2_1... FAILED!",
     ),
+    Sign(
+        r"(?i)\berror: .{0,80}\bkmod-nvidia|is needed by (?:kmod-nvidia|nvidia-kmod)",
+        anchor="nvidia",
+        example="	gcc-c++ is needed by nvidia-kmod-3:590.48.01-1.fc43.x86_64",
+        certainty=Certainty.LIKELY,
+        unless=("nothing provides", "none of the providers"),
+    ),
 )
 
 EXPLAINS = (

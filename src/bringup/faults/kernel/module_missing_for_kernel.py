@@ -29,19 +29,19 @@ _NO_DRIVER = (
 
 SIGNS = (
     Sign(
-        r"(?i)module '?nvidia(?:[-_](?:drm|modeset|current|open))?'? not found",
+        r"(?i)(?:module|modprobe: fatal:) '?nvidia(?:[-_](?:drm|modeset|current|open))?'? not found",
         anchor="not found",
         example="modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.8.0-1015-aws",
         unless=_NO_DRIVER,
     ),
     Sign(
-        r"could not find module by name='nvidia",
-        anchor="could not find module by name='nvidia",
+        r"could not find module by name[= ]'nvidia",
+        anchor="could not find module by name",
         example="modprobe: ERROR: could not find module by name='nvidia'",
         unless=_NO_DRIVER,
     ),
     Sign(
-        r"(?i)module not found: 'nvidia",
+        r"(?i)module not found: [`']nvidia",
         anchor="module not found: ",
         example="==> ERROR: module not found: 'nvidia'",
     ),

@@ -27,7 +27,7 @@ SIGNS = (
         r"(?:with|by|received) signal 9\b",
         anchor="signal 9",
         example="llama-server died with signal 9",
-        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus"),
+        unless=("died due to signal 9", "ld terminated with signal 9", "cc1plus", "ldcache error"),
     ),
     Sign(
         r"(?:with|by|received) (?:signal )?SIGKILL\b",

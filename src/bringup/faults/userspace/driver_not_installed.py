@@ -22,15 +22,16 @@ SIGNS = (
     Sign(
         r"(?i)(?:nvidia-smi'? ?: (?:command )?not found|command '?nvidia-smi'? not found|nvidia-smi: not "
         r"found"
-        r"|unknown command:? '?nvidia-smi)",
+        r"|unknown command:? '?nvidia-smi|command not found: nvidia-smi)",
         anchor="nvidia-smi",
         example="bash: nvidia-smi: command not found",
         certainty=Certainty.LIKELY,
         unless=_ELSEWHERE,
     ),
     Sign(
-        r"(?i)command 'nvidia-smi' not found, but can be installed with",
-        anchor="but can be installed with",
+        r"(?i)command 'nvidia-smi' not found, but can be installed with"
+        r"|The program 'nvidia-smi' is currently not installed",
+        anchor="'nvidia-smi' ",
         example="Command 'nvidia-smi' not found, but can be installed with:",
         unless=_ELSEWHERE,
     ),
