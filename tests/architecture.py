@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-SHARED_BY_ALL = frozenset({"errors", "units", "reading", "records", "patterns"})
+AT_THE_BOTTOM = frozenset({"errors", "records", "patterns"})
+SHARED_BY_ALL = AT_THE_BOTTOM | {"units", "reading"}
 MUTATORS = frozenset({"append", "extend", "insert", "add", "update", "setdefault"}) | frozenset(
     {"pop", "popitem", "remove", "discard", "clear"}
 )
@@ -166,8 +167,8 @@ def _allowed(source: Source, rules: Rules) -> frozenset[str] | None:
     """What a module may import of ours, as dotted prefixes below `bringup`; `None`: not in the table."""
     if source.package in ("", "__main__"):  # the version, and the way in
         return frozenset({"__version__", "faces", *SHARED_BY_ALL})
-    if source.package in SHARED_BY_ALL:  # the tree of errors stands alone at the bottom
-        return frozenset({"errors"}) if source.package != "errors" else frozenset()
+    if source.package in SHARED_BY_ALL:
+        return AT_THE_BOTTOM if source.package not in AT_THE_BOTTOM else frozenset()
     if source.package not in rules.imports:
         return None
     return rules.imports[source.package] | SHARED_BY_ALL | {source.package, "__version__"}

@@ -6,7 +6,17 @@ import copy
 import dataclasses
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, asdict, astuple, dataclass, field, fields, is_dataclass, replace
+from dataclasses import (
+    FrozenInstanceError,
+    InitVar,
+    asdict,
+    astuple,
+    dataclass,
+    field,
+    fields,
+    is_dataclass,
+    replace,
+)
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
@@ -153,15 +163,61 @@ def test_copies_and_pickles_are_equal() -> None:
     assert copy.copy(pair) == copy.deepcopy(pair) == pickle.loads(pickle.dumps(pair)) == pair
 
 
-def test_what_it_does_not_do_is_refused_or_left_to_the_standard_one() -> None:
-    class Hidden:
-        """A field that no caller gives."""
+@BOTH
+def test_a_field_that_no_caller_gives(decorate: Decorator) -> None:
+    class Counted:
+        """With what it works out for itself."""
 
-        value: int = field(default=0, init=False)
+        value: int
+        seen: list[int] = field(default_factory=list, init=False)
+        kind: str = field(default="plain", init=False)
 
-    with pytest.raises(TypeError, match=r"Hidden\.value: such a field needs dataclasses\.dataclass"):
-        QUICK(Hidden)
+    kind: Any = decorate(Counted)
+    assert repr(kind(1)).endswith("Counted(value=1, seen=[], kind='plain')")
+    assert kind(1).seen is not kind(1).seen
+    assert kind.__match_args__ == ("value",)
+    with pytest.raises(TypeError, match="takes 2 positional arguments but 3 were given"):
+        kind(1, [])
 
+
+@pytest.mark.parametrize(
+    "decorate", [dataclass(slots=True), records.dataclass(slots=True)], ids=["std", "ours"]
+)
+def test_a_record_that_may_change(decorate: Decorator) -> None:
+    disk = make(decorate)("sda")
+    disk.size_bytes = 5
+    del disk.secret
+    assert (disk.size_bytes, hasattr(disk, "secret"), hasattr(disk, "__dict__")) == (5, False, False)
+    assert make_one(decorate)([1]) != make_one(decorate)([1])  # of two classes
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(make_one(decorate)(1))
+    with pytest.raises(AttributeError):
+        disk.other = 1
+
+
+@pytest.mark.parametrize("given", ["KW_ONLY", "InitVar[int]", InitVar[int], field(kw_only=True)])
+def test_what_it_does_not_do_is_refused(given: object) -> None:
+    body: dict[str, object] = {
+        "__annotations__": {"value": "int" if isinstance(given, dataclasses.Field) else given}
+    }
+    if isinstance(given, dataclasses.Field):
+        body["value"] = given
+    with pytest.raises(TypeError, match=r"Odd\.value: such a field needs dataclasses\.dataclass"):
+        QUICK(type("Odd", (), body))
+
+
+@BOTH
+def test_a_default_that_all_records_would_share_is_refused(decorate: Decorator) -> None:
+    class Shared:
+        """A list for all."""
+
+        value: list[int] = []  # noqa: RUF012 - the mistake
+
+    with pytest.raises(ValueError, match="mutable default"):
+        decorate(Shared)
+
+
+def test_other_forms_are_left_to_the_standard_one() -> None:
     @records.dataclass
     class Open:
         """One that may change."""
@@ -171,14 +227,57 @@ def test_what_it_does_not_do_is_refused_or_left_to_the_standard_one() -> None:
     changed = Open(1)
     changed.value = 2
     assert changed == Open(2)
+    assert records.replace(changed, value=3) == Open(3)
+    assert [column.name for column in records.fields(changed)] == ["value"]
+    assert records.is_dataclass(changed) and not records.is_dataclass(3)
 
 
-def test_a_standard_record_may_derive_from_a_quick_one() -> None:
-    @dataclasses.dataclass(frozen=True, slots=True)
-    class More(Pair):
-        """A third."""
+def test_its_own_functions_say_what_the_standard_ones_say() -> None:
+    pair = Pair(1, (2,))
+    for one in (pair, Pair):
+        mine, standard = records.fields(one), dataclasses.fields(one)
+        for attribute in ("name", "type", "default", "default_factory", "init", "repr", "hash", "compare"):
+            assert [getattr(column, attribute) for column in mine] == [
+                getattr(column, attribute) for column in standard
+            ]
+        assert records.is_dataclass(one)
+    assert records.replace(pair, right=()) == dataclasses.replace(pair, right=()) == Pair(1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'middle'"):
+        records.replace(pair, **{"middle": 3})
 
+
+def test_a_record_in_itself_is_shown() -> None:
+    one: Any = make_one(QUICK)([])
+    one.value.append(one)
+    assert repr(one) == "make_one.<locals>.Known(value=[...])"
+
+
+@pytest.mark.parametrize("base", [STANDARD, QUICK], ids=["on the standard", "on the quick"])
+@pytest.mark.parametrize("decorate", [STANDARD, QUICK], ids=["standard", "quick"])
+def test_a_record_may_derive_from_one_of_the_other_kind(base: Decorator, decorate: Decorator) -> None:
+    parent = make(base)
+
+    class More(parent):  # type: ignore[misc, valid-type]
+        """One field more, and another default."""
+
+        size_bytes: int = 7
         third: int = 0
 
-    assert More(1, (), 3) == More(1, (), 3) != Pair(1, ())
-    assert repr(More(1)).endswith("More(left=1, right=(), third=0)")
+    kind: Any = decorate(More)
+    more = kind("sda", third=3)
+    assert [column.name for column in fields(kind)][-2:] == ["seen_at", "third"]
+    assert (more.size_bytes, more.third, kind.__slots__) == (7, 3, ("third",))
+    assert more == kind("sda", third=3) != kind("sda")
+    assert replace(more, third=4) == records.replace(more, third=4) == kind("sda", third=4)
+    assert copy.copy(more) == more != parent("sda", 7)
+
+
+def test_an_ordinary_subclass_works_as_its_base() -> None:
+    class Twin(Pair):
+        """A pair of another name."""
+
+    twin = Twin(1, (2,))
+    assert records.replace(twin, left=5) == replace(twin, left=5) == Twin(5, (2,))
+    assert repr(twin).endswith("Twin(left=1, right=(2,))")
+    with pytest.raises(FrozenInstanceError):
+        twin.left = 2  # type: ignore[misc]

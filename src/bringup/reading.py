@@ -7,10 +7,10 @@ A failed look is not an absent thing, so a reading is never `None`, `0` or an em
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from bringup.errors import CannotTell
+from bringup.records import dataclass
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
 
 from bringup import __version__
 from bringup.errors import BringupError
 from bringup.machine import clock, files, folders, paths
 from bringup.machine.live import LiveMachine
 from bringup.machine.redaction import redactor_for
+from bringup.records import dataclass
 
 _KEY_LIMIT_BYTES = 4096
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from bringup.actions.configuration import Configuration, read_configuration
 from bringup.engine.build import EngineBuild
@@ -18,7 +17,7 @@ from bringup.machine import folders
 from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ A field that an engine of another age does not send gets the value that its abse
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import exp
 from typing import Any, Final
 
 from bringup.errors import EngineError
+from bringup.records import dataclass
 
 _SLOT_LIMIT: Final = 256
 

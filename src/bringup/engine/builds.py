@@ -6,7 +6,7 @@ A build gets its name below `builds` only after it was proved. The one before it
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 from bringup.engine.find import SITE
@@ -15,6 +15,7 @@ from bringup.engine.unproved import Unproved
 from bringup.errors import FileTrouble, WrongUse
 from bringup.machine import files, paths, scratch
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 SCHEMA: Final = 1
 PROGRAM: Final = "llama-server"

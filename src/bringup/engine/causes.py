@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.exits import ExitKind, ExitReason
@@ -15,6 +14,7 @@ from bringup.engine.watch import LogCause, find_cause, log_lines
 from bringup.errors import FileTrouble
 from bringup.machine import files, memory_kills
 from bringup.machine.memory_kills import KillCount
+from bringup.records import dataclass
 from bringup.units import MIB
 
 _CRASHES: Final = {

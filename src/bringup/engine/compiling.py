@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.source_build import (
@@ -21,6 +20,7 @@ from bringup.engine.source_build import (
 from bringup.errors import EngineError
 from bringup.machine import clock, files, paths, scratch
 from bringup.machine.long_command import CommandEnd, run_logged
+from bringup.records import dataclass
 
 _KEPT_LINES: Final = 4000
 _LIBRARY: Final = re.compile(r"lib[\w.+-]+\.so(?:\.[\d.]+)?$")

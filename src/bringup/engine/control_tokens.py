@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from bringup.records import dataclass
 
 _FORMATS: Final = (
     ("harmony, gpt-oss's format", r"<\|(?:channel|start|message|constrain|return|call|end)\|>"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from bringup.engine.build import EngineBuild, embedded_argv
@@ -24,7 +23,7 @@ from bringup.machine.scratch import scratch_folder, write_with_zeros
 from bringup.plan.differences import Measured, device_of, mib
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CPU
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.units import GIB, MIB
 
 FIT_PROGRAM: Final = "llama-fit-params"

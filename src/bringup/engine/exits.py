@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from bringup.errors import EngineError
+from bringup.records import dataclass
 
 
 class ExitKind(Enum):

@@ -7,11 +7,11 @@ first where there is no early one, is the `KeeperJob`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Final
 
 from bringup.machine.process import ProcessIdentity
-from bringup.records import dataclass
+from bringup.records import dataclass, fields
 
 LOG_LIMIT_BYTES: Final = 16 * 1024**2
 STOP_TIMEOUT_S: Final = 10.0

@@ -7,8 +7,9 @@ shape (llama.cpp's security advisories, and issues of the projects that wrap it)
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from bringup.records import dataclass, replace
 
 _MESSAGES: Final = [{"role": "user", "content": "x"}]
 _CHAT: Final = "/v1/chat/completions"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+from bringup.records import dataclass
 
 _NUMBER: Final = re.compile(r"b(\d{3,6})(?:\D|$)")
 

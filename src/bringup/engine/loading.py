@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from bringup.errors import FileTrouble
 from bringup.machine import files
 from bringup.machine.clock import monotonic_s
 from bringup.machine.process import ProcessWork, work_of
+from bringup.records import dataclass
 
 _CPU_STEP_S: Final = 0.5
 _TAIL_BYTES: Final = 2048

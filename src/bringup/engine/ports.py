@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import EngineError, WrongUse
 from bringup.machine import sockets
 from bringup.machine.sockets import PortHolder
+from bringup.records import dataclass
 
 DEFAULT_PORTS: Final = (8080, 9931)
 """llama-server's default, and the one that it moves to in 2026."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.answers import ContentDelta
@@ -23,6 +22,7 @@ from bringup.errors import EngineError
 from bringup.machine import files, sockets
 from bringup.machine.commands import run_bounded
 from bringup.machine.http import Endpoint, HttpTrouble, request
+from bringup.records import dataclass
 
 QUESTION: Final = "What is the capital of France? Answer with one word."
 EXPECTED: Final = "Paris"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,7 @@ from bringup.errors import WrongUse
 from bringup.machine import files, paths, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s
 from bringup.machine.process import ProcessIdentity
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.units import parse_whole
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.exits import ExitKind
+from bringup.records import dataclass
 
 _FINAL: Final = frozenset({ExitKind.MODEL_BROKEN, ExitKind.WRONG_SETTINGS, ExitKind.CANNOT_RUN})
 

@@ -7,7 +7,7 @@ HTTP API, after it was made sure that the port belongs to this very process.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Self
 
 from bringup.engine.answers import EngineGone, EngineInfo, StillLoading
@@ -19,6 +19,7 @@ from bringup.engine.loading import LoadProgress, LoadWatch, Stall, StallLimits
 from bringup.engine.watch import foreign_lines
 from bringup.machine import files, memory_kills, sockets
 from bringup.machine.clock import monotonic_s, sleep_s
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.engine.build import EngineBuild

@@ -13,10 +13,10 @@ is not in the current source any more.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.exits import ExitKind
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ does not have.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from bringup.records import dataclass
 from bringup.units import GIB
 
 TARGET: Final = "llama-server"

@@ -13,7 +13,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field
 from typing import Final
 
 from bringup.engine.build import EngineBuild, EngineKind
@@ -35,6 +35,7 @@ from bringup.errors import BringupError, EngineError, FileTrouble
 from bringup.machine import child, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s
 from bringup.machine.folders import Folders
+from bringup.records import dataclass, replace
 
 _LOOK_S: Final = 0.2
 _APPEAR_S: Final = 10.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from bringup.records import dataclass
 
 _LINE: Final = re.compile(r"^llamacpp:(\w+)(?:\{[^}\n]{0,500}\})? ([-+0-9.eE]{1,40})$", re.MULTILINE)
 

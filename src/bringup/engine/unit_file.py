@@ -8,10 +8,10 @@ is left out there and the unit says so. Sources: systemd.exec(5), systemd.servic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 _ALWAYS: Final = """\
 NoNewPrivileges=yes

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import files, locks, paths, scratch
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 _FAILED: Final = "failed.json"
 _LOG: Final = "build.log"

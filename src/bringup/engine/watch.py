@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import BinaryIO, Final
 
 from bringup.engine.signs import SIGNS, Sign
 from bringup.machine import files
+from bringup.records import dataclass, replace
 
 LINE_LIMIT: Final = 2000
 _CHUNK_BYTES: Final = 256 * 1024

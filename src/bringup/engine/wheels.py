@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+from bringup.records import dataclass
 
 _TAG: Final = re.compile(r"cu(\d{2})(\d)(?!\d)")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from enum import Enum
 
 from bringup.faults._fault import Certainty, Evidence, Fault, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.stack.lines import Lines
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bringup.records import dataclass
 from bringup.stack.lines import Lines
 from bringup.stack.stack import Stack
 

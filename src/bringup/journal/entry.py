@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from enum import Enum
 from typing import Any, Final
 
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 RECORD_SCHEMA: Final = 1
 """Grows when what an entry's body holds changes its meaning."""

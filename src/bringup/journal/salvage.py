@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.journal.entry import Body, Header
 from bringup.journal.schema import PAGE_BYTES
+from bringup.records import dataclass
 
 _TABLE_LEAF: Final = 13
 _N_HEADER: Final = 9

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.journal import schema
 from bringup.journal.entry import FIRST_PREVIOUS, Header, Kind, unpack_body, words_of
 from bringup.journal.store import Journal
 from bringup.journal.trouble import JournalTrouble
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, Final
 
 from bringup.machine import rights
 from bringup.machine.protocol import CommandResult
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 
 OUTPUT_LIMIT_BYTES: Final = 16 * 1024**2
 """Most that a command may print on stdout and stderr together."""

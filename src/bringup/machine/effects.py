@@ -18,7 +18,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from types import FrameType
 from typing import IO, Any, Final, Self, TextIO
@@ -28,6 +27,7 @@ from bringup.machine.commands import SYSTEM_FOLDERS, find_program, run_program, 
 from bringup.machine.process import ProcessIdentity, identity_of
 from bringup.machine.protocol import CommandResult
 from bringup.reading import Absent, Reading
+from bringup.records import dataclass
 
 _SEARCH: Final = ":".join((*SYSTEM_FOLDERS, "/usr/lib/wsl/lib", "/run/current-system/sw/bin"))
 _OWN: Final = "bringup"

@@ -7,11 +7,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from bringup.machine.child import BoundChild, ChildEnd, wait_readable
 from bringup.machine.files import file_errors, make_private_folder
+from bringup.records import dataclass
 
 _LINE_LIMIT_BYTES: Final = 64 * 1024
 _LAST_OUTPUT_S: Final = 1.0

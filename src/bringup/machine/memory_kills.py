@@ -11,7 +11,8 @@ import contextlib
 import os
 import re
 import time
-from dataclasses import dataclass
+
+from bringup.records import dataclass
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _RECORD_BYTES = 8192

@@ -7,7 +7,8 @@ import ipaddress
 import socket
 import threading
 import time
-from dataclasses import dataclass
+
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ machine.toml, every part optional:
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Final, Self
 
 from bringup.machine import look
@@ -37,6 +36,7 @@ from bringup.machine.protocol import READ_LIMIT_BYTES, CommandResult, DiskSpace,
 from bringup.machine.recording import Recording, load_recording
 from bringup.machine.rooted import resolve_inside
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import replace
 
 NOT_RECORDED: Final = "not recorded"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +10,7 @@ from bringup.machine import look
 from bringup.machine.protocol import READ_LIMIT_BYTES, CommandResult, DiskSpace, FileStat, Machine
 from bringup.machine.recording import Recording, save_recording
 from bringup.reading import Known, Reading, Unreadable
+from bringup.records import replace
 
 if TYPE_CHECKING:
     from bringup.machine.redaction import Redactor

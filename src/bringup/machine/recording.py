@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -16,6 +16,7 @@ from bringup.machine.commands import source_of
 from bringup.machine.protocol import READ_LIMIT_BYTES, CommandResult, DiskSpace, FileKind, FileStat
 from bringup.machine.rooted import resolve_inside
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 
 SCHEMA: Final = 1
 _TABLE_LIMIT_BYTES: Final = 64 * 1024**2

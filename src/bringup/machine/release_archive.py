@@ -14,12 +14,12 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Final
 
 from bringup.machine.files import file_errors, make_private_folder
 from bringup.machine.packed_files import Damaged, archive_errors, check_tail, write_member
 from bringup.machine.paths import is_safe_relative
+from bringup.records import dataclass
 
 UNPACKED_LIMIT_BYTES: Final = 4 * 1024**3
 MEMBERS_LIMIT: Final = 10_000

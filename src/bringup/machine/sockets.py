@@ -8,7 +8,8 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from bringup.records import dataclass
 
 _LISTEN = "0A"
 

@@ -12,7 +12,6 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from bringup.errors import GgufError
@@ -25,6 +24,7 @@ from bringup.model.problem import Gravity, Problem, of_error, wrong_value
 from bringup.model.shards import Model
 from bringup.model.values import Metadata, ValueType, describe
 from bringup.model.window import ByteOrder
+from bringup.records import replace
 
 # Suffixes of keys that llama.cpp reads with exactly this type: `get_key` compares types, it converts none.
 _UINT32: Final = frozenset(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from bringup.errors import GgufError
 from bringup.model.values import Metadata
+from bringup.records import dataclass
 
 
 class Gravity(Enum):

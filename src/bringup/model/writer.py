@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.model.quants import TensorType
 from bringup.model.values import FORMATS, ValueType
+from bringup.records import dataclass
 
 ALIGNMENT: Final = 32
 _VERSION: Final = 3

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bringup.plan.memory import Planner
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.parts import context_bytes, margin
 from bringup.plan.request import CPU, Request
+from bringup.records import dataclass
 
 
 @dataclass(slots=True)

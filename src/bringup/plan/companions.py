@@ -9,14 +9,13 @@ picture when it is loaded).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from bringup.model.shards import Model
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, Request
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 DRAFTED_TOKENS: Final = 3
 """`common_params_speculative_draft::n_max`: tokens that are drafted at once unless told otherwise."""

@@ -7,7 +7,7 @@ Source: llama.cpp b11434, `llama_context::sched_reserve` (what is reserved), `sr
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
 from bringup.plan.altup import add_streams_layer, gather, has_streams, spread
 from bringup.plan.anatomy import Anatomy
@@ -22,6 +22,7 @@ from bringup.plan.place import Placement
 from bringup.plan.recurrent import add_recurrent
 from bringup.plan.request import CPU, SplitMode
 from bringup.plan.run import Run
+from bringup.records import dataclass, replace
 
 _LATE_OUTPUTS = frozenset(
     {

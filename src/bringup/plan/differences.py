@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.units import MIB
 
 _SCHEMA: Final = 1

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from bringup.records import dataclass
 
 ALIGNMENT_BYTES: Final = 128
 """Alignment of a tensor in a CUDA buffer; main memory has less, which makes no difference that is seen."""

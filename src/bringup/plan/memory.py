@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Final
 
 from bringup.model import families
@@ -18,7 +18,7 @@ from bringup.plan.plan_notes import notes_of
 from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
 from bringup.plan.run import ROLLBACK_BUILD, Run, make_run
 from bringup.plan.weights import WeightSums
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 DEFAULT_CONTEXT_TOKENS: Final = 8192
 """Window of a slot where nobody asks for one: enough for a long talk, cheap on every family."""

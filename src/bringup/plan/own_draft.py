@@ -7,11 +7,10 @@ joined states of model and token, which takes less than what follows.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bringup.errors import WrongUse
 from bringup.model.architecture import CacheLayer
 from bringup.plan.anatomy import Anatomy
+from bringup.records import replace
 
 
 def own_draft(anatomy: Anatomy) -> Anatomy:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from bringup.plan.card_split import is_all_on_cards, keeps_caches_on_cards
 from bringup.plan.memory import Planner
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.repack import repacked_bytes
 from bringup.plan.request import CPU, Request, SplitMode
+from bringup.records import replace
 from bringup.units import GIB, MIB
 
 

@@ -8,14 +8,13 @@ or less.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 from bringup.model.gguf import Tensor
 from bringup.model.quants import TensorType
 from bringup.model.sizes import TensorKind, classify
 from bringup.plan.anatomy import Anatomy
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 MIXTURES: Final[Mapping[str, TensorType]] = {
     "Q8_0": TensorType.Q8_0,

@@ -10,7 +10,6 @@ left on a card than usual is taken where nothing else fits, and said to be tight
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 from bringup.plan.anatomy import Anatomy
@@ -30,7 +29,7 @@ from bringup.plan.reasons import reasons_of
 from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
 from bringup.plan.run import Run
 from bringup.plan.weights import tensors_with_devices
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.units import MIB
 
 Speed: TypeAlias = Callable[[Placement, Run], float]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from bringup.model.architecture import CacheLayer
@@ -18,6 +17,7 @@ from bringup.plan.request import CPU, Device, DeviceKind, SplitMode
 from bringup.plan.run import Run
 from bringup.plan.shared_weights import TensorSplit, split_rows, weights_by_rows
 from bringup.plan.weights import Sum, tensors_with_devices
+from bringup.records import replace
 from bringup.units import MIB
 
 _PAGE_BYTES: Final = 2 * MIB

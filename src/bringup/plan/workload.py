@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from bringup.errors import CannotTell
@@ -22,6 +22,7 @@ from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 from bringup.plan.work import Attention, DeviceWork, Kind, Matrices, Role, SpeedDevice
+from bringup.records import dataclass
 
 _KINDS: Final = {
     TensorType.F32: Kind.F16,

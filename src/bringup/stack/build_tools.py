@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import Absent, Known, Reading, convert
+from bringup.records import dataclass
 from bringup.stack.toolkit import find_on_path, probe_nvcc
 
 _VULKAN_DRIVERS: Final = ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from bringup.machine.protocol import CommandResult
 from bringup.reading import NOT_LOOKED, Reading
+from bringup.records import dataclass
 from bringup.stack.nvml import read_answer
 from bringup.units import KIB
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import replace
 from bringup.stack.dnf_history import DNF4, DNF5, probe_dnf_history
 from bringup.stack.package_change import RELEVANT, PackageChange
 from bringup.stack.package_logs import (

@@ -8,11 +8,11 @@ before every other sign.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import total_ordering
 from typing import Final
 
 from bringup.patterns import regex
+from bringup.records import dataclass
 
 _PAIR: Final = regex(r"([^0-9]*)([0-9]*)")
 _END: Final = ((0,), 0)

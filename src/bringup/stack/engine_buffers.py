@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.patterns import regex
+from bringup.records import dataclass
 from bringup.units import MIB
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.stack.cgroup import probe_cgroup
 from bringup.stack.lines import Lines
 from bringup.units import KIB

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.stack.lines import Line, Lines
 from bringup.stack.nvml_errors import NOT_SUPPORTED, NvmlError, find_nvml_error
 from bringup.stack.version import DriverVersion, find_driver_version

@@ -10,13 +10,13 @@ import json
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.patterns import regex
 from bringup.reading import Known, Reading, Unreadable
+from bringup.records import dataclass
 from bringup.stack.changes import read_all_changes
 from bringup.stack.package_change import TOLD, Author, PackageChange
 from bringup.stack.rotated_logs import whole_lines

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from bringup.patterns import regex
+from bringup.records import replace
 from bringup.stack.package_change import COMMAND_LIMIT_CHARACTERS, RELEVANT, Author, PackageChange
 from bringup.stack.rotated_logs import whole_lines
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.patterns import regex
 from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.records import dataclass
 from bringup.stack.debian_version import DebianVersion
 from bringup.stack.module_file import unpack
 from bringup.stack.userspace_packages import DriverPackage, PackageState

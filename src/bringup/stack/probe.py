@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from bringup.machine.clock import monotonic_s
 from bringup.machine.protocol import Machine
 from bringup.reading import Known, convert
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.stack import cuda, nvml
 from bringup.stack.build import probe_build
 from bringup.stack.container import probe_container

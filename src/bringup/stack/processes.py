@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.reading import Known, Reading, convert
+from bringup.records import dataclass
 from bringup.stack.engines import without_secrets
 
 _STAT_LIMIT_BYTES: Final = 4096

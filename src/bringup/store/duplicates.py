@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations
 
 from bringup.errors import FileTrouble
 from bringup.machine import files, tree
+from bringup.records import dataclass
 from bringup.store.local import LocalModel
 
 _SAMPLES = 16

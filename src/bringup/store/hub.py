@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from bringup.errors import DownloadError
 from bringup.machine import clock, paths
 from bringup.machine.folders import set_variable, variable
+from bringup.records import dataclass
 from bringup.store.web import HostUnreachable, Interrupted, Timing, Token, Web, site_of
 
 if TYPE_CHECKING:

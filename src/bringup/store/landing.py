@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bringup.errors import DownloadError, FileTrouble
 from bringup.machine import clock, locks, partial, paths, tree
+from bringup.records import dataclass
 from bringup.store import records
 from bringup.store.progress import Reporter, TransferState
 from bringup.units import KIB, MIB

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from bringup.errors import FileTrouble, ModelFileError
@@ -17,6 +16,7 @@ from bringup.machine import files, partial, paths, tree
 from bringup.machine.folders import Folders, home, our_folders, variable
 from bringup.machine.hashing import sha256_of
 from bringup.reading import Absent, Known
+from bringup.records import dataclass, replace
 from bringup.store import quants, records
 
 _MANIFEST_LIMIT_BYTES = 1024**2

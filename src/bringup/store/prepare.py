@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from bringup.errors import DownloadError, WrongUse
 from bringup.machine import paths
 from bringup.machine.folders import Folders, our_folders
+from bringup.records import dataclass
 from bringup.store import hub, quants, small
 from bringup.store.catalogue import DEFAULT_MODEL, CatalogueEntry, look_up
 from bringup.store.landing import Wanted

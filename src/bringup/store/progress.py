@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from bringup.machine import clock
+from bringup.records import dataclass
 
 _EVERY_S = 0.1
 _WINDOW_S = 5.0

@@ -6,12 +6,12 @@ Reads go through windows of growing size that are kept, so a header of 16 MB cos
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import DownloadError
 from bringup.model.gguf import GgufHeader, read_header
 from bringup.model.shards import Model, assemble
+from bringup.records import dataclass
 from bringup.store import hub
 from bringup.store.prepare import DEFAULT_TIMING, PullPlan
 from bringup.store.transfer import Remote

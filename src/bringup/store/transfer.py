@@ -7,12 +7,12 @@ published, no compression, not a web page. Endless bodies end at the expected si
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bringup.errors import DownloadError
 from bringup.machine import clock
+from bringup.records import dataclass
 from bringup.store.hub import TokenNeeded, retry_after_s
 from bringup.store.landing import Landing
 from bringup.store.progress import TransferState

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from bringup.errors import DownloadError
 from bringup.machine import reach
+from bringup.records import dataclass
 from bringup.units import MIB
 
 if TYPE_CHECKING:

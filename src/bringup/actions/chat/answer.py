@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.actions.chat.conversation import Conversation, Ending, Role, Turn
@@ -22,6 +21,7 @@ from bringup.engine.answers import (
 from bringup.engine.api import EngineApi
 from bringup.engine.control_tokens import RawControl, find_raw_control
 from bringup.errors import BringupError
+from bringup.records import dataclass
 
 _LENGTH: Final = "length"
 

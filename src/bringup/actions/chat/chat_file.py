@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.actions.chat.conversation import Conversation, Ending, Role, Turn
 from bringup.errors import FileTrouble, WrongUse
 from bringup.machine import clock, files, paths
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 SCHEMA: Final = 1
 _KIND: Final = "bringup-chat"

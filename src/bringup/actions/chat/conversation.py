@@ -6,9 +6,10 @@ Values only: nothing here speaks to an engine or a terminal. A conversation is n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
+
+from bringup.records import dataclass, replace
 
 WINDOW_NOTICES_PCT: Final = (75, 90)
 """Shares of the context window at which the user is told, once each."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.actions.chat.conversation import Conversation
@@ -30,6 +29,7 @@ from bringup.machine.folders import Folders
 from bringup.model.shards import Model
 from bringup.model.tokenizer_copy import N_CTX, copy_tokenizer
 from bringup.plan.kv_cache import LayerCache, layer_bytes
+from bringup.records import dataclass
 from bringup.store.header import load_model
 
 _TOKEN_TYPES: Final = "tokenizer.ggml.token_type"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from bringup.reading import NOT_LOOKED, Absent, Known, Unreadable
-from bringup.records import dataclass
+from bringup.records import dataclass, fields, is_dataclass
 from bringup.stack.stack import Stack
 
 

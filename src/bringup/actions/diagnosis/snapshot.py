@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.diagnosis.doctor import Examination, Verdict, examine
@@ -20,6 +19,7 @@ from bringup.machine.recorder import Recorder, redacted
 from bringup.machine.recording import Recording
 from bringup.machine.redaction import redactor_for
 from bringup.reading import Known, Reading, Unreadable
+from bringup.records import dataclass, replace
 from bringup.stack.essence import essence_of
 from bringup.stack.kernel_log import LOG_LIMIT_CHARACTERS
 from bringup.stack.pending_upgrades import APT_LISTS, cover_list, native_lists

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from bringup.actions.diagnosis.doctor import Examination
@@ -13,6 +12,7 @@ from bringup.faults._diagnose import Finding
 from bringup.faults._fault import Fault, Slot, Step
 from bringup.machine import rights
 from bringup.machine.effects import find_system_program
+from bringup.records import dataclass, replace
 
 
 class Way(Enum):

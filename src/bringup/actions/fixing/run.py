@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Final, TextIO, TypeAlias
 
 from bringup.actions.diagnosis.doctor import Examination, choose_machine
@@ -22,6 +21,7 @@ from bringup.machine.locks import Holder, try_lease
 from bringup.machine.protocol import CommandResult
 from bringup.machine.redaction import redactor_for
 from bringup.reading import Reading
+from bringup.records import dataclass
 
 LOOK_LIMIT_S: Final = 60.0
 """How long a command that only looks may take."""

@@ -8,7 +8,7 @@ next start. Each line carries the attempt that it belongs to, so that another st
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import Enum
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from bringup.machine.clock import wall_s
 from bringup.machine.folders import Folders
 from bringup.machine.partial import boot_id
 from bringup.machine.process import ProcessIdentity, identity_of, is_alive, own_pid
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 SCHEMA: Final = 1
 _LAST_MOMENT_S: Final = 253_402_300_800.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from bringup.actions.live.sample import EngineMemory, LiveEngine, Share, Use
 from bringup.reading import Known
+from bringup.records import replace
 from bringup.stack.engine_buffers import Buffer, BufferUse
 from bringup.stack.nvml import Card, GpuMemory
 

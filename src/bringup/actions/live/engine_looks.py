@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from bringup.actions.live.engine_watch import EngineTarget, EngineWatch
@@ -13,6 +12,7 @@ from bringup.machine import clock, paths, process
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.records import replace
 from bringup.stack.engines import EngineProcess, probe_cached_bytes, probe_engines
 
 _SEARCH_S: Final = 15.0

@@ -7,7 +7,6 @@ says how many layers lie on the cards, that number is taken which comes nearest 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.live.sample import LiveCard, LiveEngine, Use
@@ -21,6 +20,7 @@ from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU, Device, DeviceKind, Request
 from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.records import dataclass, replace
 from bringup.stack.engine_buffers import BufferUse
 from bringup.stack.engines import option, without_secrets
 from bringup.store.header import load_model

@@ -6,7 +6,6 @@ Worked out once for each engine, in a thread of its own; the look of each second
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.actions.live.planned_speed import PlannedPart, PlannedSpeed, Span
@@ -16,6 +15,7 @@ from bringup.errors import CannotTell
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Known, Reading, need
+from bringup.records import replace
 from bringup.stack.card_load import CardLoad
 from bringup.stack.nvml import Card
 

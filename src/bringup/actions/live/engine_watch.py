@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Final, TypeVar
 
 from bringup.actions.live.engine_memory import find_engine_memory
@@ -22,6 +22,7 @@ from bringup.errors import BringupError
 from bringup.machine import clock, sockets
 from bringup.machine.folders import Folders
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable
+from bringup.records import dataclass, replace
 
 T = TypeVar("T")
 

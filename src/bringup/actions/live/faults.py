@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.diagnosis.doctor import Examination, Verdict, examine
@@ -15,6 +14,7 @@ from bringup.machine import clock
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
 from bringup.reading import Known
+from bringup.records import dataclass
 from bringup.stack.changes import CHANGE_LOGS
 
 _AGAIN_S: Final = 300.0

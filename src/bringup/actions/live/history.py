@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
 from bringup.reading import Known, Reading
+from bringup.records import dataclass
 
 FINE_POINTS: Final = 600
 COARSE_POINTS: Final = 2880

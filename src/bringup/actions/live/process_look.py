@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.live.sample import LiveProcess
 from bringup.machine import clock, users
 from bringup.machine.protocol import Machine
 from bringup.reading import Known
+from bringup.records import dataclass
 from bringup.stack.processes import ProcessStat, list_process_ids, probe_command, probe_stat
 
 _LARGEST: Final = 12

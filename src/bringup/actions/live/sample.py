@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from bringup.actions.live.planned_speed import PlannedSpeed
@@ -10,6 +10,7 @@ from bringup.engine.answers import Slot
 from bringup.engine.totals import EngineTotals
 from bringup.machine.process import ProcessIdentity
 from bringup.reading import NOT_LOOKED, Known, Reading
+from bringup.records import dataclass
 from bringup.stack.card_load import CardLoad
 from bringup.stack.engine_buffers import Buffer
 from bringup.stack.memory import Memory

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from bringup.actions.live.card_shares import planned_shares, share_memory
@@ -19,6 +18,7 @@ from bringup.machine.live import LiveMachine
 from bringup.machine.nvml_watch import NvmlWatch
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import NOT_LOOKED, Known, Reading, Unreadable, convert
+from bringup.records import replace
 from bringup.stack import nvml
 from bringup.stack.card_load import CardLoad, parse_loads
 from bringup.stack.host import parse_cpu_list

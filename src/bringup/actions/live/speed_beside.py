@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from bringup.actions.live.sample import LiveEngine
 from bringup.reading import Known
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.plan.predict import Estimate

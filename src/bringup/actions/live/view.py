@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.diagnosis.doctor import choose_machine
@@ -15,6 +14,7 @@ from bringup.machine import clock, folders
 from bringup.machine.kernel_tail import KernelTail
 from bringup.machine.live import LiveMachine
 from bringup.reading import NOT_LOOKED, Known
+from bringup.records import dataclass
 
 _FIRST_ANSWER_S: Final = 2.0
 _XID: Final = "NVRM: Xid ("

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bringup.actions.diagnosis.doctor import Examination, examine
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
+from bringup.records import replace
 
 if TYPE_CHECKING:
     from bringup.actions.diagnosis.recurrence import Recurrence

@@ -11,7 +11,6 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +21,7 @@ from bringup.machine import files, process
 from bringup.machine.folders import Folders
 from bringup.patterns import regex
 from bringup.reading import Known
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.stack.pending_upgrades import cover_list
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.log.notes import DEBUG, LEARNING, OwnEntry
+from bringup.records import dataclass, replace
 
 TITLE: Final = "# Learning and debug log"
 _LABELS: Final = {

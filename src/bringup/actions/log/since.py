@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.log.change_words import fold_changes
@@ -16,7 +15,7 @@ from bringup.journal.entry import Entry, Kind
 from bringup.machine import clock
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.units import parse_whole
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal.silent_ends import is_alive
@@ -14,7 +13,7 @@ from bringup.journal.entry import Kind
 from bringup.machine import clock, folders, process
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 if TYPE_CHECKING:
     from bringup.journal.entry import Entry

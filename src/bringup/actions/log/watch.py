@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,7 @@ from bringup.machine import clock, effects, files, folders, paths, process, righ
 from bringup.machine.commands import run_bounded
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
+from bringup.records import dataclass
 
 if TYPE_CHECKING:
     from bringup.actions.diagnosis.doctor import Examination

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.errors import WrongUse
 from bringup.machine.folders import Folders, our_folders
+from bringup.records import dataclass
 from bringup.store import catalogue, local, removal, resolve
 from bringup.store.catalogue import CatalogueEntry
 from bringup.store.duplicates import Duplicate, find_duplicates

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.errors import GgufError, WrongUse
@@ -18,6 +17,7 @@ from bringup.model.shards import Model
 from bringup.model.sizes import Share, TensorKind, by_kind, by_type
 from bringup.model.tokenizer import CHAT_TEMPLATE, SpecialToken, special_tokens
 from bringup.model.values import ArrayValue, Metadata
+from bringup.records import dataclass
 from bringup.store.header import load_model
 from bringup.store.names import LocalPath, parse_name
 from bringup.store.resolve import find_local, no_such_file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bringup.actions.planning.place import Holder, Place, reserved_bytes
@@ -12,6 +11,7 @@ from bringup.plan.cards import cards_with_id
 from bringup.plan.rates import pcie_bytes_per_s, planned_device
 from bringup.plan.request import Device, DeviceKind
 from bringup.reading import Known, Unreadable
+from bringup.records import replace
 from bringup.units import GIB
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bringup.actions.planning.report import Choice
@@ -10,6 +9,7 @@ from bringup.actions.planning.start import Planning
 from bringup.engine.command import EngineSettings, FlashAttention, plan_arguments
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import Request, SplitMode
+from bringup.records import replace
 from bringup.units import MIB
 
 if TYPE_CHECKING:

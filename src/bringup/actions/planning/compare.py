@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from bringup.actions.planning.devices import look_for_place
@@ -17,6 +16,7 @@ from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
+from bringup.records import replace
 from bringup.store.catalogue import catalogue
 
 LIMIT: Final = 64

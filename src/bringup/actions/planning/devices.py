@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
 from bringup.plan.request import CPU, Device, DeviceKind
 from bringup.reading import Known
+from bringup.records import replace
 from bringup.units import GIB, MIB
 
 if TYPE_CHECKING:

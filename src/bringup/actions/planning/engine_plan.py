@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.diagnosis.known_bad import bad_build
@@ -25,6 +24,7 @@ from bringup.plan.plan import Part, Plan, Residence
 from bringup.plan.repack import repacked_bytes
 from bringup.plan.request import CPU, Request
 from bringup.reading import Known
+from bringup.records import dataclass, replace
 from bringup.stack.build import probe_engine
 from bringup.units import GIB, MIB
 

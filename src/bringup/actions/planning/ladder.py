@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from bringup.actions.planning.report import Rung
@@ -10,6 +9,7 @@ from bringup.actions.planning.start import Planning
 from bringup.plan.kv_cache import pad_cells
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CPU
+from bringup.records import replace
 from bringup.units import GIB
 
 FIRST_TOKENS: Final = 4096

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from bringup.actions.planning.check import ask_engine, remembered
@@ -24,6 +23,7 @@ from bringup.machine.live import LiveMachine
 from bringup.machine.protocol import Machine
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CARD_BUILD, CPU, SplitMode, check_request
+from bringup.records import replace
 from bringup.units import GIB, MIB
 
 _SCARCE_BYTES: Final = 512 * MIB

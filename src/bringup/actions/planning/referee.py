@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from bringup.engine.build import EngineBuild
@@ -22,7 +21,7 @@ from bringup.plan.differences import Differences, compare, from_json, to_json
 from bringup.plan.memory import Planner
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.request import CPU
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.store.header import FileSource
 
 ReadHead = Callable[[GgufHeader], bytes]

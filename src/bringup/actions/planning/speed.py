@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
 from bringup.actions.planning.own_runs import OwnRuns
 from bringup.actions.planning.place import Place
@@ -18,6 +18,7 @@ from bringup.plan.request import CPU, SplitMode
 from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, SpeedDevice
 from bringup.plan.workload import Reads, works_of
+from bringup.records import dataclass, replace
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 
 from bringup.actions.planning.companions import Accompanied, Beside, check_language_model, look_beside
 from bringup.actions.planning.place import Described, Place
@@ -18,7 +18,7 @@ from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.rates import HostRates
 from bringup.plan.request import Request, SplitMode
 from bringup.plan.search import choose
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

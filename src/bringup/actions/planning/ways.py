@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from bringup.actions.planning.ladder import gives_way, layers_text
@@ -16,7 +15,7 @@ from bringup.plan.memory import Planner
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import ALL_LAYERS
 from bringup.plan.request import Request
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.units import GIB, MIB
 
 _WORTH_CLOSING_BYTES: Final = 64 * MIB

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.running.run_record import record_stopped
@@ -23,6 +22,7 @@ from bringup.engine.registry import (
 from bringup.errors import BringupError, WrongUse
 from bringup.machine import clock, files, paths, sockets
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 _LOOK_TIMEOUT_S: Final = 0.8
 _TAIL_LIMIT_BYTES: Final = 4 * 1024**2

@@ -5,7 +5,6 @@ Looks at the machine (free memory, processors, ports, engines) and decides; star
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.planning.command import settings_of
@@ -27,6 +26,7 @@ from bringup.model.shards import Model
 from bringup.model.tokenizer import CHAT_TEMPLATE
 from bringup.plan.plan import Plan
 from bringup.plan.request import Request
+from bringup.records import dataclass, replace
 from bringup.store.catalogue import entry_of_file
 from bringup.store.header import load_model
 from bringup.store.local import LocalModel

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.errors import FileTrouble
 from bringup.machine import files
+from bringup.records import dataclass
 from bringup.stack.engine_timings import RequestTimings, parse_timings
 
 FEWEST_TOKENS: Final = 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
 
 from bringup.actions.models.pull import find_model
@@ -16,6 +15,7 @@ from bringup.errors import BringupError
 from bringup.machine import files, paths, process
 from bringup.machine.protocol import Machine
 from bringup.reading import Known
+from bringup.records import dataclass, replace
 from bringup.store.local import LocalModel
 from bringup.store.names import LocalPath, parse_name
 from bringup.units import GIB

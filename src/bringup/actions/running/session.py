@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 from bringup.actions.running.preparation import EngineWishes, Preparation, prepare
@@ -13,6 +12,7 @@ from bringup.engine.registry import EngineRecord, record_of, remove_record, writ
 from bringup.engine.start import start_engine
 from bringup.errors import BringupError, EngineError, FileTrouble, WrongUse
 from bringup.machine import clock, process
+from bringup.records import replace
 
 if TYPE_CHECKING:
     from bringup.engine.answers import EngineInfo, Timings

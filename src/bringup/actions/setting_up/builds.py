@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.actions.setting_up.record import record_chosen, record_removed
 from bringup.engine import builds
 from bringup.engine.builds import BuildRecord
 from bringup.engine.known_bad import BadRange, what_is_bad
 from bringup.engine.unproved import Unproved, list_unproved, remove_unproved
 from bringup.machine.folders import Folders
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

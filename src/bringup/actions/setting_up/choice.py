@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -14,6 +13,7 @@ from bringup.errors import CannotTell, EngineError
 from bringup.faults._diagnose import Diagnosis
 from bringup.faults._fault import Fault, Layer
 from bringup.reading import Absent, Known, Unreadable
+from bringup.records import dataclass
 from bringup.stack.build import EngineFiles
 from bringup.stack.build_tools import BuildTools
 from bringup.stack.nvml import Card

@@ -5,11 +5,11 @@ Pure: facts in, a list out. Names of packages are those of the distributions nam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bringup.engine.source_build import MEMORY_PER_CPU_JOB_BYTES, MEMORY_PER_CUDA_JOB_BYTES, Backend
 from bringup.reading import Known, Reading, Unreadable
+from bringup.records import dataclass
 from bringup.stack.build_tools import BuildTools
 from bringup.stack.distribution import PackageFamily
 from bringup.stack.stack import Stack

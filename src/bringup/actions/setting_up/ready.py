@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from bringup.errors import EngineError, FileTrouble, WrongUse
 from bringup.machine import files, folders, hashing, paths, pip, release_archive, scratch
 from bringup.machine.protocol import Machine
 from bringup.reading import Known, Reading
+from bringup.records import dataclass
 from bringup.stack.build import probe_engine
 from bringup.store.progress import TransferProgress
 

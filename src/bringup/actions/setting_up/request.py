@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.actions.setting_up.choice import SetupChoice, SetupWishes
 from bringup.actions.setting_up.needs import Missing
 from bringup.actions.setting_up.source import SourceWishes
 from bringup.engine.builds import BuildRecord
 from bringup.engine.proof import Proof
 from bringup.engine.source_build import Backend, BuildJob, compile_argv, configure_argv
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from bringup.actions.diagnosis.doctor import Examination, examine, examine_text
@@ -40,6 +39,7 @@ from bringup.errors import BringupError, CannotTell, EngineError, FileTrouble, W
 from bringup.machine import clock, files, folders, locks, paths, scratch
 from bringup.machine.folders import Folders
 from bringup.reading import Known, Reading, Unreadable, convert
+from bringup.records import dataclass, replace
 from bringup.stack.build_tools import BuildTools, probe_build_tools
 from bringup.stack.host import Host, probe_host
 from bringup.store.progress import TransferProgress

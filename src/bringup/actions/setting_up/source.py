@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.engine.pinned import PinnedSource, pinned_source
 from bringup.errors import DownloadError, WrongUse
 from bringup.machine import files, folders, paths, pip, scratch, source_archive
 from bringup.machine.long_command import run_logged
+from bringup.records import dataclass
 
 _LIMIT_S: Final = 1800.0
 _DONE: Final = ".bringup-complete"

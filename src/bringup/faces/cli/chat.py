@@ -7,7 +7,6 @@ leaves the conversation standing and is called what it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from bringup.actions.chat.answer import Answer, AnswerOptions, AnswerStream, count_tokens
 from bringup.actions.chat.conversation import Conversation, Ending, Role, WindowWatch
@@ -22,6 +21,7 @@ from bringup.faces.render.chat import raw_control_line, window_notice
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.errors import render_error
 from bringup.faces.render.format import format_count
+from bringup.records import replace
 from bringup.store.local import LocalModel
 
 _ENDINGS = {

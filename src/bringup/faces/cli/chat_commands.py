@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from bringup.records import dataclass
 
 
 class ChatCommand(Enum):

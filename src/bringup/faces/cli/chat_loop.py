@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bringup.actions.arguments import checked_text
 from bringup.actions.chat.answer import count_tokens
 from bringup.actions.chat.chat_file import SavedChat, chat_path, list_chats, load_chat, save_chat, unused_name
@@ -15,6 +13,7 @@ from bringup.faces.cli.chat_input import ChatInput
 from bringup.faces.render.chat import WindowShare, context_lines, help_lines
 from bringup.faces.render.console import Style, Styled
 from bringup.machine.folders import Folders
+from bringup.records import replace
 from bringup.units import parse_tokens
 
 _NONE = "none"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.actions.diagnosis.doctor import choose_machine, examine
 from bringup.actions.diagnosis.faults import get_fault
 from bringup.actions.fixing.fix import FixPlan, PlannedStep, Way, choose_steps, plan_fix
@@ -39,6 +37,7 @@ from bringup.faces.render.fix import (
 from bringup.faces.render.fix_json import plan_json
 from bringup.faces.render.unfinished import render_unfinished
 from bringup.machine.effects import Answered
+from bringup.records import dataclass
 
 _EXIT = {True: 0, False: 1, None: 3}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.actions.models import on_disk
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
@@ -17,6 +15,7 @@ from bringup.faces.render.models import (
     unfinished_lines,
 )
 from bringup.faces.render.pull import JSON_SCHEMA
+from bringup.records import dataclass
 from bringup.store.local import Unfinished
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
@@ -19,6 +18,7 @@ from bringup.faces.cli.starting import StartWatcher, obtain_as
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.serve import served_lines, try_lines, warnings
 from bringup.machine import clock
+from bringup.records import dataclass
 
 _LOOK_S: Final = 0.2
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)

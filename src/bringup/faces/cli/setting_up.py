@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bringup.actions.configuration import check_index
 from bringup.actions.setting_up.builds import our_builds, remove_build, use_build
 from bringup.actions.setting_up.choice import Method, SetupWishes
@@ -29,6 +27,7 @@ from bringup.faces.render.setup import (
     result_line,
     taken_lines,
 )
+from bringup.records import dataclass
 from bringup.store.progress import TransferProgress
 from bringup.units import parse_whole
 

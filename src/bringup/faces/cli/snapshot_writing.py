@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.diagnosis.doctor import choose_machine
@@ -16,6 +15,7 @@ from bringup.actions.diagnosis.snapshot import (
 from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
 from bringup.faces.render.snapshot import render_contents, snapshot_json
+from bringup.records import dataclass
 
 _STANDARD_OUTPUT: Final = "-"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bringup.actions.models.names import short_name
@@ -15,6 +14,7 @@ from bringup.faces.cli.pulling import PullWatcher, token_question
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration
 from bringup.faces.render.starting import dropped_line, model_line, moved_line, running_bytes
+from bringup.records import replace
 from bringup.store.local import LocalModel
 
 if TYPE_CHECKING:

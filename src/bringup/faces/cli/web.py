@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bringup.errors import Failure
 from bringup.faces.render.console import Console
 from bringup.faces.web.served import Page
 from bringup.machine.folders import our_folders
+from bringup.records import replace
 
 _WANTED = frozenset({"starlette", "uvicorn", "prometheus_client"})
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.faces.render.console import Style, Styled
+from bringup.records import dataclass
 
 _EMPTY: Final = "·"
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from textwrap import fill, wrap
 
 from bringup.engine.control_tokens import RawControl
 from bringup.faces.cli.chat_commands import HELP
 from bringup.faces.render.format import format_count, format_share, pad
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

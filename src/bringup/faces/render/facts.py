@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Final
 
@@ -11,6 +10,7 @@ from bringup.actions.diagnosis.facts import Fact, Seen, is_plain
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_bytes, format_duration, truncate
+from bringup.records import fields, is_dataclass
 
 Line = tuple[str | Styled, ...]
 _VALUE_CHARACTERS: Final = 300

@@ -7,9 +7,10 @@ the caller waits for it instead of printing a marker that it would have to take 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Final
+
+from bringup.records import dataclass
 
 SPAN_LIMIT_CHARACTERS: Final = 400
 """A marker without its partner within this stretch is taken as an ordinary character."""

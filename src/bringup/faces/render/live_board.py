@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -17,6 +16,7 @@ from bringup.faces.render.live_cards import brief_card_lines, card_lines
 from bringup.faces.render.live_charts import card_chart, engine_chart
 from bringup.faces.render.live_engines import engine_lines
 from bringup.reading import Known
+from bringup.records import dataclass
 
 Line = tuple[str | Styled, ...]
 

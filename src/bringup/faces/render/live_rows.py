@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
 
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import clean_line, display_width
 from bringup.faces.render.live_board import Detail, Line, Part, Scene, board_parts
+from bringup.records import dataclass
 
 WIDE_COLUMNS: Final = 150
 """From this width on, cards and engines stand two side by side."""

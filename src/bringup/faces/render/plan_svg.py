@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Final
 
@@ -11,6 +11,7 @@ from bringup.actions.planning.report import DeviceUse, Group, PlanReport, Rung
 from bringup.faces.render.clean import clean
 from bringup.faces.render.format import format_bytes, format_count, format_short_count
 from bringup.faces.render.plan import command_lines, nearest_text, short_band, size_text, speed_sentence
+from bringup.records import dataclass
 
 WIDTH: Final = 960
 _MARGIN: Final = 40

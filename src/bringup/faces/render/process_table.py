@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from bringup.actions.live.sample import LiveProcess
+from bringup.records import dataclass
 
 
 class Order(Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -17,6 +16,7 @@ from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import clean_line
 from bringup.faces.render.live_board import MACHINE
 from bringup.faces.render.live_rows import Cell
+from bringup.records import dataclass
 
 Line = tuple[str | Styled, ...]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
@@ -28,6 +27,7 @@ from bringup.faces.tui.board import Board
 from bringup.faces.tui.dialogs import EndQuestion, FilterLine, TextScreen
 from bringup.faces.tui.drawing import Line
 from bringup.machine import folders
+from bringup.records import replace
 
 _FASTEST_S = 0.2
 _SLOWEST_S = 60.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bringup.actions.page_server import TOKEN_PARAMETER, page_address
+from bringup.records import dataclass
 
 ACTION_HEADER: Final = "x-bringup-action"
 _SAFE: Final = frozenset({"GET", "HEAD"})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.faces.web.html import Html, tag
 from bringup.machine import clock
+from bringup.records import dataclass
 
 WIDTH: Final = 1000.0
 _POINTS_MOST: Final = 240

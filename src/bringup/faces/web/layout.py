@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from bringup import __version__
 from bringup.actions.live.faults import Health, RootFault
 from bringup.faces.web.html import Html, tag
+from bringup.records import dataclass
 
 PAGES: Final = (
     ("/", "Stack"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from bringup.errors import BringupError, CannotTell
 from bringup.faces.web.html import Html, join, tag
 from bringup.faces.web.html import text as plain
+from bringup.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
@@ -34,6 +33,7 @@ from bringup.faces.web.widgets import (
 )
 from bringup.plan.predict import Estimate
 from bringup.plan.request import Request
+from bringup.records import dataclass
 from bringup.store.local import LocalModel
 from bringup.units import parse_size, parse_tokens
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bringup.actions.chat.prompt import PromptReport, PromptToken, PromptWishes, show_prompt
@@ -15,6 +14,7 @@ from bringup.faces.web.charts import Slice, bar
 from bringup.faces.web.html import Html, join, table, tag
 from bringup.faces.web.widgets import Tile, choice, key, mapped, more, panel, tiles, trouble
 from bringup.machine.folders import our_folders
+from bringup.records import dataclass
 
 _TOKENS_SHOWN: Final = 2000
 _NEXT: Final = 10

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from bringup.faces.render.format import format_bytes
 from bringup.faults._fault import Layer
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading
+from bringup.records import dataclass
 from bringup.stack.stack import Stack
 
 T = TypeVar("T")
