@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bringup.patterns import regex
+
 KIB: Final = 1024
 MIB: Final = 1024**2
 GIB: Final = 1024**3
 TIB: Final = 1024**4
 
-_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([km]?)", re.IGNORECASE)
+_SIZE = regex(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?b?)", re.IGNORECASE)
+_COUNT = regex(r"(\d+(?:\.\d+)?)\s*([km]?)", re.IGNORECASE)
 _DIGITS_LIMIT: Final = 40
 _STEPS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 

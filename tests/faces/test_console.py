@@ -86,6 +86,20 @@ def test_the_status_line_is_redrawn_and_taken_away_before_anything_else(terminal
     assert seen(shown) == "\r\x1b[K10 % forged\r\x1b[K20 %\r\x1b[Kdone\r\n"
 
 
+def test_many_lines_look_as_one_after_the_other(terminal: tuple[TextIO, int]) -> None:
+    stream, shown = terminal
+    lines: list[tuple[str | Styled, ...]] = [("a\x1b[2J", Styled("b", Style.RED)), ("",), ("c",)]
+    console = console_on(stream)
+    console.status("10 %")
+    console.answer_lines(lines)
+    together = seen(shown)
+    console.status("10 %")
+    for line in lines:
+        console.answer(*line)
+    assert together == seen(shown)
+    assert together.endswith("\x1b[31mb\x1b[0m\r\n\r\nc\r\n")
+
+
 def test_the_status_line_never_wraps(terminal: tuple[TextIO, int], monkeypatch: pytest.MonkeyPatch) -> None:
     stream, shown = terminal
     monkeypatch.setenv("COLUMNS", "20")

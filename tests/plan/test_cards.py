@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
+
 import pytest
 
 from bringup.errors import UnknownCard
+from bringup.plan import cards
 from bringup.plan.card_names import card_named, find_card, near_names
 from bringup.plan.cards import Body, Family, all_cards, card_titles
 from bringup.units import GIB
@@ -91,6 +95,11 @@ def test_figures_of_all_cards_can_be() -> None:
 def test_the_quick_look_at_names_sees_what_parsing_sees() -> None:
     parsed = tuple(((card.name, *card.aliases), card.memory_bytes / GIB) for card in all_cards())
     assert card_titles() == parsed
+
+
+def test_the_file_reads_as_any_reader_of_its_format_has_it() -> None:
+    whole = (files("bringup.plan") / "gpus.toml").read_text(encoding="utf-8")
+    assert [cards._record(block) for block in cards._blocks()] == tomllib.loads(whole)["card"]
 
 
 def test_family_and_body() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 
-_NUMBER: Final = re.compile(r"b(\d{3,6})(?:\D|$)")
+_NUMBER: Final = regex(r"b(\d{3,6})(?:\D|$)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
-import shlex
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import field
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from bringup.machine import rights
 from bringup.machine.protocol import CommandResult
 from bringup.reading import Absent, Known, Reading, Unreadable
 from bringup.records import dataclass
+
+if TYPE_CHECKING:  # they take long to import, and many a look runs no command
+    import selectors
+    import subprocess
 
 OUTPUT_LIMIT_BYTES: Final = 16 * 1024**2
 """Most that a command may print on stdout and stderr together."""
@@ -38,7 +38,9 @@ OWN_PROGRAMS: Final = {
 
 def source_of(argv: tuple[str, ...]) -> str:
     """The command as it would be typed; the source of its readings."""
-    return shlex.join(argv)
+    from shlex import join
+
+    return join(argv)
 
 
 def run_command(argv: tuple[str, ...], *, timeout_s: float) -> Reading[CommandResult]:
@@ -78,6 +80,8 @@ def run_program(
     `asked` is the command that the reading names, where that is another one than the words. `is_merged` has
     stderr stand in stdout, in the order in which both were printed.
     """
+    import subprocess
+
     asked = asked or words
     source = source_of(asked)
     try:
@@ -174,6 +178,8 @@ class _Output:
 
 def _watch(child: subprocess.Popen[bytes], output: _Output, *, timeout_s: float) -> str:
     """Collect output until the command has ended; why it was given up, or an empty text."""
+    import selectors
+
     deadline = time.monotonic() + timeout_s
     has_ended = False
     handle = os.pidfd_open(child.pid)
@@ -203,8 +209,10 @@ def _watch(child: subprocess.Popen[bytes], output: _Output, *, timeout_s: float)
 
 def _watch_stream(waiting: selectors.BaseSelector, stream: IO[bytes] | None, into: bytearray) -> None:
     assert stream is not None
+    from selectors import EVENT_READ
+
     os.set_blocking(stream.fileno(), False)
-    waiting.register(stream.fileno(), selectors.EVENT_READ, into)
+    waiting.register(stream.fileno(), EVENT_READ, into)
 
 
 def _take(descriptor: int, into: bytearray) -> bool:
@@ -216,8 +224,10 @@ def _take(descriptor: int, into: bytearray) -> bool:
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     """Kill what is left, while the not yet waited-for child still holds the group's number."""
+    from signal import SIGKILL
+
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
+        os.killpg(child.pid, SIGKILL)
     child.wait()
     for stream in (child.stdout, child.stderr):
         if stream is not None:

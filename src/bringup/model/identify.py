@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from bringup.errors import ModelFileError
+from bringup.patterns import regex
 from bringup.records import dataclass
 
 
@@ -40,12 +41,10 @@ HEAD_BYTES: Final = 512
 # Magics are little-endian 32-bit words, so the letters stand reversed in the file.
 # llama.cpp b11434, `convert_llama_ggml_to_gguf.py`, and its removed loaders of 2023.
 _OLD_MAGICS: Final = {b"lmgg": "ggml", b"fmgg": "ggmf", b"tjgg": "ggjt", b"algg": "ggla", b"nsgg": "ggsn"}
-_LFS: Final = re.compile(
-    rb"\Aversion https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v\d", re.ASCII
-)
-_LFS_OID: Final = re.compile(rb"^oid sha256:([0-9a-f]{64})\s*$", re.MULTILINE)
-_LFS_SIZE: Final = re.compile(rb"^size (\d{1,20})\s*$", re.MULTILINE)
-_HTML: Final = re.compile(
+_LFS: Final = regex(rb"\Aversion https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v\d", re.ASCII)
+_LFS_OID: Final = regex(rb"^oid sha256:([0-9a-f]{64})\s*$", re.MULTILINE)
+_LFS_SIZE: Final = regex(rb"^size (\d{1,20})\s*$", re.MULTILINE)
+_HTML: Final = regex(
     rb"\A\s*(?:<!--.{0,200}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
 

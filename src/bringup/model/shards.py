@@ -9,10 +9,11 @@ from bringup.errors import ModelFileError
 from bringup.model.architecture import Architecture, read_architecture
 from bringup.model.gguf import GgufHeader, Tensor
 from bringup.model.values import Metadata
+from bringup.patterns import regex
 from bringup.records import dataclass
 
 SHARDS_LIMIT: Final = 1000
-_SHARD: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
+_SHARD: Final = regex(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from bringup.model.gguf import Tensor
 from bringup.model.quants import TensorType
+from bringup.patterns import regex
 from bringup.records import dataclass
 
 
@@ -31,16 +32,16 @@ class TensorKind(Enum):
 
 # Names: llama.cpp b11434, `src/llama-arch.cpp` (LLM_TENSOR_NAMES). The first pattern that is found decides.
 _PATTERNS: Final = (
-    (TensorKind.NORM, re.compile(r"(?:^|[._])(?:norm|layer_norm)(?:_\w+)?(?:\.|$)|_norm_\w+\.")),
-    (TensorKind.EMBEDDING, re.compile(r"^(?:per_layer_)?token_embd|^token_types\.|^position_embd\.")),
-    (TensorKind.OUTPUT, re.compile(r"^output(?:\.|_)|^cls(?:\.|_)|^dense_\d")),
+    (TensorKind.NORM, regex(r"(?:^|[._])(?:norm|layer_norm)(?:_\w+)?(?:\.|$)|_norm_\w+\.")),
+    (TensorKind.EMBEDDING, regex(r"^(?:per_layer_)?token_embd|^token_types\.|^position_embd\.")),
+    (TensorKind.OUTPUT, regex(r"^output(?:\.|_)|^cls(?:\.|_)|^dense_\d")),
     (
         TensorKind.EXPERTS,
         re.compile(r"\.ffn_\w*?(?:_exps|_chexps)\.|\.ffn_\w+\.\d+\.|\.ffn_gate_inp\.|exp_probs"),
     ),
-    (TensorKind.FEED_FORWARD, re.compile(r"\.ffn_")),
-    (TensorKind.RECURRENT, re.compile(r"\.(?:ssm_|time_mix_|channel_mix_|shortconv)")),
-    (TensorKind.ATTENTION, re.compile(r"\.(?:attn_|cross_attn_|indexer)")),
+    (TensorKind.FEED_FORWARD, regex(r"\.ffn_")),
+    (TensorKind.RECURRENT, regex(r"\.(?:ssm_|time_mix_|channel_mix_|shortconv)")),
+    (TensorKind.ATTENTION, regex(r"\.(?:attn_|cross_attn_|indexer)")),
 )
 
 

@@ -10,9 +10,10 @@ from bringup.model import families
 from bringup.model.architecture import Architecture, CacheLayer
 from bringup.model.gguf import Tensor
 from bringup.model.shards import Model
+from bringup.patterns import regex
 from bringup.records import dataclass
 
-_LAYER: Final = re.compile(r"blk\.(\d+)\.(.+)", re.DOTALL)
+_LAYER: Final = regex(r"blk\.(\d+)\.(.+)", re.DOTALL)
 _WITHOUT_SUFFIX: Final = {"ffn_norm": "ffn_norm.weight"}
 """Names that converters write without their suffix (Falcon H1)."""
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from bringup.errors import UnknownCard
+from bringup.patterns import regex
 from bringup.plan.cards import Card, card_at, card_titles
 from bringup.records import dataclass
 from bringup.units import GIB
 
-_PIECES: Final = re.compile(r"\d+gb|sxm\d?|hbm\d?|[a-z]+|\d+")
-_MEMORY: Final = re.compile(r"\d+gb")
+_PIECES: Final = regex(r"\d+gb|sxm\d?|hbm\d?|[a-z]+|\d+")
+_MEMORY: Final = regex(r"\d+gb")
 _SAME: Final = {"mobile": "laptop", "notebook": "laptop", "s": "super"}
 _NOISE: Final = frozenset(
     (
@@ -23,7 +24,7 @@ _NOISE: Final = frozenset(
 """Words that tell no card from another."""
 _SERIES: Final = frozenset(("rtx", "gtx", "rx", "arc", "blackwell", "workstation", "edition"))
 """Words that may be left out: the number says the same."""
-_VARIANTS: Final = re.compile(r"\d+gb|pcie|sxm\d?|hbm\d?")
+_VARIANTS: Final = regex(r"\d+gb|pcie|sxm\d?|hbm\d?")
 """Words that may be left out where only one card remains."""
 _LIKE: Final = 0.8
 """From here on a name is near: most of its letters in order, or half of them and a shared word."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from enum import Enum
 from functools import cache
 from typing import Any, Final
 
+from bringup.patterns import regex
 from bringup.records import dataclass
 from bringup.units import GIB
 
@@ -82,8 +84,8 @@ class Card:
     n_multiprocessors: int = 0
 
 
-_NAMES: Final = re.compile(r"^(?:name|aliases) = .*$", re.MULTILINE)
-_MEMORY: Final = re.compile(r"^memory_gib = ([\d.]+)$", re.MULTILINE)
+_NAMES: Final = regex(r"^(?:name|aliases) = .*$", re.MULTILINE)
+_MEMORY: Final = regex(r"^memory_gib = ([\d.]+)$", re.MULTILINE)
 
 
 @cache
@@ -109,9 +111,13 @@ def card_titles() -> tuple[tuple[tuple[str, ...], float], ...]:
 
 def card_at(place: int) -> Card:
     """The card at a place in the file."""
-    import tomllib
+    return _card(_record(_blocks()[place]))
 
-    return _card(tomllib.loads(_blocks()[place]))
+
+def _record(block: str) -> dict[str, Any]:
+    """A table of the file. Its values are written as JSON has them too; `tomllib` takes long to import."""
+    lines = (line for line in block.splitlines() if line and not line.startswith("#"))
+    return {key: json.loads(value) for key, _, value in (line.partition(" = ") for line in lines)}
 
 
 def cards_with_id(vendor_id: int, device_id: int) -> tuple[Card, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Final
+from typing import Final, TypeAlias
 
 from bringup.records import dataclass
 
@@ -25,39 +25,53 @@ PIPELINE_COPIES: Final = 4
 _ENDLESS: Final = 1 << 62
 
 
-@dataclass(eq=False, slots=True)
 class Node:
-    """One tensor of the graph.
+    """One tensor of the graph. A plan makes thousands: an ordinary class has the quickest `__init__`.
 
     Attributes:
         size_bytes: of its data.
-        extra_bytes: room behind the data that its kernel works in.
         device: where it is computed.
         sources: tensors that it is computed from, weights left out.
         weight_bytes: size of the weight that it needs, where that lies on another device; else 0.
         in_place: whether it may take the place of a source of the same size.
-        is_viewed: its users see it through a view, in another shape; the place of a view is never taken.
         is_input: a leaf that is filled from outside before the graph is computed.
         is_output: read after the last node: never freed.
         kept: tensors that a fused kernel reads until this node is done.
+        extra_bytes: room behind the data that its kernel works in.
+        is_viewed: its users see it through a view, in another shape; the place of a view is never taken.
         n_uses: users that are still to come, while it is laid out.
         offset: where it lies in its buffer.
         placed_bytes: what it takes there; 0 while it has no place.
     """
 
-    size_bytes: int
-    device: str
-    sources: tuple[Node, ...] = ()
-    weight_bytes: int = 0
-    in_place: bool = False
-    is_input: bool = False
-    is_output: bool = False
-    kept: tuple[Node, ...] = ()
-    extra_bytes: int = 0
-    is_viewed: bool = False
-    n_uses: int = 0
-    offset: int = 0
-    placed_bytes: int = 0
+    __slots__ = (
+        *("device", "extra_bytes", "in_place", "is_input", "is_output", "is_viewed", "kept"),
+        *("n_uses", "offset", "placed_bytes", "size_bytes", "sources", "weight_bytes"),
+    )
+
+    def __init__(
+        self,
+        size_bytes: int,
+        device: str,
+        sources: tuple[Node, ...] = (),
+        weight_bytes: int = 0,
+        *,
+        in_place: bool = False,
+        is_input: bool = False,
+    ) -> None:
+        self.size_bytes = size_bytes
+        self.device = device
+        self.sources = sources
+        self.weight_bytes = weight_bytes
+        self.in_place = in_place
+        self.is_input = is_input
+        self.is_output = False
+        self.kept: tuple[Node, ...] = ()
+        self.extra_bytes = 0
+        self.is_viewed = False
+        self.n_uses = 0
+        self.offset = 0
+        self.placed_bytes = 0
 
 
 @dataclass(slots=True)
@@ -88,7 +102,7 @@ class Graph:
         weight_bytes: int = 0,
     ) -> Node:
         """A tensor that is computed from others."""
-        node = Node(size_bytes, device, sources, weight_bytes, in_place)
+        node = Node(size_bytes, device, sources, weight_bytes, in_place=in_place)
         self.nodes.append(node)
         return node
 
@@ -105,13 +119,8 @@ def measure(graph: Graph, *, n_copies: int = 1, copies_unused: bool = True) -> d
     return _Layout(n_copies, copies_unused=copies_unused).run(graph.inputs, steps, copies)
 
 
-@dataclass(slots=True)
-class _Step:
-    """One entry of the scheduled list; a copy or a dependency computes nothing."""
-
-    node: Node
-    sources: tuple[Node, ...]
-    is_dependency: bool = False
+_Step: TypeAlias = tuple[Node, tuple[Node, ...], bool]
+"""One entry of the scheduled list: a node, its sources, whether it is computed here (a dependency is not)."""
 
 
 def _schedule(graph: Graph) -> tuple[list[_Step], list[Node]]:
@@ -132,10 +141,10 @@ def _schedule(graph: Graph) -> tuple[list[_Step], list[Node]]:
                     copy = Node(source.size_bytes, device)
                     copied[source, device] = copy
                     copies.append(copy)
-                    steps += [_Step(source, (source,), is_dependency=True), _Step(copy, ())]
+                    steps += [(source, (source,), False), (copy, (), True)]
             if node.weight_bytes:
                 weights[node] = Node(node.weight_bytes, device)
-                steps.append(_Step(weights[node], ()))
+                steps.append((weights[node], (), True))
         steps += _computed(split, reaching, weights, copied)
     return steps, copies
 
@@ -151,9 +160,9 @@ def _computed(
             sources = tuple(one if one.device == device else copied[one, device] for one in sources)
         if node in weights:
             sources += (weights[node],)
-        yield _Step(node, sources)
+        yield node, sources, True
         if node.kept:
-            yield _Step(node, node.kept, is_dependency=True)
+            yield node, node.kept, False
 
 
 def _splits(nodes: list[Node]) -> list[list[Node]]:
@@ -223,37 +232,37 @@ class _Layout:
         self.buffers: dict[str, _Blocks] = {}
 
     def run(self, inputs: list[Node], steps: list[_Step], copies: list[Node]) -> dict[str, int]:
-        for step in steps:
-            for source in step.sources:
+        for _, sources, _ in steps:
+            for source in sources:
                 source.n_uses += 1
         if self.n_copies > 1:
             read = (one for one in inputs if one.is_input and (one.n_uses or self.copies_unused))
-            for node in (*read, *copies):
-                for _ in range(self.n_copies - 1):
-                    self._buffer(node.device).take(_aligned(node.size_bytes))
-                self._place(node)
-                node.is_output = True  # copies that take turns are never freed
+            self._place_copies((*read, *copies))
         for node in inputs:
             self._place(node)
-        for step in steps:
-            self._step(step)
+        for node, sources, is_computed in steps:
+            if is_computed and not node.placed_bytes and not (node.in_place and _take_over(node, sources)):
+                self._place(node)
+            for source in sources:
+                source.n_uses -= 1
+                if not source.n_uses and source.placed_bytes and not source.is_output:
+                    self.buffers[source.device].give_back(source.offset, source.placed_bytes)
+                    source.placed_bytes = 0
         return {device: buffer.peak_bytes for device, buffer in self.buffers.items()}
+
+    def _place_copies(self, nodes: tuple[Node, ...]) -> None:
+        """Copies that take turns: they are never freed."""
+        for node in nodes:
+            for _ in range(self.n_copies - 1):
+                self._buffer(node.device).take(_aligned(node.size_bytes))
+            self._place(node)
+            node.is_output = True
 
     def _buffer(self, device: str) -> _Blocks:
         buffer = self.buffers.get(device)
         if buffer is None:
             buffer = self.buffers[device] = _Blocks()
         return buffer
-
-    def _step(self, step: _Step) -> None:
-        node = step.node
-        if not step.is_dependency and not node.placed_bytes and not (node.in_place and _take_over(step)):
-            self._place(node)
-        for source in step.sources:
-            source.n_uses -= 1
-            if not source.n_uses and source.placed_bytes and not source.is_output:
-                self.buffers[source.device].give_back(source.offset, source.placed_bytes)
-                source.placed_bytes = 0
 
     def _place(self, node: Node) -> None:
         if node.placed_bytes or not node.size_bytes:
@@ -262,10 +271,9 @@ class _Layout:
         node.offset = self._buffer(node.device).take(node.placed_bytes)
 
 
-def _take_over(step: _Step) -> bool:
+def _take_over(node: Node, sources: tuple[Node, ...]) -> bool:
     """Give the node the place of a source that nobody else needs."""
-    node = step.node
-    for source in step.sources:
+    for source in sources:
         is_free = source.n_uses == 1 and source.placed_bytes and not source.is_output
         if is_free and not source.is_viewed and source.size_bytes == node.size_bytes:
             node.offset, node.placed_bytes = source.offset, source.placed_bytes

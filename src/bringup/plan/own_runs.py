@@ -58,8 +58,6 @@ def correction_of(runs: Sequence[Run]) -> Correction:
     Args:
         runs: of this machine; the newest last. All count alike.
     """
-    from statistics import median  # a costly import, which a plan without runs need not pay
-
     misses = [
         math.log(run.measured / run.predicted)
         for run in runs
@@ -73,4 +71,10 @@ def correction_of(runs: Sequence[Run]) -> Correction:
     n_runs = len(misses)
     trust = n_runs / (n_runs + (_RUN_SPREAD / _MACHINE_SPREAD) ** 2)
     left = math.sqrt(1 - trust + trust * (_RUN_SPREAD / _MACHINE_SPREAD) ** 2)
-    return Correction(math.exp(trust * median(misses)), n_runs, min(1.0, left))
+    return Correction(math.exp(trust * _median(misses)), n_runs, min(1.0, left))
+
+
+def _median(values: Sequence[float]) -> float:
+    """The middle one, or between the two; `statistics` has it too, and takes long to import."""
+    ranked = sorted(values)
+    return (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2

@@ -13,16 +13,17 @@ from itertools import accumulate
 from typing import Final
 
 from bringup.errors import WrongUse
+from bringup.patterns import regex
 from bringup.plan.request import CPU, SplitMode
 from bringup.records import dataclass
 
 ALL_LAYERS: Final = 999
 """More layers than any model has: `--n-gpu-layers` for all."""
 
-_INPUTS: Final = re.compile(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\.")
-_OF_FIRST_LAYER: Final = re.compile(r"per_layer_(?:model_proj|proj_norm)\.")
+_INPUTS: Final = regex(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\.")
+_OF_FIRST_LAYER: Final = regex(r"per_layer_(?:model_proj|proj_norm)\.")
 """Of no layer by their names; for llama.cpp they belong to the first."""
-_EXPERTS: Final = re.compile(r"ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\.")
+_EXPERTS: Final = regex(r"ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,7 @@ not there: it is read again from the model and written anew.
 
 from __future__ import annotations
 
-import base64
 import binascii
-import hashlib
 import json
 from typing import Any, Final
 
@@ -23,8 +21,8 @@ from bringup.model.window import ByteOrder
 from bringup.reading import Known
 from bringup.units import MIB
 
-_MAGIC: Final = b"bringup header index 1\n"
-_DIGEST_BYTES: Final = 32
+_MAGIC: Final = b"bringup header index 2\n"
+_CHECKSUM_BYTES: Final = 4
 _LIMIT_BYTES: Final = 8 * MIB
 _FILES_LIMIT: Final = 512
 _SUFFIX: Final = ".header"
@@ -51,9 +49,9 @@ def load(folder: str, identity: tree.Entry, source: ByteSource) -> GgufHeader | 
         return None
     if data is None or not data.startswith(_MAGIC):
         return None
-    digest = data[len(_MAGIC) : len(_MAGIC) + _DIGEST_BYTES]
-    payload = data[len(_MAGIC) + _DIGEST_BYTES :]
-    if hashlib.sha256(payload).digest() != digest:
+    checksum = data[len(_MAGIC) : len(_MAGIC) + _CHECKSUM_BYTES]
+    payload = data[len(_MAGIC) + _CHECKSUM_BYTES :]
+    if _checksum(payload) != checksum:
         return None
     try:
         record = json.loads(payload)
@@ -67,7 +65,7 @@ def load(folder: str, identity: tree.Entry, source: ByteSource) -> GgufHeader | 
 def save(folder: str, identity: tree.Entry, header: GgufHeader) -> None:
     """Keep a header. A cache that cannot be written is no trouble of the user's: nothing is said."""
     payload = json.dumps({"identity": _identity(identity), **_encode(header)}, separators=(",", ":")).encode()
-    data = _MAGIC + hashlib.sha256(payload).digest() + payload
+    data = _MAGIC + _checksum(payload) + payload
     if len(data) > _LIMIT_BYTES:
         return
     try:
@@ -75,6 +73,11 @@ def save(folder: str, identity: tree.Entry, header: GgufHeader) -> None:
         _prune(folder)
     except FileTrouble:
         return
+
+
+def _checksum(payload: bytes) -> bytes:
+    """Tells a flipped bit or a cut end; the import of `hashlib` would take a fiftieth of a plan's time."""
+    return binascii.crc32(payload).to_bytes(_CHECKSUM_BYTES, "big")
 
 
 def _prune(folder: str) -> None:
@@ -96,7 +99,7 @@ def _encode(header: GgufHeader) -> dict[str, Any]:
         [
             key,
             *(int(entry.type), int(entry.element_type), entry.count, entry.offset_bytes, entry.length_bytes),
-            None if entry.raw is None else base64.b64encode(entry.raw).decode("ascii"),
+            None if entry.raw is None else binascii.b2a_base64(entry.raw, newline=False).decode("ascii"),
         ]
         for key, entry in header.metadata.entries().items()
     ]
@@ -121,7 +124,7 @@ def _decode(record: dict[str, Any], source: ByteSource) -> GgufHeader:
             int(count),
             int(offset),
             int(length),
-            None if raw is None else base64.b64decode(raw),
+            None if raw is None else binascii.a2b_base64(raw),
         )
         for key, kind, element_kind, count, offset, length, raw in record["pairs"]
     }

@@ -11,23 +11,23 @@ qwen3-4b[:QUANT]                               a short name of the catalogue
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from bringup.errors import WrongUse
 from bringup.machine import files, paths
+from bringup.patterns import regex
 from bringup.records import dataclass
 from bringup.store.quants import basename
 
 _HUB_HOSTS: Final = ("huggingface.co", "hf.co", "www.huggingface.co")
 _HUB_PREFIXES: Final = ("hf://", "hf:", *(f"{host}/" for host in _HUB_HOSTS))
 _PAGES: Final = ("blob", "resolve", "raw", "tree")
-_PART: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_-])?")
-_SHORT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?::[A-Za-z0-9._-]{1,64})?")
-_REVISION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_OLLAMA: Final = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,79}/){0,2}[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
-_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
+_PART: Final = regex(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_-])?")
+_SHORT: Final = regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?::[A-Za-z0-9._-]{1,64})?")
+_REVISION: Final = regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_OLLAMA: Final = regex(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,79}/){0,2}[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
+_TAG: Final = regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)

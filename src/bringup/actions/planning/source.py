@@ -5,7 +5,6 @@ What is on this disk is never asked about on the network.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from bringup.errors import BringupError, WrongUse
 from bringup.machine import files, paths
 from bringup.machine.folders import Folders
 from bringup.model.shards import Model
+from bringup.patterns import regex
 from bringup.records import dataclass
 from bringup.store.header import load_model
 from bringup.store.names import HubName, LocalPath, Name, OllamaName, parse_name
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bringup.store.local import LocalModel
     from bringup.store.prepare import PullPlan, VariantSize
 
-_HUB_CACHE: Final = re.compile(r"/models--(?P<user>[\w.-]+?)--(?P<repo>[\w.-]+)/snapshots/")
+_HUB_CACHE: Final = regex(r"/models--(?P<user>[\w.-]+?)--(?P<repo>[\w.-]+)/snapshots/")
 
 
 @dataclass(frozen=True, slots=True)

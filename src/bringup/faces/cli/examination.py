@@ -58,14 +58,13 @@ def show_examination(
         from bringup.faces.render.facts import render_facts
         from bringup.faces.render.unfinished import render_unfinished
 
-        for line in render_unfinished(unfinished) if unfinished is not None else []:
-            console.answer(*line)
-        for line in render_examination(examination):
-            console.answer(*line)
+        if unfinished is not None:
+            console.answer_lines(render_unfinished(unfinished))
+        console.answer_lines(render_examination(examination))
         if unfinished is not None and examination.diagnosis.roots:
             first = examination.diagnosis.roots[0].fault.id
             console.answer(f"bringup fix {first} walks through these steps; it asks before each.")
-        for line in [("",), *render_facts(facts, examination.took_s)] if facts else []:
-            console.answer(*line)
+        if facts:
+            console.answer_lines([("",), *render_facts(facts, examination.took_s)])
     say_journal_trouble(console, examination.journal_trouble)
     return examination.verdict.value

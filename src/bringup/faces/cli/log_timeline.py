@@ -29,6 +29,5 @@ def show_timeline(
     else:
         shown = console.answer_terminal
         width = shown.width_columns if shown.is_terminal else 200
-        for line in render_timeline(timeline, width_columns=width):
-            console.answer(*line)
+        console.answer_lines(render_timeline(timeline, width_columns=width))
     say_journal_trouble(console, warning or timeline.warning)

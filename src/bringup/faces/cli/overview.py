@@ -17,14 +17,12 @@ def show_stack(console: Console) -> int:
 
     machine, subject = choose_machine(root=None, recording=None)
     examination = examine_and_keep(machine, subject=subject)
-    for line in render_unfinished(list_unfinished()):
-        console.answer(*line)
+    console.answer_lines(render_unfinished(list_unfinished()))
     width = min(console.answer_terminal.width_columns, 100)
     views = view_layers(examination)
     served = served_engines()
-    for line in render_stack(
-        examination, views, width_columns=width, embedded=embedded_engine(), served=served
-    ):
-        console.answer(*line)
+    console.answer_lines(
+        render_stack(examination, views, width_columns=width, embedded=embedded_engine(), served=served)
+    )
     say_journal_trouble(console, examination.journal_trouble)
     return examination.verdict.value

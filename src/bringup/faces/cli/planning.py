@@ -176,10 +176,9 @@ def _width(console: Console) -> int:
 
 def _show(console: Console, report: PlanReport, *, is_verbose: bool) -> None:
     has_blocks = console.can_show(BLOCKS)
-    for line in plan_lines(
-        report, width_columns=_width(console), is_verbose=is_verbose, has_blocks=has_blocks
-    ):
-        console.answer(*line)
+    console.answer_lines(
+        plan_lines(report, width_columns=_width(console), is_verbose=is_verbose, has_blocks=has_blocks)
+    )
 
 
 def _write_picture(console: Console, report: PlanReport, path: str) -> None:
@@ -202,8 +201,7 @@ def _compare(console: Console, options: PlanOptions, may_send_token: Callable[[B
     else:
         from bringup.faces.render.plan_compare import comparison_lines
 
-        for line in comparison_lines(reports, width_columns=_width(console)):
-            console.answer(*line)
+        console.answer_lines(comparison_lines(reports, width_columns=_width(console)))
     return 0 if any(report.can_run for report in reports) else 1
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Final, TextIO
@@ -118,6 +119,12 @@ class Console:
         """One line (or block) of the answer."""
         self.end_status()
         self._write(self.stdout, self._draw(pieces, self.answer_terminal) + "\n")
+
+    def answer_lines(self, lines: Iterable[Sequence[str | Styled]]) -> None:
+        """Many lines of the answer at once: stdout is looked at, and written to, once."""
+        self.end_status()
+        shown = self.answer_terminal
+        self._write(self.stdout, "".join(self._draw(pieces, shown) + "\n" for pieces in lines))
 
     def answer_piece(self, *pieces: str | Styled) -> None:
         """Further pieces of a streamed answer, no line end added; sequences split over pieces are caught."""
@@ -239,7 +246,7 @@ class Console:
         self._write(self.stdout, "")
         self._write(self.stderr, "")
 
-    def _draw(self, pieces: tuple[str | Styled, ...], shown: terminal.Terminal) -> str:
+    def _draw(self, pieces: Sequence[str | Styled], shown: terminal.Terminal) -> str:
         return "".join(_piece(piece, Cleaner(), colour=shown.can_colour) for piece in pieces)
 
     def _write(self, stream: TextIO | None, text: str) -> None:

@@ -28,8 +28,7 @@ def command(context: click.Context, words: tuple[str, ...], last: int, *, as_jso
     elif found:
         shown = context.obj.answer_terminal
         width = shown.width_columns if shown.is_terminal else 200
-        for line in render_timeline(Timeline(tuple(map(item_of, found))), width_columns=width):
-            context.obj.answer(*line)
+        context.obj.answer_lines(render_timeline(Timeline(tuple(map(item_of, found))), width_columns=width))
     else:
         context.obj.line("No entry holds all of these words.")
     say_journal_trouble(context.obj, warning)

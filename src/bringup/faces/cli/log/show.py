@@ -25,6 +25,5 @@ def command(context: click.Context, number: int, *, as_json: bool) -> None:
     if as_json:
         context.obj.answer_json(entries_json([entry]))
     else:
-        for line in render_entry(entry):
-            context.obj.answer(*line)
+        context.obj.answer_lines(render_entry(entry))
     say_journal_trouble(context.obj, warning)

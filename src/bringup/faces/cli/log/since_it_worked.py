@@ -30,6 +30,5 @@ def command(context: click.Context, what: str | None, *, as_seen_last: bool, as_
     if as_json:
         context.obj.answer_json(comparison_json(found))
     else:
-        for line in render_comparison(found):
-            context.obj.answer(*line)
+        context.obj.answer_lines(render_comparison(found))
     say_journal_trouble(context.obj, warning or later)

@@ -22,6 +22,5 @@ def command(context: click.Context, *, as_json: bool) -> None:
     if as_json:
         context.obj.answer_json(verified_json(found))
     else:
-        for line in render_verified(found):
-            context.obj.answer(*line)
+        context.obj.answer_lines(render_verified(found))
     context.exit(1 if found.problems else 0)
