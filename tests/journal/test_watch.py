@@ -16,7 +16,7 @@ from tests.stubs.command_line import Home, argv, run_cli
 
 from bringup.actions.diagnosis.doctor import examine
 from bringup.actions.journal.reading import with_journal
-from bringup.actions.log import watch
+from bringup.actions.log import watch, watch_hooks
 from bringup.actions.log.timeline import read_timeline
 from bringup.journal.entry import Kind
 from bringup.journal.store import Journal
@@ -83,13 +83,13 @@ def installed(home: Home) -> dict[str, str]:
 def test_hooks_are_shown_asked_for_installed_and_removed_without_a_trace(
     own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(watch, "APT_HOOK", str(tmp_path / "apt.conf.d/99bringup-watch"))
+    monkeypatch.setattr(watch_hooks, "APT_HOOK", str(tmp_path / "apt.conf.d/99bringup-watch"))
     home = Home(own_home)
     before = sorted(str(path) for path in own_home.rglob("*"))
-    hooks = watch.plan_hooks(has_apt=True, has_systemd=True)
+    hooks = watch_hooks.plan_hooks(has_apt=True, has_systemd=True)
     assert sorted(str(path) for path in own_home.rglob("*")) == before
     kept = [hook for hook in hooks.files if not hook.needs_root]
-    watch.install(watch.Hooks(tuple(kept), hooks.links, ()))
+    watch_hooks.install(watch_hooks.Hooks(tuple(kept), hooks.links, ()))
     there = installed(home)
     assert set(there) == {
         *("user/bringup-watch.service", "user/bringup-watch.timer"),
@@ -97,13 +97,13 @@ def test_hooks_are_shown_asked_for_installed_and_removed_without_a_trace(
     }
     assert there["user/timers.target.wants/bringup-watch.timer"] == "../bringup-watch.timer"
     assert (own_home / ".config/systemd/user/default.target.wants/bringup-watch.service").is_file()
-    watch.install(watch.Hooks(tuple(kept), hooks.links, ()))
+    watch_hooks.install(watch_hooks.Hooks(tuple(kept), hooks.links, ()))
     for unit in kept:
         Path(unit.path).unlink()  # by hand: the links that are left lead nowhere, and are ours to take away
-    assert watch.is_installed()
-    left, _ = watch.remove()
+    assert watch_hooks.is_installed()
+    left, _ = watch_hooks.remove()
     assert left == ()
-    assert not watch.is_installed()
+    assert not watch_hooks.is_installed()
     assert sorted(str(path) for path in own_home.rglob("*") if ".config" in str(path)) in (
         [],
         [str(own_home / ".config")],
@@ -113,7 +113,9 @@ def test_hooks_are_shown_asked_for_installed_and_removed_without_a_trace(
 def test_the_hook_of_apt_runs_as_the_user_and_fails_no_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bringup.machine.rights.is_root", lambda: False)
     monkeypatch.setattr("bringup.machine.rights.own_name", lambda: "alice")
-    hook = next(one for one in watch.plan_hooks(has_apt=True, has_systemd=False).files if one.needs_root)
+    hook = next(
+        one for one in watch_hooks.plan_hooks(has_apt=True, has_systemd=False).files if one.needs_root
+    )
     match = re.search(r'DPkg::Post-Invoke \{ "([^"]+)"; \};\n$', hook.text)
     assert match is not None
     assert "runuser -u alice -- " in match[1]
@@ -180,10 +182,10 @@ def test_a_real_apt_runs_the_hook_as_the_user_and_ends_well(
     monkeypatch.setattr("bringup.machine.rights.is_root", lambda: False)
     monkeypatch.setattr("bringup.machine.rights.own_name", lambda: "root")
     monkeypatch.setattr("bringup.machine.rights.own_home", lambda: str(own_home))
-    (hook,) = watch.plan_hooks(has_apt=True, has_systemd=False).files
+    (hook,) = watch_hooks.plan_hooks(has_apt=True, has_systemd=False).files
     environment = private_apt(tmp_path / "apt")
     text = hook.text.replace("bringup watch", "bringup watch --no-such-option") if is_broken else hook.text
-    (tmp_path / "apt/etc/parts" / Path(watch.APT_HOOK).name).write_text(text)
+    (tmp_path / "apt/etc/parts" / Path(watch_hooks.APT_HOOK).name).write_text(text)
     argv = ["apt-get", "install", "--yes", str(made_package(tmp_path))]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -196,7 +198,7 @@ def test_a_real_apt_runs_the_hook_as_the_user_and_ends_well(
 def test_root_gets_no_hook_that_runs_what_others_can_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bringup.machine.rights.is_root", lambda: True)
     monkeypatch.setattr("bringup.machine.rights.is_roots_own", lambda _path: False)
-    hooks = watch.plan_hooks(has_apt=True, has_systemd=False)
+    hooks = watch_hooks.plan_hooks(has_apt=True, has_systemd=False)
     assert hooks.files == ()
     assert any("others can change" in reason for reason in hooks.left_out)
 
@@ -212,7 +214,7 @@ def test_without_a_yes_nothing_is_written(own_home: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
-    for hook in watch.plan_hooks(has_apt=False, has_systemd=True).files:
+    for hook in watch_hooks.plan_hooks(has_apt=False, has_systemd=True).files:
         (tmp_path / Path(hook.path).name).write_text(hook.text)
     units = [str(tmp_path / name) for name in ("bringup-watch.service", "bringup-watch.timer")]
     done = subprocess.run(

@@ -83,7 +83,6 @@ class EngineInfo:
         n_slots: requests that run side by side.
         build: the engine's build, such as `b6325-4fd1242b`; empty when it does not say.
         chat_template: the template that it renders chats with; empty without one.
-        has_vision: images can be sent.
         has_page: it serves its own page for chats.
     """
 
@@ -93,7 +92,6 @@ class EngineInfo:
     n_slots: int
     build: str
     chat_template: str
-    has_vision: bool
     has_page: bool = False
 
 
@@ -146,7 +144,6 @@ class ServedModel:
 
     id: str
     n_ctx_train: int | None
-    n_params: int | None
     size_bytes: int | None
 
 
@@ -285,7 +282,6 @@ def read_info(given: dict[str, Any]) -> EngineInfo:
         n_slots=_count(given, "total_slots") or 1,
         build=_text(given, "build_info"),
         chat_template=_text(given, "chat_template"),
-        has_vision=_object(given, "modalities").get("vision") is True,
         has_page=given.get("ui") is True or given.get("webui") is True,
     )
 
@@ -319,8 +315,7 @@ def read_models(given: dict[str, Any]) -> tuple[ServedModel, ...]:
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict):
             meta = _object(row, "meta")
-            figures = (_count(meta, "n_ctx_train"), _count(meta, "n_params"), _count(meta, "size"))
-            found.append(ServedModel(_text(row, "id"), *figures))
+            found.append(ServedModel(_text(row, "id"), _count(meta, "n_ctx_train"), _count(meta, "size")))
     return tuple(found)
 
 

@@ -72,10 +72,6 @@ class EngineApi:
         """What is loaded, and the window of one slot."""
         return read_info(self._get_object("/props"))
 
-    def props(self) -> dict[str, Any]:
-        """The engine's `/props` as it is."""
-        return self._get_object("/props")
-
     def slots(self) -> tuple[Slot, ...]:
         """The slots and whether they work."""
         found = self._get("/slots")

@@ -40,21 +40,19 @@ class CacheLayer:
 
 @dataclass(frozen=True, slots=True)
 class CompressedLayer:
-    """One key of `n_embd_k` elements for each block of tokens; `is_indexer` for those that choose blocks.
+    """One key of `n_embd_k` elements for each block of tokens: of attention, or of the indexer that chooses.
 
     Attributes:
         index: of the layer.
         n_tokens: of a block.
         n_embd_k: elements of a key.
         n_state: f32 elements of each slot that the block in the making takes.
-        is_indexer: whether it is the indexer's.
     """
 
     index: int
     n_tokens: int
     n_embd_k: int
     n_state: int
-    is_indexer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,6 @@ class Architecture:
         n_expert: experts of a layer, 0 for a dense model.
         n_expert_used: of those, how many a token passes (the most of any layer).
         n_ff_exp: width of one expert per layer; `None` where not said.
-        n_ff_shexp: width of the shared expert, 0 for none.
         n_swa: sliding window in tokens, 0 for none.
         swa_layers: per layer, whether it sees the window only.
         recurrent_layers: per layer, whether it has a recurrent state.
@@ -140,7 +137,6 @@ class Architecture:
     n_expert: int
     n_expert_used: int
     n_ff_exp: tuple[int, ...] | None
-    n_ff_shexp: int
     n_swa: int
     swa_layers: tuple[bool, ...]
     recurrent_layers: tuple[bool, ...]
@@ -230,7 +226,6 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
         n_expert=n_expert,
         n_expert_used=n_expert_used,
         n_ff_exp=keys.per_layer("expert_feed_forward_length", n_all, default=None),
-        n_ff_shexp=keys.optional("expert_shared_feed_forward_length") or 0,
         n_swa=layers.n_swa,
         swa_layers=layers.swa,
         recurrent_layers=layers.recurrent,
@@ -416,7 +411,7 @@ def _compressed_layers(keys: Hyperparameters, heads: _Heads, layers: _Layers) ->
         n_state = 2 * spans[0] * spans[1]
         kept.append(CompressedLayer(index, n_tokens, heads.k, n_state * heads.k))
         if is_small:
-            kept.append(CompressedLayer(index, n_tokens, indexer, n_state * indexer, is_indexer=True))
+            kept.append(CompressedLayer(index, n_tokens, indexer, n_state * indexer))
     return tuple(kept)
 
 

@@ -60,7 +60,6 @@ class Card:
         memory_bytes: its memory; 0 where it uses main memory and the sheet names no size.
         bandwidth_bytes_per_s: to its memory.
         flops: half-precision operations a second on the matrix units (see `gpus.toml`).
-        is_rate_worked_out: no sheet says `flops`.
         watts: what the board may draw; 0 where it is not one figure for all of that name.
         link_bytes_per_s: to main memory, one way; 0 where card and processor share it.
         is_unified: card and processor share one memory.
@@ -75,7 +74,6 @@ class Card:
     memory_bytes: int
     bandwidth_bytes_per_s: float
     flops: float
-    is_rate_worked_out: bool
     link_bytes_per_s: float
     is_unified: bool
     aliases: tuple[str, ...]
@@ -141,7 +139,6 @@ def _card(record: dict[str, Any]) -> Card:
         memory_bytes=int(record.get("memory_gib", 0) * GIB),
         bandwidth_bytes_per_s=record["bandwidth_gb_s"] * _GIGA,
         flops=record["tflops"] * _TERA,
-        is_rate_worked_out=record.get("worked_out", False),
         link_bytes_per_s=record.get("link_gb_s", 0) * _GIGA,
         is_unified=record.get("unified", False),
         aliases=tuple(record.get("aliases", ())),

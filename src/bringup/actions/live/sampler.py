@@ -59,7 +59,6 @@ class Sampler:
         self._machine = machine
         self._subject = subject
         self.interval_s = max(SHORTEST_S, interval_s)
-        self._is_live = isinstance(machine, LiveMachine)
         self._driver = _Driver(machine)
         self._engines = EngineLooks(machine, folders, interval_s=self.interval_s)
         self._speeds = EngineSpeeds(machine, folders)

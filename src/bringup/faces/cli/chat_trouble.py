@@ -16,7 +16,6 @@ class Choice(Enum):
     DROP = "d"
     NEW = "n"
     LARGER = "l"
-    RESTART = "r"
     KEEP = "k"
 
 

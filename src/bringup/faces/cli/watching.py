@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.actions.log import watch
+from bringup.actions.log import user_session, watch, watch_hooks
 from bringup.actions.log.timeline import this_machine
 from bringup.errors import Failure
 from bringup.faces.cli.journal_warning import say_journal_trouble
@@ -16,7 +16,7 @@ def look(console: Console, *, after_upgrade: bool, notify: bool) -> int:
     if found.alarm:
         console.answer(Styled(found.alarm, Style.YELLOW))
         if notify or after_upgrade:
-            watch.notify(found.alarm)
+            user_session.notify(found.alarm)
     elif not (after_upgrade or notify or found.is_lost):
         console.line(f"{found.n_kept} new things from the system's own logs were written down.")
     say_journal_trouble(console, found.trouble)
@@ -25,15 +25,15 @@ def look(console: Console, *, after_upgrade: bool, notify: bool) -> int:
 
 def install(console: Console, *, is_sure: bool) -> int:
     """Show every file, ask, write."""
-    has_apt, has_systemd = watch.offered()
-    hooks = watch.plan_hooks(has_apt=has_apt, has_systemd=has_systemd)
+    has_apt, has_systemd = watch_hooks.offered()
+    hooks = watch_hooks.plan_hooks(has_apt=has_apt, has_systemd=has_systemd)
     _show(console, hooks)
     own = [hook for hook in hooks.files if not hook.needs_root]
     if not hooks.files:
         raise Failure("this system offers no place for a hook", reference="no-hook")
     if not is_sure and not console.agrees(f"Write {len(own)} files of your own?", done="written"):
         return 1
-    left, failed = watch.install(hooks)
+    left, failed = watch_hooks.install(hooks)
     for hook in left:
         console.line("Only root can write the hook of apt. To have it, type:")
         console.answer(f"bringup watch --print-hook | sudo tee {hook.path}")
@@ -43,7 +43,7 @@ def install(console: Console, *, is_sure: bool) -> int:
     return 0
 
 
-def _show(console: Console, hooks: watch.Hooks) -> None:
+def _show(console: Console, hooks: watch_hooks.Hooks) -> None:
     for hook in hooks.files:
         console.line(Styled(hook.path, Style.BOLD), " (only root can write it)" if hook.needs_root else "")
         for line in hook.text.splitlines():
@@ -58,7 +58,7 @@ def _show(console: Console, hooks: watch.Hooks) -> None:
 
 def print_hook(console: Console) -> int:
     """The file for apt, to be written by root."""
-    hooks = watch.plan_hooks(has_apt=True, has_systemd=False)
+    hooks = watch_hooks.plan_hooks(has_apt=True, has_systemd=False)
     texts = [hook.text for hook in hooks.files if hook.needs_root]
     if not texts:
         raise Failure(hooks.left_out[-1], reference="no-hook")
@@ -68,10 +68,10 @@ def print_hook(console: Console) -> int:
 
 def remove(console: Console) -> int:
     """Take all of it away."""
-    if not watch.is_installed():
+    if not watch_hooks.is_installed():
         console.line("No hook of bringup is installed here; nothing was changed.")
         return 0
-    left, failed = watch.remove()
+    left, failed = watch_hooks.remove()
     for path in left:
         console.line("Only root can remove the hook of apt. Type:")
         console.answer(f"sudo rm {path}")
