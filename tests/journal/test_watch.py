@@ -206,8 +206,8 @@ def test_root_gets_no_hook_that_runs_what_others_can_change(monkeypatch: pytest.
 def test_without_a_yes_nothing_is_written(own_home: Path) -> None:
     home = Home(own_home)
     done = run_cli(home, "watch", "--install")
-    assert done.returncode == 1
-    assert "Nothing was written" in done.stderr or "no place for a hook" in done.stderr
+    assert done.returncode == 2
+    assert "nothing was written" in done.stderr or "no place for a hook" in done.stderr
     assert not (own_home / ".config/systemd").exists()
     assert run_cli(home, "watch", "--install", "--remove").returncode == 2
 
