@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.model.writing import tiny_llama
+from tests.store.behaviours import answer
 from tests.store.conftest import FILE, REPO
 from tests.store.test_local import put, put_in_hub_cache
 from tests.stubs.hub import Handler, StubFile, StubHub, gguf_bytes
@@ -108,6 +109,26 @@ def test_a_web_file_is_called_not_verified(tiny_hub: StubHub) -> None:
     assert code == 0
     assert "not verified" in err.splitlines()[-1]
     assert json.loads(out)["verified"] is False
+
+
+@pytest.mark.parametrize(
+    ("status", "reference"),
+    [
+        (401, "access-refused"),
+        (403, "access-refused"),
+        (404, "no-such-file"),
+        (416, "unexpected-answer"),
+        (429, "server-busy"),
+        (500, "server-busy"),
+    ],
+)
+def test_a_bare_address_that_is_refused_is_no_absent_file(
+    tiny_hub: StubHub, status: int, reference: str
+) -> None:
+    tiny_hub.behave = answer(status)
+    code, out, err = called("pull", f"{tiny_hub.url}/{REPO}/resolve/main/{FILE}")
+    assert (code, out) == (1, "")
+    assert f"[{reference}]" in err and str(status) in err
 
 
 @pytest.mark.parametrize(

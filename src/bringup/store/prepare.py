@@ -260,8 +260,24 @@ def ask_size(url: str, web: Web) -> int:
             f"{host} does not say how large the file is, so it could not be known whole",
             reference="size-unknown",
         )
-    raise DownloadError(
-        f"{host} answered {status}",
-        context=(f"address: {without_query(url)[:300]}",),
-        reference="no-such-file",
-    )
+    raise _refusal(host or "", status, without_query(url)[:300])
+
+
+def _refusal(host: str, status: int, address: str) -> DownloadError:
+    """What a server means that does not even say how large the file is."""
+    busy = status in (408, 425, 429) or status >= 500
+    for is_meant, words, hint, reference in (
+        (
+            status in (401, 403),
+            "refuses this address",
+            "It may want a login, and no token is sent to a bare address: fetch the file by other means.",
+            "access-refused",
+        ),
+        (status in (404, 410), "has no such file", "It may have been renamed or removed.", "no-such-file"),
+        (busy, "cannot answer now", "Try again in a while.", "server-busy"),
+    ):
+        if is_meant:
+            context = (f"it answered {status}", f"address: {address}")
+            return DownloadError(f"{host} {words}", context=context, hint=hint, reference=reference)
+    said = f"{host} answered {status}"
+    return DownloadError(said, context=(f"address: {address}",), reference="unexpected-answer")
