@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +17,11 @@ from tests.doctor.schema import load_schema, problems
 from tests.serve.conftest import Served, serve_in_front
 from tests.stubs.command_line import Home, run_cli
 
+from bringup.actions.live.engine_looks import EngineLooks
 from bringup.actions.live.engine_watch import EngineTarget, EngineWatch
 from bringup.engine.registry import list_running
-from bringup.machine.folders import Folders
+from bringup.machine.folders import Folders, our_folders
+from bringup.machine.live import LiveMachine
 from bringup.machine.sockets import free_port
 from bringup.reading import Known
 
@@ -189,3 +193,18 @@ def test_the_text_names_the_engine_and_its_slots(served: Served) -> None:
     assert "slot 0" in done.stdout
     assert "on the CPU" in done.stdout
     assert all(len(line) <= 100 for line in done.stdout.splitlines())
+
+
+def test_an_engine_of_somebody_else_that_ended_is_not_shown_any_more(own_home: Path, tmp_path: Path) -> None:
+    program = tmp_path / "llama-server"
+    shutil.copy2("/bin/sleep", program)
+    looks = EngineLooks(LiveMachine(), our_folders(), interval_s=1.0)
+    with subprocess.Popen([program, "1000"]) as child:
+        try:
+            assert child.pid in [one.process_id for one in looks.look()]
+        finally:
+            child.kill()
+    assert child.pid not in [one.process_id for one in looks.look()], (
+        "long before the next search for engines"
+    )
+    looks.close()

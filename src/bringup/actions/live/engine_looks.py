@@ -10,6 +10,7 @@ from bringup.actions.live.sample import LiveEngine
 from bringup.engine.registry import EngineRecord, EngineState, list_running
 from bringup.machine import clock, paths, process
 from bringup.machine.folders import Folders
+from bringup.machine.process import ProcessIdentity
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Known, Reading
 from bringup.records import replace
@@ -39,6 +40,7 @@ class EngineLooks:
         self._folders = folders
         self._interval_s = interval_s
         self._seen: dict[int, EngineProcess] = {}
+        self._identities: dict[int, ProcessIdentity | None] = {}
         self._searched_s = float("-inf")
         self._cached: dict[str, Reading[int]] = {}
         self._watches: dict[EngineTarget, EngineWatch] = {}
@@ -54,8 +56,8 @@ class EngineLooks:
         targets: dict[EngineTarget, None] = {}
         found = [self._of_record(record, targets) for record in records]
         hidden = ours | {one.pid for record in records for one in record.processes}
-        for engine in self._seen.values():
-            if engine.process_id not in hidden:
+        for engine in tuple(self._seen.values()):
+            if engine.process_id not in hidden and self._is_there(engine.process_id):
                 found.append(self._of_process(engine, targets))
         for target in [target for target in self._watches if target not in targets]:
             self._watches.pop(target).stop()
@@ -67,11 +69,18 @@ class EngineLooks:
             watch.stop()
         self._watches.clear()
 
+    def _is_there(self, process_id: int) -> bool:
+        """Whether what the last search saw still lives; of a machine that is not this one all is kept."""
+        identity = self._identities.get(process_id)
+        return self._folders is None or (identity is not None and process.is_alive(identity))
+
     def _search(self, records: Iterable[EngineRecord]) -> None:
         engines = probe_engines(self._machine)
         found = engines.value if isinstance(engines, Known) else ()
         self.trouble = getattr(engines, "why", "/proc is not there") if not isinstance(engines, Known) else ""
         self._seen = {engine.process_id: engine for engine in found}
+        if self._folders is not None:
+            self._identities = {number: process.identity_of(number) for number in self._seen}
         paths_of_ours = {record.model_path for record in records}
         self._cached = {path: probe_cached_bytes(self._machine, path) for path in sorted(paths_of_ours)}
 

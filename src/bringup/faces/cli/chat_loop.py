@@ -12,6 +12,7 @@ from bringup.faces.cli.chat_commands import ChatCommand, Command, Message, Unkno
 from bringup.faces.cli.chat_input import ChatInput
 from bringup.faces.render.chat import WindowShare, context_lines, help_lines
 from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.format import format_count
 from bringup.machine.folders import Folders
 from bringup.records import replace
 from bringup.units import parse_tokens
@@ -117,7 +118,8 @@ def _load(talk: Talk, argument: str, folders: Folders) -> None:
     saved = load_chat(chat_path(folders, argument))
     talk.forget()
     talk.conversation = saved.conversation
-    questions = f"{saved.conversation.n_exchanges} question{'s' * (saved.conversation.n_exchanges != 1)}"
+    n_questions = saved.conversation.n_exchanges
+    questions = f"{format_count(n_questions)} question{'s' * (n_questions != 1)}"
     talk.console.line(f"Loaded {questions}" + (f", held with {saved.model}." if saved.model else "."))
 
 
