@@ -10,7 +10,7 @@ import pytest
 from tests.engine.conftest import make_fake
 
 from bringup.actions.surroundings import find_build, is_embedded_next, look_around, starting_early
-from bringup.errors import WrongUse
+from bringup.errors import EngineError, WrongUse
 
 
 def place(where: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +66,15 @@ def test_nothing_is_started_where_none_is_wanted_or_the_settings_are_wrong() -> 
     file.write_text("[engine]\nunknown = 1\n")
     with pytest.raises(WrongUse), starting_early(engine="embedded"):
         pass
+
+
+def test_a_configured_engine_that_is_not_there_is_not_replaced_in_silence(tmp_path: Path) -> None:
+    file = Path(look_around().folders.configuration_file)
+    file.parent.mkdir(parents=True)
+    file.write_text(f'[engine]\npath = "{tmp_path}/gone/llama-server"\n')
+    with pytest.raises(EngineError, match="which the configuration names"):
+        find_build(None, look_around())
+    assert not find_build("embedded", look_around()).is_external
 
 
 def loaded_when(name: str, where: str, arguments: list[str]) -> set[str]:

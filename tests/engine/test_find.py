@@ -37,6 +37,17 @@ def test_the_order_is_configuration_builds_path_package(
     assert {e.version for e in found[:-1]} == {"b9999"}
 
 
+def test_an_engine_is_had_by_a_path_from_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = make_fake(tmp_path / "llama.cpp/build/bin")
+    monkeypatch.chdir(tmp_path / "llama.cpp")
+    for typed in ("./build/bin/llama-server", "build/bin/llama-server", "build/bin", "./build", program):
+        found = find_engines(LiveMachine(), configured_path=typed, builds_folder=str(tmp_path / "none"))
+        chosen = choose_engine(found, typed)
+        assert (chosen.path, chosen.version) == (program, "b9999"), typed
+
+
 def test_what_cannot_be_run_is_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = Path(make_fake(tmp_path / "path"))
     program.chmod(0o600)

@@ -29,6 +29,7 @@ from bringup.machine.sockets import is_port_free
 OWNER = str(Path(__file__).with_name("owner.py"))
 # Two seconds are promised; where the whole suite runs beside it on two busy cores, only a hang fails.
 PROMISED_S = 2.0 if IS_SOAK else 40.0
+pytestmark = pytest.mark.timeout(900 if IS_SOAK else 120)  # fifty starts take minutes on a busy machine
 DEATHS = ("killed", "terminated", "terminal-closed", "session-ended")
 
 

@@ -13,6 +13,7 @@ from bringup.engine.build import EngineBuild
 from bringup.engine.environment import EngineEnvironment, clean_environment
 from bringup.engine.find import choose_engine, find_embedded, find_engines, find_programs, find_wheel
 from bringup.engine.waiting import WaitingEngine, WaitingSupervisor
+from bringup.errors import EngineError
 from bringup.machine import folders
 from bringup.machine.folders import Folders
 from bringup.machine.live import LiveMachine
@@ -124,11 +125,18 @@ def find_build(wanted: str | None, around: Surroundings) -> EngineBuild:
         EngineError: none, or not the wanted one.
     """
     is_path = wanted is not None and "/" in wanted
+    configured = around.configuration.engine.path
     engines = find_engines(
         around.machine,
-        configured_path=wanted if is_path else around.configuration.engine.path,
+        configured_path=wanted if is_path else configured,
         builds_folder=around.folders.builds,
     )
+    if wanted is None and configured and not any(one.origin == "configuration" for one in engines):
+        raise EngineError(
+            f"there is no llama-server at {configured}, which the configuration names",
+            hint="Mend engine.path in config.toml, or take another for once: --engine embedded.",
+            reference="engine-not-found",
+        )
     return choose_engine(engines, wanted)
 
 

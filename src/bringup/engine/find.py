@@ -54,7 +54,7 @@ def find_programs(machine: Machine, *, configured_path: str | None, builds_folde
     """The llama-servers of this machine and where each was found, as `find_engines`; nothing is run."""
     places: list[tuple[str, str]] = []
     if configured_path:
-        places.append((configured_path, "configuration"))
+        places.append((paths.absolute(configured_path), "configuration"))
     current = _current_build(machine, builds_folder)
     if current is not None:
         places.append((current, "our build"))
@@ -142,13 +142,15 @@ def choose_engine(engines: tuple[EngineBuild, ...], wanted: str | None = None) -
 
     Args:
         engines: from `find_engines`.
-        wanted: `embedded`, `external`, the path of a llama-server that was found, or `None` for the first.
+        wanted: `embedded`, `external`, the path of a llama-server that was found or of the folder that
+            holds it, or `None` for the first.
 
     Raises:
         EngineError: there is none, or not the wanted one.
     """
+    named = {paths.real(place) for place in _places(paths.absolute(wanted))} if wanted else set()
     for engine in engines:
-        if wanted in (None, engine.kind.value) or (wanted and paths.real(wanted) == paths.real(engine.path)):
+        if wanted in (None, engine.kind.value) or paths.real(engine.path) in named:
             return engine
     raise EngineError(
         "no engine was found" if wanted is None else f"the engine {wanted} was not found",
@@ -161,8 +163,13 @@ def choose_engine(engines: tuple[EngineBuild, ...], wanted: str | None = None) -
 
 
 def _program_at(machine: Machine, place: str) -> str | None:
-    for path in (place, paths.join(place, PROGRAM), paths.join(place, "bin", PROGRAM)):
+    for path in _places(place):
         stat = machine.stat(paths.real(path))
         if isinstance(stat, Known) and stat.value.kind is FileKind.FILE and stat.value.mode & 0o111:
             return path
     return None
+
+
+def _places(place: str) -> tuple[str, str, str]:
+    """Where the program can be that somebody means by a path: the path itself, or in that folder."""
+    return place, paths.join(place, PROGRAM), paths.join(place, "bin", PROGRAM)

@@ -57,7 +57,7 @@ _ENGINE_OPTIONS = (
     click.option(
         "--ctx-size", type=TokenCount(), help="Context window in tokens (8192, 8k); 0: the trained one."
     ),
-    click.option("--engine", help="embedded, external, or the path of a llama-server."),
+    click.option("--engine", help="embedded, external, or the path of a llama-server or its folder."),
     click.option(
         "--reasoning",
         type=click.Choice(["low", "medium", "high"]),
