@@ -127,6 +127,19 @@ def test_a_machine_in_words() -> None:
     assert any("32 GiB main memory (--ram)" in one for one in assumed.assumptions)
 
 
+def test_cards_of_other_makers_are_planned_for_their_own_backends() -> None:
+    named = ("RX 7900 XTX", "RTX 3060", "RX 9070 XT", "Arc B580")
+    place = look_for_place(LiveMachine(), Described(gpus=named))
+    assert [card.name for card in place.cards] == ["ROCm0", "CUDA0", "ROCm1", "Vulkan0"]
+    assert place.cards[2].free_bytes // MIB == 16_192, "as a log of a card that nothing else used names it"
+    assert {one for one in place.assumptions if "is built for" in one} == {
+        "The engine is built for ROCm (HIP): with Vulkan it takes some hundred MiB more of an AMD card.",
+        "The engine is built for Vulkan.",
+    }
+    plain = look_for_place(LiveMachine(), Described(gpus=("RTX 3060",)))
+    assert not any("is built for" in one for one in plain.assumptions)
+
+
 def test_more_main_memory_keeps_the_cards(driver: Path) -> None:
     place = look_for_place(LiveMachine(), Described(ram_bytes=256 * GIB))
     assert len(place.cards) == 1

@@ -101,7 +101,7 @@ def planned_device(card: Card, index: int) -> Device:
 
     The driver keeps some of the memory for itself; see `USABLE_SHARE`.
     """
-    kind = _kind(card)
+    kind = kind_of(card)
     numbers = [int(part) for part in card.compute_capability.split(".")] if card.compute_capability else []
     return Device(
         name=f"{kind.value}{index}",
@@ -113,7 +113,8 @@ def planned_device(card: Card, index: int) -> Device:
     )
 
 
-def _kind(card: Card) -> DeviceKind:
+def kind_of(card: Card) -> DeviceKind:
+    """The backend that drives a card: that of its maker, and Vulkan for Intel's."""
     if card.compute_capability:
         return DeviceKind.CUDA
     if card.family is Family.APPLE:

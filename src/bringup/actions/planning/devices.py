@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from bringup.engine.threads import choose_threads
 from bringup.errors import CannotTell, WrongUse
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
+from bringup.plan.rates import kind_of
 from bringup.plan.request import CPU, Device, DeviceKind
 from bringup.reading import Known
 from bringup.records import replace
@@ -58,7 +60,7 @@ def look_for_place(machine: Machine, described: Described, *, expects_driver: bo
 
 def _described_place(described: Described) -> Place:
     found = [_described_card(described, index) for index in range(max(1, len(described.gpus)))]
-    cards = tuple(card for card, _, _ in found)
+    cards = _numbered([card for card, _, _ in found])
     warnings = tuple(warning for _, warning, _ in found if warning)
     ram = described.ram_bytes or ASSUMED_RAM_BYTES
     free = max(0, ram - _SYSTEM_BYTES)
@@ -76,6 +78,7 @@ def _described_place(described: Described) -> Place:
         assumptions.append("Nothing else is on the card: a desktop takes 0.3 to 1.5 GiB (--held 1G).")
     kept = " and ".join(dict.fromkeys(f"{kept / MIB:,.0f} MiB" for _, _, kept in found))
     assumptions.append(f"The driver keeps {kept} of a card for itself, as logs of other cards show.")
+    assumptions += _backends(cards)
     main = Device(CPU, DeviceKind.CPU, ram, free, "main memory")
     return Place((*cards, main), (), ASSUMED_THREADS, tuple(assumptions), warnings, is_this_machine=False)
 
@@ -84,7 +87,7 @@ def _described_card(described: Described, index: int) -> tuple[Device, str, int]
     """The card, a warning where it is not listed (empty for none), and what its driver keeps for itself."""
     sizes = described.vram_bytes
     given = sizes[min(index, len(sizes) - 1)] if sizes else 0
-    title, capability, warning = "a card", None, ""
+    title, capability, warning, kind = "a card", None, "", DeviceKind.CUDA
     if described.gpus:
         title = described.gpus[index]
         card = find_card(title, given) if given else card_named(title)
@@ -92,7 +95,7 @@ def _described_card(described: Described, index: int) -> tuple[Device, str, int]
             near = ", ".join(near_names(title))
             warning = f"No card {title!r} is known here{f'; near names: {near}' if near else ''}."
         else:
-            title, capability = card.name, _capability(card.compute_capability)
+            title, capability, kind = card.name, _capability(card.compute_capability), kind_of(card)
             given = given or card.memory_bytes
     if not given:
         raise WrongUse(f"the sheet of {title} names no memory of its own", hint="Give it with --vram 16G.")
@@ -101,9 +104,27 @@ def _described_card(described: Described, index: int) -> tuple[Device, str, int]
             f"--held {described.held_bytes / MIB:,.0f} MiB is more than {title} has",
             hint="It is what other programs hold of the card's memory.",
         )
-    kept = reserved_bytes(given, capability)
+    kept = reserved_bytes(given, capability, kind)
     free = max(0, given - kept - described.held_bytes)
-    return Device(f"CUDA{index}", DeviceKind.CUDA, given - kept, free, title, capability), warning, kept
+    return Device(f"{kind.value}{index}", kind, given - kept, free, title, capability), warning, kept
+
+
+def _numbered(cards: Sequence[Device]) -> tuple[Device, ...]:
+    """Cards by the names that the engine gives them: each backend counts its own from 0."""
+    kinds = [card.kind for card in cards]
+    return tuple(
+        replace(card, name=f"{card.kind.value}{kinds[:index].count(card.kind)}")
+        for index, card in enumerate(cards)
+    )
+
+
+def _backends(cards: Sequence[Device]) -> Iterator[str]:
+    """Which build of the engine cards of other makers are planned for."""
+    kinds = {card.kind for card in cards}
+    if DeviceKind.ROCM in kinds:
+        yield "The engine is built for ROCm (HIP): with Vulkan it takes some hundred MiB more of an AMD card."
+    if DeviceKind.VULKAN in kinds:
+        yield "The engine is built for Vulkan."
 
 
 def _capability(text: str) -> tuple[int, int] | None:

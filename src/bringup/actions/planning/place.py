@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Final
 
 from bringup.errors import WrongUse
-from bringup.plan.request import CARD_BUILD, CPU, NEWEST_BUILD, Device
+from bringup.plan.request import CARD_BUILD, CPU, NEWEST_BUILD, Device, DeviceKind
 from bringup.records import dataclass
 from bringup.units import GIB, MIB
 
@@ -18,6 +18,8 @@ _RESERVED_SHARE: Final = 8.5 * MIB / GIB
 Blackwell on. Engines' logs name 11,911 MiB of an RTX 3060, 11,873 of a 4070, 15,849 of a 5060 Ti, 24,126 of
 a 3090, 24,080 of a 4090, 32,106 of a 5090 and 97,288 of an RTX PRO 6000."""
 _BLACKWELL: Final = 10
+_AMD_RESERVED_BYTES: Final = 192 * MIB
+"""The same of an AMD card: engines' logs name 16,192 MiB of an RX 9070 XT, 24,520 of a 7900 XTX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ def check_described(described: Described) -> None:
             raise WrongUse(f"{flag} of {size:,} bytes cannot be", hint=f"An example: {flag} 24G")
 
 
-def reserved_bytes(given: int, capability: tuple[int, int] | None) -> int:
+def reserved_bytes(given: int, capability: tuple[int, int] | None, kind: DeviceKind = DeviceKind.CUDA) -> int:
     """What the driver keeps of a card's memory for itself; of a tiny card no more than a tenth."""
+    if kind is DeviceKind.ROCM:
+        return min(_AMD_RESERVED_BYTES, given // 10)
     more = _RESERVED_MORE_BYTES if capability is not None and capability[0] >= _BLACKWELL else 0
     return min(int(_RESERVED_BYTES + more + given * _RESERVED_SHARE), given // 10)
