@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.engine.answers import EngineGone, StreamCutOff
+from bringup.engine.answer_errors import EngineGone, StreamCutOff
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings, FlashAttention
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason

@@ -12,18 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.engine.answers import (
-    ContentDelta,
+from bringup.engine.answer_errors import (
     ContextFull,
-    Finished,
-    PromptProgress,
-    ReasoningDelta,
     RequestRefused,
     StillLoading,
     StreamCutOff,
-    ToolCallDelta,
     Unauthorized,
     UnexpectedAnswer,
+)
+from bringup.engine.answers import (
+    ContentDelta,
+    Finished,
+    PromptProgress,
+    ReasoningDelta,
+    ToolCallDelta,
     read_error,
     read_info,
     read_models,

@@ -19,15 +19,8 @@ from pathlib import Path
 import pytest
 from tests.stubs.ports import free_port
 
-from bringup.engine.answers import (
-    ContentDelta,
-    ContextFull,
-    EngineGone,
-    Finished,
-    RequestRefused,
-    StreamCutOff,
-    Unauthorized,
-)
+from bringup.engine.answer_errors import ContextFull, EngineGone, RequestRefused, StreamCutOff, Unauthorized
+from bringup.engine.answers import ContentDelta, Finished
 from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings

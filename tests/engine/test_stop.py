@@ -13,7 +13,8 @@ import pytest
 from tests.engine.conftest import IS_SOAK, rounds
 from tests.stubs.ports import free_port
 
-from bringup.engine.answers import EngineGone, PromptProgress, StreamCutOff
+from bringup.engine.answer_errors import EngineGone, StreamCutOff
+from bringup.engine.answers import PromptProgress
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.exits import ExitKind, ExitReason

@@ -47,7 +47,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object]]
 
         module = SimpleNamespace(command=probe)
         monkeypatch.setitem(sys.modules, "made_for_this_test", module)
-        entry = main.CommandEntry("probe", "made_for_this_test:command", "Made.")
+        entry = main.CommandEntry("probe", "Made.", "made_for_this_test")
         monkeypatch.setattr(main, "COMMANDS", (*main.COMMANDS, entry))
 
     return put
@@ -284,7 +284,7 @@ def test_completing_a_command_imports_none_of_them(
     monkeypatch.setenv("_BRINGUP_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "bringup s")
     monkeypatch.setenv("COMP_CWORD", "1")
-    monkeypatch.setattr(main, "COMMANDS", (main.CommandEntry("serve", "not.there:command", "Made."),))
+    monkeypatch.setattr(main, "COMMANDS", (main.CommandEntry("serve", "Made.", "not.there"),))
     assert main.run((), console=Console(stdin=None, stdout=None, stderr=None)) == 0
     assert capsysbinary.readouterr().out == b"plain,serve\n"
 
@@ -296,7 +296,7 @@ def test_ctrl_c_leaves_no_traceback() -> None:
         "@click.command()\n"
         "def probe():\n    print('ready', flush=True)\n    time.sleep(30)\n"
         "sys.modules['made'] = types.SimpleNamespace(command=probe)\n"
-        "main.COMMANDS = (main.CommandEntry('probe', 'made:command', ''),)\n"
+        "main.COMMANDS = (main.CommandEntry('probe', '', 'made'),)\n"
         "sys.exit(main.run(['probe']))\n"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

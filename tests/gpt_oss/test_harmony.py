@@ -10,7 +10,8 @@ from tests.gpt_oss.conftest import ServeModel, answers, copy_of
 from tests.stubs.command_line import Home, run_cli
 
 from bringup.actions.chat.conversation import Conversation, Role, Turn
-from bringup.engine.answers import ContentDelta, Finished, ReasoningDelta, RequestRefused, ToolCallDelta
+from bringup.engine.answer_errors import RequestRefused
+from bringup.engine.answers import ContentDelta, Finished, ReasoningDelta, ToolCallDelta
 
 CHANNEL, START, END, MESSAGE = "<[200005]>", "<[200006]>", "<[200007]>", "<[200008]>"
 # A grammar makes random weights say this, so that the engine's own parser takes it apart.

@@ -9,67 +9,17 @@ from collections.abc import Mapping
 from math import exp
 from typing import Any, Final
 
+from bringup.engine.answer_errors import (
+    ContextFull,
+    RequestRefused,
+    StillLoading,
+    Unauthorized,
+    UnexpectedAnswer,
+)
 from bringup.errors import EngineError
 from bringup.records import dataclass
 
 _SLOT_LIMIT: Final = 256
-
-
-class UnexpectedAnswer(EngineError):
-    """The engine's answer is not in the form that llama.cpp's server has."""
-
-    default_reference = "engine-answer-unexpected"
-
-
-class EngineGone(EngineError):
-    """Nobody answers at the engine's port, or the connection broke before an answer."""
-
-    default_reference = "engine-gone"
-
-
-class Unauthorized(EngineError):
-    """The engine refused our key."""
-
-    default_reference = "auth-failed"
-
-
-class StillLoading(EngineError):
-    """The engine answers, and its model is not loaded yet."""
-
-    default_reference = "server-not-ready"
-
-
-class StreamCutOff(EngineError):
-    """An answer ended without its end mark: what came is not the whole answer."""
-
-    default_reference = "stream-cut-off"
-
-
-class RequestRefused(EngineError):
-    """The engine refused or failed this request; its own words are in the context."""
-
-    default_reference = "request-refused"
-
-
-class ContextFull(EngineError):
-    """The prompt does not fit into the context window.
-
-    Attributes:
-        n_prompt_tokens: tokens of the prompt, `None` where the engine does not say.
-        n_ctx: tokens of the window, `None` likewise.
-    """
-
-    default_reference = "prompt-exceeds-context"
-
-    def __init__(self, n_prompt_tokens: int | None, n_ctx: int | None) -> None:
-        """The error of one prompt and one window."""
-        if n_prompt_tokens is None or n_ctx is None:
-            message = "the prompt does not fit into the context window"
-        else:
-            message = f"the prompt has {n_prompt_tokens:,} tokens, the context window {n_ctx:,}"
-        super().__init__(message, hint="Drop older turns, start anew, or take a larger window (--ctx-size).")
-        self.n_prompt_tokens = n_prompt_tokens
-        self.n_ctx = n_ctx
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +216,13 @@ def _object(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _bytes(value: object) -> bytes | None:
+    """The bytes of a list of numbers; `None` where it is none."""
+    if isinstance(value, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
+        return bytes(value)
+    return None
+
+
 def read_info(given: dict[str, Any]) -> EngineInfo:
     """`/props`.
 
@@ -332,11 +289,8 @@ def read_pieces(given: dict[str, Any]) -> tuple[TokenPiece, ...]:
     for row in rows:
         number = _count(row, "id") if isinstance(row, dict) else None
         piece = row.get("piece") if isinstance(row, dict) else None
-        if isinstance(piece, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in piece):
-            raw = bytes(piece)
-        elif isinstance(piece, str):
-            raw = piece.encode("utf-8", "surrogatepass")
-        else:
+        raw = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else _bytes(piece)
+        if raw is None:
             raise UnexpectedAnswer("the engine's /tokenize gave a token without its piece")
         if number is None:
             raise UnexpectedAnswer("the engine's /tokenize gave a token without its id")
@@ -348,6 +302,9 @@ def read_next_tokens(given: dict[str, Any]) -> tuple[NextToken, ...]:
     """The likeliest first tokens of a completion with `n_probs`, the likeliest first; empty where it ends.
 
     Raw: `"completion_probabilities":[{"top_logprobs":[{"id":29,"token":"-","bytes":[45],"logprob":-0.78}]}]`.
+
+    Raises:
+        UnexpectedAnswer: another form.
     """
     places = given.get("completion_probabilities")
     first = places[0] if isinstance(places, list) and places and isinstance(places[0], dict) else {}
@@ -355,13 +312,11 @@ def read_next_tokens(given: dict[str, Any]) -> tuple[NextToken, ...]:
     found = []
     for row in rows if isinstance(rows, list) else []:
         number = _count(row, "id") if isinstance(row, dict) else None
-        told = row.get("bytes") if isinstance(row, dict) else None
+        raw = _bytes(row.get("bytes")) if isinstance(row, dict) else None
         logarithm = row.get("logprob") if isinstance(row, dict) else None
-        if number is None or not isinstance(told, list) or not isinstance(logarithm, int | float):
+        if number is None or raw is None or not isinstance(logarithm, int | float):
             raise UnexpectedAnswer("the engine's /completion gave a choice without its id, bytes or logprob")
-        if not all(isinstance(byte, int) and 0 <= byte < 256 for byte in told):
-            raise UnexpectedAnswer("the engine's /completion gave a choice whose bytes are none")
-        found.append(NextToken(number, bytes(told), exp(min(0.0, float(logarithm)))))
+        found.append(NextToken(number, raw, exp(min(0.0, float(logarithm)))))
     return tuple(found)
 
 

@@ -7,18 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from bringup.engine.answer_errors import EngineGone, StreamCutOff, UnexpectedAnswer
 from bringup.engine.answers import (
     ChatEvent,
-    EngineGone,
     EngineInfo,
     Finished,
     NextToken,
     ServedModel,
     Slot,
-    StreamCutOff,
     Timings,
     TokenPiece,
-    UnexpectedAnswer,
     Usage,
     read_delta,
     read_error,

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bringup.errors import FileTrouble
-from bringup.machine import files, paths
+from bringup.machine import files, paths, process
 from bringup.machine.loaded_library import taker_of_int
 from bringup.units import MIB
 
@@ -164,7 +164,6 @@ def main() -> int:
             set_verbosity(_SERVING_VERBOSITY)
     except (ImportError, RuntimeError, ValueError, FileTrouble) as problem:
         print(f"embedded engine: {problem}", file=sys.stderr)  # noqa: T201 - our own log
-        from bringup.machine import process
 
         # llama.cpp's log is written by a thread; an exit now would lose the very lines that say why.
         process.wait_for_own_threads(_LAST_WORDS_S)

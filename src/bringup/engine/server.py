@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import TYPE_CHECKING, Final, Self
 
-from bringup.engine.answers import EngineGone, EngineInfo, StillLoading
+from bringup.engine.answer_errors import EngineGone, StillLoading
+from bringup.engine.answers import EngineInfo
 from bringup.engine.api import EngineApi
 from bringup.engine.causes import Scene, explain
 from bringup.engine.exits import EngineStopped, ExitReason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from bringup.errors import CannotTell
 from bringup.faults._fault import Certainty, Evidence, Fault, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.records import dataclass, replace
@@ -78,8 +79,6 @@ def judge(fault: Fault, scene: Scene) -> Evidence | None:
 
     A reading that could not be looked at makes the check silent (`CannotTell`), never positive.
     """
-    from bringup.errors import CannotTell
-
     if fault.check is not None:
         try:
             evidence = fault.check(scene)

@@ -66,16 +66,9 @@ class Journal:
         Raises:
             JournalTrouble: nothing was stored.
         """
-        with sqlite_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                aside = [draft for draft in waiting() if not self._has(draft.nonce)]
-                numbers = self._insert([*aside, *drafts])
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._transaction():
+            aside = [draft for draft in waiting() if not self._has(draft.nonce)]
+            numbers = self._insert([*aside, *drafts])
         return tuple(numbers[len(aside) :])
 
     def forget(self, seq: int, tombstone: Draft) -> int:
@@ -86,17 +79,24 @@ class Journal:
         """
         with sqlite_errors():
             self._connection.execute("PRAGMA secure_delete = ON")
+        with self._transaction():
+            (number,) = self._insert([tombstone])
+            self._connection.execute("DELETE FROM bodies WHERE seq = ?", (seq,))
+            self._connection.execute("DELETE FROM search WHERE seq = ?", (seq,))
+        return number
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All that is done in the block is stored, durably, or nothing of it."""
+        with sqlite_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                (number,) = self._insert([tombstone])
-                self._connection.execute("DELETE FROM bodies WHERE seq = ?", (seq,))
-                self._connection.execute("DELETE FROM search WHERE seq = ?", (seq,))
+                yield
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-        return number
 
     def schema(self) -> int:
         """The file's schema."""
@@ -118,8 +118,7 @@ class Journal:
             JournalTrouble: nothing was stored.
         """
         kept = {body.seq: body for body in bodies}
-        with sqlite_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             for header in headers:
                 self._insert_header(header)
                 body = kept.get(header.seq)
@@ -127,7 +126,6 @@ class Journal:
                     self._insert_body(header, body)
             self._connection.execute("DELETE FROM sqlite_sequence WHERE name = 'events'")
             self._connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", (highest,))
-            self._connection.execute("COMMIT")
 
     def entries(
         self,
@@ -293,11 +291,8 @@ def open_journal(path: str, *, before_migration: Callable[[Journal, int], None] 
     """
     with sqlite_errors():
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        try:
+        with _closed_on_error(connection):
             _prepare(connection, before_migration)
-        except BaseException:
-            connection.close()
-            raise
     return Journal(connection, is_writable=True)
 
 
@@ -311,12 +306,9 @@ def read_journal(path: str, *, is_hurried: bool = False) -> Journal:
         # A plain open, so that a transaction that a kill cut short is rolled back; queries only.
         wait_s = _HURRIED_BUSY_S if is_hurried else _BUSY_S
         connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None)
-        try:
+        with _closed_on_error(connection):
             connection.execute("PRAGMA query_only = ON")
             schema.schema_of(connection)
-        except BaseException:
-            connection.close()
-            raise
     return Journal(connection, is_writable=False)
 
 
@@ -342,14 +334,21 @@ def read_copy(data: bytes) -> Journal:
     """
     with sqlite_errors():
         connection = sqlite3.connect(":memory:", isolation_level=None)
-        try:
+        with _closed_on_error(connection):
             connection.deserialize(data)
             connection.execute("PRAGMA query_only = ON")
             schema.schema_of(connection)
-        except BaseException:
-            connection.close()
-            raise
     return Journal(connection, is_writable=False)
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that turns out to be of no use."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextmanager

@@ -24,6 +24,9 @@ from bringup.stack.rotated_logs import whole_lines
 _EVENT_LIMIT: Final = 5000
 _RECORD_BYTES: Final = 384
 _BOOT_TIME: Final = 2
+_SAME_BOOT_S: Final = 300
+"""Two records of a boot that lie closer are taken for one."""
+
 _BOOTS_ARGV: Final = ("journalctl", "--list-boots", "--no-pager", "--output=json")
 _DKMS_MODULES: Final = ("nvidia", "nvidia-open", "nvidia-srv", "nvidia-current")
 
@@ -45,26 +48,26 @@ class OutsideEvent:
     """One thing that was done to the machine.
 
     Attributes:
-        when: as the log writes it, `2025-07-14 06:32:11`; empty where `at_s` is all there is.
-        offset: distance of `when` from UTC (`+0200`, `Z`); empty for the machine's own local time.
-        at_s: Unix time where that is what the log writes.
         happening: its kind.
         what: one line.
         layers: layers of the stack that it can touch.
-        who: in words; empty where nothing tells.
         source: path or command.
+        when: as the log writes it, `2025-07-14 06:32:11`; empty where `at_s` is all there is.
+        offset: distance of `when` from UTC (`+0200`, `Z`); empty for the machine's own local time.
+        at_s: Unix time where that is what the log writes.
+        who: in words; empty where nothing tells.
         package: name of the package, if it is one.
         new: version after, if it is a package.
     """
 
-    when: str
-    offset: str
-    at_s: float | None
     happening: Happening
     what: str
     layers: tuple[str, ...]
-    who: str
     source: str
+    when: str = ""
+    offset: str = ""
+    at_s: float | None = None
+    who: str = ""
     package: str = ""
     new: str = ""
 
@@ -125,10 +128,12 @@ def parse_rpm_list(text: str) -> Iterator[OutsideEvent]:
         at_s, _, rest = line.partition("\t")
         name, _, version = rest.partition("\t")
         if at_s.isdigit() and version and TOLD.match(name):
-            what = f"{name} {version} came"
-            layers = layers_of_package(name)
             yield OutsideEvent(
-                *("", "", float(at_s), Happening.PACKAGE, what, layers, "", "rpm -qa"),
+                at_s=float(at_s),
+                happening=Happening.PACKAGE,
+                what=f"{name} {version} came",
+                layers=layers_of_package(name),
+                source="rpm -qa",
                 package=name,
                 new=version,
             )
@@ -143,7 +148,6 @@ def package_event(change: PackageChange) -> OutsideEvent:
     return OutsideEvent(
         when=change.when,
         offset=change.offset,
-        at_s=None,
         happening=Happening.PACKAGE,
         what=f"{change.action} {change.package} {versions}".strip(),
         layers=layers_of_package(change.package),
@@ -183,21 +187,21 @@ def probe_boots(machine: Machine) -> Reading[tuple[OutsideEvent, ...]]:
     listed = machine.run(_BOOTS_ARGV, timeout_s=2.0)
     if isinstance(listed, Known):
         for at_s in parse_boot_list(listed.value.stdout):
-            found.setdefault(round(at_s / 300), _boot(at_s, "", "journalctl --list-boots"))
+            found.setdefault(round(at_s / _SAME_BOOT_S), _boot(at_s, "", "journalctl --list-boots"))
     for path in ("/var/log/wtmp.1", "/var/log/wtmp"):
         data = machine.read(path)
         if isinstance(data, Known):
             for at_s, release in parse_wtmp(data.value):
-                found[round(at_s / 300)] = _boot(at_s, release, path)
+                found[round(at_s / _SAME_BOOT_S)] = _boot(at_s, release, path)
         elif isinstance(data, Unreadable):
             problem = data
     now = machine.read_text("/proc/stat")
     match = re.search(r"^btime (\d+)$", now.value, re.MULTILINE) if isinstance(now, Known) else None
     if match is not None:
         at_s = float(match[1])
-        near = {round(at_s / 300) + step for step in (-1, 0, 1)}
+        near = {round(at_s / _SAME_BOOT_S) + step for step in (-1, 0, 1)}
         if not near & found.keys():
-            found[round(at_s / 300)] = _boot(at_s, "", "/proc/stat")
+            found[round(at_s / _SAME_BOOT_S)] = _boot(at_s, "", "/proc/stat")
     if not found and problem is not None:
         return problem
     return Known(tuple(found[key] for key in sorted(found)), "wtmp, journalctl --list-boots")
@@ -205,8 +209,13 @@ def probe_boots(machine: Machine) -> Reading[tuple[OutsideEvent, ...]]:
 
 def _boot(at_s: float, release: str, source: str) -> OutsideEvent:
     what = f"boot with kernel {release}" if release else "boot"
-    layers = ("kernel", "hardware", "userspace")
-    return OutsideEvent("", "", at_s, Happening.BOOT, what, layers, "", source)
+    return OutsideEvent(
+        at_s=at_s,
+        happening=Happening.BOOT,
+        what=what,
+        layers=("kernel", "hardware", "userspace"),
+        source=source,
+    )
 
 
 def parse_wtmp(data: bytes) -> Iterator[tuple[float, str]]:
@@ -244,7 +253,15 @@ def _kernels(machine: Machine) -> list[OutsideEvent]:
         at_s = _modified_s(machine, f"/boot/{name}")
         if at_s is not None:
             what = f"kernel {name.removeprefix('vmlinuz-')} written to /boot"
-            found.append(OutsideEvent("", "", at_s, Happening.KERNEL, what, ("kernel",), "", f"/boot/{name}"))
+            found.append(
+                OutsideEvent(
+                    at_s=at_s,
+                    happening=Happening.KERNEL,
+                    what=what,
+                    layers=("kernel",),
+                    source=f"/boot/{name}",
+                )
+            )
     return found
 
 
@@ -265,7 +282,16 @@ def _dkms_builds(machine: Machine) -> list[OutsideEvent]:
                     continue
                 how = "did not finish" if kernel == "build" else f"for kernel {kernel}"
                 what = f"DKMS build of {module} {version} {how}"
-                found.append(OutsideEvent("", "", at_s, Happening.DKMS, what, ("kernel",), "dkms", log))
+                found.append(
+                    OutsideEvent(
+                        at_s=at_s,
+                        happening=Happening.DKMS,
+                        what=what,
+                        layers=("kernel",),
+                        source=log,
+                        who="dkms",
+                    )
+                )
     return found
 
 
@@ -310,8 +336,15 @@ def parse_installer_log(text: str, path: str) -> OutsideEvent | None:
     when = f"{made[4]}-{_MONTHS.index(made[1]) + 1:02}-{int(made[2]):02} {made[3]}"
     verb = "uninstall" if "--uninstall" in head else "install"
     what = f"{verb} of the driver {version[1]} by NVIDIA's own installer"
-    layers = ("userspace", "kernel")
-    return OutsideEvent(when, "", None, Happening.RUNFILE, what, layers, "by hand", path, new=version[1])
+    return OutsideEvent(
+        when=when,
+        happening=Happening.RUNFILE,
+        what=what,
+        layers=("userspace", "kernel"),
+        who="by hand",
+        source=path,
+        new=version[1],
+    )
 
 
 def _builds(machine: Machine, folder: str) -> list[OutsideEvent]:
@@ -324,8 +357,15 @@ def _builds(machine: Machine, folder: str) -> list[OutsideEvent]:
         at_s = _modified_s(machine, f"{folder}/{name}") if is_build else None
         if at_s is not None:
             what = f"build {name[:80]} of llama.cpp"
-            layers = ("build", "runtime")
-            found.append(OutsideEvent("", "", at_s, Happening.ENGINE, what, layers, "", f"{folder}/{name}"))
+            found.append(
+                OutsideEvent(
+                    at_s=at_s,
+                    happening=Happening.ENGINE,
+                    what=what,
+                    layers=("build", "runtime"),
+                    source=f"{folder}/{name}",
+                )
+            )
     return found
 
 
@@ -345,10 +385,14 @@ def _pip_packages(machine: Machine, folders: tuple[str, ...]) -> list[OutsideEve
             if match is not None and at_s is not None:
                 package = match["name"].replace("_", "-")
                 what = f"{package} {match['version']} installed by pip"
-                layers = ("build", "runtime")
                 found.append(
                     OutsideEvent(
-                        *("", "", at_s, Happening.PIP, what, layers, "pip", f"{folder}/{name}"),
+                        at_s=at_s,
+                        happening=Happening.PIP,
+                        what=what,
+                        layers=("build", "runtime"),
+                        source=f"{folder}/{name}",
+                        who="pip",
                         package=package,
                         new=match["version"],
                     )

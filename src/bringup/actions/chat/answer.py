@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bringup.actions.chat.conversation import Conversation, Ending, Role, Turn
+from bringup.engine.answer_errors import ContextFull, EngineGone, StreamCutOff
 from bringup.engine.answers import (
     ChatEvent,
     ContentDelta,
-    ContextFull,
-    EngineGone,
     Finished,
     ReasoningDelta,
-    StreamCutOff,
     Timings,
     ToolCallDelta,
     Usage,

@@ -14,7 +14,8 @@ from bringup.actions.chat.conversation import Conversation
 from bringup.actions.models.show import find_on_disk
 from bringup.actions.running.preparation import check_reasoning, refuse_killers
 from bringup.actions.surroundings import Surroundings, find_build
-from bringup.engine.answers import EngineGone, Finished, NextToken, RequestRefused, TokenPiece
+from bringup.engine.answer_errors import EngineGone, RequestRefused
+from bringup.engine.answers import Finished, NextToken, TokenPiece
 from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings

@@ -9,6 +9,7 @@ from bringup.actions.diagnosis.doctor import Examination
 from bringup.errors import BringupError
 from bringup.faults._diagnose import Finding, Role
 from bringup.faults._fault import Layer
+from bringup.machine.live import LiveMachine
 from bringup.records import dataclass
 
 
@@ -48,7 +49,6 @@ def embedded_engine() -> str | None:
     """Version of the engine in our own Python, or in a wheel that `setup` took; `None` without either."""
     from bringup.engine.find import find_embedded, find_wheel
     from bringup.machine.folders import our_folders
-    from bringup.machine.live import LiveMachine
 
     found = find_embedded() or find_wheel(LiveMachine(), our_folders().builds)
     return None if found is None else found.version

@@ -11,6 +11,7 @@ from bringup.actions.explaining.terms_reader import Term, find_term, load_terms
 from bringup.actions.log.notes import keep_term_note, term_notes
 from bringup.actions.log.standing import Episode, episodes, standings
 from bringup.errors import BringupError, WrongUse
+from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Entry, Kind
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
@@ -112,8 +113,6 @@ def explain_with(
     notes: tuple[tuple[str, str], ...] = (),
 ) -> Explanation:
     """The page of a term with all facts of a machine."""
-    from bringup.faults._catalogue import find_fault
-
     chosen: list[Fact] = []
     missing: list[str] = []
     for wanted in term.facts:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.live.sample import LiveCard, LiveEngine, Use
 from bringup.actions.live.worked_out import WorkedOut
-from bringup.machine.folders import Folders
+from bringup.machine.folders import Folders, our_folders
 from bringup.machine.protocol import Machine
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.layer_map import LayerShare, map_layers
@@ -326,7 +326,6 @@ def settings_of(engine: LiveEngine, machine: Machine, folders: Folders | None) -
 
 def open_maps(*, is_live: bool) -> EngineMaps:
     """The maps of this machine's engines; of another machine there are none to look into."""
-    from bringup.machine.folders import our_folders
     from bringup.machine.live import LiveMachine
 
     return EngineMaps(LiveMachine(), our_folders() if is_live else None)

@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 from bringup.actions.live.engine_memory import find_engine_memory
 from bringup.actions.live.sample import EngineMemory, Speed
-from bringup.engine.answers import EngineInfo, RequestRefused, Slot
+from bringup.engine.answer_errors import RequestRefused
+from bringup.engine.answers import EngineInfo, Slot
 from bringup.engine.api import EngineApi
 from bringup.engine.key import read_or_create_key
 from bringup.engine.totals import EngineTotals

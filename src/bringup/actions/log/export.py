@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from bringup.actions.journal.writing import our_redactor, redacted_data
 from bringup.actions.log.markdown import in_order, is_log, matched, read_document, short_date, write_document
 from bringup.actions.log.notes import DEBUG, LEARNING, OwnEntry, own_entry, store_entries, term_notes
 from bringup.actions.log.standing import Episode, episodes, standings
-from bringup.actions.log.timeline import Item, journal_items, merge
+from bringup.actions.log.timeline import Item, journal_items, merge, outside_items
 from bringup.errors import WrongUse
 from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Kind
@@ -136,9 +137,7 @@ def export_redacted(place: Folders, machine: Machine) -> tuple[str, str]:
         CannotTell: there is no journal yet.
         JournalTrouble: it cannot be read.
     """
-    from bringup.actions.journal.writing import our_redactor
     from bringup.actions.log.entries import read_log
-    from bringup.actions.log.timeline import outside_items
 
     outside, _ = outside_items(machine)
     text, warning = read_log(place, lambda journal: export_markdown(journal, outside=outside))
@@ -152,7 +151,6 @@ def preview_import(place: Folders, text: str) -> tuple[list[OwnEntry], int]:
         JournalTrouble: the journal cannot be read.
     """
     from bringup.actions.journal.reading import with_journal
-    from bringup.actions.journal.writing import our_redactor, redacted_data
 
     there, _ = with_journal(place, all_entries)
     redact = our_redactor()

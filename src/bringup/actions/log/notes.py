@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.journal.moment import now
-from bringup.actions.journal.writing import Note, keep, our_redactor, record, store
+from bringup.actions.journal.writing import Note, keep, our_redactor, record, redacted_data, store
 from bringup.errors import WrongUse
 from bringup.faults._catalogue import find_fault
 from bringup.journal.entry import Draft, Kind
@@ -216,8 +216,6 @@ def store_entries(place: Folders, entries: list[OwnEntry], *, source: str) -> st
         WrongUse: no log is kept.
         Failure: they could not be kept.
     """
-    from bringup.actions.journal.writing import redacted_data
-
     redact = our_redactor()
     moment = now()
     drafts = [

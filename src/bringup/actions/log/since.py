@@ -9,7 +9,7 @@ from bringup.actions.log.change_words import fold_changes
 from bringup.actions.log.ranking import Suspect, rank
 from bringup.actions.log.standing import Standing, StoodFault, episodes, standings
 from bringup.actions.log.state_record import state_changes
-from bringup.actions.log.timeline import LAYERS, Item, item_of, merge, outside_items
+from bringup.actions.log.timeline import LAYERS, Item, item_of, merge, outside_items, parse_since
 from bringup.errors import CannotTell, WrongUse
 from bringup.journal.entry import Entry, Kind
 from bringup.machine import clock
@@ -149,7 +149,6 @@ def _events(journal: Journal, outside: Sequence[Item], from_s: float, until_s: f
 
 
 def _typed(journal: Journal, text: str) -> int:
-    from bringup.actions.log.timeline import parse_since
 
     if parse_whole(text) is not None or text in ("first", "now", "last"):
         return find_moment(journal, text, at_s=None)

@@ -10,6 +10,7 @@ from bringup.errors import BringupError
 from bringup.machine import files, folders, process
 from bringup.machine.folders import Folders
 from bringup.machine.protocol import Machine
+from bringup.reading import Known
 
 if TYPE_CHECKING:
     from bringup.actions.diagnosis.doctor import Examination
@@ -201,7 +202,6 @@ def _depth(journal: Journal, seq: int) -> int:
 def _primed_redactor(machine: Machine, place: Folders) -> Any:  # noqa: ANN401 - Redactor, imported late
     """A redactor that met the machine's own names in a fixed order: the same stand-ins from look to look."""
     from bringup.machine.redaction import redactor_for
-    from bringup.reading import Known
 
     key = files.read_small(place.key_file, limit_bytes=4096) or b""
     redactor = redactor_for(machine, secrets=key.decode("utf-8", "replace").split())

@@ -11,6 +11,7 @@ from bringup.engine.threads import choose_threads
 from bringup.errors import CannotTell, WrongUse
 from bringup.machine.protocol import Machine
 from bringup.plan.card_names import card_named, find_card, near_names
+from bringup.plan.cards import all_cards
 from bringup.plan.rates import kind_of
 from bringup.plan.request import CPU, Device, DeviceKind
 from bringup.reading import Known
@@ -161,6 +162,4 @@ def _with_ram(place: Place, ram_bytes: int) -> Place:
 @lru_cache(maxsize=1)
 def known_cards() -> tuple[str, ...]:
     """Names of the cards that can be planned for without having one."""
-    from bringup.plan.cards import all_cards
-
     return tuple(sorted(card.name for card in all_cards()))

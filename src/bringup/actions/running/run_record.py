@@ -12,6 +12,7 @@ from bringup.actions.running.run_speed import MeasuredSpeed, speed_in_log
 from bringup.engine.exits import EngineStopped
 from bringup.errors import BringupError
 from bringup.machine import clock, paths, process
+from bringup.machine.folders import our_folders
 from bringup.stack.engine_timings import RequestTimings
 from bringup.units import MIB
 
@@ -146,7 +147,6 @@ class RunRecord:
 def learn_memory(preparation: Preparation) -> None:
     """Let the next plan know what this engine took; a log that cannot be read teaches nothing."""
     from bringup.actions.running.measured_memory import keep_measured
-    from bringup.machine.folders import our_folders
 
     with contextlib.suppress(BringupError):
         keep_measured(preparation, our_folders())

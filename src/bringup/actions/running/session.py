@@ -120,7 +120,7 @@ class EngineSession:
         return cause
 
     def _is_answering(self) -> bool:
-        from bringup.engine.answers import EngineGone
+        from bringup.engine.answer_errors import EngineGone
 
         try:
             return self.api.health()

@@ -12,7 +12,8 @@ from bringup.actions.chat.answer import Answer, AnswerOptions, AnswerStream, cou
 from bringup.actions.chat.conversation import Conversation, Ending, Role, WindowWatch
 from bringup.actions.running.session import EngineSession
 from bringup.actions.running.silence import SilenceWatch
-from bringup.engine.answers import ContentDelta, ContextFull, EngineGone, PromptProgress, ReasoningDelta
+from bringup.engine.answer_errors import ContextFull, EngineGone
+from bringup.engine.answers import ContentDelta, PromptProgress, ReasoningDelta
 from bringup.errors import BringupError
 from bringup.faces.cli.chat_input import ChatInput
 from bringup.faces.cli.chat_trouble import Choice, ask_about_death, ask_about_window

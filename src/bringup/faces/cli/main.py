@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 PROGRAM: Final = "bringup"
+_COMMANDS_PACKAGE: Final = "bringup.faces.cli.commands"
 COMPLETION_VARIABLE: Final = "_BRINGUP_COMPLETE"
 EXIT_CRASH: Final = 4
 EXIT_INTERRUPTED: Final = 130
@@ -30,83 +31,43 @@ EXIT_OUTPUT_CLOSED: Final = 141
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A command known by name; its module is imported when it is called, not before."""
+    """A command known by name; its module is imported when it is called, not before.
+
+    Attributes:
+        name: as it is typed.
+        help: one line.
+        module: where `command` stands; empty for the module of the same name among ours.
+    """
 
     name: str
-    target: str
     help: str
+    module: str = ""
 
 
 COMMANDS: Final = (
-    CommandEntry("run", "bringup.faces.cli.commands.run:command", "Chat with a model, or get one answer."),
-    CommandEntry(
-        "serve", "bringup.faces.cli.commands.serve:command", "Serve a model as an OpenAI-compatible API."
-    ),
-    CommandEntry(
-        "setup",
-        "bringup.faces.cli.commands.setup:command",
-        "Get the right llama.cpp for this machine and prove it.",
-    ),
-    CommandEntry("ps", "bringup.faces.cli.commands.ps:command", "List the running engines."),
-    CommandEntry("stop", "bringup.faces.cli.commands.stop:command", "Stop a running engine."),
-    CommandEntry("logs", "bringup.faces.cli.commands.logs:command", "Show what an engine wrote to its log."),
-    CommandEntry("top", "bringup.faces.cli.commands.top:command", "Watch cards, memory and engines live."),
-    CommandEntry(
-        "plan",
-        "bringup.faces.cli.commands.plan:command",
-        "Say what fits, what it costs and how fast it will be.",
-    ),
-    CommandEntry(
-        "web", "bringup.faces.cli.commands.web:command", "Show the stack, memory and engines in a browser."
-    ),
-    CommandEntry("pull", "bringup.faces.cli.commands.pull:command", "Fetch a model and verify it."),
-    CommandEntry("models", "bringup.faces.cli.commands.models:command", "List the models on this machine."),
-    CommandEntry("show", "bringup.faces.cli.commands.show:command", "Show what is in a model file."),
-    CommandEntry(
-        "prompt", "bringup.faces.cli.commands.prompt:command", "Show what a model is really sent for a text."
-    ),
-    CommandEntry(
-        "doctor",
-        "bringup.faces.cli.commands.doctor:command",
-        "Find the one root cause, its reason and its cure.",
-    ),
-    CommandEntry(
-        "diagnose", "bringup.faces.cli.commands.diagnose:command", "Find the cause behind pasted output."
-    ),
-    CommandEntry(
-        "fix",
-        "bringup.faces.cli.commands.fix:command",
-        "Walk through a fault's steps: show, ask, run, verify.",
-    ),
-    CommandEntry(
-        "faults",
-        "bringup.faces.cli.commands.faults:command",
-        "List the faults that the doctor knows, or show one.",
-    ),
-    CommandEntry(
-        "snapshot",
-        "bringup.faces.cli.commands.snapshot:command",
-        "Write what the doctor read, redacted, to one file.",
-    ),
-    CommandEntry(
-        "log",
-        "bringup.faces.cli.commands.log:command",
-        "Show what happened on this machine, and what changed since it worked.",
-    ),
-    CommandEntry(
-        "watch",
-        "bringup.faces.cli.commands.watch:command",
-        "Keep the log without holes; hooks that tell after an upgrade.",
-    ),
-    CommandEntry(
-        "explain",
-        "bringup.faces.cli.commands.explain:command",
-        "Explain a term with this machine's own figures.",
-    ),
-    CommandEntry("learn", "bringup.faces.cli.commands.learn:command", "Keep notes beside the terms."),
-    CommandEntry(
-        "completion", "bringup.faces.cli.commands.completion:command", "Print a shell completion script."
-    ),
+    CommandEntry("run", "Chat with a model, or get one answer."),
+    CommandEntry("serve", "Serve a model as an OpenAI-compatible API."),
+    CommandEntry("setup", "Get the right llama.cpp for this machine and prove it."),
+    CommandEntry("ps", "List the running engines."),
+    CommandEntry("stop", "Stop a running engine."),
+    CommandEntry("logs", "Show what an engine wrote to its log."),
+    CommandEntry("top", "Watch cards, memory and engines live."),
+    CommandEntry("plan", "Say what fits, what it costs and how fast it will be."),
+    CommandEntry("web", "Show the stack, memory and engines in a browser."),
+    CommandEntry("pull", "Fetch a model and verify it."),
+    CommandEntry("models", "List the models on this machine."),
+    CommandEntry("show", "Show what is in a model file."),
+    CommandEntry("prompt", "Show what a model is really sent for a text."),
+    CommandEntry("doctor", "Find the one root cause, its reason and its cure."),
+    CommandEntry("diagnose", "Find the cause behind pasted output."),
+    CommandEntry("fix", "Walk through a fault's steps: show, ask, run, verify."),
+    CommandEntry("faults", "List the faults that the doctor knows, or show one."),
+    CommandEntry("snapshot", "Write what the doctor read, redacted, to one file."),
+    CommandEntry("log", "Show what happened on this machine, and what changed since it worked."),
+    CommandEntry("watch", "Keep the log without holes; hooks that tell after an upgrade."),
+    CommandEntry("explain", "Explain a term with this machine's own figures."),
+    CommandEntry("learn", "Keep notes beside the terms."),
+    CommandEntry("completion", "Print a shell completion script."),
 )
 
 
@@ -121,8 +82,8 @@ class LazyGroup(click.Group):
         """Import one command."""
         for entry in COMMANDS:
             if entry.name == cmd_name:
-                module, _, attribute = entry.target.partition(":")
-                command: click.Command = getattr(importlib.import_module(module), attribute)
+                module = entry.module or f"{_COMMANDS_PACKAGE}.{entry.name}"
+                command: click.Command = importlib.import_module(module).command
                 return command
         return None
 

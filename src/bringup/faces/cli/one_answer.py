@@ -9,7 +9,8 @@ from bringup.actions.chat.answer import Answer, AnswerOptions, AnswerStream
 from bringup.actions.chat.conversation import Conversation, Ending
 from bringup.actions.running.session import EngineSession
 from bringup.actions.running.silence import SilenceWatch
-from bringup.engine.answers import ContentDelta, ContextFull, ReasoningDelta
+from bringup.engine.answer_errors import ContextFull
+from bringup.engine.answers import ContentDelta, ReasoningDelta
 from bringup.errors import BringupError, EngineError
 from bringup.faces.render.chat import raw_control_line
 from bringup.faces.render.console import Console, Style, Styled

@@ -13,6 +13,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bringup.actions.live.view import LiveView
+from bringup.actions.running.engines import stop_engines
+from bringup.errors import BringupError
 from bringup.faces.web.access import Access, Gate
 from bringup.faces.web.drawer import LIVE_PAGES, Drawer
 from bringup.faces.web.exporter import exposition
@@ -21,7 +23,7 @@ from bringup.faces.web.more import StillPages
 from bringup.faces.web.pages.live import span_choice
 from bringup.faces.web.pages.memory import Maps
 from bringup.faces.web.pages.stack import look_again
-from bringup.machine import clock
+from bringup.machine import clock, folders
 from bringup.reading import NOT_LOOKED
 
 STREAMS_MOST: Final = 64
@@ -149,9 +151,6 @@ class _Stream(StreamingResponse):
 
 
 def _stop_engine(port: int) -> str:
-    from bringup.actions.running.engines import stop_engines
-    from bringup.errors import BringupError
-    from bringup.machine import folders
 
     try:
         ended = list(stop_engines(folders.our_folders(), str(port), every=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from bringup.faces.render.console import Console
+from bringup.faces.render.format import format_bytes
 
 
 @click.group(name="models", invoke_without_command=True, short_help="List the models on this machine.")
@@ -34,7 +35,6 @@ def command(context: click.Context, /, **options: bool) -> int:
 def remove(context: click.Context, model: str, *, yes: bool) -> None:
     """Remove MODEL from the disk. Only what bringup fetched; files of other tools are left to them."""
     from bringup.actions.models.on_disk import find_removable, remove_model
-    from bringup.faces.render.format import format_bytes
 
     console: Console = context.obj
     found = find_removable(model)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import click
 
+from bringup.errors import WrongUse
 from bringup.faces.render.console import Console
 
 
@@ -48,7 +49,6 @@ def command(
 
 
 def _print_template(console: Console, templates: Mapping[str, str]) -> None:
-    from bringup.errors import WrongUse
 
     text = templates.get("default")
     if text is None:
