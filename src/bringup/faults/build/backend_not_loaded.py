@@ -78,18 +78,33 @@ STEPS = (
 )
 
 
+_GPU_DEVICES = (
+    "cuda0",
+    "rocm0",
+    "vulkan0",
+    "cuda.0.",
+    "rocm.0.",
+    "vulkan.0.",
+    '"cuda :',
+    "| cuda :",
+    "rocm :",
+)
+"""What the engine prints of a GPU backend that it loaded."""
+
+
 def check(scene: Scene) -> Evidence | None:
-    """The launcher gave layers to the GPU, and the engine then reserves its buffers on the CPU alone."""
+    """The launcher gave layers to the GPU, and the engine then knows, or reserves on, the CPU alone."""
     log = need(scene.stack.runtime.log)
     if log is None or log.offload is None or log.offload.layers == 0:
         return None
     planned = scene.lines.has_any("library=cuda", "library=rocm", "library=vulkan")
     on_cpu = scene.lines.search(r"\bCPU compute buffer size", anchor="cpu compute buffer size")
-    if not planned or on_cpu is None or scene.lines.has_any("cuda0", "rocm0", "vulkan0"):
+    on_cpu = on_cpu or scene.lines.search(r'msg=system (?:info=")?CPU\b', anchor="msg=system")
+    if not planned or on_cpu is None or scene.lines.has_any(*_GPU_DEVICES):
         return None
     return Evidence(
-        saw=f"{log.offload.layers} layers planned for the GPU; {on_cpu[0].text.strip()[:120]}",
-        expected="a compute buffer on the GPU",
+        saw=f"{log.offload.layers} layers planned for the GPU; {on_cpu[0].text.strip()[-120:]}",
+        expected="a backend for the GPU among what the engine loaded",
         sources=(f"{on_cpu[0].source}, line {on_cpu[0].number}",),
         certainty=Certainty.LIKELY,
         decides="llama-server --list-devices",

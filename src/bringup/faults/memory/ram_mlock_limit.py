@@ -25,6 +25,11 @@ SIGNS = (
         anchor="lock",
         example="Try increasing RLIMIT_MEMLOCK ('ulimit -l' as root).",
     ),
+    Sign(
+        r"max locked memory: cannot modify limit",
+        anchor="max locked memory: cannot modify",
+        example="-bash: ulimit: max locked memory: cannot modify limit: Operation not permitted",
+    ),
 )
 
 STEPS = (

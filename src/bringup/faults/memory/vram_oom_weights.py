@@ -37,6 +37,12 @@ SIGNS = (
         example="Error: llama runner exited, you may not have enough available memory to run this model",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"CUDA failed with error out of memory",
+        anchor="cuda failed with error out of memory",
+        example="RuntimeError: CUDA failed with error out of memory",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = (

@@ -109,7 +109,7 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """A running engine without CUDA in it, or a log that says that no layer is on the GPU."""
-    return _by_process(scene) or _by_log(scene) or _by_buffers(scene)
+    return _by_process(scene) or _by_log(scene) or _by_buffers(scene) or _by_weights(scene)
 
 
 def _by_process(scene: Scene) -> Evidence | None:
@@ -165,6 +165,23 @@ def _by_buffers(scene: Scene) -> Evidence | None:
     return Evidence(
         saw=f"CUDA was found, and {hit[0].text.strip()[:120]}",
         expected="a model buffer on the GPU",
+        sources=(f"{hit[0].source}, line {hit[0].number}",),
+        certainty=Certainty.LIKELY,
+        decides="nvidia-smi",
+        strength=3,
+    )
+
+
+def _by_weights(scene: Scene) -> Evidence | None:
+    """Ollama's own engine, which uses any GPU that it finds, puts the weights on the CPU and names no GPU."""
+    hit = scene.lines.search(
+        r'msg="?model weights"? (?:buffer|device)="?CPU\b.{0,12} size', anchor="model weights"
+    )
+    if hit is None or scene.lines.has_any("cuda", "rocm", "vulkan", "metal"):
+        return None
+    return Evidence(
+        saw=hit[0].text.strip()[-120:],
+        expected="the model's weights on the GPU",
         sources=(f"{hit[0].source}, line {hit[0].number}",),
         certainty=Certainty.LIKELY,
         decides="nvidia-smi",

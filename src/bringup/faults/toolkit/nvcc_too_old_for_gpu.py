@@ -29,6 +29,19 @@ SIGNS = (
         example="nvcc fatal   : Unknown option '-compress-mode=size'",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"A __device__ variable cannot be marked constexpr",
+        anchor="__device__ variable cannot be marked constexpr",
+        example="error: A __device__ variable cannot be marked constexpr",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"For CUDA versions < 11\.7 a target CUDA architecture must be explicitly provided",
+        anchor="for cuda versions < 11.7",
+        example="Makefile:653: *** I ERROR: For CUDA versions < 11.7 a target CUDA architecture must be"
+        " explicitly provided via",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("cpu-only-build", "gpu-arch-not-built", "running-on-cpu")
