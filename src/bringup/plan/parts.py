@@ -237,12 +237,12 @@ def overhead(anatomy: Anatomy, placement: Placement, run: Run, device: Device) -
         copies = _vulkan_copies(anatomy) if device.kind is DeviceKind.VULKAN else 0
         formula = f"a constant{' + 2 x 2 bytes an element of the largest experts' if copies else ''}"
         return Part("overhead", context + copies, device.name, formula, "assumed, from few runs")
-    pool = _pool_bytes(anatomy, placement, run, device.name)
+    pool = _pool_bytes(anatomy, placement, run, device.name) + _copies(anatomy, placement, run, device.name)
     return Part(
         "overhead",
         context + pool,
         device.name,
-        f"CUDA context {context // MIB} MiB + activations of its integer kernels {pool // MIB} MiB",
+        f"CUDA context {context // MIB} MiB + what its kernels take from a pool {pool // MIB} MiB",
         "measured on eight cards" if _multiprocessors(device.title, device.total_bytes) else "assumed",
     )
 
@@ -266,6 +266,19 @@ def _pool_bytes(anatomy: Anatomy, placement: Placement, run: Run, card: str) -> 
                 rows = used if suffix.startswith("ffn_down_exps") else 1
                 widest = max(widest, tensor.shape[0] * rows)
     return int(widest * run.n_ubatch * Q8_1_BYTES_PER_ELEMENT)
+
+
+def _copies(anatomy: Anatomy, placement: Placement, run: Run, card: str) -> int:
+    """What older builds take from the pool to read a cache of another type as f16, a layer at a time."""
+    if run.reserves_copies or not run.flash_attention:
+        return 0
+    widest = 0
+    for index, cache in anatomy.caches.items():
+        if placement.layers[index] == card:
+            width = cache.n_embd_k * (run.type_k != "f16") + cache.n_embd_v * (run.type_v != "f16")
+            cells = run.swa_cells if cache.is_swa else run.cells
+            widest = max(widest, 2 * width * cells * run.n_stream)
+    return widest
 
 
 def checkpoints(anatomy: Anatomy, run: Run, request: Request) -> Part | None:
