@@ -214,6 +214,10 @@ def test_a_key_file_of_ones_own(small_model: Path, home: Home) -> None:
     with serve_in_front(home, str(small_model), *more) as running:
         assert ask(running.port, "GET", "/v1/models", Authorization="Bearer my-own-key")[0] == 200
         assert ask(running.port, "GET", "/v1/models")[0] == 401
+        (listed,) = json.loads(run_cli(home, "ps", "--json").stdout)["engines"]
+        assert listed["context_tokens"], "it was asked with the key that it wants"
+        asked = run_cli(home, "prompt", str(small_model), "Hi")
+        assert "the engine that runs it on port" in asked.stdout, asked.stderr
     key_file.write_text("\n")
     assert "there is no key in" in run_cli(home, "serve", str(small_model), *more).stderr
 

@@ -313,11 +313,15 @@ def test_following_a_log_shows_what_comes_and_ends_with_the_engine(small_model: 
 
 
 def test_a_unit_is_printed_and_nothing_else_is_done(small_model: Path, home: Home) -> None:
-    answer = run_cli(home, "serve", str(small_model), "--unit", "--port", "8123", "--alias", "my bird")
+    (home.path / "k").write_text("a-key\n")
+    words = ("--unit", "--port", "8123", "--alias", "my bird", "--key-file", os.path.relpath(home.path / "k"))
+    answer = run_cli(home, "serve", str(small_model), *words)
     assert answer.returncode == 0, answer.stderr
     lines = answer.stdout.splitlines()
     (start,) = [line for line in lines if line.startswith("ExecStart=")]
-    assert start.endswith(f'-m bringup serve {small_model} --port 8123 --alias "my bird"')
+    assert start.endswith(
+        f'-m bringup serve {small_model} --port 8123 --alias "my bird" --key-file {home.path}/k'
+    )
     assert "NoNewPrivileges=yes" in lines
     assert any(line.startswith("MemoryMax=") for line in lines)
     assert "systemctl --user" in answer.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import signal
-import sys
 import threading
 from typing import Final
 
@@ -86,13 +85,13 @@ def told_token() -> str:
     It ends by itself where the one that started it ends before `start_detached` has told it to stay: nobody
     knows its address then.
     """
-    line = sys.stdin.buffer.readline(256)
+    line = process.read_told()
     threading.Thread(target=_stay_or_end, daemon=True).start()
     return line.decode("ascii", "replace").strip()
 
 
 def _stay_or_end() -> None:
-    if not sys.stdin.buffer.readline(256):
+    if not process.read_told():
         signal.raise_signal(signal.SIGTERM)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bringup.errors import FileTrouble
 from bringup.machine import files
 
 if TYPE_CHECKING:
     from bringup.machine.folders import Folders
+
+KEY_FILE_LIMIT_BYTES: Final = 64 * 1024
+"""Of a key file of the user's own."""
 
 _PREFIX = "bringup-"
 _RANDOM_BYTES = 24
@@ -34,6 +37,23 @@ def read_or_create_key(folders: Folders) -> str:
     if found is None:
         raise FileTrouble(f"the key file {folders.key_file} came and went", reference="key-damaged")
     return found
+
+
+def engine_key(folders: Folders, *, has_key: bool, key_file: str) -> str | None:
+    """What an engine of ours wants to hear: the user's key, or the first one of the file that it was given.
+
+    Raises:
+        FileTrouble: the file cannot be read, or is no longer there.
+    """
+    if not has_key:
+        return None
+    if key_file in ("", folders.key_file):
+        return read_or_create_key(folders)
+    data = files.read_small(key_file, limit_bytes=KEY_FILE_LIMIT_BYTES) or b""
+    keys = [line.strip() for line in data.splitlines() if line.strip() and not line.startswith(b"#")]
+    if not keys:
+        raise FileTrouble(f"the engine's key file {key_file} holds no key any more", reference="key-damaged")
+    return keys[0].decode("latin-1")
 
 
 def _read(path: str) -> str | None:

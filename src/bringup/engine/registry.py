@@ -59,6 +59,7 @@ class EngineRecord:
         engine: the engine itself; `None` likewise.
         is_detached: it outlives the command that started it.
         has_key: requests need the key.
+        key_file: the file that the engine has it from; empty for the user's own.
         restarts: how often it was started again.
         cause: why it last ended; empty when it never did.
         reference: id of that fault.
@@ -77,6 +78,7 @@ class EngineRecord:
     engine: ProcessIdentity | None = None
     is_detached: bool = False
     has_key: bool = True
+    key_file: str = ""
     restarts: int = 0
     cause: str = ""
     reference: str = ""
@@ -256,6 +258,7 @@ def record_of(engine: RunningEngine) -> EngineRecord | None:
         keeper=engine.keeper_identity,
         engine=engine.identity,
         has_key=engine.settings.api_key_file is not None,
+        key_file=engine.settings.api_key_file or "",
     )
 
 

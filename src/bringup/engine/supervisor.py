@@ -191,6 +191,7 @@ class Supervisor:
             owner=owner,
             is_detached=True,
             has_key=job.settings.api_key_file is not None,
+            key_file=job.settings.api_key_file or "",
         )
 
     def run(self) -> int:

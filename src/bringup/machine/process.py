@@ -222,6 +222,21 @@ def spawn_told(
     return child
 
 
+def read_told(*, limit_bytes: int = 256) -> bytes:
+    """A line of what `spawn_told` and `tell` say to this process; empty where they say no more.
+
+    Read from the descriptor itself: the lock of a buffered stream, held by a thread that waits, would crash
+    an interpreter that ends meanwhile.
+    """
+    line = b""
+    while len(line) < limit_bytes and not line.endswith(b"\n"):
+        piece = os.read(0, 1)
+        if not piece:
+            break
+        line += piece
+    return line
+
+
 def tell(child: subprocess.Popen[bytes], told: bytes) -> None:
     """Tell a child of `spawn_told` more; one that has ended hears nothing."""
     assert child.stdin is not None

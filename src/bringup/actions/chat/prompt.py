@@ -20,7 +20,7 @@ from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.environment import clean_environment
-from bringup.engine.key import read_or_create_key
+from bringup.engine.key import engine_key, read_or_create_key
 from bringup.engine.registry import EngineRecord, EngineState, list_running
 from bringup.engine.start import start_engine
 from bringup.errors import EngineError, WrongUse
@@ -186,7 +186,7 @@ def _asked(
 ) -> Iterator[tuple[EngineApi, str, int | None]]:
     """The engine to ask, whom that is in words, and its window where it is the running one."""
     if record is not None:
-        key = read_or_create_key(around.folders) if record.has_key else None
+        key = engine_key(around.folders, has_key=record.has_key, key_file=record.key_file)
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(record.host, record.host)
         address = f"http://[{host}]:{record.port}" if ":" in host else f"http://{host}:{record.port}"
         api = EngineApi(address, key, timeout_s=_TIMEOUT_S)

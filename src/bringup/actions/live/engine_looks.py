@@ -105,7 +105,13 @@ class EngineLooks:
             return engine
         command = seen.command if seen is not None else ()
         target = EngineTarget(
-            identity.pid, record.host, record.port, record.has_key, record.log_path, command
+            identity.pid,
+            record.host,
+            record.port,
+            record.has_key,
+            record.log_path,
+            command,
+            record.key_file,
         )
         return self._with_answers(engine, target, targets)
 

@@ -17,7 +17,7 @@ from bringup.actions.live.sample import EngineMemory, Speed
 from bringup.engine.answer_errors import RequestRefused
 from bringup.engine.answers import EngineInfo, Slot
 from bringup.engine.api import EngineApi
-from bringup.engine.key import read_or_create_key
+from bringup.engine.key import engine_key
 from bringup.engine.totals import EngineTotals
 from bringup.errors import BringupError
 from bringup.machine import clock, sockets
@@ -51,6 +51,7 @@ class EngineTarget:
         host: where it listens.
         port: likewise.
         has_key: our key is sent; to engines of ours only.
+        key_file: the file that the engine has it from; empty for the user's own.
         log_path: its log; empty where we do not have it.
         command: its command line.
     """
@@ -61,6 +62,7 @@ class EngineTarget:
     has_key: bool
     log_path: str
     command: tuple[str, ...]
+    key_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class EngineWatch:
     def _api(self) -> EngineApi:
         host = _ANYWHERE.get(self._target.host, self._target.host)
         shown = f"[{host}]" if ":" in host else host
-        key = read_or_create_key(self._folders) if self._target.has_key else None
+        key = engine_key(self._folders, has_key=self._target.has_key, key_file=self._target.key_file)
         return EngineApi(f"http://{shown}:{self._target.port}", key, timeout_s=_TIMEOUT_S)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from bringup.actions.running.run_record import record_stopped
 from bringup.engine.answers import EngineInfo
 from bringup.engine.api import EngineApi
-from bringup.engine.key import read_or_create_key
+from bringup.engine.key import engine_key
 from bringup.engine.registry import (
     EngineRecord,
     EngineState,
@@ -155,7 +155,7 @@ def _look(record: EngineRecord, folders: Folders) -> EngineStatus:
     host = _ANYWHERE.get(record.host, record.host)
     address = f"http://[{host}]:{record.port}" if ":" in host else f"http://{host}:{record.port}"
     try:
-        key = read_or_create_key(folders) if record.has_key else None
+        key = engine_key(folders, has_key=record.has_key, key_file=record.key_file)
         api = EngineApi(address, key, timeout_s=_LOOK_TIMEOUT_S)
         is_answering = api.health()
     except BringupError:

@@ -15,7 +15,7 @@ from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.command import check as check_settings
 from bringup.engine.environment import EngineEnvironment
-from bringup.engine.key import read_or_create_key
+from bringup.engine.key import KEY_FILE_LIMIT_BYTES, read_or_create_key
 from bringup.engine.ports import PortChoice, PortTaken, choose_port, describe_holder
 from bringup.engine.registry import claimed_ports, list_running
 from bringup.errors import FileTrouble, ModelFileError, WrongUse
@@ -36,7 +36,6 @@ PORT_VARIABLE: Final = "BRINGUP_PORT"
 _LOOPBACK: Final = "127.0.0.1"
 _EMBEDDING_UBATCH_TOKENS: Final = 2048
 """A text to be embedded must fit into one micro-batch; llama.cpp refuses a longer one."""
-_KEY_FILE_LIMIT_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +266,7 @@ def _key_file(wishes: EngineWishes, ours: Folders) -> str | None:
         read_or_create_key(ours)
         return ours.key_file
     path = paths.absolute(wishes.key_file)
-    data = files.read_small(path, limit_bytes=_KEY_FILE_LIMIT_BYTES)
+    data = files.read_small(path, limit_bytes=KEY_FILE_LIMIT_BYTES)
     if data is None or not any(line and not line.startswith(b"#") for line in data.splitlines()):
         raise FileTrouble(
             f"there is no key in {path}" if data is not None else f"there is no key file {path}",

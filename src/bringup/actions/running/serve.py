@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from bringup.actions.models.pull import find_model
@@ -136,11 +136,21 @@ def unit_for(name: str, wishes: EngineWishes, around: Surroundings, arguments: t
     limit = prepare(model, wishes, around).plan.total_bytes() + GIB if model is not None else None
     unit = Unit(
         description=f"bringup: {paths.basename(typed)}",
-        argv=process.python_argv("bringup", "serve", typed, *arguments),
+        argv=process.python_argv("bringup", "serve", typed, *_from_anywhere(arguments)),
         memory_max_bytes=limit,
         has_user_namespaces=has_user_namespaces(around.machine),
     )
     return unit_text(unit, around.folders)
+
+
+def _from_anywhere(arguments: tuple[str, ...]) -> Iterator[str]:
+    """The words with whole paths: systemd starts them in another folder than a person is in."""
+    before = ""
+    is_ours = True
+    for word in arguments:
+        is_path = before == "--key-file" or (before == "--engine" and "/" in word)
+        yield paths.absolute(word) if is_ours and is_path else word
+        before, is_ours = word, is_ours and word != "--"
 
 
 def has_user_namespaces(machine: Machine) -> bool:
