@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass
+from bringup.stack.child_report import read_hanging, read_report
 from bringup.stack.lines import Line, Lines
 
 COMMAND: Final = ("bringup-cuda",)
@@ -95,11 +95,7 @@ def parse_answer(result: CommandResult) -> Cuda:
     Raises:
         ValueError: it died before it could print, or printed something else.
     """
-    if result.exit_code < 0:
-        raise ValueError(f"libcuda killed the process that asked it (signal {-result.exit_code})")
-    report = json.loads(result.stdout)
-    if not isinstance(report, dict) or report.get("schema") != 1:
-        raise ValueError("not an answer of ours")
+    report = read_report(result, library="libcuda")
     try:
         return _parse_report(report)
     except TypeError as problem:
@@ -107,10 +103,7 @@ def parse_answer(result: CommandResult) -> Cuda:
 
 
 def _parse_report(report: dict[str, Any]) -> Cuda:
-    if report.get("problem"):
-        raise ValueError(str(report["problem"])[:200])
-    hangs = report.get("hangs_in")
-    hanging: Reading[str] = Known(str(hangs), "libcuda") if hangs else Absent("libcuda")
+    hanging = read_hanging(report, "libcuda")
     if "loader" in report:
         problem = Known(str(report["loader"])[:400], "libcuda.so.1")
         return Cuda(Unreadable("cuInit", problem.value), hanging, problem)

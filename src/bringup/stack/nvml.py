@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from bringup.machine.protocol import CommandResult, Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
 from bringup.records import dataclass, replace
+from bringup.stack.child_report import read_hanging, read_report
 from bringup.stack.lines import Line, Lines
 from bringup.stack.nvml_errors import NOT_SUPPORTED, NvmlError, find_nvml_error
 from bringup.stack.version import DriverVersion, find_driver_version
@@ -163,11 +163,7 @@ def parse_answer(result: CommandResult) -> Nvml:
     Raises:
         ValueError: it died before it could print, or printed something else.
     """
-    if result.exit_code < 0:
-        raise ValueError(f"the library killed the process that asked it (signal {-result.exit_code})")
-    report = json.loads(result.stdout)
-    if not isinstance(report, dict) or report.get("schema") != 1:
-        raise ValueError("not an answer of ours")
+    report = read_report(result, library="the library")
     try:
         return _parse_report(report)
     except (AttributeError, IndexError, KeyError, TypeError) as problem:
@@ -175,10 +171,7 @@ def parse_answer(result: CommandResult) -> Nvml:
 
 
 def _parse_report(report: dict[str, Any]) -> Nvml:
-    if report.get("problem"):
-        raise ValueError(str(report["problem"])[:200])
-    hangs = report.get("hangs_in")
-    hanging: Reading[str] = Known(str(hangs), "NVML") if hangs else Absent("NVML")
+    hanging = read_hanging(report, "NVML")
     init = report.get("init")
     if not isinstance(init, dict):
         return Nvml(Unreadable("NVML", "nvmlInit does not return"), hanging)
