@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import BinaryIO, Final
 
-from bringup.engine.signs import SIGNS, Sign
+from bringup.engine.sign import Sign
+from bringup.engine.signs import SIGNS
 from bringup.machine import files
 from bringup.records import dataclass, replace
 
