@@ -87,7 +87,7 @@ def test_a_window_that_was_asked_for_is_kept_or_refused_with_the_figures(tmp_pat
         chosen(machine, asked)
     assert "with a window of 65,536 tokens, 12.0 GiB are free" in caught.value.message
     text = "\n".join(caught.value.context)
-    assert "weights" in text and "kv_cache" in text and "missing" in text
+    assert "weights" in text and "KV cache" in text and "missing" in text
     fitting = int(caught.value.hint.rsplit(" ", 1)[1].rstrip("."))
     assert chosen(machine, Request(n_ctx=fitting)).plan.n_ctx == fitting
 
