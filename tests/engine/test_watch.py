@@ -104,7 +104,7 @@ def test_the_needles_of_a_sign_are_in_whatever_it_matches(row: int) -> None:
     sign = SIGNS[row]
 
     @settings(max_examples=25)
-    @given(st.from_regex(sign.pattern))
+    @given(st.from_regex(sign.pattern.pattern))
     def has_needle(line: str) -> None:
         assert any(needle in line for needle in sign.needles)
 
