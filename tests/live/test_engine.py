@@ -177,7 +177,8 @@ def test_an_engine_that_is_stopped_in_its_tracks_is_said_not_to_answer(
         os.kill(pid, signal.SIGSTOP)
         try:
             engine = look_once(served)
-            assert engine["state"] != "ready" or engine["trouble"] == "not asked yet"
+            assert engine["state"] == "not-answering"
+            assert engine["trouble"] not in ("", "not asked yet")
             assert engine["slots"] is None
         finally:
             os.kill(pid, signal.SIGCONT)

@@ -39,6 +39,7 @@ _TOTALS_AGAIN_S: Final = 5.0
 _CHECK_AGAIN_S: Final = 15.0
 """How often it is made sure that nobody else listens beside it: on a busy machine that takes milliseconds."""
 
+NOT_ASKED_YET: Final = "not asked yet"
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -70,7 +71,7 @@ class EngineLook:
     """What an engine last answered; `looked_s` is a monotonic time, 0 before the first answer."""
 
     looked_s: float = 0.0
-    trouble: str = "not asked yet"
+    trouble: str = NOT_ASKED_YET
     info: EngineInfo | None = None
     slots: Reading[tuple[Slot, ...]] = NOT_LOOKED
     totals: Reading[EngineTotals] = NOT_LOOKED

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from bringup.actions.diagnosis.doctor import choose_machine
+from bringup.actions.live.engine_watch import NOT_ASKED_YET
 from bringup.actions.live.faults import FaultWatch, Health
-from bringup.actions.live.sample import Sample
+from bringup.actions.live.sample import LiveEngine, Sample
 from bringup.actions.live.sampler import Sampler
 from bringup.machine import clock, folders
 from bringup.machine.kernel_tail import KernelTail
@@ -116,15 +118,23 @@ def look_once(recording: str | None, *, apart_s: float) -> tuple[Sample, Health 
         while _is_waiting(sample) and clock.monotonic_s() < until_s:
             clock.sleep_s(0.1)
             sample = view.sampler.look()
-        return sample, view.faults.health
+        engines = tuple(_without_answer(engine) for engine in sample.engines)
+        return replace(sample, engines=engines), view.faults.health
     finally:
         view.sampler.close()
+
+
+def _without_answer(engine: LiveEngine) -> LiveEngine:
+    """One that had its moment and used it for nothing is not called ready, whatever its record says."""
+    if engine.trouble != NOT_ASKED_YET or engine.state != "ready":
+        return engine
+    return replace(engine, state="not answering", trouble=f"no answer within {_FIRST_ANSWER_S:g} s")
 
 
 def _is_waiting(sample: Sample) -> bool:
     """Whether an engine was asked and has not answered, or its planned speed is still worked out."""
     return any(
-        engine.trouble == "not asked yet"
+        engine.trouble == NOT_ASKED_YET
         or (engine.window_tokens is not None and not engine.trouble and engine.planned is NOT_LOOKED)
         for engine in sample.engines
     )
