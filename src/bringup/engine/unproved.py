@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from bringup.errors import BringupError, WrongUse
+from bringup.errors import BringupError, Failure
 from bringup.machine import files, locks, paths, scratch
 from bringup.machine.folders import Folders
 from bringup.records import dataclass
@@ -63,12 +63,16 @@ def remove_unproved(folders: Folders, one: Unproved) -> None:
     """Remove what is left of a build that was not proved.
 
     Raises:
-        WrongUse: a setup is at work, perhaps in that very folder.
+        Failure: a setup is at work, perhaps in that very folder.
         FileTrouble: something in it cannot be removed.
     """
     lease = locks.try_lease(paths.join(folders.build_work, "lock"))
     if isinstance(lease, locks.Holder):
-        raise WrongUse(f"a bringup setup is at work (process {lease.pid})", reference="setup-runs")
+        raise Failure(
+            f"a bringup setup is at work (process {lease.pid})",
+            hint="Wait for it, or end it.",
+            reference="setup-runs",
+        )
     with lease:
         scratch.remove_tree(one.folder)
 

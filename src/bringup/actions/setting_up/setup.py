@@ -35,7 +35,7 @@ from bringup.engine.find import find_embedded, read_version
 from bringup.engine.proof import Proof
 from bringup.engine.source_build import WITHOUT_AMX, Backend, BuildJob, choose_jobs
 from bringup.engine.unproved import forget_failure, note_failure
-from bringup.errors import BringupError, CannotTell, EngineError, FileTrouble, WrongUse
+from bringup.errors import BringupError, CannotTell, EngineError, Failure, FileTrouble
 from bringup.machine import clock, files, folders, locks, paths, scratch
 from bringup.machine.folders import Folders
 from bringup.reading import Known, Reading, Unreadable, convert
@@ -106,7 +106,8 @@ def run_setup(
     Raises:
         EngineError: something is missing (each is named), the build failed (with its diagnosis), or the
             engine did not pass the proof. The engine before it stays.
-        WrongUse: a wish that cannot be followed, or another setup runs.
+        WrongUse: a wish that cannot be followed.
+        Failure: another setup runs.
     """
     record = SetupRecord(around.folders)
     try:
@@ -133,7 +134,11 @@ def _run(
         check_not_worse(around.folders, plan.choice.backend.value)
     lease = locks.try_lease(paths.join(around.folders.build_work, "lock"))
     if isinstance(lease, locks.Holder):
-        raise WrongUse(f"another bringup setup is at work (process {lease.pid})", reference="setup-runs")
+        raise Failure(
+            f"another bringup setup is at work (process {lease.pid})",
+            hint="Wait for it, or end it; what it has built so far stays.",
+            reference="setup-runs",
+        )
     with lease:
         watcher.warning(record.begins(plan))
         if plan.choice.method is Method.EXISTING:
