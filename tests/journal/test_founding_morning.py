@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cases._make.machine import Made
@@ -16,7 +17,7 @@ from bringup.actions.journal.fix_record import FixRecord
 from bringup.actions.journal.reading import with_journal
 from bringup.actions.log.entries import bring_up_to_date, read_log
 from bringup.actions.log.export import export_markdown
-from bringup.actions.log.since import Comparison, since_it_worked
+from bringup.actions.log.since import Comparison, read_again, since_it_worked
 from bringup.actions.log.standing import episodes, standings
 from bringup.actions.log.state_record import keep_state, rules_mark
 from bringup.actions.log.timeline import outside_items, read_timeline
@@ -25,6 +26,7 @@ from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.log import render_timeline
 from bringup.faces.render.log_json import timeline_json
 from bringup.journal.entry import Moment
+from bringup.journal.store import Journal
 from bringup.machine import files
 from bringup.machine.clock import local_unix_s
 from bringup.machine.folders import Folders
@@ -197,6 +199,25 @@ def test_the_mark_of_the_rules_is_made_of_the_files_that_look_and_judge() -> Non
     assert rules_mark() == "-".join((bringup.__version__, *marks))
     with pytest.raises(FileNotFoundError):
         files.mark_of_tree(str(parts[0] / "gone"), suffix=".py")
+
+
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_what_other_eyes_saw_is_read_anew_before_it_is_compared(
+    day: Day, monkeypatch: pytest.MonkeyPatch, *, is_newer: bool
+) -> None:
+    if is_newer:
+        monkeypatch.setattr("bringup.actions.log.state_record.rules_mark", lambda: "new rules")
+    day.look(morning(), "2025-07-15 08:12")
+    read: list[int] = []
+
+    def noted(journal: Journal, seq: int) -> dict[str, Any] | None:
+        read.append(seq)
+        return read_again(journal, seq)
+
+    monkeypatch.setattr("bringup.actions.log.since.read_again", noted)
+    found = day.since()
+    assert read == ([found.then.seq, found.now.seq] if is_newer else [])
+    assert any("570.172.08" in words for _, words in found.changes)
 
 
 def test_old_states_are_judged_by_the_rules_of_now(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:

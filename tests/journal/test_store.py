@@ -29,6 +29,26 @@ def filled(path: Path, count: int = 40) -> Journal:
     return journal
 
 
+def test_a_file_that_another_command_brought_up_to_date_meanwhile_stays_as_it_is(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "j", isolation_level=None)
+    schema.migrate(connection)
+    before = schema.objects_of(connection)
+    schema.migrate(connection)
+    assert (schema.schema_of(connection), schema.objects_of(connection)) == (schema.NEWEST, before)
+    connection.close()
+
+
+def test_a_copy_that_breaks_off_leaves_nothing_of_itself(tmp_path: Path) -> None:
+    with filled(tmp_path / "from", 3) as journal:
+        headers, bodies = list(journal.headers()), list(journal.bodies())
+    with open_journal(str(tmp_path / "to")) as journal:
+        with pytest.raises(JournalTrouble):
+            journal.carry_over([*headers, headers[0]], bodies, highest=3)
+        assert journal.count() == 0
+        journal.carry_over(headers, bodies, highest=3)
+        assert [entry.seq for entry in journal.entries()] == [1, 2, 3]
+
+
 def test_entries_come_back_in_order_with_all_that_was_written(tmp_path: Path) -> None:
     with filled(tmp_path / "j") as journal:
         entries = journal.entries()

@@ -68,6 +68,12 @@ def test_what_runs_is_unpacked_and_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "llama-server").stat().st_mode & 0o777 == 0o755
 
 
+def test_a_file_of_one_byte_comes_out_whole(tmp_path: Path) -> None:
+    archive = tar(tmp_path / "a.tar.gz", GOOD[0], ("llama-b7000/libllama.so", b"1"))
+    unpack_release(str(archive), str(tmp_path / "out"))
+    assert (tmp_path / "out" / "libllama.so").read_bytes() == b"1"
+
+
 def test_a_zip_with_links(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as packed:

@@ -6,7 +6,14 @@ import pytest
 
 from bringup.reading import Absent, Known
 from bringup.stack.gpu_generations import Generation
-from bringup.stack.pci import PcieLink, find_name, parse_lspci, parse_resources, parse_speed, recognise_pci
+from bringup.stack.pci import (
+    PcieLink,
+    find_name,
+    parse_lspci,
+    parse_resources,
+    parse_speed,
+    recognise_pci,
+)
 from bringup.stack.raw_text import split_lines
 
 LISTING = """

@@ -309,7 +309,7 @@ def _fact_changes(journal: Journal, then: Standing, now: Standing) -> list[tuple
     if old is None or new is None:
         return []
     if old_rules != new_rules:
-        old, new = _read_again(journal, then.seq) or old, _read_again(journal, now.seq) or new
+        old, new = read_again(journal, then.seq) or old, read_again(journal, now.seq) or new
     return state_changes(old, new)
 
 
@@ -322,7 +322,12 @@ def _facts_at(journal: Journal, seq: int) -> tuple[dict[str, Any] | None, str]:
     return (None if snapshot is None else facts_of(snapshot)), rules
 
 
-def _read_again(journal: Journal, seq: int) -> dict[str, Any] | None:
+def read_again(journal: Journal, seq: int) -> dict[str, Any] | None:
+    """What the looks of now make of the answers that were kept with a state; `None` where there are none.
+
+    Raises:
+        JournalTrouble: the journal cannot be read.
+    """
     from bringup.actions.log.machine_state import fact_parts, recording_of, snapshot_at
     from bringup.machine.recorded import RecordedMachine
     from bringup.stack.probe import probe_stack
