@@ -70,7 +70,8 @@ class Layouts:
     anatomy: Anatomy
     is_estimated: bool = False
     _known: dict[Hashable, dict[str, int]] = field(default_factory=dict)
-    _signs: dict[Hashable, Hashable] = field(default_factory=dict)
+    _signs: dict[Hashable, int] = field(default_factory=dict)
+    _numbers: dict[Hashable, int] = field(default_factory=dict)
 
     def compute_bytes(self, placement: Placement, run: Run, *, offloads_cache: bool = True) -> dict[str, int]:
         """Bytes of the compute buffer of each device; main memory holds the inputs too."""
@@ -102,14 +103,16 @@ class Layouts:
         scores = int(times * F32_BYTES * run.cells * run.n_ubatch * max(figures.n_head))
         return {device: size + scores for device, size in sizes.items()}
 
-    def _sign(self, placement: Placement, index: int) -> Hashable:
-        """What tells a layer from those that are laid out alike; without rules by name, worked out once."""
-        if placement.overrides:
-            return _sign(self.anatomy, placement, index)
+    def _sign(self, placement: Placement, index: int) -> int:
+        """A number for all that are laid out as this layer; without rules by name, worked out once."""
         key = (index, placement.layers[index], index < placement.n_cpu_moe, bool(placement.cards))
-        if key not in self._signs:
-            self._signs[key] = _sign(self.anatomy, placement, index)
-        return self._signs[key]
+        number = None if placement.overrides else self._signs.get(key)
+        if number is None:
+            sign = _sign(self.anatomy, placement, index)
+            number = self._numbers.setdefault(sign, len(self._numbers))
+            if not placement.overrides:
+                self._signs[key] = number
+        return number
 
 
 def compute_bytes(

@@ -36,7 +36,7 @@ def _lacks_room(plan: MemoryPlan) -> bool:
 
 @dataclass(slots=True)
 class Planner:
-    """Plans of one model on one machine; compute buffers that were laid out once are kept.
+    """Plans of one model on one machine; what was worked out once for a search is kept.
 
     Attributes:
         anatomy: the model.
@@ -52,6 +52,8 @@ class Planner:
     _layouts: Layouts = field(init=False)
     _weights: WeightSums = field(init=False)
     _caches: dict[Hashable, tuple[Part, ...]] = field(default_factory=dict, init=False)
+    _settled: dict[Request, tuple[Request, Run, Placement]] = field(default_factory=dict, init=False)
+    _plans: dict[Hashable, MemoryPlan] = field(default_factory=dict, init=False)
     _drafting: Planner | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +83,14 @@ class Planner:
         return replace(plan, reasons=tuple(reasons), notes=notes_of(self.anatomy, request, plan))
 
     def _made(self, settled: Request, run: Run, placement: Placement) -> MemoryPlan:
-        """The plan of settled sizes, notes and reasons left out."""
+        """The plan of settled sizes, notes and reasons left out; different requests may settle alike."""
+        key = settled, placement.may_pipeline
+        if key not in self._plans:
+            self._plans[key] = self._put_together(settled, run, placement)
+        plan = self._plans[key]
+        return plan if self.correct is None else self.correct(plan)
+
+    def _put_together(self, settled: Request, run: Run, placement: Placement) -> MemoryPlan:
         figures = self.anatomy.architecture
         offloads = settled.offloads_cache
         fixed = [
@@ -112,8 +121,7 @@ class Planner:
         if kept is not None:
             fixed.append(kept)
         fixed.append(shares.prompt_cache(self._left_bytes(fixed), settled))
-        plan = MemoryPlan(settled, run, placement, self.devices, tuple(fixed), figures.n_ctx_train)
-        return plan if self.correct is None else self.correct(plan)
+        return MemoryPlan(settled, run, placement, self.devices, tuple(fixed), figures.n_ctx_train)
 
     def kept_bytes(self, request: Request, devices: Collection[str]) -> int:
         """Weights and caches on devices: told without laying out compute buffers, most of a plan's time."""
@@ -126,6 +134,11 @@ class Planner:
         return placement, run
 
     def _sizes(self, request: Request) -> tuple[Request, Run, Placement]:
+        if request not in self._settled:
+            self._settled[request] = self._settled_sizes(request)
+        return self._settled[request]
+
+    def _settled_sizes(self, request: Request) -> tuple[Request, Run, Placement]:
         figures = self.anatomy.architecture
         rolls = figures.name in families.ROLLING_BACK and request.build >= ROLLBACK_BUILD
         settled = self.companions.outputs(self.settle(request), can_roll_back=rolls)

@@ -104,6 +104,11 @@ def predict_works(
     )
 
 
+def generation_rate(works: tuple[DeviceWork, ...], traits: RunTraits, *, n_past: int) -> float:
+    """Tokens a second behind so much context, alone: what a search compares placements by."""
+    return 1 / _seconds(generation_costs(works, n_past, traits, SHARES))
+
+
 def _seconds(costs: tuple[Cost, ...]) -> float:
     return sum(cost.seconds for cost in costs)
 

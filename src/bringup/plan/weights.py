@@ -10,7 +10,7 @@ Source: llama.cpp b11434, `src/llama-model.cpp`, `src/llama-model-loader.cpp`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Final
 
@@ -34,7 +34,7 @@ class Sum:
 
 @dataclass(slots=True)
 class WeightSums:
-    """Weights of one model by device; a layer that was summed once is kept.
+    """Weights of one model by device; what was summed once, a layer or all of them, is kept.
 
     Attributes:
         anatomy: the model.
@@ -42,11 +42,18 @@ class WeightSums:
 
     anatomy: Anatomy
     _layers: dict[Hashable, dict[str, Sum]] = field(default_factory=dict)
+    _placed: dict[Hashable, dict[str, Sum]] = field(default_factory=dict)
 
-    def by_device(self, placement: Placement) -> dict[str, Sum]:
+    def by_device(self, placement: Placement) -> Mapping[str, Sum]:
         """Sums of each device that has any."""
         if placement.overrides:
             return _summed(tensors_with_devices(self.anatomy, placement))
+        key = (placement.layers, placement.output, placement.n_cpu_moe)
+        if key not in self._placed:
+            self._placed[key] = self._of_all_layers(placement)
+        return self._placed[key]
+
+    def _of_all_layers(self, placement: Placement) -> dict[str, Sum]:
         found = [_summed(_whole_with_devices(self.anatomy, placement))]
         for index in range(self.anatomy.architecture.n_layer):
             # Without rules by name a layer lies by its device and by whether its experts are kept apart.

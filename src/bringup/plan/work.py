@@ -24,6 +24,9 @@ class Kind(Enum):
     IQ = "iq"
     IQ4 = "iq4"
 
+    # Sums are kept by kind and role. Each member is one object; `Enum` would hash its name, in Python.
+    __hash__ = object.__hash__
+
 
 class Role(Enum):
     """Which tokens are multiplied with a matrix."""
@@ -34,6 +37,8 @@ class Role(Enum):
     """Those tokens that chose it."""
     OUTPUT = "output"
     """Tokens whose successor is asked for: each generated one, of a prompt the last."""
+
+    __hash__ = object.__hash__
 
 
 class Age(Enum):

@@ -56,13 +56,17 @@ _Cached: TypeAlias = tuple[int | None, int]
 """Window of a layer's cache and size of a head's key."""
 
 
+_Figures: TypeAlias = tuple[float, float, float]
+"""Bytes, elements, and rows and columns of all matrices."""
+
+_NOTHING: Final = (0.0, 0.0, 0.0)
+
+
 @dataclass(slots=True)
 class _Sums:
     """What is gathered for one device."""
 
-    total_bytes: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
-    elements: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
-    edges: dict[tuple[Kind, Role], float] = field(default_factory=lambda: defaultdict(float))
+    matrices: dict[tuple[Kind, Role], _Figures] = field(default_factory=dict)
     cache_bytes: dict[_Cached, float] = field(default_factory=lambda: defaultdict(float))
     flops: dict[_Cached, float] = field(default_factory=lambda: defaultdict(float))
     n_layer: int = 0
@@ -108,10 +112,9 @@ def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: boo
     sums_of_weights = [reads.whole(placement), *(reads.layer(i, placement) for i in range(figures.n_layer))]
     for by_place in sums_of_weights:
         for (device, kind, role), (size, elements, edges) in by_place.items():
-            place, key = sums[device], (kind, role)
-            place.total_bytes[key] += size
-            place.elements[key] += elements
-            place.edges[key] += edges
+            found, key = sums[device].matrices, (kind, role)
+            before = found.get(key, _NOTHING)
+            found[key] = (before[0] + size, before[1] + elements, before[2] + edges)
     for index, device in enumerate(placement.layers[: figures.n_layer]):
         place = sums[device]
         place.n_layer += 1
@@ -130,8 +133,8 @@ def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: boo
     return sums
 
 
-_Sum: TypeAlias = dict[tuple[str, Kind, Role], tuple[float, float, float]]
-"""By device, storage and role: bytes, elements, and rows and columns of all matrices."""
+_Sum: TypeAlias = dict[tuple[str, Kind, Role], _Figures]
+"""By device, storage and role."""
 
 
 @dataclass(slots=True)
@@ -181,7 +184,7 @@ def _summed(tensors: Iterable[tuple[Tensor, str]]) -> _Sum:
         key = device, _kind(tensor), _role(tensor)
         n_rows, n_columns = tensor.shape[:2]
         edges = (n_rows + n_columns) * (tensor.n_elements // (n_rows * n_columns))
-        size, elements, before = found.get(key, (0.0, 0.0, 0.0))
+        size, elements, before = found.get(key, _NOTHING)
         found[key] = size + tensor.size_bytes, elements + tensor.n_elements, before + edges
     return found
 
@@ -216,9 +219,8 @@ def _attention_flops(figures: Architecture, cache: CacheLayer) -> float:
 def _work(figures: Architecture, device: SpeedDevice, sums: _Sums) -> DeviceWork:
     used_share = figures.n_expert_used / figures.n_expert if figures.n_expert else 1.0
     matrices = []
-    for (kind, role), size in sums.total_bytes.items():
+    for (kind, role), (size, elements, edges) in sums.matrices.items():
         share = used_share if role is Role.EXPERT else 1.0
-        elements, edges = sums.elements[kind, role], sums.edges[kind, role]
         matrices.append(Matrices(kind, role, size, size * share, elements * share, share, edges * share))
     attention = tuple(
         Attention(size, sums.flops[cached], *cached) for cached, size in sums.cache_bytes.items()

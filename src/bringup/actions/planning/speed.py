@@ -12,7 +12,7 @@ from bringup.errors import CannotTell
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import Placement
-from bringup.plan.predict import Estimate, Prediction, predict_works, traits_of
+from bringup.plan.predict import Estimate, Prediction, generation_rate, predict_works, traits_of
 from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices
 from bringup.plan.request import CPU, SplitMode
 from bringup.plan.run import Run
@@ -55,8 +55,8 @@ class SpeedTeller:
         Raises:
             CannotTell: nothing is known of a device that is used.
         """
-        told = self._predict(placement, run, 1, max(0, run.n_ctx_seq // 2))
-        return told.generation_tokens_per_s.value
+        n_past = max(0, run.n_ctx_seq // 2) + 1
+        return generation_rate(self._works_of(placement, run), traits_of(run), n_past=n_past)
 
     def assumptions(self, plan: MemoryPlan) -> tuple[str, ...]:
         """What the speed of a plan stands on beside what the machine and the user told."""
@@ -171,16 +171,20 @@ class SpeedTeller:
         )
 
     def _predict(self, placement: Placement, run: Run, n_prompt: int, n_past: int) -> Prediction:
+        works = self._works_of(placement, run)
+        return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
+
+    def _works_of(self, placement: Placement, run: Run) -> tuple[DeviceWork, ...]:
+        """What a token costs on each device; it does not depend on the window's length."""
         if placement.mode is not SplitMode.LAYER:
             raise CannotTell("it depends on how fast the cards exchange their shares, which nobody measured")
-        # What a token reads on each device does not depend on the window's length.
         key = (placement, run.type_k, run.type_v, run.flash_attention, run.offloads_ops)
         works = self._works.get(key)
         if works is None:
             works = self._works[key] = works_of(
                 self._reads, placement, run, self.devices, offloads_cache=self.offloads_cache
             )
-        return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
+        return works
 
 
 def _uses_main_memory(plan: MemoryPlan) -> bool:
