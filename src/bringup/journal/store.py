@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, Self
-from urllib.parse import quote
 
 from bringup.journal import schema
 from bringup.journal.entry import (
@@ -321,6 +320,8 @@ def glance(path: str) -> Journal:
     Raises:
         JournalTrouble: it cannot be read.
     """
+    from urllib.parse import quote  # a costly import, which few looks pay
+
     with sqlite_errors():
         connection = sqlite3.connect(f"file:{quote(path)}?immutable=1", uri=True, isolation_level=None)
     return Journal(connection, is_writable=False)

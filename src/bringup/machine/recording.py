@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
 import json
 from collections.abc import Callable, Mapping
@@ -176,7 +176,7 @@ def _stored_file(path: str, reading: Reading[bytes], keep: Callable[[str, bytes]
     def store(data: bytes) -> dict[str, Any]:
         if paths.is_safe_relative(path[1:]) and keep(f"root{path}", data):
             return {"in_root": True}
-        return {"base64": base64.b64encode(data).decode()}
+        return {"base64": binascii.b2a_base64(data, newline=False).decode()}
 
     return _outcome(reading, store)
 
@@ -240,7 +240,7 @@ def _loaded_file(
 ) -> Reading[bytes]:
     if outcome.get("in_root"):
         return read_root(path)
-    return _loaded(path, outcome, lambda v: base64.b64decode(v["base64"], validate=True))
+    return _loaded(path, outcome, lambda v: binascii.a2b_base64(v["base64"], strict_mode=True))
 
 
 def _read_root(root: str, path: str) -> Reading[bytes]:

@@ -18,7 +18,7 @@ _WORD: Final = regex(rb"[a-z0-9_]+")
 _WORD_BYTES: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_"
 _WORDS_ONLY: Final = bytes(byte if byte in _WORD_BYTES else ord(" ") for byte in range(256))
 _CAPITAL: Final = regex(r"(?<!\\)[A-Z]")
-_VOCABULARY_ABOVE_CHARACTERS: Final = 200_000
+_VOCABULARY_ABOVE_CHARACTERS: Final = 20_000
 """In a longer text an anchor is first looked up among its words."""
 
 

@@ -7,7 +7,6 @@ free memory, temperatures and running processes are kept with a difference and d
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -317,7 +316,7 @@ def _with_text(value: dict[str, Any]) -> dict[str, Any]:
     if "base64" not in value:
         return value
     try:
-        return {"utf8": base64.b64decode(value["base64"]).decode()}
+        return {"utf8": binascii.a2b_base64(value["base64"]).decode()}
     except (binascii.Error, UnicodeDecodeError):
         return value
 
@@ -325,4 +324,4 @@ def _with_text(value: dict[str, Any]) -> dict[str, Any]:
 def _with_base64(value: dict[str, Any]) -> dict[str, Any]:
     if "utf8" not in value:
         return value
-    return {"base64": base64.b64encode(str(value["utf8"]).encode()).decode()}
+    return {"base64": binascii.b2a_base64(str(value["utf8"]).encode(), newline=False).decode()}
