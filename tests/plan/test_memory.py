@@ -73,3 +73,16 @@ def test_a_card_that_others_fill_is_told() -> None:
     plan = plan_memory(anatomy("Llama-3.1-8B"), Request(n_ctx=8192), (full, MAIN))
     assert not plan.fits
     assert any("other programs hold 22,528 MiB" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize("flash_attention", [True, False])
+def test_of_a_cache_in_main_memory_the_card_needs_room_for_one_layer(flash_attention: bool) -> None:
+    """Keys and values of a layer (65,536 tokens x 1,024 elements x 2 bytes each) are copied to attend."""
+    card = replace(CARD, total_bytes=24 * GIB, free_bytes=23 * GIB)
+    asked = Request(n_ctx=65_536, flash_attention=flash_attention)
+    there = plan_memory(anatomy("Llama-3.1-8B"), asked, (card, MAIN))
+    away = plan_memory(anatomy("Llama-3.1-8B"), replace(asked, offloads_cache=False), (card, MAIN))
+    assert (there.part_bytes("kv_cache", "CUDA0"), away.part_bytes("kv_cache", "CPU")) == (8192 * MIB,) * 2
+    one_layer = 2 * 65_536 * 1024 * 2
+    grown = away.part_bytes("compute", "CUDA0") - there.part_bytes("compute", "CUDA0")
+    assert one_layer // 2 < grown <= one_layer, "some of it lies where something else is not needed any more"
