@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.attention import add_attention
 from bringup.plan.builder import F32_BYTES, Builder, LayerPlan
 from bringup.plan.graph import Node
-from bringup.plan.layers import add_attention
 from bringup.plan.place import Placement
 
 STREAMS: Final = 4

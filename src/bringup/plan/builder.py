@@ -238,3 +238,8 @@ class Builder:
         device = self.computes_on(layer.devices[weight])
         bare = self.graph.add(source.size_bytes, source, device=device, in_place=True)
         return self.with_weight(layer, weight, source.size_bytes, bare, in_place=True)
+
+
+def is_cuda(device: str) -> bool:
+    """Whether CUDA's backend drives a device, with its fused kernels and their room; ROCm shares it."""
+    return device.startswith(("CUDA", "ROCm"))

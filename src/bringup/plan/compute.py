@@ -11,12 +11,12 @@ from dataclasses import field
 
 from bringup.plan.altup import add_streams_layer, gather, has_streams, spread
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.attention import add_attention, finish_attention, start_attention
 from bringup.plan.builder import F32_BYTES, Builder, LayerPlan, Order, StateSpace
 from bringup.plan.feed_forward import add_feed_forward
 from bringup.plan.graph import PIPELINE_COPIES, Graph, Node, measure
 from bringup.plan.inputs import add_inputs
 from bringup.plan.kv_cache import LayerCache
-from bringup.plan.layers import add_attention, finish_attention, start_attention
 from bringup.plan.per_layer import add_own_rows
 from bringup.plan.place import Placement
 from bringup.plan.recurrent import add_recurrent

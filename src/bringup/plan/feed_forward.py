@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.plan.builder import F32_BYTES, Builder, LayerPlan
+from bringup.plan.builder import F32_BYTES, Builder, LayerPlan, is_cuda
 from bringup.plan.graph import Node
-from bringup.plan.layers import is_cuda
 from bringup.records import dataclass
 
 FUSED_EXPERTS: Final = 15

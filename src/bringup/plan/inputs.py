@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from bringup.plan.anatomy import Anatomy
+from bringup.plan.attention import is_rotated
 from bringup.plan.builder import F32_BYTES, Builder
 from bringup.plan.graph import Graph, Node
-from bringup.plan.layers import is_rotated
 from bringup.plan.per_layer import has_own_rows, look_up
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU

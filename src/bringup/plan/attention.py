@@ -7,7 +7,7 @@ a few bytes are left out.
 
 from __future__ import annotations
 
-from bringup.plan.builder import F32_BYTES, Builder, LayerPlan
+from bringup.plan.builder import F32_BYTES, Builder, LayerPlan, is_cuda
 from bringup.plan.graph import Node
 from bringup.plan.kv_cache import is_quantised, row_bytes
 from bringup.plan.request import CPU
@@ -234,11 +234,6 @@ def _attends_on(build: Builder, layer: LayerPlan, query: Node) -> str:
     awaited = layer if layer.state is not None else None if layer.has_experts else build.awaited
     is_apart = awaited is not None and awaited.cache_device == layer.cache_device == CPU
     return CPU if is_apart else query.device
-
-
-def is_cuda(device: str) -> bool:
-    """Whether CUDA's backend drives a device, with its fused kernels and their room; ROCm shares it."""
-    return device.startswith(("CUDA", "ROCm"))
 
 
 def _f16_copies(layer: LayerPlan, run: Run, kept: int, n_key: int, n_value: int) -> int:
