@@ -59,6 +59,13 @@ def test_bash_completes_commands_and_options(on_path: dict[str, str], tmp_path: 
     assert bash_completes(["bringup", "nosuchthing"], on_path, script) == set()
 
 
+def test_bash_completes_models_engines_and_terms(on_path: dict[str, str], tmp_path: Path) -> None:
+    script = saved_script("bash", on_path, tmp_path)
+    assert bash_completes(["bringup", "run", "qwen3-1"], on_path, script) == {"qwen3-1.7b", "qwen3-14b"}
+    assert bash_completes(["bringup", "explain", "kv-"], on_path, script) == {"kv-cache"}
+    assert bash_completes(["bringup", "stop", ""], on_path, script) == set(), "no engine runs"
+
+
 def test_fish_completes_commands_and_choices(on_path: dict[str, str], tmp_path: Path) -> None:
     if shutil.which("fish") is None:
         pytest.skip("no fish")

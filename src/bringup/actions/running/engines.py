@@ -61,6 +61,11 @@ def list_engines(folders: Folders) -> tuple[EngineStatus, ...]:
         return tuple(pool.map(lambda record: _look(record, folders), records))
 
 
+def engine_ports(folders: Folders) -> tuple[tuple[str, str], ...]:
+    """Port and model of each, as they are recorded; no engine is asked."""
+    return tuple((str(record.port), record.alias) for record in list_running(folders))
+
+
 def unread_engines(folders: Folders) -> tuple[str, ...]:
     """Records of engines that tell nothing; what they were about may run."""
     return unread_records(folders)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.completing import complete_term
+
 
 @click.command(name="explain", short_help="Explain a term with this machine's own figures.")
-@click.argument("term", nargs=-1)
+@click.argument("term", nargs=-1, shell_complete=complete_term)
 @click.option("--from", "recording", metavar="FILE", help="On a snapshot or a recorded machine instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context

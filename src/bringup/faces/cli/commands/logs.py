@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.completing import complete_engine
 from bringup.faces.render.console import Console
 
 
 @click.command(name="logs", short_help="Show what an engine wrote to its log.")
-@click.argument("engine", required=False)
+@click.argument("engine", required=False, shell_complete=complete_engine)
 @click.option(
     "-f", "--follow", "follows", is_flag=True, help="Go on with what is added, until it ends or Ctrl-C."
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.completing import complete_model
 from bringup.faces.render.console import Console
 from bringup.faces.render.format import format_bytes
 
@@ -29,7 +30,7 @@ def command(context: click.Context, /, **options: bool) -> int:
 
 
 @command.command(name="remove", short_help="Remove a model that bringup fetched.")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option("--yes", is_flag=True, help="Answer yes.")
 @click.pass_context
 def remove(context: click.Context, model: str, *, yes: bool) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from bringup.faces.cli.completing import complete_model
 from bringup.faces.cli.plan_options import plan_options
 
 
 @click.command(name="plan", short_help="Say what fits, what it costs and how fast it will be.")
-@click.argument("names", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("names", metavar="MODEL...", nargs=-1, required=True, shell_complete=complete_model)
 @plan_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - PlanOptions has the types

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.completing import complete_model
 from bringup.faces.render.console import Console
 
 
 @click.command(name="prompt", short_help="Show what a model is really sent for a text.")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("text")
 @click.option("--system", default="", metavar="TEXT", help="System prompt.")
 @click.option("--reasoning", type=click.Choice(["low", "medium", "high"]), help="Effort, as run has it.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from bringup.faces.cli.completing import complete_model
 from bringup.faces.render.console import Console
 
 
 @click.command(name="pull", short_help="Fetch a model and verify it.")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--use-token", is_flag=True, help="Send your hub token to the hub if it asks for one.")
 @click.pass_context

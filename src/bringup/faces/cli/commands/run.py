@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from bringup.faces.cli.completing import complete_model
 from bringup.faces.cli.parameters import FiniteRange, engine_options
 
 
 @click.command(name="run", short_help="Chat with a model, or get one answer.")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=complete_model)
 @click.option("-p", "--prompt", metavar="TEXT", help="Answer this and end; standard input is not read.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: text, usage, timings, engine, model."

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from bringup.faces.cli.completing import complete_model
 from bringup.faces.cli.parameters import engine_options
 
 
 @click.command(name="serve", short_help="Serve a model as an OpenAI-compatible API.")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("engine_arguments", nargs=-1, type=click.UNPROCESSED)
 @engine_options
 @click.option(

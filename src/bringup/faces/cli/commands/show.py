@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import click
 
 from bringup.errors import WrongUse
+from bringup.faces.cli.completing import complete_model
 from bringup.faces.render.console import Console
 
 
 @click.command(name="show", short_help="Show what is in a model file.")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option(
     "--tensors", "with_tensors", is_flag=True, help="List every tensor: shape, type, bytes, offset."
 )

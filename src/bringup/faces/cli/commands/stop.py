@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from bringup.errors import WrongUse
+from bringup.faces.cli.completing import complete_engine
 from bringup.faces.render.console import Console
 
 
 @click.command(name="stop", short_help="Stop a running engine.")
-@click.argument("engine", required=False)
+@click.argument("engine", required=False, shell_complete=complete_engine)
 @click.option("--all", "every", is_flag=True, help="Stop all engines of yours.")
 @click.pass_context
 def command(context: click.Context, engine: str | None, *, every: bool) -> None:
