@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from slopes import Sloped
 from speed_rows import Case, case_of, why_left_out
 
-from bringup.plan import speed
+from bringup.plan import shared_speed, speed
 from bringup.plan.cards import Family
 from bringup.plan.work import Age, Backend, Kind
 
@@ -40,14 +41,20 @@ MATRIX_UNITS = frozenset((Family.VOLTA, Family.TURING, Family.AMPERE, Family.ADA
 SINGLE: dict[str, Prior] = {
     "token": (100e-6, 0.7),
     "hop": (50e-6, 0.7),
-    "recurrent/chunked": (8.0, 1.0),
-    "recurrent/scanned": (3.0, 1.0),
+    "recurrent/chunked": (8.0, 0.5),
+    "recurrent/scanned": (2.0, 0.3),
     "cache/no_flash": (0.8, 0.3),
     "attention/no_flash": (0.4, 0.5),
     "read/experts": (0.8, 0.3),
     "prompt/experts": (0.7, 0.4),
-    "link": (0.7, 0.3),
+    "link": (0.8, 0.2),
+    "link/mapped": (0.3, 0.3),
+    "prompt/unpacked": (0.7, 0.3),
+    "exchange": (40e-6, 0.5),
+    "exchange/link": (0.7, 0.4),
+    "experts/evenness": (0.5, 0.7),
     "prompt/size": (0.15, 0.5),
+    "half_tokens/growth": (0.7, 0.4),
     "prompt/untuned": (0.3, 0.5),
     "attention/latent": (0.7, 0.4),
     "pipelining": (0.7, 0.4),
@@ -78,6 +85,7 @@ OF_FAMILY: dict[str, Prior] = {
 OF_BACKEND: dict[str, Prior] = {
     "layer": (15e-6, 0.7),
     "layer_experts": (15e-6, 0.7),
+    "layer_recurrent": (30e-6, 0.7),
     "prompt_layer": (20e-6, 0.7),
     "edges": (0.4, 0.5),
     "half_tokens": (30.0, 0.3),
@@ -85,7 +93,7 @@ OF_BACKEND: dict[str, Prior] = {
     "cache": (0.7, 0.3),
     "attention": (0.5, 0.5),
     "attention/wide": (0.8, 0.3),
-    "recurrent": (1.0, 0.5),
+    "recurrent": (1.0, 0.3),
     "prompt/bf16": (0.8, 0.4),
     "read/experts": (1.0, 0.2),
     "read/mxfp4": (1.0, 0.2),
@@ -114,7 +122,7 @@ PROMPT_CPU: dict[Kind, Prior] = {
 }
 """What unpacking costs processors: little for plain blocks, much for what needs tables of vectors."""
 OF_AGE: dict[str, tuple[Prior, Prior, Prior, Prior]] = {
-    "prompt/{}": ((1.0, FIXED), (0.95, 0.1), (0.9, 0.15), (0.6, 0.3)),
+    "prompt/{}": ((1.0, FIXED), (0.95, 0.1), (0.9, 0.15), (1.0, 0.2)),
     "prompt/{}/experts": ((1.0, FIXED), (0.95, 0.1), (0.9, 0.15), (0.6, 0.3)),
     "prompt/{}/f16": ((1.0, FIXED), (0.95, 0.1), (0.9, 0.15), (0.9, 0.3)),
     "layer/{}": ((1.0, FIXED), (1.1, 0.2), (1.2, 0.3), (1.5, 0.3)),
@@ -156,21 +164,30 @@ def priors() -> dict[str, Prior]:
 
 def predict(case: Case, shares: Mapping[str, float]) -> float:
     """Tokens a second."""
+    is_shared = bool(case.run.n_embd_exchanged)
     if case.is_prompt:
-        seconds = speed.prompt_s(
+        told = shared_speed.shared_prompt_costs if is_shared else speed.prompt_costs
+        costs = told(
             case.works, n_prompt=case.n_tokens, depth_tokens=case.depth_tokens, run=case.run, shares=shares
         )
-        return case.n_tokens / seconds
-    return 1 / speed.generation_s(case.works, depth_tokens=case.depth_tokens, run=case.run, shares=shares)
+        return case.n_tokens / sum(cost.seconds for cost in costs)
+    told = shared_speed.shared_generation_costs if is_shared else speed.generation_costs
+    return 1 / sum(cost.seconds for cost in told(case.works, case.depth_tokens, case.run, shares))
 
 
-def fit(
-    cases: Sequence[Case], *, start: Mapping[str, float] | None = None, rounds: int = 12, noise: float = 0.02
-) -> dict[str, float]:
+COOLING = (0.3, 0.2, 0.1, 0.1, 0.07, 0.07, 0.07, 0.07)
+"""How far off a row is taken to be, round by round: the fit begins where all rows count alike, and comes to
+rest where most are met and outliers count little. Begun at the end it stays in the next of many hollows."""
+
+
+OF_OWN_ROWS = 0.6
+"""How much a miss of a row counts that was looked up because its kind is rare."""
+
+
+def fit(cases: Sequence[Case], *, cooling: Sequence[float] = COOLING) -> dict[str, float]:
     """The figures that explain the rows best: damped least squares of logarithms with priors.
 
-    Outliers count less (the weight falls beyond 1.5 x noise), and so does each row of a long series. To begin
-    at `start` saves rounds and changes nothing else.
+    Outliers count less (the weight falls beyond 1.5 x noise), and so does each row of a long series.
     """
     import numpy as np
 
@@ -181,22 +198,22 @@ def fit(
     centre = np.log([prior[name][0] for name in names])
     spread = np.array([prior[name][1] for name in names])
     length = collections.Counter(case.series for case in cases)
-    base = np.array([length[case.series] ** -0.25 for case in cases])
+    own = [OF_OWN_ROWS if case.is_own else 1.0 for case in cases]
+    base = np.array([length[case.series] ** -0.25 for case in cases]) * own
 
     touched = [names_used(case, prior, names) for case in cases]
 
-    here = np.log([(start or {}).get(name, prior[name][0]) for name in names])
-    for _ in range(rounds):
+    measured = np.log([case.measured for case in cases])
+    here = centre
+    for noise in cooling:
         shares = dict(zip(names, np.exp(here).tolist(), strict=True))
-        miss = np.array([math.log(predict(case, shares) / case.measured) for case in cases])
-        slope = slopes(cases, touched, names, shares)
+        told, slope = slopes(cases, touched, names, shares)
+        miss = told - measured
         weight = base / np.sqrt(1 + (miss / (1.5 * noise)) ** 2) / noise
         weighted = slope * weight[:, None]
         matrix = weighted.T @ weighted + np.diag(spread**-2)
         step = np.linalg.solve(matrix, -weighted.T @ (miss * weight) - (here - centre) / spread**2)
         here = here + np.clip(step, -0.5, 0.5)
-        if np.abs(step).max() < 5e-3:
-            break
     return dict(zip(names, np.exp(here).tolist(), strict=True))
 
 
@@ -225,21 +242,22 @@ def names_used(case: Case, prior: Mapping[str, Prior], names: Sequence[str]) -> 
 
 def slopes(
     cases: Sequence[Case], touched: Sequence[Sequence[int]], names: Sequence[str], shares: dict[str, float]
-) -> np.ndarray:
-    """How each prediction moves with each figure, both as logarithms."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each prediction's logarithm, and how it moves with the logarithm of each figure."""
     import numpy as np
 
-    step = 1e-4
-    found = np.zeros((len(cases), len(names)))
+    told, found = np.zeros(len(cases)), np.zeros((len(cases), len(names)))
     for row, (case, places) in enumerate(zip(cases, touched, strict=True)):
-        here = predict(case, shares)
-        for place in places:
-            name = names[place]
-            kept = shares[name]
-            shares[name] = kept * math.exp(step)
-            found[row, place] = math.log(predict(case, shares) / here) / step
-            shares[name] = kept
-    return found
+        units = np.eye(len(places))
+        sloped = {
+            names[place]: Sloped(shares[names[place]], units[own] * shares[names[place]])
+            for own, place in enumerate(places)
+        }
+        here = predict(case, sloped)  # type: ignore[arg-type]
+        assert isinstance(here, Sloped)
+        told[row] = math.log(here.value)
+        found[row, list(places)] = here.slopes / here.value
+    return told, found
 
 
 OWN_ROWS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "speed_more.jsonl")
@@ -323,15 +341,14 @@ def band_of(case: Case) -> tuple[float, float]:
 
 def band_name(case: Case) -> str:
     """Which band a case has; the CPU's groups are too small to tell dense from MoE."""
-    return speed.band_name(case.works, is_prompt=case.is_prompt)
+    return speed.band_name(case.works, n_prompt=case.n_tokens if case.is_prompt else 0, run=case.run)
 
 
 def out_of_fold(cases: Sequence[Case], count: int = 5) -> list[tuple[Case, float]]:
-    """Each case predicted by a fit that did not see its series."""
+    """Each case predicted by a fit that did not see its series, begun anew."""
     found = []
-    all_of_them = fit(cases)
     for fold in range(count):
-        shares = fit([case for case in cases if case.fold(count) != fold], start=all_of_them, rounds=4)
+        shares = fit([case for case in cases if case.fold(count) != fold])
         unseen = [case for case in cases if case.fold(count) == fold]
         found += [(case, predict(case, shares) / case.measured) for case in unseen]
     return found

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -81,7 +81,15 @@ class Case:
     def group(self) -> str:
         """What the report sums over."""
         kind = "MoE" if self.is_moe else "dense"
-        where = "partial" if self.is_partial else "CPU" if self.works[0].device.name == "CPU" else "full"
+        where = (
+            "shared"
+            if self.run.n_embd_exchanged
+            else "partial"
+            if self.is_partial
+            else "CPU"
+            if self.works[0].device.name == "CPU"
+            else "full"
+        )
         phase = "prompt" if self.is_prompt else "generation"
         is_repeated = self.is_moe and self.is_prompt and _is_repeated(self.row)
         return f"{kind}, {where}, {phase}{' (repeats)' if is_repeated else ''}"
@@ -126,8 +134,8 @@ def why_left_out(row: dict[str, Any]) -> str:
         return "marked suspect by the collection"
     if quality and "llama-server" not in quality:
         return "weak row: rounded, end to end, or another program's figure"
-    if "split" in (row.get("split_mode") or "") or row.get("split_mode") in ("row", "tensor", "graph"):
-        return "not split by layers"
+    if "split" in (row.get("split_mode") or "") or row.get("split_mode") in ("row", "graph"):
+        return "split by rows"
     by_note = (why for words, why in NOTES.items() if words in (row.get("note") or ""))
     return next(by_note, "") or _what_is_unknown(row)
 
@@ -164,6 +172,9 @@ def case_of(row: dict[str, Any]) -> Case | None:
         cpu_full = shape.n_layer + 1 - ngl
     works = works_of(row, shape, cpu_experts=min(cpu_layers, shape.n_layer), cpu_full=cpu_full)
     is_cpu = row["backend"] == "CPU"
+    is_shared = row.get("split_mode") == "tensor"
+    if is_shared:  # each card starts the kernels of all layers
+        works = tuple(replace(work, n_layer=shape.n_layer + 1) for work in works)
     return Case(
         row=row,
         works=works,
@@ -172,9 +183,11 @@ def case_of(row: dict[str, Any]) -> Case | None:
             is_flash=_is_flash(row),
             age=_age(_build(row), row["backend"]),
             n_batch=row.get("n_batch") or 2048,
+            is_mapped=row.get("mmap") is not False,
             has_native_mxfp4=_build(row) >= NATIVE_MXFP4_BUILD,
             repacks=_build(row) >= REPACKING_BUILD,
             is_repetitive=_is_repeated(row),
+            n_embd_exchanged=shape.n_embd if is_shared else 0,
         ),
         is_prompt=is_prompt,
         n_tokens=n_tokens,
@@ -279,19 +292,23 @@ def _mixed(kind: Kind, parameters: float, bits: float) -> tuple[tuple[Kind, floa
 
 
 def works_of(row: dict[str, Any], shape: Shape, *, cpu_experts: int, cpu_full: int) -> tuple[DeviceWork, ...]:
-    """The work of each device: cards share the layers evenly, the output matrix goes with the cards."""
+    """The work of each device: cards share the layers evenly.
+
+    The output matrix goes with the cards, but where all `n_layer + 1` of `cpu_full` are in main memory.
+    """
     weights = weights_of(row, shape)
     edges = edges_of(weights, shape)
     layers_x = shape.experts[0]
     devices = devices_of(row)
     cards = [device for device in devices if device.family is not Family.CPU]
-    off = cpu_full / shape.n_layer if cards else 1.0
+    off = min(1.0, cpu_full / shape.n_layer) if cards else 1.0
     off_experts = min(1.0, max(cpu_experts, cpu_full) / layers_x) if layers_x and cards else off
+    output = 0.0 if cpu_full > shape.n_layer or not cards else 1.0
     whole = len(cards) or 1
-    held = [(card, Held((1 - off) / whole, (1 - off_experts) / whole, 1 / whole)) for card in cards]
+    held = [(card, Held((1 - off) / whole, (1 - off_experts) / whole, output / whole)) for card in cards]
     if off > 0 or off_experts > 0:
         host = next(device for device in devices if device.family is Family.CPU)
-        held.append((host, Held(off, off_experts, 0.0 if cards else 1.0)))
+        held.append((host, Held(off, off_experts, 1.0 - output)))
     return tuple(_work(row, shape, (weights, edges), device, part) for device, part in held)
 
 
@@ -335,6 +352,7 @@ def _work(
     _, every, used, _, _ = shape.experts
     share = used / every if every else 1.0
     weights, edges = stored
+    is_scanned = "emotron" in row["model"]  # each of its layers does one thing: attention, Mamba, or experts
     parts = []
     for place, (part, matrices) in enumerate(
         ((held.layers, weights.layers), (held.output, weights.output), (held.experts, weights.experts))
@@ -352,10 +370,11 @@ def _work(
         device,
         tuple(part for part in parts if part.total_bytes),
         _attention(shape, row, held.layers) if held.layers else (),
-        held.layers * shape.n_layer + held.output,
+        held.layers * shape.n_layer * (0.5 if is_scanned else 1.0) + held.output,
         held.experts * shape.experts[0],
+        held.layers * shape.state[0],
         held.layers * shape.state[0] * shape.state[1] * 4,
-        is_scanned="emotron" in row["model"],
+        is_scanned=is_scanned,
     )
 
 

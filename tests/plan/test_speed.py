@@ -12,8 +12,10 @@ from bringup.plan.card_names import card_named
 from bringup.plan.predict import predict_works
 from bringup.plan.rates import HostRates, Origin, card_rates, host_device, host_rates, planned_device
 from bringup.plan.request import DeviceKind
+from bringup.plan.shared_speed import divided, part_of
+from bringup.plan.speed import band_name
 from bringup.plan.speed_calibration import BANDS, SHARES
-from bringup.plan.work import Attention, Backend, DeviceWork, Kind, Matrices, Role, RunTraits
+from bringup.plan.work import Age, Attention, Backend, DeviceWork, Kind, Matrices, Role, RunTraits
 from bringup.reading import Known, Unreadable
 from bringup.units import GIB
 
@@ -159,6 +161,95 @@ def test_a_slow_slot_holds_back_what_is_copied() -> None:
     works = model(16)
     card, host = works
     assert speed((replace(card, device=slow), host))[0] < 0.8 * speed(works)[0]
+
+
+IDLE = DeviceWork(CARD, (), (), n_layer=0)
+
+
+def test_an_idle_card_reads_prompts_of_weights_in_main_memory() -> None:
+    """It takes their way over the link for each micro-batch; generation has nothing of it."""
+    (host,) = model(0)
+    alone, beside = speed((host,)), speed((IDLE, host))
+    assert beside[0] > 2 * alone[0]
+    assert beside[1] == alone[1]
+    copied = host.matrices[0].total_bytes / CARD.link_bytes_per_s
+    assert beside[0] < 512 / copied
+    assert speed((IDLE, host), n_prompt=31)[0] == speed((host,), n_prompt=31)[0]
+    bands = {
+        n_prompt: band_name((IDLE, host), n_prompt=n_prompt, run=TRAITS) for n_prompt in (0, 31, 32, 512)
+    }
+    assert bands == {0: "cpu/generation", 31: "cpu/prompt", 32: "partial/prompt", 512: "partial/prompt"}
+    kept = replace(TRAITS, offloads_ops=False)
+    told = predict_works((IDLE, host), kept, n_prompt=512, n_past=0)
+    assert told.prompt_tokens_per_s.value == pytest.approx(alone[0])
+
+
+def test_a_larger_micro_batch_copies_less_often() -> None:
+    (host,) = model(0)
+    small, large = (
+        predict_works((IDLE, host), RunTraits(n_ubatch=size), n_prompt=4096, n_past=0) for size in (512, 2048)
+    )
+    assert large.prompt_tokens_per_s.value > 1.3 * small.prompt_tokens_per_s.value
+
+
+def test_a_bound_cache_keeps_attention_on_the_processor() -> None:
+    (host,) = model(0)
+    bound = replace(host, keeps_attention=True)
+    free, kept = (speed((IDLE, work), n_past=32_768)[0] for work in (host, bound))
+    assert kept < 0.8 * free
+
+
+def test_the_fewer_tokens_the_fewer_experts_are_copied() -> None:
+    (host,) = model(0, experts=1 / 16)
+    times = [
+        predict_works((IDLE, host), RunTraits(n_ubatch=size), n_prompt=size, n_past=0)
+        for size in (32, 64, 512)
+    ]
+    seconds = [told.time_to_first_token_s.value for told in times]
+    assert seconds[0] < 0.95 * seconds[1] < seconds[2]
+    assert seconds[2] < 4 * seconds[0]
+
+
+def test_cards_do_not_take_turns_beside_main_memory() -> None:
+    """llama.cpp pipelines micro-batches over cards only where nothing of the model is in main memory."""
+    (whole,) = model(LAYERS)
+    half = part_of(whole, CARD, 0.5)
+    (few,) = model(0)
+    crumb = part_of(few, HOST, 1e-6)
+    pair = predict_works((half, half), TRAITS, n_prompt=4096, n_past=0)
+    beside = predict_works((half, half, crumb), TRAITS, n_prompt=4096, n_past=0)
+    assert beside.prompt_tokens_per_s.value < 0.8 * pair.prompt_tokens_per_s.value
+
+
+def test_cards_that_share_all_matrices_work_at_once_and_wait_for_each_other() -> None:
+    """Two series of real runs: two RTX 3060 gain 1.64 times, two RTX 5060 Ti 1.68 times in generation."""
+    (whole,) = model(LAYERS)
+    traits = replace(TRAITS, n_embd_exchanged=4096)
+    one = speed((whole,))
+    pair = predict_works(divided(whole, (CARD, CARD), ()), traits, n_prompt=512, n_past=0)
+    gain = pair.generation_tokens_per_s.value / one[1]
+    assert 1.4 < gain < 1.9
+    assert "exchanging results" in pair.prompt_formula
+    low, value, high = (getattr(pair.generation_tokens_per_s, name) for name in ("low", "value", "high"))
+    assert high / low > 1.8 and low < value < high
+    uneven = predict_works(divided(whole, (CARD, CARD), (3, 1)), traits, n_prompt=512, n_past=0)
+    assert uneven.generation_tokens_per_s.value < 0.8 * pair.generation_tokens_per_s.value
+
+
+def test_older_engines_write_packed_weights_out_first() -> None:
+    """For each micro-batch anew, so that small ones lose more."""
+    card = card_rates(card_named("RTX 4090"), "CUDA0", Backend.CUDA)
+    (work,) = model(LAYERS)
+    works = (replace(work, device=card),)
+
+    def loss(n_ubatch: int) -> float:
+        new, old = (
+            predict_works(works, RunTraits(n_ubatch=n_ubatch, age=age), n_prompt=2048, n_past=0)
+            for age in (Age.NEW, Age.OLD)
+        )
+        return new.prompt_tokens_per_s.value / old.prompt_tokens_per_s.value
+
+    assert loss(64) > 1.5 * loss(2048)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from tests.plan.shared_data import shared_path
 
 WANTED = (0.12, 0.90)
 LIMITS = {
-    "all": (0.09, 0.88),
+    "all": (0.08, 0.89),
     "dense, full, generation": WANTED,
     "dense, full, prompt": WANTED,
     "MoE, full, generation": WANTED,
-    "MoE, full, prompt": (0.12, 0.86),
+    "MoE, full, prompt": (0.13, 0.88),
 }
 """Median error and part within 30 %, for groups that are large enough to tell."""
 
@@ -61,7 +61,7 @@ def test_the_page_shows_this_table(pairs: list[tuple[object, float]]) -> None:
 
 def test_rows_that_we_looked_up_name_their_source_and_are_none_that_judge() -> None:
     own, left_out = read_cases(OWN_ROWS)
-    assert len(own) + left_out.total() >= 190
+    assert len(own) + left_out.total() >= 370
     assert all(case.is_calibration and case.row["source"].startswith("https://") for case in own)
     judging = {
         (case.row["gpu"], case.row["quant"], case.row["test"], case.measured)

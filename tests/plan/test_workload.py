@@ -64,7 +64,7 @@ def works(anatomy: Anatomy, *, n_gpu_layers: int = -1, n_cpu_moe: int = 0) -> tu
     return works_of(anatomy, placement, run, DEVICES)
 
 
-@pytest.mark.parametrize(("n_gpu_layers", "n_cpu_moe"), [(-1, 0), (-1, 12), (10, 0)])
+@pytest.mark.parametrize(("n_gpu_layers", "n_cpu_moe"), [(-1, 0), (-1, 12), (10, 0), (0, 0)])
 def test_tensors_and_published_shape_give_the_same_work(
     gpt_oss: Anatomy, n_gpu_layers: int, n_cpu_moe: int
 ) -> None:
@@ -109,6 +109,14 @@ def test_a_cache_in_main_memory_is_read_from_there(small_model: Path) -> None:
     assert card.attention == ()
     assert host.attention == works_of(anatomy, placement, run, DEVICES)[0].attention
     assert host.matrices == ()
+    assert host.keeps_attention
+
+
+def test_a_card_without_layers_is_there_for_large_batches(small_model: Path) -> None:
+    anatomy = read(small_model)
+    card, host = works(anatomy, n_gpu_layers=0)
+    assert card.is_idle and not host.is_idle
+    assert host.n_layer == 31
 
 
 def test_an_unlisted_card_is_not_guessed(small_model: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from bringup.plan.anatomy import Anatomy
 from bringup.plan.place import Placement
@@ -77,22 +78,57 @@ def predict(
     return predict_works(works, traits, n_prompt=n_prompt, n_past=n_past)
 
 
-def traits_of(run: Run) -> RunTraits:
-    """What of a run changes its speed, for the newest engine."""
-    return RunTraits(n_ubatch=run.n_ubatch, is_flash=run.flash_attention, offloads_ops=run.offloads_ops)
+def traits_of(run: Run, *, is_mapped: bool = True) -> RunTraits:
+    """What of a run changes its speed, for the newest engine; `is_mapped` as in `Request`."""
+    return RunTraits(
+        n_ubatch=run.n_ubatch,
+        is_flash=run.flash_attention,
+        offloads_ops=run.offloads_ops,
+        is_mapped=is_mapped,
+    )
 
 
 def predict_works(
     works: tuple[DeviceWork, ...], traits: RunTraits, *, n_prompt: int, n_past: int
 ) -> Prediction:
     """Speed of what is already worked out for each device."""
+    if traits.n_embd_exchanged:
+        return _predict_shared(works, traits, n_prompt=n_prompt, n_past=n_past)
     prompt = prompt_costs(works, n_prompt=n_prompt, depth_tokens=n_past, run=traits, shares=SHARES)
     generation = generation_costs(works, n_past + n_prompt, traits, SHARES)
+    bands = [BANDS[band_name(works, n_prompt=tokens, run=traits)] for tokens in (n_prompt, 0)]
+    return _told(works, (prompt, generation), (bands[0], bands[1]), n_prompt)
+
+
+def _predict_shared(
+    works: tuple[DeviceWork, ...], traits: RunTraits, *, n_prompt: int, n_past: int
+) -> Prediction:
+    from bringup.plan import shared_speed  # most plans have no use for it
+
+    prompt = shared_speed.shared_prompt_costs(
+        works, n_prompt=n_prompt, depth_tokens=n_past, run=traits, shares=SHARES
+    )
+    generation = shared_speed.shared_generation_costs(works, n_past + n_prompt, traits, SHARES)
+    bands = shared_speed.BAND["prompt"], shared_speed.BAND["generation"]
+    return _told(works, (prompt, generation), bands, n_prompt)
+
+
+_Band: TypeAlias = tuple[float, float]
+
+
+def _told(
+    works: tuple[DeviceWork, ...],
+    costs: tuple[tuple[Cost, ...], tuple[Cost, ...]],
+    bands: tuple[_Band, _Band],
+    n_prompt: int,
+) -> Prediction:
+    """What the costs of a prompt and of a token behind it come to."""
+    prompt, generation = costs
     prompt_seconds, token_seconds = _seconds(prompt), _seconds(generation)
-    reading = _with_band(n_prompt / prompt_seconds, band_name(works, is_prompt=True))
+    reading = _with_band(n_prompt / prompt_seconds, bands[0])
     return Prediction(
         prompt_tokens_per_s=reading,
-        generation_tokens_per_s=_with_band(1 / token_seconds, band_name(works, is_prompt=False)),
+        generation_tokens_per_s=_with_band(1 / token_seconds, bands[1]),
         time_to_first_token_s=Estimate(prompt_seconds, n_prompt / reading.high, n_prompt / reading.low),
         bottleneck=_bottleneck(generation),
         formula=_formula(generation, "one token"),
@@ -106,6 +142,10 @@ def predict_works(
 
 def generation_rate(works: tuple[DeviceWork, ...], traits: RunTraits, *, n_past: int) -> float:
     """Tokens a second behind so much context, alone: what a search compares placements by."""
+    if traits.n_embd_exchanged:
+        from bringup.plan.shared_speed import shared_generation_costs  # most plans have no use for it
+
+        return 1 / _seconds(shared_generation_costs(works, n_past, traits, SHARES))
     return 1 / _seconds(generation_costs(works, n_past, traits, SHARES))
 
 
@@ -113,8 +153,8 @@ def _seconds(costs: tuple[Cost, ...]) -> float:
     return sum(cost.seconds for cost in costs)
 
 
-def _with_band(value: float, name: str) -> Estimate:
-    low, high = BANDS[name]
+def _with_band(value: float, band: _Band) -> Estimate:
+    low, high = band
     return Estimate(value, value * low, value * high)
 
 
@@ -125,6 +165,7 @@ _WAITS = {
     CostKind.COPY: "copying weights over the link to {device}",
     CostKind.COMPUTE: "arithmetic on {device}",
     CostKind.ATTENTION: "attention on {device}",
+    CostKind.EXCHANGE: "exchanging results between {device}",
 }
 
 

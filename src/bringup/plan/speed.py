@@ -53,6 +53,11 @@ _FP4_UNITS: Final = frozenset({Family.BLACKWELL, Family.GB10})
 _PLAIN: Final = frozenset({Kind.F16, Kind.BF16})
 _BEFORE_ROCM_7: Final = frozenset({Age.OLD, Age.MID})
 
+_LIBRARY_TOKENS: Final = 64
+_UNPACKED_BYTES: Final = 4
+"""Of a weight as F16, written and read."""
+_LIBRARY_ON_ROCM: Final = frozenset({Family.RDNA3, Family.RDNA4, Family.STRIX})
+
 _USUAL_HEAD: Final = 128
 _LARGEST_HEAD: Final = 512
 """Beyond lies what MLA keeps of a token, which one key for all heads."""
@@ -74,6 +79,7 @@ class CostKind(Enum):
     COPY = "copying weights over the link"
     COMPUTE = "arithmetic"
     ATTENTION = "attention"
+    EXCHANGE = "exchanging results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ def generation_costs(
 ) -> tuple[Cost, ...]:
     """What one generated token after `depth_tokens` of context costs: devices work one after the other."""
     costs = []
-    for place, work in enumerate(works):
+    for place, work in enumerate(work for work in works if not work.is_idle):
         name = work.device.name
         costs.append(Cost(name, CostKind.WEIGHTS, _weights_s(work, run.age, shares)))
         costs.append(Cost(name, CostKind.CACHE, _cache_s(work, depth_tokens, run, shares)))
@@ -112,7 +118,8 @@ def _starts_s(work: DeviceWork, run: RunTraits, shares: Shares) -> float:
     backend, age = work.device.backend.value, run.age.value
     layers_s = work.n_layer * shares[f"layer/{backend}"] * shares[f"layer/{age}"]
     experts_s = work.n_layer_experts * shares[f"layer_experts/{backend}"] * shares[f"layer_experts/{age}"]
-    return layers_s + experts_s
+    recurrent_s = work.n_layer_recurrent * shares[f"layer_recurrent/{backend}"] * shares[f"layer/{age}"]
+    return layers_s + experts_s + recurrent_s
 
 
 def _weights_s(work: DeviceWork, age: Age, shares: Shares) -> float:
@@ -135,7 +142,7 @@ def _weights_s(work: DeviceWork, age: Age, shares: Shares) -> float:
             if device.backend is Backend.METAL and age is Age.OLD:
                 unpacking *= shares["unpack/metal/old"]
             unpacked_s = 2 * part.active_parameters / (device.flops * unpacking)
-            read_s = math.hypot(read_s, unpacked_s)
+            read_s = (read_s**2 + unpacked_s**2) ** 0.5
         seconds += read_s
     return seconds
 
@@ -166,63 +173,139 @@ def prompt_costs(
     works: tuple[DeviceWork, ...], *, n_prompt: int, depth_tokens: float, run: RunTraits, shares: Shares
 ) -> tuple[Cost, ...]:
     """What a prompt of `n_prompt` tokens behind `depth_tokens` of context costs, all of its micro-batches."""
-    batch = max(1, min(n_prompt, run.n_ubatch))
-    n_batches = n_prompt / batch
-    cards = tuple(work for work in works if work.device.family is not Family.CPU)
-    gain = _pipelining(len(cards), n_prompt, batch, run, shares)
-    costs = []
+    prompt = _Prompt(n_prompt, max(1, min(n_prompt, run.n_ubatch)), depth_tokens)
+    card = card_for_batches(works, prompt.batch, run)
+    gain = _pipelining(works, prompt, run, shares)
+    costs: list[Cost] = []
     for work in works:
-        is_copied = run.offloads_ops and bool(cards) and batch >= OFFLOAD_TOKENS
-        is_copied = is_copied and work.device.family is Family.CPU
-        device = cards[0].device if is_copied else work.device
-        read = _read_bytes(work, batch, n_batches)
-        read_s = read / (_link_rate(work, device, shares) if is_copied else _memory_rate(work.device, shares))
-        starts_s = work.n_layer * shares[f"prompt_layer/{device.backend.value}"]
-        costs += [
-            Cost(device.name, CostKind.COPY if is_copied else CostKind.WEIGHTS, n_batches * read_s / gain),
-            Cost(
-                device.name, CostKind.COMPUTE, n_batches * _compute_s(work, device, batch, run, shares) / gain
-            ),
-            Cost(device.name, CostKind.STARTS, n_batches * starts_s / gain),
-            Cost(
-                work.device.name,
-                CostKind.ATTENTION,
-                n_prompt * _attention_s(work, depth_tokens + n_prompt / 2, run, shares) / gain,
-            ),
-        ]
-    return tuple(costs)
+        if work.is_idle:
+            continue
+        if card is None or work.device.family is not Family.CPU:
+            costs += _own_prompt(work, prompt, run, shares)
+        else:
+            costs += _copied_prompt(work, card, prompt, run, shares)
+    return tuple(Cost(cost.device, cost.kind, cost.seconds / gain) for cost in costs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A prompt in micro-batches.
+
+    Attributes:
+        n_tokens: of it.
+        batch: of a micro-batch.
+        before_tokens: of context before it.
+    """
+
+    n_tokens: int
+    batch: int
+    before_tokens: float
+
+    @property
+    def n_batches(self) -> float:
+        return self.n_tokens / self.batch
+
+    @property
+    def middle_tokens(self) -> float:
+        """What its tokens look at, on average."""
+        return self.before_tokens + self.n_tokens / 2
+
+
+def card_for_batches(works: tuple[DeviceWork, ...], batch: int, run: RunTraits) -> SpeedDevice | None:
+    """The card that multiplies a large batch with weights of main memory: the first one."""
+    cards = (work.device for work in works if work.device.family is not Family.CPU)
+    return next(cards, None) if run.offloads_ops and batch >= OFFLOAD_TOKENS else None
+
+
+def _own_prompt(work: DeviceWork, prompt: _Prompt, run: RunTraits, shares: Shares) -> list[Cost]:
+    """A prompt where the weights lie."""
+    device, n_batches = work.device, prompt.n_batches
+    read = n_batches * _touched_bytes(work, prompt.batch, shares) + _output_bytes(work)
+    return [
+        Cost(device.name, CostKind.WEIGHTS, read / _memory_rate(device, shares)),
+        *_computing(work, device, prompt, run, shares),
+    ]
+
+
+def _copied_prompt(
+    work: DeviceWork, card: SpeedDevice, prompt: _Prompt, run: RunTraits, shares: Shares
+) -> list[Cost]:
+    """A prompt whose weights, keys and values go from main memory to a card, for each micro-batch anew.
+
+    Only the output matrix stays, which the last token alone is multiplied with.
+    """
+    copied = prompt.n_batches * _touched_bytes(work, prompt.batch, shares)
+    if not work.keeps_attention:
+        cached = sum(part.cache_bytes_per_token * part.depth(prompt.middle_tokens) for part in work.attention)
+        copied += prompt.n_batches * cached
+    return [
+        Cost(card.name, CostKind.COPY, copied / _link_rate(work, card, run, shares)),
+        Cost(work.device.name, CostKind.WEIGHTS, _output_bytes(work) / _memory_rate(work.device, shares)),
+        *_computing(work, card, prompt, run, shares),
+    ]
+
+
+def _computing(
+    work: DeviceWork, device: SpeedDevice, prompt: _Prompt, run: RunTraits, shares: Shares
+) -> list[Cost]:
+    compute_s = _compute_s(work, device, prompt.batch, run, shares)
+    starts_s = work.n_layer * shares[f"prompt_layer/{device.backend.value}"]
+    looking = work.device if work.keeps_attention else device
+    attention_s = _attention_s(work, looking, prompt.middle_tokens, run, shares)
+    return [
+        Cost(device.name, CostKind.COMPUTE, prompt.n_batches * compute_s),
+        Cost(device.name, CostKind.STARTS, prompt.n_batches * starts_s),
+        Cost(looking.name, CostKind.ATTENTION, prompt.n_tokens * attention_s),
+    ]
 
 
 def _memory_rate(device: SpeedDevice, shares: Shares) -> float:
     return device.bandwidth_bytes_per_s * shares[f"read/{device.family.value}"]
 
 
-def _link_rate(work: DeviceWork, card: SpeedDevice, shares: Shares) -> float:
-    """At which weights in main memory are copied to a card."""
-    return min(card.link_bytes_per_s or math.inf, work.device.bandwidth_bytes_per_s) * shares["link"]
+def _link_rate(work: DeviceWork, card: SpeedDevice, run: RunTraits, shares: Shares) -> float:
+    """At which weights in main memory are copied to a card; in a shared memory each is read and written.
+
+    A card cannot read a mapped file by itself: the processor brings it into a buffer of the driver's first,
+    so that each byte is read, written and read again.
+    """
+    memory = work.device.bandwidth_bytes_per_s
+    own = memory * shares["link/mapped"] if run.is_mapped else memory
+    return min(card.link_bytes_per_s * shares["link"] or memory / 2, own)
 
 
-def _read_bytes(work: DeviceWork, batch: int, n_batches: float) -> float:
+def _touched_bytes(work: DeviceWork, batch: int, shares: Shares) -> float:
     """Bytes that a micro-batch touches: of the experts those that any of its tokens chose.
 
-    The output matrix is touched once for all of a prompt.
+    Some experts are chosen much more often than others, and a text keeps to its subject: their parts of the
+    choices are taken as gamma distributed, with a shape far below one.
     """
+    shape = shares["experts/evenness"]
     read = 0.0
     for part in work.matrices:
-        touched = 1.0 if part.used_share >= 1 else 1.0 - (1.0 - part.used_share) ** batch
-        read += part.total_bytes * (touched / n_batches if part.role is Role.OUTPUT else touched)
+        if part.role is not Role.OUTPUT:
+            is_whole = part.used_share >= 1
+            untouched = 0.0 if is_whole else (1.0 + batch * part.used_share / shape) ** -shape
+            read += part.total_bytes * (1.0 - untouched)
     return read
+
+
+def _output_bytes(work: DeviceWork) -> float:
+    """The output matrix, which is touched once for all of a prompt."""
+    return sum(part.total_bytes for part in work.matrices if part.role is Role.OUTPUT)
 
 
 def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
     """Operations a second that matrix products reach on a device."""
     rate = device.flops * shares[f"prompt/{device.family.value}"]
     rate *= shares.get(f"prompt/card/{device.card}", 1.0)
-    rate *= math.pow(_USUAL_FLOPS / device.flops, shares["prompt/size"])
+    of_size: float = (_USUAL_FLOPS / device.flops) ** shares["prompt/size"]
+    rate *= of_size
     if device.watts:  # a card that may draw little for its units lowers its clock
         enough = _ENOUGH_WATTS.get(device.family, _USUAL_ENOUGH_WATTS)
         share = device.watts / (enough * device.flops / 1e12)
-        rate *= math.pow(min(1.0, share), shares["prompt/power"])
+        of_power: float = min(1.0, share) ** shares["prompt/power"]
+        rate *= of_power
     return rate * shares[f"prompt/{device.body.value}"] * shares[f"prompt/backend/{device.backend.value}"]
 
 
@@ -245,10 +328,29 @@ def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits
             share *= shares[f"prompt/experts/kind/{part.kind.value}"]  # grouped kernels are others
         if device.family is not Family.CPU:
             rows = batch * (1.0 if run.is_repetitive else part.used_share)
-            half = shares[f"half_tokens/{device.backend.value}"] * device.flops / _USUAL_FLOPS
+            growth: float = (device.flops / _USUAL_FLOPS) ** shares["half_tokens/growth"]
+            half = shares[f"half_tokens/{device.backend.value}"] * growth
             share *= rows / (rows + half)  # larger cards want more rows at once
         seconds += 2 * part.active_parameters * batch / (rate * share)
+        if _is_unpacked_first(part, device, batch, run.age):
+            written = _UNPACKED_BYTES * part.active_parameters
+            seconds += written / (device.bandwidth_bytes_per_s * shares["prompt/unpacked"])
     return seconds
+
+
+def _is_unpacked_first(part: Matrices, device: SpeedDevice, batch: int, age: Age) -> bool:
+    """Whether a matrix is written out as F16 for the maker's library, once for each micro-batch.
+
+    Newer kernels multiply packed weights as they are; cards without units for small integers still go the
+    long way (llama.cpp b11434, `ggml_cuda_should_use_mmq`), as do their older engines.
+    """
+    if part.kind in _PLAIN or part.is_expert or batch < _LIBRARY_TOKENS:
+        return False
+    if device.backend is Backend.CUDA:
+        return device.family is Family.VOLTA or (age is Age.OLD and device.family is not Family.PASCAL)
+    if device.backend is Backend.ROCM:
+        return age is not Age.NEW and device.family in _LIBRARY_ON_ROCM
+    return device.backend is Backend.SYCL
 
 
 def _kind_share(part: Matrices, device: SpeedDevice, run: RunTraits, shares: Shares) -> float:
@@ -288,10 +390,16 @@ def _head_share(part: Attention, device: SpeedDevice, shares: Shares) -> float:
     return shares[f"attention/wide/{device.backend.value}"] if part.head_size > _USUAL_HEAD else 1.0
 
 
-def _attention_s(work: DeviceWork, middle_tokens: float, run: RunTraits, shares: Shares) -> float:
-    device = work.device
+def _attention_s(
+    work: DeviceWork, device: SpeedDevice, middle_tokens: float, run: RunTraits, shares: Shares
+) -> float:
     share = shares[f"attention/{device.backend.value}"]
-    share *= shares[f"attention/family/{device.family.value}" if run.is_flash else "attention/no_flash"]
+    if (
+        run.is_flash or device.family is Family.CPU
+    ):  # scores that are written out stay in a processor's caches
+        share *= shares[f"attention/family/{device.family.value}"]
+    else:
+        share *= shares["attention/no_flash"]
     rate = _prompt_rate(device, shares) * share
     return sum(
         part.flops_per_token * part.depth(middle_tokens) / (rate * _head_share(part, device, shares))
@@ -299,18 +407,30 @@ def _attention_s(work: DeviceWork, middle_tokens: float, run: RunTraits, shares:
     )
 
 
-def _pipelining(n_cards: int, n_prompt: int, batch: int, run: RunTraits, shares: Shares) -> float:
-    """How much several cards gain by working on different micro-batches at the same time."""
-    if n_cards < 2:
+def _pipelining(works: tuple[DeviceWork, ...], prompt: _Prompt, run: RunTraits, shares: Shares) -> float:
+    """How much several cards gain by working on different micro-batches at the same time.
+
+    The engine lets them only where nothing of the model is in main memory.
+    """
+    n_cards = len(works)
+    if n_cards < 2 or any(work.device.family is Family.CPU for work in works):
         return 1.0
-    in_flight = min(math.ceil(n_prompt / batch), math.ceil(run.n_batch / batch))
+    in_flight = min(math.ceil(prompt.n_batches), math.ceil(run.n_batch / prompt.batch))
     ideal = in_flight * n_cards / (in_flight + n_cards - 1)
     return 1.0 + (ideal - 1.0) * shares["pipelining"]
 
 
-def band_name(works: tuple[DeviceWork, ...], *, is_prompt: bool) -> str:
-    """Which error band a prediction has: by where the weights lie, kind of model, and phase."""
-    phase = "prompt" if is_prompt else "generation"
+def band_name(works: tuple[DeviceWork, ...], *, n_prompt: int, run: RunTraits) -> str:
+    """Which error band a prediction has: by where the weights lie, kind of model, and phase.
+
+    Args:
+        works: of each device.
+        n_prompt: tokens of the prompt; 0 for generation.
+        run: its micro-batch.
+    """
+    phase = "prompt" if n_prompt else "generation"
+    if not card_for_batches(works, min(n_prompt, run.n_ubatch), run):
+        works = tuple(work for work in works if not work.is_idle)
     on_cpu = [work for work in works if work.device.family is Family.CPU]
     if len(on_cpu) == len(works):
         return f"cpu/{phase}"

@@ -150,10 +150,13 @@ class DeviceWork:
         device: where.
         matrices: weights by kind.
         attention: layers with a KV cache.
-        n_layer: layers that run here; the output layer counts as one.
+        n_layer: layers that run here; the output layer counts as one, one that either mixes tokens or has
+            a feed-forward part as a half.
         n_layer_experts: of them, those whose routed experts run here.
+        n_layer_recurrent: of them, those with a recurrent state, which are many small kernels.
         state_bytes: recurrent state of one sequence, read and written for each generated token.
         is_scanned: a prompt's tokens pass the state one after the other (Mamba), not in chunks (delta nets).
+        keeps_attention: attention stays here whatever the size of a batch (`--no-kv-offload`).
     """
 
     device: SpeedDevice
@@ -161,8 +164,15 @@ class DeviceWork:
     attention: tuple[Attention, ...]
     n_layer: float
     n_layer_experts: float = 0.0
+    n_layer_recurrent: float = 0.0
     state_bytes: float = 0.0
     is_scanned: bool = False
+    keeps_attention: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        """A card without any layer: it only works where large batches are sent to it."""
+        return not (self.matrices or self.attention or self.state_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +185,13 @@ class RunTraits:
         age: see `Age`.
         n_batch: logical batch in tokens, which cards that follow each other work through in turns.
         offloads_ops: prompts are computed on a card with weights of main memory.
+        is_mapped: weights in main memory lie in the mapped file, not in memory that cards can read.
         has_native_mxfp4: the engine uses the matrix units for 4-bit floats where the card has them.
         is_repetitive: the prompt repeats itself, so that all of its tokens choose the same experts; no plan
             assumes it, it serves to read measurements.
         repacks: the engine stores Q4_0 anew for processors, several rows at once.
+        n_embd_exchanged: numbers of a token that cards which share every matrix exchange; 0 where they share
+            layers.
     """
 
     n_ubatch: int = 512
@@ -186,6 +199,8 @@ class RunTraits:
     age: Age = Age.NEW
     n_batch: int = 2048
     offloads_ops: bool = True
+    is_mapped: bool = True
     has_native_mxfp4: bool = True
     repacks: bool = True
     is_repetitive: bool = False
+    n_embd_exchanged: int = 0

@@ -22,7 +22,7 @@ from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 from bringup.plan.work import Attention, DeviceWork, Kind, Matrices, Role, SpeedDevice
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 
 _KINDS: Final = {
     TensorType.F32: Kind.F16,
@@ -69,8 +69,9 @@ class _Sums:
     matrices: dict[tuple[Kind, Role], _Figures] = field(default_factory=dict)
     cache_bytes: dict[_Cached, float] = field(default_factory=lambda: defaultdict(float))
     flops: dict[_Cached, float] = field(default_factory=lambda: defaultdict(float))
-    n_layer: int = 0
+    n_layer: float = 0.0
     n_layer_experts: int = 0
+    n_layer_recurrent: int = 0
     state_bytes: float = 0.0
 
 
@@ -84,6 +85,7 @@ def works_of(
 ) -> tuple[DeviceWork, ...]:
     """The work of each device that has any: cards in their order, main memory last.
 
+    The first card is among them where main memory is, even with nothing of its own: large batches go to it.
     With `offloads_cache` the keys and values lie where their layer does, else all of them in main memory.
     Who asks often keeps the model's `Reads`.
 
@@ -93,6 +95,8 @@ def works_of(
     reads = model if isinstance(model, Reads) else Reads(model)
     sums = _gather(reads, placement, run, offloads_cache=offloads_cache)
     known = {device.name: device for device in devices}
+    if CPU in sums and placement.cards and placement.cards[0] in known:
+        sums.setdefault(placement.cards[0], _Sums())
     names = sorted(sums, key=lambda name: (name == CPU, (*placement.cards, name).index(name)))
     missing = [name for name in names if name not in known]
     if missing:
@@ -101,7 +105,8 @@ def works_of(
             hint="Memory is planned all the same; `bringup run` measures the speed.",
             reference="speed-unknown",
         )
-    return tuple(_work(reads.anatomy.architecture, known[name], sums[name]) for name in names)
+    works = (_work(reads.anatomy.architecture, known[name], sums[name]) for name in names)
+    return tuple(works) if offloads_cache else tuple(replace(work, keeps_attention=True) for work in works)
 
 
 def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: bool) -> dict[str, _Sums]:
@@ -117,7 +122,7 @@ def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: boo
             found[key] = (before[0] + size, before[1] + elements, before[2] + edges)
     for index, device in enumerate(placement.layers[: figures.n_layer]):
         place = sums[device]
-        place.n_layer += 1
+        place.n_layer += reads.fullness(index)
         cache = anatomy.caches.get(index)
         if cache is not None:
             cached = (figures.n_swa if cache.is_swa else None, cache.n_embd_k // _n_kept(figures, cache))
@@ -126,6 +131,7 @@ def _gather(reads: Reads, placement: Placement, run: Run, *, offloads_cache: boo
             keeper.cache_bytes[cached] += cache.n_embd_v * element_bytes(run.type_v)
             keeper.flops[cached] += _attention_flops(figures, cache)
         if recurrent is not None and figures.recurrent_layers[index]:
+            place.n_layer_recurrent += 1
             place.state_bytes += 4 * (recurrent.n_embd_r + recurrent.n_embd_s)
         for where in {device for device, _, role in sums_of_weights[index + 1] if role is Role.EXPERT}:
             sums[where].n_layer_experts += 1
@@ -150,6 +156,7 @@ class Reads:
 
     anatomy: Anatomy
     _known: dict[Hashable, _Sum] = field(default_factory=dict)
+    _fullness: dict[int, float] = field(default_factory=dict)
 
     def whole(self, placement: Placement) -> _Sum:
         """Matrices that belong to no layer."""
@@ -162,6 +169,15 @@ class Reads:
         if anatomy.is_tied:
             found.append((anatomy.whole["token_embd.weight"], placement.output))
         return _summed(found)
+
+    def fullness(self, index: int) -> float:
+        """1 for a layer that mixes tokens and has a feed-forward part, a half for one that does either."""
+        kept = self._fullness.get(index)
+        if kept is None:
+            matrices = [name for name, one in self.anatomy.layers[index].items() if len(one.shape) > 1]
+            kinds = {name.startswith("ffn_") for name in matrices}
+            kept = self._fullness[index] = len(kinds) / 2
+        return kept
 
     def layer(self, index: int, placement: Placement) -> _Sum:
         """Matrices of a layer; without rules by name it lies by its device and that of its experts."""
@@ -231,6 +247,7 @@ def _work(figures: Architecture, device: SpeedDevice, sums: _Sums) -> DeviceWork
         attention=attention,
         n_layer=sums.n_layer,
         n_layer_experts=sums.n_layer_experts,
+        n_layer_recurrent=sums.n_layer_recurrent,
         state_bytes=sums.state_bytes,
         is_scanned=figures.name not in _CHUNKED,
     )

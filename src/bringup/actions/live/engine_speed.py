@@ -80,6 +80,7 @@ def plan_speed(engine: LiveEngine, cards: Sequence[Card], machine: Machine, fold
         n_prompt=_PROMPT_TOKENS,
         host=known_rates(place, machine),
         offloads_cache=request.offloads_cache,
+        is_mapped=request.is_mapped,
     )
     if place.n_threads == seen.n_threads:
         teller.own_runs = own_runs(machine, folders)

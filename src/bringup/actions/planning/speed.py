@@ -16,7 +16,7 @@ from bringup.plan.predict import Estimate, Prediction, generation_rate, predict_
 from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices
 from bringup.plan.request import CPU, SplitMode
 from bringup.plan.run import Run
-from bringup.plan.work import DeviceWork, SpeedDevice
+from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
 from bringup.plan.workload import Reads, works_of
 from bringup.records import dataclass, replace
 
@@ -31,6 +31,7 @@ class SpeedTeller:
         n_prompt: tokens of the prompt that the time to the first token is told for.
         host: rates of main memory and processor.
         offloads_cache: see `Request`.
+        is_mapped: see `Request`.
         unseen_links: cards whose slots nobody saw.
         own_runs: correct what is told; placements are chosen without them.
     """
@@ -40,6 +41,7 @@ class SpeedTeller:
     n_prompt: int
     host: HostRates
     offloads_cache: bool = True
+    is_mapped: bool = True
     unseen_links: frozenset[str] = frozenset()
     own_runs: OwnRuns = field(default_factory=OwnRuns)
     why_not: str = field(default="", init=False)
@@ -56,11 +58,27 @@ class SpeedTeller:
             CannotTell: nothing is known of a device that is used.
         """
         n_past = max(0, run.n_ctx_seq // 2) + 1
-        return generation_rate(self._works_of(placement, run), traits_of(run), n_past=n_past)
+        return generation_rate(self._works_of(placement, run), self._traits(placement, run), n_past=n_past)
 
     def assumptions(self, plan: MemoryPlan) -> tuple[str, ...]:
         """What the speed of a plan stands on beside what the machine and the user told."""
-        return (*self._memory_rate(plan), *self._links(plan), *self._corrected(plan))
+        return (
+            *self._memory_rate(plan),
+            *self._links(plan),
+            *self._unknown_help(plan),
+            *self._corrected(plan),
+        )
+
+    def _unknown_help(self, plan: MemoryPlan) -> tuple[str, ...]:
+        """A card that reads prompts for main memory, of which nothing is known."""
+        cards = plan.placement.cards
+        is_known = not cards or cards[0] in {device.name for device in self.devices}
+        if is_known or not plan.run.offloads_ops:
+            return ()
+        return (
+            f"Nothing is known of {cards[0]}'s speed: prompts are told as if the processor read them alone, "
+            "and the engine sends them to that card.",
+        )
 
     def _links(self, plan: MemoryPlan) -> tuple[str, ...]:
         """Links that were taken for the whole of the card's, where weights are copied over them."""
@@ -172,12 +190,18 @@ class SpeedTeller:
 
     def _predict(self, placement: Placement, run: Run, n_prompt: int, n_past: int) -> Prediction:
         works = self._works_of(placement, run)
-        return predict_works(works, traits_of(run), n_prompt=n_prompt, n_past=n_past)
+        return predict_works(works, self._traits(placement, run), n_prompt=n_prompt, n_past=n_past)
+
+    def _traits(self, placement: Placement, run: Run) -> RunTraits:
+        traits = traits_of(run, is_mapped=self.is_mapped)
+        if placement.mode is SplitMode.LAYER:
+            return traits
+        return replace(traits, n_embd_exchanged=self.anatomy.architecture.n_embd)
 
     def _works_of(self, placement: Placement, run: Run) -> tuple[DeviceWork, ...]:
         """What a token costs on each device; it does not depend on the window's length."""
         if placement.mode is not SplitMode.LAYER:
-            raise CannotTell("it depends on how fast the cards exchange their shares, which nobody measured")
+            return self._shared_works(placement, run)
         key = (placement, run.type_k, run.type_v, run.flash_attention, run.offloads_ops)
         works = self._works.get(key)
         if works is None:
@@ -185,6 +209,19 @@ class SpeedTeller:
                 self._reads, placement, run, self.devices, offloads_cache=self.offloads_cache
             )
         return works
+
+    def _shared_works(self, placement: Placement, run: Run) -> tuple[DeviceWork, ...]:
+        """Two cards that share all matrices; nothing was measured of others that would say how they do."""
+        names, known = placement.cards, {device.name: device for device in self.devices}
+        if placement.mode is SplitMode.ROW or len(names) != 2:
+            raise CannotTell("it depends on how fast the cards exchange their shares, which nobody measured")
+        works = works_of(self._reads, placement, run, self.devices, offloads_cache=self.offloads_cache)
+        cards = [known[name] for name in names if name in known]
+        if len(works) != 1 or len(cards) != len(names) or works[0].device.name == CPU:
+            raise CannotTell("cards that share matrices beside main memory were measured by nobody")
+        from bringup.plan.shared_speed import divided  # most plans have no use for it
+
+        return divided(works[0], cards, placement.shares)
 
 
 def _uses_main_memory(plan: MemoryPlan) -> bool:
@@ -204,9 +241,15 @@ def given_rates(place: Place, ram_bytes_per_s: float | None) -> HostRates:
 
 
 def speed_teller(
-    anatomy: Anatomy, place: Place, *, n_prompt: int, host: HostRates, offloads_cache: bool = True
+    anatomy: Anatomy,
+    place: Place,
+    *,
+    n_prompt: int,
+    host: HostRates,
+    offloads_cache: bool = True,
+    is_mapped: bool = True,
 ) -> SpeedTeller:
     """A teller for a place, with the rates of its main memory."""
     devices = speed_devices(place.devices, host, links_bytes_per_s=place.links_bytes_per_s)
     unseen = frozenset(card.name for card in place.cards if card.name not in place.links_bytes_per_s)
-    return SpeedTeller(anatomy, devices, n_prompt, host, offloads_cache, unseen_links=unseen)
+    return SpeedTeller(anatomy, devices, n_prompt, host, offloads_cache, is_mapped, unseen_links=unseen)

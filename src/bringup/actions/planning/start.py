@@ -135,6 +135,7 @@ def start_planning(
         n_prompt=wishes.n_prompt,
         host=host or given_rates(place, wishes.ram_bytes_per_s),
         offloads_cache=request.offloads_cache,
+        is_mapped=request.is_mapped,
     )
     beside = look_beside(wishes.beside, anatomy)
     planner = Planner(anatomy, place.devices, companions=beside.companions)
