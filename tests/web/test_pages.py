@@ -111,7 +111,10 @@ def test_what_is_foretold_is_no_alarm() -> None:
 )
 def test_the_stack_counts_what_is_open_and_what_is_ahead(case: str, count: str) -> None:
     view = open_view(str(CASES / case), interval_s=1.0)
-    assert count in stack_parts(view.faults.look_now())["stack"]
+    examination = view.faults.look_now()
+    assert count in stack_parts(examination)["stack"]
+    assert "embedded engine" not in stack_parts(examination)["stack"], "of a machine that was recorded"
+    assert "<b>embedded engine</b> 2026.1" in stack_parts(examination, embedded="2026.1")["stack"]
 
 
 def test_a_term_has_figures_of_now_where_a_sample_has_any() -> None:

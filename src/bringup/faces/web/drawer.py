@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bringup.actions.diagnosis.overview import embedded_engine
 from bringup.actions.live.sample import Sample
 from bringup.actions.live.view import LiveView
 from bringup.faces.web.html import Html, tag
@@ -66,7 +67,8 @@ class Drawer:
 
     def _anew(self, name: str) -> dict[str, Html]:
         if name == "stack":
-            return stack_parts(self._view.faults.examination)
+            embedded = embedded_engine() if self._view.is_live else None
+            return stack_parts(self._view.faults.examination, embedded=embedded)
         if self._view.sampler.problem is not None:
             words = f"The sampler failed: {self._view.sampler.problem}"
             return _without_sample(name, tag("p", words, class_="note fault"))

@@ -13,7 +13,7 @@ from bringup.faces.render.diagnosis import steps_of
 from bringup.faces.render.facts import words
 from bringup.faces.render.stack import LAYER_NAMES, summarise
 from bringup.faces.web.html import Html, join, tag
-from bringup.faces.web.pages.stack_parts import TERMS, parts_of
+from bringup.faces.web.pages.stack_parts import TERMS, StackPart, parts_of
 from bringup.faces.web.widgets import command as command_to_copy
 from bringup.faces.web.widgets import more, pill
 from bringup.faults._diagnose import Finding, Role
@@ -42,13 +42,13 @@ _VERDICTS: Final = {
 }
 
 
-def stack_parts(examination: Examination | None) -> dict[str, Html]:
-    """The page's one part."""
+def stack_parts(examination: Examination | None, *, embedded: str | None = None) -> dict[str, Html]:
+    """The page's one part; `embedded` is the version of an engine that needs no build."""
     if examination is None:
         return {"stack": tag("section", tag("p", "The doctor is looking at the machine."), class_="panel")}
     views = view_layers(examination)
     facts = list_facts(examination.stack)
-    return {"stack": join([_verdict(examination), _picture(examination, views, facts)])}
+    return {"stack": join([_verdict(examination), _picture(examination, views, facts, embedded)])}
 
 
 def look_again() -> Html:
@@ -90,10 +90,14 @@ def _root(root: Finding) -> Html:
     return tag("li", _rank(root), " ", link, first)
 
 
-def _picture(examination: Examination, views: tuple[LayerView, ...], facts: tuple[Fact, ...]) -> Html:
+def _picture(
+    examination: Examination, views: tuple[LayerView, ...], facts: tuple[Fact, ...], embedded: str | None
+) -> Html:
     drawn: list[Html] = []
     for number, (name, layers) in enumerate(_SPACES):
-        inside = [_layer(examination, view, facts) for view in reversed(views) if view.layer in layers]
+        inside = [
+            _layer(examination, view, facts, embedded) for view in reversed(views) if view.layer in layers
+        ]
         if not inside:
             continue
         if number:
@@ -102,12 +106,15 @@ def _picture(examination: Examination, views: tuple[LayerView, ...], facts: tupl
     return join(drawn)
 
 
-def _layer(examination: Examination, view: LayerView, facts: tuple[Fact, ...]) -> Html:
+def _layer(examination: Examination, view: LayerView, facts: tuple[Fact, ...], embedded: str | None) -> Html:
     says = view.findings[0].fault.title if view.findings else view.problem
     says = says or summarise(view.layer, examination.stack) or "not looked at"
+    parts = parts_of(view.layer, examination.stack)
+    if view.layer is Layer.BUILD and embedded is not None:
+        parts = (*parts, StackPart("embedded engine", embedded or "is here"))
     chips = [
         tag("span", tag("b", part.name), f" {part.state}", class_="chip" if part.is_there else "chip soft")
-        for part in parts_of(view.layer, examination.stack)
+        for part in parts
     ]
     head = tag(
         "summary",

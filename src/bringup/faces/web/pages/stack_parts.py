@@ -9,6 +9,7 @@ from bringup.faces.render.format import format_bytes
 from bringup.faults._fault import Layer
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading
 from bringup.records import dataclass
+from bringup.stack.container import Inside
 from bringup.stack.stack import Stack
 
 T = TypeVar("T")
@@ -131,6 +132,9 @@ def _build(stack: Stack) -> Iterator[StackPart]:
 
 
 def _container(stack: Stack) -> Iterator[StackPart]:
+    inside = stack.container.inside
+    if isinstance(inside, Known) and inside.value is not Inside.NONE:
+        yield StackPart("inside", inside.value.value)
     yield from _told("docker", stack.container.docker)
     yield from _told("container toolkit", stack.container.toolkit)
 
