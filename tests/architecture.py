@@ -292,6 +292,22 @@ def check_cycles(sources: tuple[Source, ...], rules: Rules) -> list[str]:
     return [f"import circle: {' -> '.join(cycle)}" for cycle in _cycles(graph)]
 
 
+def check_folders_of_actions(sources: tuple[Source, ...], rules: Rules) -> list[str]:
+    """The folders of `actions/` import each other in one direction, as the packages do."""
+    graph: dict[str, set[str]] = {}
+    for source in sources:
+        if source.package == "actions":
+            edges = graph.setdefault(_folder_of_actions(source.module), set())
+            edges |= {_folder_of_actions(one.module) for one in source.imports}
+    for folder, edges in graph.items():
+        edges &= graph.keys() - {folder, "bringup.actions"}
+    return [f"folders import each other: {' -> '.join(cycle)}" for cycle in _cycles(graph)]
+
+
+def _folder_of_actions(module: str) -> str:
+    return ".".join(module.split(".")[:3])
+
+
 def _cycles(graph: dict[str, set[str]]) -> Iterator[tuple[str, ...]]:
     done: set[str] = set()
 
@@ -414,6 +430,7 @@ CHECKS = (
     check_libraries,
     check_dangerous_calls,
     check_cycles,
+    check_folders_of_actions,
     check_imports_do_nothing,
     check_constants_stay,
     check_sizes,
