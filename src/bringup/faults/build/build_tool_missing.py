@@ -44,8 +44,8 @@ SIGNS = (
         unless=("-- build files have been written",),
     ),
     Sign(
-        r'Target "ggml-cuda" links to:?$',
-        anchor='target "ggml-cuda" links to',
+        r'Target "[\w.-]{1,40}" links to(?::?$|(?: target)? "?CUDA::\w+)',
+        anchor='" links to',
         example='  Target "ggml-cuda" links to:',
         certainty=Certainty.LIKELY,
     ),
@@ -186,6 +186,12 @@ SIGNS = (
         example="warning: implicit declaration of function 'vld1q_s8_x4'; did you mean 'vld1q_s8_x2'?",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"Unable to find libclang: ",
+        anchor="unable to find libclang",
+        example="Unable to find libclang: 'no valid shared libraries matching libclang.so'",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 STEPS = (
@@ -198,6 +204,14 @@ STEPS = (
         undo="apt-get remove of the same packages",
         verify=("cmake", "--version"),
         touches="installs distribution packages",
+    ),
+    Step(
+        "Where the line names another piece, install that one: libclang-dev for the bindings of Rust, the"
+        " CUDA toolkit's own cuBLAS files (cuda-libraries-dev) and a cmake of 3.18 or later for CUDA::cublas,"
+        " libvulkan-dev and glslc for Vulkan.",
+        safety=Safety.SAFE,
+        touches="installs distribution packages",
+        undo="remove the same packages",
     ),
     Step(
         "Delete the build folder and configure again, so that cmake looks anew.",

@@ -87,6 +87,12 @@ SIGNS = (
         " dependencies)",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"llama runner process (?:has )?terminated:? exit status ?127\b",
+        anchor="exit status",
+        example="Error: llama runner process has terminated: exit status 127",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("backend-not-loaded",)

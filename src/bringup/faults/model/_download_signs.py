@@ -284,4 +284,10 @@ SIGNS = (
             "127.0.0.1",
         ),
     ),
+    Sign(
+        r"ValueError: .{0,3}(?:Download incomplete|Content should be at least 1 MB)",
+        anchor="valueerror: ",
+        example="ValueError: Download incomplete.",
+        certainty=Certainty.LIKELY,
+    ),
 )

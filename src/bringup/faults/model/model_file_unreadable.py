@@ -24,8 +24,8 @@ SIGNS = (
         unless=_PART,
     ),
     Sign(
-        r"error loading model: .{0,120}failed to open .{0,120}: (?:No such file|Permission denied|"
-        r"Is a directory)",
+        r"error loading model: .{0,120}failed to open (?:.{0,120}: (?:No such file|Permission denied|"
+        r"Is a directory)|\S.{0,300}$)",
         anchor="failed to open",
         example="error loading model: failed to open models/7B/ggml-model-q4_0.bin: No such file or"
         " directory",

@@ -82,6 +82,12 @@ SIGNS = (
         example='error: "__T0" has not been declared',
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"error: user-defined literal operator not found",
+        anchor="user-defined literal operator not found",
+        example="/usr/include/c++/14/limits(1877): error: user-defined literal operator not found",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("cpu-only-build", "running-on-cpu")

@@ -118,9 +118,10 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"fatal error: '?(?:cuda_runtime(?:_api)?|cuda_fp16|cuda|cublas_v2|"
-        r"driver_types)\.h'?:? (?:No such file|file not found)",
-        anchor="fatal error: ",
+        r"fatal error(?: C1083)?: (?:Cannot open include file: )?'?"
+        r"(?:(?:cuda_runtime(?:_api)?|cuda_fp16|cuda|cublas_v2|driver_types)\.h|nv/target)'?:?"
+        r" (?:No such file|file not found)",
+        anchor="fatal error",
         example="ggml-cuda.cu:1:10: fatal error: cuda_runtime.h: No such file or directory",
         certainty=Certainty.LIKELY,
     ),
