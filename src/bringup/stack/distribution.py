@@ -4,10 +4,54 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import Final
 
 from bringup.machine.protocol import Machine
-from bringup.reading import Absent, Reading, convert
+from bringup.reading import NOT_LOOKED, Absent, Known, Reading, convert
 from bringup.records import dataclass
+from bringup.stack.lines import Lines
+
+_NAMED: Final = (
+    ("pop!_os", "pop", "Pop!_OS", ("ubuntu", "debian")),
+    ("linux mint", "linuxmint", "Linux Mint", ("ubuntu", "debian")),
+    ("ubuntu", "ubuntu", "Ubuntu", ("debian",)),
+    ("debian", "debian", "Debian", ()),
+    ("proxmox", "debian", "Proxmox", ()),
+    ("fedora", "fedora", "Fedora", ()),
+    ("bazzite", "fedora", "Bazzite", ()),
+    ("rocky linux", "rocky", "Rocky Linux", ("rhel", "centos", "fedora")),
+    ("almalinux", "almalinux", "AlmaLinux", ("rhel", "centos", "fedora")),
+    ("centos", "centos", "CentOS", ("rhel", "fedora")),
+    ("red hat enterprise", "rhel", "Red Hat Enterprise Linux", ("fedora",)),
+    ("opensuse", "opensuse", "openSUSE", ("suse",)),
+    ("arch linux", "arch", "Arch Linux", ()),
+    ("manjaro", "manjaro", "Manjaro", ("arch",)),
+    ("cachyos", "cachyos", "CachyOS", ("arch",)),
+    ("endeavouros", "endeavouros", "EndeavourOS", ("arch",)),
+    ("nixos", "nixos", "NixOS", ()),
+)
+"""What a system calls itself, its id, its name, and its relatives; the narrower name first."""
+
+_HEADS: Final = ("pretty_name=", "description:", "operating system:", "os:", "distro:")
+
+_MARKS: Final = (
+    (".fc", r"\d\.fc\d{2}\b", "fedora"),
+    (".el", r"\d\.el\d{1,2}(?:_\d{1,2})?\b", "rhel"),
+    ("-arch", r"\d-arch\d-\d", "arch"),
+    ("==> ", r"^==> (?:dkms|ERROR|WARNING|Starting build)", "arch"),
+    ("pacman -", r"\bpacman -[SRQ]", "arch"),
+    ("ubuntu", r"\dubuntu\d", "ubuntu"),
+    ("ubuntu-drivers", r"\bubuntu-drivers\b", "ubuntu"),
+    ("-generic", r"\d-generic\b", "ubuntu"),
+    ("~deb", r"~deb\d{1,2}u\d", "debian"),
+    ("+deb", r"\+deb\d{1,2}u\d", "debian"),
+    ("-pve", r"\d-pve\b", "debian"),
+    ("zypper ", r"^(?:>|#|\$| )*(?:sudo )?zypper \w", "opensuse"),
+    ("-g0", r"(?i)nvidia-\S{1,30}-g0[4-7]", "opensuse"),
+    ("/nix/store/", r"/nix/store/", "nixos"),
+    ("nixos-rebuild", r"\bnixos-rebuild\b", "nixos"),
+)
+"""What only one family's packages, kernels and tools print."""
 
 
 class PackageFamily(Enum):
@@ -71,3 +115,34 @@ def parse_os_release(text: str) -> Distribution:
         version=values.get("VERSION_ID", ""),
         like=tuple(values.get("ID_LIKE", "").lower().split()),
     )
+
+
+def recognise_distribution(lines: Lines) -> Reading[Distribution]:
+    """The distribution that a paste comes from: what it calls itself, else marks that are one family's only.
+
+    Not looked at where nothing or more than one family shows: an image and its host may both be in a text.
+
+    Raw line: `Operating System: Ubuntu 22.04 LTS`.
+    """
+    for head in _HEADS:
+        for line in lines.with_anchor(head):
+            said = line.text.strip().lower()
+            known = next((row for row in _NAMED if said.startswith(head) and row[0] in said), None)
+            if known is not None:
+                return Known(_distribution(known[1]), f"{line.source}, line {line.number}")
+    found = {}
+    for anchor, pattern, name in _MARKS:
+        line = lines.first_like(pattern, anchor=anchor)
+        if line is not None:
+            found[name] = line
+    if {*found} == {"debian", "ubuntu"}:
+        del found["debian"]
+    if len(found) != 1:
+        return NOT_LOOKED
+    ((name, line),) = found.items()
+    return Known(_distribution(name), f"{line.source}, line {line.number}")
+
+
+def _distribution(name: str) -> Distribution:
+    row = next(row for row in _NAMED if row[1] == name)
+    return Distribution(id=row[1], name=row[2], version="", like=row[3])

@@ -18,7 +18,7 @@ from bringup.stack.device_files import (
     probe_device_files,
     probe_holders,
 )
-from bringup.stack.distribution import Distribution, probe_distribution
+from bringup.stack.distribution import Distribution, probe_distribution, recognise_distribution
 from bringup.stack.dkms import DkmsModule, probe_dkms, recognise_dkms
 from bringup.stack.installed_kernels import InstalledKernel, probe_kernels
 from bringup.stack.kernel_log import KernelLog, probe_log_text, recognise_log
@@ -270,6 +270,7 @@ def recognise(lines: Lines) -> Kernel:
     """What pasted lines say of this layer."""
     return Kernel(
         release=_recognise_release(lines),
+        distribution=recognise_distribution(lines),
         secure_boot=_recognise_secure_boot(lines),
         modules=_recognise_modules(lines),
         loaded_driver=_recognise_loaded(lines),

@@ -14,6 +14,7 @@ from bringup.actions.diagnosis.unseen import Unseen, find_unseen
 from bringup.errors import CannotTell, Failure, WrongUse
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._diagnose import Diagnosis, diagnose
+from bringup.faults._distributions import for_its_distribution
 from bringup.faults._scene import Scene
 from bringup.machine import files, paths
 from bringup.machine.archive import PACKED_LIMIT_BYTES, unpack_recording
@@ -120,7 +121,7 @@ def examine(machine: Machine, *, subject: str) -> Examination:
     timed = TimedMachine(machine)
     looked = probe_stack(timed, meanwhile=load_catalogue)
     scene = Scene(looked.stack, looked.lines)
-    found = diagnose(scene, load_catalogue())
+    found = for_its_distribution(diagnose(scene, load_catalogue()), looked.stack)
     bad = bad_builds(looked.stack)
     return Examination(looked.stack, found, looked.looks, subject, dict(timed.took_s), bad_builds=bad)
 
@@ -130,7 +131,8 @@ def examine_text(text: str, *, subject: str) -> Examination:
     from bringup.faults._dialects import in_its_words
 
     stack, lines = read_pasted(text, source=subject)
-    found = in_its_words(diagnose(Scene(stack, lines), load_catalogue()), lines)
+    found = for_its_distribution(diagnose(Scene(stack, lines), load_catalogue()), stack)
+    found = in_its_words(found, lines)
     open_questions = () if found.findings else find_open_questions(lines)
     bad = bad_builds(stack)
     return Examination(stack, found, (), subject, open_questions=open_questions, bad_builds=bad)

@@ -6,6 +6,8 @@ from bringup.faults._fault import Evidence, Safety, Slot, Step
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import has_own_kernel, picked_library
 from bringup.faults.kernel._steps import (
+    BUILD_ALL,
+    GET_MODULE,
     REBOOT,
     family,
     finish_upgrade_steps,
@@ -50,7 +52,8 @@ def read_versions(scene: Scene) -> Versions | None:
         library, loaded = pair.library, pair.module
     if library is None or loaded is None or library.fits(loaded) or not has_own_kernel(scene):
         return None
-    return Versions(loaded, library, disk_version(kernel.running), disk_version(kernel.coming))
+    told = kernel.disk_module.value.version if isinstance(kernel.disk_module, Known) else None
+    return Versions(loaded, library, disk_version(kernel.running) or told, disk_version(kernel.coming))
 
 
 def disk_version(kernel: InstalledKernel | None) -> DriverVersion | None:
@@ -201,13 +204,22 @@ def _prepare_steps(scene: Scene, versions: Versions) -> tuple[Step, ...]:
     kernel = scene.stack.kernel
     coming = kernel.coming or kernel.running
     if coming is None:
-        return ()
+        return _told_steps(scene, versions)
     disk = versions.coming_disk if kernel.coming is not None else versions.running_disk
     if disk is None and not coming.modules:
         return module_steps(scene, coming)
     if disk is not None and not disk.fits(versions.library):
         return finish_upgrade_steps(scene)
     return ()
+
+
+def _told_steps(scene: Scene, versions: Versions) -> tuple[Step, ...]:
+    """What a paste asks for: modinfo showed a module on the disk that the libraries do not fit."""
+    if versions.running_disk is None or versions.running_disk.fits(versions.library):
+        return ()
+    if scene.lines.has("/dkms/nvidia"):
+        return (BUILD_ALL, *finish_upgrade_steps(scene))
+    return finish_upgrade_steps(scene) or (GET_MODULE,)
 
 
 def _reboot_step(scene: Scene, versions: Versions, *, is_prepared: bool) -> Step:

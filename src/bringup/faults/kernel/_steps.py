@@ -31,6 +31,23 @@ LOAD = Step(
     verify=("nvidia-smi",),
 )
 
+BUILD_ALL = Step(
+    "Have DKMS build the module of the libraries' version; the one on the disk is of another.",
+    ("dkms", "autoinstall"),
+    Safety.SAFE,
+    needs_root=True,
+    touches="/lib/modules of the running kernel",
+    undo="dkms uninstall of the same module and version",
+    verify=("modinfo", "-F", "version", "nvidia"),
+)
+
+GET_MODULE = Step(
+    "Install the module of the libraries' version; the one on the disk is of another.",
+    touches="the driver's packages",
+    undo="install the former version of the same packages",
+    verify=("modinfo", "-F", "version", "nvidia"),
+)
+
 
 def family(scene: Scene) -> PackageFamily | None:
     """The package tool; `None` where the distribution is not known."""

@@ -1,0 +1,121 @@
+"""A cure with the package tool of the distribution that shows: faults write their steps for Debian and Ubuntu."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from bringup.faults._diagnose import Diagnosis, Finding
+from bringup.faults._fault import Safety, Step
+from bringup.reading import Known
+from bringup.records import dataclass
+from bringup.stack.distribution import Distribution, PackageFamily
+from bringup.stack.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A command of another distribution, and the sentence where Debian's does not fit."""
+
+    command: tuple[str, ...] = ()
+    say: str = ""
+
+
+_HEADERS: Final = "Install the headers of its standard kernel (other kernels have a package of their own)."
+_SYNC: Final = "Bring the driver's packages to one version; read what it wants to remove before the yes."
+_INSTEAD: Final[dict[tuple[str, ...], dict[PackageFamily, Told]]] = {
+    ("apt-get", "install", "linux-headers-generic"): {
+        PackageFamily.DNF: Told(("dnf", "install", "kernel-devel"), _HEADERS),
+        PackageFamily.PACMAN: Told(("pacman", "-S", "linux-headers"), _HEADERS),
+        PackageFamily.ZYPPER: Told(("zypper", "install", "kernel-default-devel"), _HEADERS),
+    },
+    ("apt-get", "install", "--fix-broken"): {
+        PackageFamily.DNF: Told(("dnf", "distro-sync", "*nvidia*")),
+        PackageFamily.PACMAN: Told(("pacman", "-Syu")),
+        PackageFamily.ZYPPER: Told(("zypper", "verify")),
+    },
+    ("apt-get", "--fix-broken", "install"): {
+        PackageFamily.DNF: Told(("dnf", "distro-sync", "*nvidia*"), _SYNC),
+        PackageFamily.PACMAN: Told(("pacman", "-Syu"), _SYNC),
+        PackageFamily.ZYPPER: Told(("zypper", "verify"), _SYNC),
+    },
+    ("dpkg", "-l", "*nvidia*"): {
+        PackageFamily.DNF: Told(
+            ("rpm", "-qa", "*nvidia*"), "See the packages of the driver and their versions."
+        ),
+        PackageFamily.PACMAN: Told(("pacman", "-Qs", "nvidia"), "See the packages of the driver."),
+        PackageFamily.ZYPPER: Told(
+            ("rpm", "-qa", "*nvidia*"), "See the packages of the driver and their versions."
+        ),
+    },
+    ("update-initramfs", "-u"): {
+        PackageFamily.DNF: Told(("dracut", "--force"), "Rebuild the initramfs."),
+        PackageFamily.PACMAN: Told(("mkinitcpio", "-P"), "Rebuild the initramfs."),
+        PackageFamily.ZYPPER: Told(("dracut", "--force"), "Rebuild the initramfs."),
+    },
+    ("update-initramfs", "-u", "-k", "all"): {
+        PackageFamily.DNF: Told(("dracut", "--regenerate-all", "--force")),
+        PackageFamily.PACMAN: Told(("mkinitcpio", "-P")),
+        PackageFamily.ZYPPER: Told(("dracut", "--regenerate-all", "--force")),
+    },
+}
+"""The same thing in other families, for commands that stand in the steps of faults."""
+
+_AKMODS: Final = (
+    ("akmods", "--force"),
+    "Have akmods build the module (where it comes from NVIDIA's own repository: dkms autoinstall).",
+    "remove the kmod-nvidia package that it built",
+)
+_LOADABLE: Final = ("modinfo", "-F", "version", "nvidia")
+_APT_ONLY: Final = ("apt-get", "dpkg", "update-initramfs", "ubuntu-drivers")
+_NIX: Final = Step(
+    "NixOS: nothing is installed by hand. Set hardware.nvidia and boot.blacklistedKernelModules in the"
+    " configuration, run nixos-rebuild switch, and restart.",
+    safety=Safety.DISRUPTIVE,
+    touches="the system's configuration",
+    undo="nixos-rebuild switch --rollback",
+)
+
+
+def for_its_distribution(found: Diagnosis, stack: Stack) -> Diagnosis:
+    """The same diagnosis, its cures with the tools of the distribution that was seen; else as it is."""
+    distribution = stack.kernel.distribution
+    if not isinstance(distribution, Known) or distribution.value.family is PackageFamily.OTHER:
+        return found
+    findings = tuple(_fitted(finding, distribution.value) for finding in found.findings)
+    return dataclasses.replace(found, findings=findings)
+
+
+def _fitted(finding: Finding, distribution: Distribution) -> Finding:
+    steps = finding.evidence.steps or finding.fault.steps
+    fitted = tuple(told for step in steps if (told := _step(step, distribution)) is not None)
+    if distribution.family is PackageFamily.NIX and len(fitted) < len(steps):
+        fitted = (*fitted, _NIX)
+    if fitted == steps:
+        return finding
+    return dataclasses.replace(finding, evidence=dataclasses.replace(finding.evidence, steps=fitted))
+
+
+def _step(step: Step, distribution: Distribution) -> Step | None:
+    """The step for a distribution; `None` where it has no such thing."""
+    command, family = step.command, distribution.family
+    if command[:1] == ("ubuntu-drivers",) and "ubuntu" not in (distribution.id, *distribution.like):
+        return None
+    if command == ("apt-get", "install", "nvidia-driver") and distribution.id != "debian":
+        return None
+    if command == ("apt-get", "install", "linux-headers-generic") and distribution.id == "debian":
+        return dataclasses.replace(step, command=("apt-get", "install", "linux-headers-amd64"), say=_HEADERS)
+    if command == ("dkms", "autoinstall") and distribution.id == "fedora":
+        return dataclasses.replace(
+            step, command=_AKMODS[0], say=_AKMODS[1], verify=_LOADABLE, undo=_AKMODS[2]
+        )
+    if family is PackageFamily.NIX and command[:1] == ("dkms",):
+        return None
+    if family is PackageFamily.APT or command[:1] == () or command[0] not in _APT_ONLY:
+        return step
+    told = _INSTEAD.get(tuple(str(word) for word in command), {}).get(family)
+    if told is None:
+        return None
+    verify = ("nvidia-smi",) if step.verify[:1] == ("dpkg",) else step.verify
+    undo = step.undo.replace("apt-get remove of the same package", "remove the same package")
+    return dataclasses.replace(step, command=told.command, say=told.say or step.say, verify=verify, undo=undo)
