@@ -53,6 +53,7 @@ PROGRAMS = frozenset(
             "dnf",
             "docker",
             "dpkg",
+            "dracut",
         ),
         *(
             "free",
@@ -70,6 +71,7 @@ PROGRAMS = frozenset(
         *(
             "lsmod",
             "lspci",
+            "mkinitcpio",
             "modinfo",
             "modprobe",
             "mokutil",
@@ -89,6 +91,10 @@ NAMED_COMMANDS = {
     ("kernel/_steps.py", "tool"),
     ("kernel/_mismatch.py", "REBOOT.command"),
     ("kernel/_mismatch.py", "REBOOT.verify"),
+    ("_distributions.py", "_AKMODS[0]"),
+    ("_distributions.py", "_LOADABLE"),
+    ("_distributions.py", "told.command"),
+    ("_distributions.py", "verify"),
 }
 """Commands that a module chooses by the distribution, from tables of tuples of its own."""
 
@@ -103,6 +109,10 @@ def commands_in(tree: ast.Module) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "Step":
             yield from node.args[1:2]
+            yield from (word.value for word in node.keywords if word.arg in ("command", "verify"))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Told":
+            yield from node.args[:1]
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("dataclasses.replace", "replace"):
             yield from (word.value for word in node.keywords if word.arg in ("command", "verify"))
 
 

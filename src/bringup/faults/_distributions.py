@@ -1,4 +1,4 @@
-"""A cure with the package tool of the distribution that shows: faults write their steps for Debian and Ubuntu."""
+"""A cure with the package tool of the distribution that shows; faults write their steps for Debian's."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ _INSTEAD: Final[dict[tuple[str, ...], dict[PackageFamily, Told]]] = {
     },
     ("dpkg", "-l", "*nvidia*"): {
         PackageFamily.DNF: Told(
-            ("rpm", "-qa", "*nvidia*"), "See the packages of the driver and their versions."
+            ("dnf", "list", "--installed", "*nvidia*"), "See the packages of the driver and their versions."
         ),
         PackageFamily.PACMAN: Told(("pacman", "-Qs", "nvidia"), "See the packages of the driver."),
         PackageFamily.ZYPPER: Told(
-            ("rpm", "-qa", "*nvidia*"), "See the packages of the driver and their versions."
+            ("zypper", "search", "--installed-only", "--details", "nvidia"),
+            "See the packages of the driver and their versions.",
         ),
     },
     ("update-initramfs", "-u"): {

@@ -9,7 +9,7 @@ from typing import Final
 from bringup.machine.protocol import Machine
 from bringup.reading import NOT_LOOKED, Absent, Known, Reading, convert
 from bringup.records import dataclass
-from bringup.stack.lines import Lines
+from bringup.stack.lines import Line, Lines
 
 _NAMED: Final = (
     ("pop!_os", "pop", "Pop!_OS", ("ubuntu", "debian")),
@@ -130,17 +130,17 @@ def recognise_distribution(lines: Lines) -> Reading[Distribution]:
             known = next((row for row in _NAMED if said.startswith(head) and row[0] in said), None)
             if known is not None:
                 return Known(_distribution(known[1]), f"{line.source}, line {line.number}")
-    found = {}
+    found: dict[str, Line] = {}
     for anchor, pattern, name in _MARKS:
-        line = lines.first_like(pattern, anchor=anchor)
-        if line is not None:
-            found[name] = line
+        mark = lines.first_like(pattern, anchor=anchor)
+        if mark is not None:
+            found[name] = mark
     if {*found} == {"debian", "ubuntu"}:
         del found["debian"]
     if len(found) != 1:
         return NOT_LOOKED
-    ((name, line),) = found.items()
-    return Known(_distribution(name), f"{line.source}, line {line.number}")
+    ((name, mark),) = found.items()
+    return Known(_distribution(name), f"{mark.source}, line {mark.number}")
 
 
 def _distribution(name: str) -> Distribution:

@@ -18,6 +18,10 @@ from bringup.stack.stack import Stack
 _COMMIT: Final = regex(r"(?:[*|/\\ ]{1,20})?[0-9a-f]{7,12} (?:\([^()]{1,80}\) )?[^\s\[].{0,200}\(#\d{1,6}\)")
 """A line of `git log --oneline`: it tells what was mended, in the words of the trouble."""
 
+_NO_WSL: Final = "dxcore initialization failed, continuing assuming a non-wsl environment"
+_ASKS_WSL: Final = "attempting to load dxcore to see if we are running under windows subsystem for linux"
+"""What nvidia-container-cli logs on every Linux: Windows is named, and is not there."""
+
 
 def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines]:
     """Facts and lines of a text of any length and mixture; never fails.
@@ -30,19 +34,21 @@ def read_pasted(text: str, *, source: str = "pasted text") -> tuple[Stack, Lines
     raws = raw_lines(plain_characters(text))
     wholes = whole_lines(raws)
     parted = with_english(raws, {index: pieces(raw) for index, raw in enumerate(raws) if "\\" in raw})
-    lines = _without_commits(uncarried(read_lines(raws, source, parted)))
+    lines = _telling(uncarried(read_lines(raws, source, parted)))
     if not wholes:
         return recognise(lines), lines
     both = {index: (*parted.get(index, (raws[index],)), *found) for index, found in wholes.items()}
-    return recognise(lines), _without_commits(uncarried(read_lines(raws, source, {**parted, **both})))
+    return recognise(lines), _telling(uncarried(read_lines(raws, source, {**parted, **both})))
 
 
-def _without_commits(lines: Lines) -> Lines:
-    """The lines without those of a list of commits; the same object where there are none."""
-    commits = {
+def _telling(lines: Lines) -> Lines:
+    """The lines without those that name a trouble and tell of none; the same object where there are none."""
+    idle = {
         n for n, line in enumerate(lines.lines) if line.text.endswith(")") and _COMMIT.fullmatch(line.text)
     }
-    return Lines(tuple(line for n, line in enumerate(lines.lines) if n not in commits)) if commits else lines
+    if lines.has(_NO_WSL):
+        idle |= {n for n, text in enumerate(lines.folded) if _NO_WSL in text or _ASKS_WSL in text}
+    return Lines(tuple(line for n, line in enumerate(lines.lines) if n not in idle)) if idle else lines
 
 
 def recognise(lines: Lines) -> Stack:

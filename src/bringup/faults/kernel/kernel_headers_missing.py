@@ -199,7 +199,72 @@ STEPS = (
 
 def check(scene: Scene) -> Evidence | None:
     """No module for the running kernel, DKMS holds a driver, and the headers are absent."""
-    return _by_facts(scene) or _by_listing(scene)
+    return _by_facts(scene) or _by_listing(scene) or _by_package_tool(scene)
+
+
+_REFUSALS = (
+    (
+        r"filtering for argument: kernel-(?:devel|headers)\b",
+        "filtering for argument: kernel-",
+        Step(
+            "dnf's configuration leaves the kernel's packages out (exclude=): install the headers in spite"
+            " of it.",
+            ("dnf", "install", "kernel-devel", "--disableexcludes=all"),
+            Safety.SAFE,
+            needs_root=True,
+            touches="packages",
+            undo="remove the same package",
+            verify=("dkms", "status"),
+        ),
+    ),
+    (
+        r"(?i)(?:Unable to locate package|find any package by (?:glob|regex)) '?linux-headers-\d",
+        "linux-headers-",
+        Step(
+            "The archive has no headers for the running kernel any more: upgrade the kernel and its headers"
+            " together, then restart into it.",
+            touches="packages, the kernel of the next start",
+            safety=Safety.DISRUPTIVE,
+            undo="start the former kernel from the boot menu",
+            verify=("uname", "-r"),
+        ),
+    ),
+    (
+        r"(?i)(?:No match for argument:?|Unable to find a match:|No package) kernel-(?:devel|headers)-\d",
+        "kernel-",
+        Step(
+            "The repositories have no headers for the running kernel any more: upgrade the kernel and its"
+            " headers together, then restart into it.",
+            touches="packages, the kernel of the next start",
+            safety=Safety.DISRUPTIVE,
+            undo="start the former kernel from the boot menu",
+            verify=("uname", "-r"),
+        ),
+    ),
+)
+"""Why a package tool gave no headers, and what stands in the place of asking it again."""
+
+
+def _by_package_tool(scene: Scene) -> Evidence | None:
+    """A package tool that was asked for headers and says why it has none: asking it again cures nothing."""
+    if not scene.lines.has("nvidia") or any(scene.lines.has(name) for name in _OTHER_MODULES):
+        return None
+    is_told = scene.lines.has("kernel headers for kernel") or scene.lines.has(
+        "kernel headers for this kernel"
+    )
+    for pattern, anchor, step in _REFUSALS:
+        line = scene.lines.first_like(pattern, anchor=anchor)
+        if line is not None:
+            look, _, *rest = STEPS
+            return Evidence(
+                saw=line.text.strip()[:300],
+                expected="the headers of the running kernel",
+                sources=(f"{line.source}, line {line.number}",),
+                certainty=Certainty.SURE if is_told else Certainty.LIKELY,
+                decides="" if is_told else "uname -r",
+                steps=(look, step, *rest),
+            )
+    return None
 
 
 def _by_listing(scene: Scene) -> Evidence | None:
