@@ -114,3 +114,14 @@ def test_a_wrong_name_of_the_headers_asks_for_the_right_one() -> None:
     ).diagnosis.findings[0]
     assert found.fault.id == "kernel-headers-missing"
     assert found.evidence.steps == ()
+
+
+def test_a_container_tool_that_finds_no_windows_tells_of_no_windows() -> None:
+    found = examine_text(
+        "I0411 nvc.c:393] attempting to load dxcore to see if we are running under Windows Subsystem for"
+        " Linux (WSL)\n"
+        "I0411 nvc.c:395] dxcore initialization failed, continuing assuming a non-WSL environment\n"
+        "nvidia-container-cli: initialization error: nvml error: driver not loaded\n",
+        subject="test",
+    ).diagnosis.findings[0]
+    assert found.fault.id == "module-not-loaded"

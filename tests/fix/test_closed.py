@@ -95,6 +95,8 @@ NAMED_COMMANDS = {
     ("_distributions.py", "_LOADABLE"),
     ("_distributions.py", "told.command"),
     ("_distributions.py", "verify"),
+    ("_dialects.py", "program.version"),
+    ("_dialects.py", "verify"),
 }
 """Commands that a module chooses by the distribution, from tables of tuples of its own."""
 

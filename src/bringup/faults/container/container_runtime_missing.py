@@ -64,8 +64,9 @@ SIGNS = (
         example='failed to get sandbox runtime: no runtime for "nvidia" is configured',
     ),
     Sign(
-        r"If this is a GPU node, did you configure the NVIDIA Container Toolkit",
-        anchor="did you configure the nvidia container toolkit",
+        r"If this is a GPU node, did you (?:configure the NVIDIA Container Toolkit|set the docker default"
+        r" runtime)",
+        anchor="if this is a gpu node, did you",
         example="If this is a GPU node, did you configure the NVIDIA Container Toolkit?",
         certainty=Certainty.LIKELY,
     ),

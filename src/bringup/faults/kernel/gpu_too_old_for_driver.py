@@ -21,8 +21,8 @@ from bringup.stack.kernel_log import RefusalKind
 
 SIGNS = (
     Sign(
-        r"supported through the NVIDIA [\d.x]+ [Ll]egacy",
-        anchor="supported through the nvidia",
+        r"(?i)supported through the \S{2,12} \d{2,3}\.[\dx.]{1,8} legacy",
+        anchor="supported through the",
         example="NVRM:  supported through the NVIDIA 390.xx Legacy drivers. Please",
     ),
     Sign(

@@ -31,6 +31,15 @@ SIGNS = (
         unless=("not found in directory", "bad return status"),
     ),
     Sign(
+        r"kernel driver does not appear to be running on this host",
+        anchor="kernel driver does not appear to be running",
+        example="kernel driver does not appear to be running on this host (box): /proc/driver/nvidia/version"
+        " does not exist",
+        certainty=Certainty.LIKELY,
+        needs=("/proc/driver/nvidia/version does not exist", "libcuda"),
+        unless=("not found in directory", "library 'libcuda", "microsoft", "wsl"),
+    ),
+    Sign(
         r"Module '?nvidia'? is blacklisted|Module .?nvidia.? is deny-?listed",
         anchor="listed",
         example="systemd-modules-load[312]: Module 'nvidia' is deny-listed (by kmod)",

@@ -6,6 +6,7 @@ Reason: the toolkit ships an empty libcuda in lib64/stubs so that programs can b
     wins over the real one.
 Sources: https://github.com/numba/numba/issues/9732
     https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
+    https://github.com/hashcat/hashcat (src/ext_cuda.c prints a call's name and its number)
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ SIGNS = (
         r"failure:?|code) ?:?\(?34\b",
         anchor="34",
         example="nvcuda init failure: 34",
+    ),
+    Sign(
+        r"\bcu(?:Init|DriverGetVersion|DeviceGetCount)\(\w{0,8}\): 34\s*$",
+        anchor="(): 34",
+        example="cuDriverGetVersion(): 34",
     ),
     Sign(
         r"LD_LIBRARY_PATH=\S{0,200}/stubs(?::|/|\s|$)",
