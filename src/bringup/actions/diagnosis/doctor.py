@@ -128,11 +128,12 @@ def examine(machine: Machine, *, subject: str) -> Examination:
 
 def examine_text(text: str, *, subject: str) -> Examination:
     """Judge what programs printed; facts are recognised in the text, cures told in its program's words."""
+    from bringup.faults._container_engines import for_its_container_engine
     from bringup.faults._dialects import in_its_words
 
     stack, lines = read_pasted(text, source=subject)
     found = for_its_distribution(diagnose(Scene(stack, lines), load_catalogue()), stack)
-    found = in_its_words(found, lines)
+    found = in_its_words(for_its_container_engine(found, lines), lines)
     open_questions = () if found.findings else find_open_questions(lines)
     bad = bad_builds(stack)
     return Examination(stack, found, (), subject, open_questions=open_questions, bad_builds=bad)

@@ -71,6 +71,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
+        r"Detected non-NVML platform: could not load NVML",
+        anchor="detected non-nvml platform: could not load nvml",
+        example="factory.go:107] Detected non-NVML platform: could not load NVML library: libnvidia-ml.so.1:"
+        " cannot open shared object file: No such file or directory",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
         r"\bstat nvidia\.com/gpu=\S{1,60}: no such file",
         anchor="stat nvidia.com/gpu=",
         example="Error: stat nvidia.com/gpu=0: no such file or directory",
