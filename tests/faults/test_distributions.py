@@ -125,3 +125,46 @@ def test_a_container_tool_that_finds_no_windows_tells_of_no_windows() -> None:
         subject="test",
     ).diagnosis.findings[0]
     assert found.fault.id == "module-not-loaded"
+
+
+REJECTED = "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service\n"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "key", "told"),
+    [
+        ("6.11.4-301.fc41.x86_64", "/etc/pki/akmods/certs/public_key.der", False),
+        ("6.12.1-arch1-1", "/var/lib/dkms/mok.pub", False),
+        ("6.8.0-45-generic", "/var/lib/shim-signed/mok/MOK.der", True),
+        ("6.8.0", "/var/lib/shim-signed/mok/MOK.der", True),
+    ],
+)
+def test_the_key_of_modules_lies_where_the_distribution_keeps_it(
+    kernel: str, key: str, *, told: bool
+) -> None:
+    found = examine_text(f"{kernel}\n{REJECTED}", subject="test").diagnosis.findings[0]
+    steps = found.evidence.steps or found.fault.steps
+    assert ("mokutil", "--import", key) in [step.command for step in steps]
+    assert any(step.say.startswith("Ubuntu") for step in steps) is told
+
+
+def test_nixos_has_its_libraries_elsewhere() -> None:
+    found = examine_text(
+        'PRETTY_NAME="NixOS 24.05 (Uakari)"\n'
+        "NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.\n",
+        subject="test",
+    ).diagnosis.findings[0]
+    steps = found.evidence.steps or found.fault.steps
+    assert any("/run/opengl-driver/lib" in step.say for step in steps)
+    assert not any(step.command[:1] == ("ldconfig",) for step in steps)
+
+
+def test_opensuse_has_packages_of_modules() -> None:
+    found = examine_text(
+        "Operating System: openSUSE Tumbleweed\n"
+        "modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.11.5-1-default\n",
+        subject="test",
+    ).diagnosis.findings[0]
+    steps = found.evidence.steps or found.fault.steps
+    assert any("kmp-default" in step.say for step in steps)
+    assert ("dkms", "autoinstall") not in [step.command for step in steps]

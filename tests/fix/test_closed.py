@@ -92,10 +92,14 @@ NAMED_COMMANDS = {
     ("kernel/_mismatch.py", "REBOOT.command"),
     ("kernel/_mismatch.py", "REBOOT.verify"),
     ("_distributions.py", "_AKMODS[0]"),
+    ("_distributions.py", "_KEY_OF_AKMODS[0]"),
+    ("_distributions.py", "_KEY_OF_DKMS"),
     ("_distributions.py", "_LOADABLE"),
+    ("_distributions.py", "_NIX_LIBRARIES"),
     ("_distributions.py", "told.command"),
     ("_distributions.py", "verify"),
     ("_dialects.py", "program.version"),
+    ("_dialects.py", "steps[-1].verify"),
     ("_dialects.py", "verify"),
 }
 """Commands that a module chooses by the distribution, from tables of tuples of its own."""

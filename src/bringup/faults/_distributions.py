@@ -67,6 +67,23 @@ _AKMODS: Final = (
     "Have akmods build the module (where it comes from NVIDIA's own repository: dkms autoinstall).",
     "remove the kmod-nvidia package that it built",
 )
+_KEYS: Final = ("mokutil", "--import", "/var/lib/shim-signed/mok/MOK.der")
+_KEY_OF_AKMODS: Final = (
+    ("mokutil", "--import", "/etc/pki/akmods/certs/public_key.der"),
+    "Or enrol the key that akmods signs with (of DKMS: /var/lib/dkms/mok.pub); choose a password, restart,"
+    " and confirm in the blue screen.",
+)
+_KEY_OF_DKMS: Final = ("mokutil", "--import", "/var/lib/dkms/mok.pub")
+_MODULE_PACKAGE: Final = (
+    "Install the module's package anew (nvidia-open-driver-G06-signed-kmp-default or"
+    " nvidia-driver-G06-kmp-default: zypper install --force), or have DKMS build where it holds the driver:"
+    " dkms autoinstall."
+)
+_NIX_LIBRARIES: Final = ("ls", "/run/opengl-driver/lib")
+_NIX_LINK: Final = (
+    "NixOS keeps the driver's libraries in /run/opengl-driver/lib: hardware.graphics.enable = true, and for"
+    " programs from elsewhere LD_LIBRARY_PATH=/run/opengl-driver/lib."
+)
 _LOADABLE: Final = ("modinfo", "-F", "version", "nvidia")
 _APT_ONLY: Final = ("apt-get", "dpkg", "update-initramfs", "ubuntu-drivers")
 _NIX: Final = Step(
@@ -99,22 +116,66 @@ def _fitted(finding: Finding, distribution: Distribution) -> Finding:
 
 def _step(step: Step, distribution: Distribution) -> Step | None:
     """The step for a distribution; `None` where it has no such thing."""
-    command, family = step.command, distribution.family
-    if command[:1] == ("ubuntu-drivers",) and "ubuntu" not in (distribution.id, *distribution.like):
-        return None
-    if command == ("apt-get", "install", "nvidia-driver") and distribution.id != "debian":
-        return None
-    if command == ("apt-get", "install", "linux-headers-generic") and distribution.id == "debian":
-        return dataclasses.replace(step, command=("apt-get", "install", "linux-headers-amd64"), say=_HEADERS)
-    if command == ("dkms", "autoinstall") and distribution.id == "fedora":
+    fitted: Step | None = step
+    for fit in (_of_ubuntu, _built, _signed, _on_nix, _installed):
+        fitted = fit(fitted, distribution) if fitted is not None else None
+    return fitted
+
+
+def _is_ubuntu(distribution: Distribution) -> bool:
+    return "ubuntu" in (distribution.id, *distribution.like)
+
+
+def _of_ubuntu(step: Step, distribution: Distribution) -> Step | None:
+    """Nothing of Ubuntu's or Debian's alone elsewhere."""
+    if step.command == ("apt-get", "install", "nvidia-driver"):
+        return step if distribution.id == "debian" else None
+    is_ubuntu_only = step.command[:1] == ("ubuntu-drivers",) or (
+        not step.command and step.say.startswith(("Ubuntu", "On Ubuntu"))
+    )
+    return None if is_ubuntu_only and not _is_ubuntu(distribution) else step
+
+
+def _built(step: Step, distribution: Distribution) -> Step:
+    """Fedora has akmods build, openSUSE has packages of modules."""
+    if step.command != ("dkms", "autoinstall"):
+        return step
+    if distribution.id == "fedora":
         return dataclasses.replace(
             step, command=_AKMODS[0], say=_AKMODS[1], verify=_LOADABLE, undo=_AKMODS[2]
         )
-    if family is PackageFamily.NIX and command[:1] == ("dkms",):
-        return None
-    if family is PackageFamily.APT or command[:1] == () or command[0] not in _APT_ONLY:
+    if distribution.family is PackageFamily.ZYPPER:
+        return dataclasses.replace(step, command=(), needs_root=False, say=_MODULE_PACKAGE, verify=_LOADABLE)
+    return step
+
+
+def _signed(step: Step, distribution: Distribution) -> Step:
+    """The key that signs modules lies in Ubuntu's own place there only."""
+    if step.command != _KEYS or _is_ubuntu(distribution):
         return step
-    told = _INSTEAD.get(tuple(str(word) for word in command), {}).get(family)
+    if distribution.id == "fedora":
+        return dataclasses.replace(step, command=_KEY_OF_AKMODS[0], say=_KEY_OF_AKMODS[1])
+    return dataclasses.replace(step, command=_KEY_OF_DKMS)
+
+
+def _on_nix(step: Step, distribution: Distribution) -> Step | None:
+    """Where libraries lie on NixOS; nothing of DKMS."""
+    if distribution.family is not PackageFamily.NIX or step.command[:1] not in (("dkms",), ("ldconfig",)):
+        return step
+    if step.command == ("ldconfig", "-p"):
+        return dataclasses.replace(step, command=_NIX_LIBRARIES)
+    if step.command == ("ldconfig",):
+        return dataclasses.replace(step, command=(), needs_root=False, say=_NIX_LINK, verify=_NIX_LIBRARIES)
+    return None
+
+
+def _installed(step: Step, distribution: Distribution) -> Step | None:
+    """The package tool's own command for what apt is asked."""
+    if step.command == ("apt-get", "install", "linux-headers-generic") and distribution.id == "debian":
+        return dataclasses.replace(step, command=("apt-get", "install", "linux-headers-amd64"), say=_HEADERS)
+    if distribution.family is PackageFamily.APT or not step.command or step.command[0] not in _APT_ONLY:
+        return step
+    told = _INSTEAD.get(tuple(str(word) for word in step.command), {}).get(distribution.family)
     if told is None:
         return None
     verify = ("nvidia-smi",) if step.verify[:1] == ("dpkg",) else step.verify
