@@ -64,11 +64,17 @@ SIGNS = (
         example='failed to get sandbox runtime: no runtime for "nvidia" is configured',
     ),
     Sign(
-        r"If this is a GPU node, did you (?:configure the NVIDIA Container Toolkit|set the docker default"
-        r" runtime)",
-        anchor="if this is a gpu node, did you",
+        r"If this is a GPU node, did you configure the NVIDIA Container Toolkit",
+        anchor="did you configure the nvidia container toolkit",
         example="If this is a GPU node, did you configure the NVIDIA Container Toolkit?",
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"If this is a GPU node, did you set the docker default runtime",
+        anchor="did you set the docker default runtime",
+        example="If this is a GPU node, did you set the docker default runtime to `nvidia`?",
+        certainty=Certainty.LIKELY,
+        needs=("could not load nvml",),
     ),
     Sign(
         r"Detected non-NVML platform: could not load NVML",

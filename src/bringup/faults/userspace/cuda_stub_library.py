@@ -50,7 +50,7 @@ SIGNS = (
         example="nvcuda init failure: 34",
     ),
     Sign(
-        r"\bcu(?:Init|DriverGetVersion|DeviceGetCount)\(\w{0,8}\): 34\s*$",
+        r"\bcu(?:Init|DriverGetVersion|DeviceGetCount)\(\): 34\s*$",
         anchor="(): 34",
         example="cuDriverGetVersion(): 34",
     ),
