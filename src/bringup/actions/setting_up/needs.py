@@ -13,6 +13,7 @@ from bringup.records import dataclass
 from bringup.stack.build_tools import BuildTools
 from bringup.stack.distribution import PackageFamily
 from bringup.stack.stack import Stack
+from bringup.stack.toolkit import Nvcc
 from bringup.stack.toolkit_files import CudaToolkit
 from bringup.units import GIB, MIB
 
@@ -202,53 +203,67 @@ def accepted_compiler(stack: Stack, tools: BuildTools) -> str | None:
 
 
 def _cuda(stack: Stack, tools: BuildTools, archs: tuple[str, ...], family: PackageFamily) -> list[Missing]:
-    toolkit = stack.toolkit
-    if not isinstance(toolkit.nvcc, Known):
+    if not isinstance(stack.toolkit.nvcc, Known):
         return [_lacking_nvcc(stack, family)]
-    nvcc = toolkit.nvcc.value
-    found = []
-    if isinstance(nvcc.architectures, Known):
-        known = nvcc.architectures.value
-        for arch in archs:
-            if buildable(arch, known) is None:
-                is_newer = int(arch) > known[-1]
-                found.append(
-                    Missing(
-                        f"{nvcc.file} builds for {known[0]} to {known[-1]}, not for {arch}",
-                        "nvcc-too-old-for-gpu" if is_newer else "nvcc-too-new-for-gpu",
-                        hint="Install a CUDA toolkit that knows the card beside it: "
-                        + ("12.8 or newer for RTX 50." if is_newer else "12.x for cards before Turing."),
-                    )
-                )
-    newest = stack.nvml.cuda_version
-    if (
-        isinstance(nvcc.version, Known)
-        and isinstance(newest, Known)
-        and nvcc.version.value[0] > newest.value[0]
-    ):
-        found.append(
-            Missing(
-                f"nvcc is of CUDA {nvcc.version.value[0]}, the driver runs CUDA {newest.value[0]}",
-                "driver-too-old-for-cuda",
-                hint=f"Update the driver, or build with a toolkit of CUDA {newest.value[0]}.",
-            )
-        )
+    nvcc = stack.toolkit.nvcc.value
+    found = [*_unknown_archs(nvcc, archs), _older_driver(stack, nvcc)]
     if tools.cublas and not any(isinstance(one, Known) for one in tools.cublas):
         found.append(_lacking(tools.cublas[0], "cuBLAS's header", "build-tool-missing", "cublas", family))
-    compiler = toolkit.host_compiler
-    limit = next((one.gcc_most for one in _toolkits(stack) if one.folder == nvcc.folder), None)
-    if isinstance(compiler, Known) and isinstance(compiler.value.version, Known) and isinstance(limit, Known):
-        there = compiler.value.version.value
-        if there > limit.value and not any(one <= limit.value for one, _ in tools.versioned_compilers):
+    found.append(_newer_compiler(stack, nvcc, tools, family))
+    return [one for one in found if one is not None]
+
+
+def _unknown_archs(nvcc: Nvcc, archs: tuple[str, ...]) -> list[Missing]:
+    """Cards that this nvcc builds nothing for."""
+    if not isinstance(nvcc.architectures, Known):
+        return []
+    known = nvcc.architectures.value
+    found = []
+    for arch in archs:
+        if buildable(arch, known) is None:
+            is_newer = int(arch) > known[-1]
             found.append(
                 Missing(
-                    f"{compiler.value.path} is gcc {there}, this nvcc accepts gcc up to {limit.value}",
-                    "host-compiler-unsupported",
-                    (*_INSTALL[family], f"g++-{limit.value}") if family is PackageFamily.APT else (),
-                    hint=f"Install g++ {limit.value} beside it and set NVCC_CCBIN to its path.",
+                    f"{nvcc.file} builds for {known[0]} to {known[-1]}, not for {arch}",
+                    "nvcc-too-old-for-gpu" if is_newer else "nvcc-too-new-for-gpu",
+                    hint="Install a CUDA toolkit that knows the card beside it: "
+                    + ("12.8 or newer for RTX 50." if is_newer else "12.x for cards before Turing."),
                 )
             )
     return found
+
+
+def _older_driver(stack: Stack, nvcc: Nvcc) -> Missing | None:
+    """A driver that does not run what this nvcc builds."""
+    newest = stack.nvml.cuda_version
+    if not isinstance(nvcc.version, Known) or not isinstance(newest, Known):
+        return None
+    if nvcc.version.value[0] <= newest.value[0]:
+        return None
+    return Missing(
+        f"nvcc is of CUDA {nvcc.version.value[0]}, the driver runs CUDA {newest.value[0]}",
+        "driver-too-old-for-cuda",
+        hint=f"Update the driver, or build with a toolkit of CUDA {newest.value[0]}.",
+    )
+
+
+def _newer_compiler(stack: Stack, nvcc: Nvcc, tools: BuildTools, family: PackageFamily) -> Missing | None:
+    """A host compiler that this nvcc refuses, with none beside it that it takes."""
+    compiler = stack.toolkit.host_compiler
+    limit = next((one.gcc_most for one in _toolkits(stack) if one.folder == nvcc.folder), None)
+    if not isinstance(compiler, Known) or not isinstance(limit, Known):
+        return None
+    there = compiler.value.version
+    if not isinstance(there, Known) or there.value <= limit.value:
+        return None
+    if any(one <= limit.value for one, _ in tools.versioned_compilers):
+        return None
+    return Missing(
+        f"{compiler.value.path} is gcc {there.value}, this nvcc accepts gcc up to {limit.value}",
+        "host-compiler-unsupported",
+        (*_INSTALL[family], f"g++-{limit.value}") if family is PackageFamily.APT else (),
+        hint=f"Install g++ {limit.value} beside it and set NVCC_CCBIN to its path.",
+    )
 
 
 def _toolkits(stack: Stack) -> tuple[CudaToolkit, ...]:
