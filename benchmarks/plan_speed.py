@@ -95,6 +95,7 @@ OF_BACKEND: dict[str, Prior] = {
     "attention/wide": (0.8, 0.3),
     "recurrent": (1.0, 0.3),
     "prompt/bf16": (0.8, 0.4),
+    "prompt/experts/backend": (1.0, 0.2),
     "read/experts": (1.0, 0.2),
     "read/mxfp4": (1.0, 0.2),
     "read/backend": (1.0, 0.1),

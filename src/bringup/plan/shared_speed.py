@@ -19,7 +19,7 @@ _EXCHANGES: Final = 2
 _ELEMENT_BYTES: Final = 4
 
 BAND: Final[dict[str, tuple[float, float]]] = {"generation": (0.65, 1.25), "prompt": (0.4, 1.25)}
-"""Wide: two series stand behind the exchange (two RTX 3060, two RTX 5060 Ti); two RTX 4090 read prompts of
+"""Wide: seven series of two cards and one of four stand behind the exchange, and two RTX 4090 read prompts of
 experts at less than half of what this tells while the mode was young."""
 
 

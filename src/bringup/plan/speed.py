@@ -324,6 +324,7 @@ def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits
         share = _kind_share(part, device, run, shares) * _age_share(part, device, run.age, shares)
         if part.is_expert:
             share *= shares["prompt/experts"] * shares[f"prompt/experts/{device.family.value}"]
+            share *= shares[f"prompt/experts/backend/{device.backend.value}"]
         if part.is_expert and device.family is not Family.CPU:
             share *= shares[f"prompt/experts/kind/{part.kind.value}"]  # grouped kernels are others
         if device.family is not Family.CPU:

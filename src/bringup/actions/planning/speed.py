@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import field
+from typing import Final
 
 from bringup.actions.planning.own_runs import OwnRuns
 from bringup.actions.planning.place import Place
@@ -19,6 +20,9 @@ from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
 from bringup.plan.workload import Reads, works_of
 from bringup.records import dataclass, replace
+
+_MOST_SHARING: Final = 4
+"""Cards that share all matrices in the runs that were measured."""
 
 
 @dataclass(slots=True)
@@ -211,9 +215,9 @@ class SpeedTeller:
         return works
 
     def _shared_works(self, placement: Placement, run: Run) -> tuple[DeviceWork, ...]:
-        """Two cards that share all matrices; nothing was measured of others that would say how they do."""
+        """Cards that share all matrices; nothing that was measured tells of more than four."""
         names, known = placement.cards, {device.name: device for device in self.devices}
-        if placement.mode is SplitMode.ROW or len(names) != 2:
+        if placement.mode is SplitMode.ROW or not 2 <= len(names) <= _MOST_SHARING:
             raise CannotTell("it depends on how fast the cards exchange their shares, which nobody measured")
         works = works_of(self._reads, placement, run, self.devices, offloads_cache=self.offloads_cache)
         cards = [known[name] for name in names if name in known]
