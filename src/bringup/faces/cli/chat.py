@@ -219,7 +219,7 @@ class Talk:
                 self._watch = WindowWatch()
             case Choice.LARGER:
                 self.session.restart(n_ctx=self._larger_n_ctx)
-            case _:
+            case Choice.RESTART | Choice.KEEP:
                 self.session.restart()
 
     def _drop_oldest(self) -> None:

@@ -16,6 +16,7 @@ class Choice(Enum):
     DROP = "d"
     NEW = "n"
     LARGER = "l"
+    RESTART = "r"
     KEEP = "k"
 
 
