@@ -15,9 +15,15 @@ from bringup.reading import need
 
 SIGNS = (
     Sign(
-        r"\d{1,2}%/\d{1,2}% CPU/GPU",
+        r"[KMGT]i?B\s{1,20}\d{1,2}%/\d{1,2}% CPU/GPU",
         anchor="% cpu/gpu",
         example="gemma4:31b    9a8b7c6d5e4f    24 GB    41%/59% CPU/GPU    4096    4 minutes from now",
+    ),
+    Sign(
+        r"(?:^|\s)\d{1,2}%/\d{1,2}% CPU/GPU",
+        anchor="% cpu/gpu",
+        example="PROCESSOR: 41%/59% CPU/GPU",
+        certainty=Certainty.LIKELY,
     ),
     Sign(
         r"layer +\d{1,10} is assigned to device CPU but .{0,120} is assigned to device (?:CUDA|ROCm|"
