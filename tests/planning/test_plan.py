@@ -9,8 +9,15 @@ import pytest
 from tests.planning.made import described, file_of, planned
 
 from bringup.actions.planning.report import Group, PlanReport
+from bringup.actions.planning.speed import SpeedTeller
 from bringup.errors import WrongUse
-from bringup.plan.request import Request
+from bringup.model.gguf import read_header
+from bringup.model.shards import assemble
+from bringup.model.source import StreamSource
+from bringup.plan.anatomy import take_apart
+from bringup.plan.memory import plan_memory
+from bringup.plan.rates import HostRates, speed_devices
+from bringup.plan.request import CPU, Device, DeviceKind, Request
 from bringup.units import GIB, MIB
 
 CARD = described("RTX 3060", ram_gib=64)
@@ -247,3 +254,31 @@ def test_without_a_card_no_reason_speaks_of_cards(llama: Path) -> None:
     (why,) = [one for one in report.reasons if one.startswith("Keys and values as")]
     assert why.endswith("and the window fits.")
     assert not any("on the cards" in one for one in report.reasons)
+
+
+def test_prompts_go_to_a_card_without_layers(llama: Path) -> None:
+    """`-ngl 0` beside a card: the engine sends large batches there, unless `--no-op-offload` keeps them."""
+    sent, kept = (
+        planned(llama, CARD, Request(n_ctx=8192, n_gpu_layers=0, offloads_ops=offloads)).speed
+        for offloads in (True, False)
+    )
+    assert sent is not None and kept is not None
+    assert sent.prompt_empty.value > 3 * kept.prompt_empty.value
+    assert sent.generation_empty.value == kept.generation_empty.value
+    assert "copying weights over the link to CUDA0" not in sent.bottleneck, "it tells of generation"
+    assert "CUDA0 copying weights" in sent.formulas[1] and "CUDA0" not in kept.formulas[1]
+    pinned = planned(llama, CARD, Request(n_ctx=8192, n_gpu_layers=0, is_mapped=False)).speed
+    assert pinned is not None and pinned.prompt_empty.value > 1.1 * sent.prompt_empty.value
+
+
+def test_a_card_without_layers_of_which_nothing_is_known_is_told(llama: Path) -> None:
+    with llama.open("rb") as stream:
+        source = StreamSource(stream, llama.stat().st_size, str(llama))
+        anatomy = take_apart(assemble([read_header(source)]))
+    strange = Device("CUDA0", DeviceKind.CUDA, 12 * GIB, 11 * GIB, "NVIDIA GeForce RTX 9999")
+    main = Device(CPU, DeviceKind.CPU, 64 * GIB, 60 * GIB)
+    rates = HostRates()
+    teller = SpeedTeller(anatomy, speed_devices((strange, main), rates), 512, rates)
+    plan = plan_memory(anatomy, Request(n_ctx=4096, n_gpu_layers=0), (strange, main))
+    assert teller.tell(plan) is not None
+    assert any("Nothing is known of CUDA0's speed" in line for line in teller.assumptions(plan))
