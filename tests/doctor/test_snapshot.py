@@ -18,12 +18,12 @@ from tests.stubs.terminal import Terminal
 
 from bringup.actions.diagnosis.doctor import Examination, examine
 from bringup.actions.diagnosis.facts import Seen, list_facts
-from bringup.actions.diagnosis.snapshot import Snapshot, take_snapshot
+from bringup.actions.diagnosis.snapshot import Snapshot, device_ids, essential, take_snapshot
 from bringup.faces.render.snapshot import render_contents
 from bringup.machine.archive import unpack_recording
 from bringup.machine.recorded import RecordedMachine
 from bringup.machine.recording import Recording
-from bringup.reading import Known
+from bringup.reading import Known, Reading, Unreadable
 
 MORNING = str(CASES / "driver-library-mismatch/morning")
 MACHINES = [case for case in all_cases() if case.is_machine]
@@ -227,3 +227,23 @@ def test_a_name_that_spoils_the_facts_is_left_in_them() -> None:
         take_snapshot(RecordedMachine.from_recording(recording), subject="x").data, name="x"
     )
     assert "/proc/sys/vm/overcommit_memory" in kept.reads
+
+
+def test_of_files_that_do_not_fit_the_largest_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bringup.actions.diagnosis.snapshot._KEEP_LIMIT_BYTES", 30)
+    sizes = {"/etc/a": 10, "/etc/b": 25, "/etc/c": 20}
+    reads: dict[str, Reading[bytes]] = {path: Known(b"x" * size, path) for path, size in sizes.items()}
+    kept, left_out = essential(Recording(reads=reads), str, devices=frozenset())
+    assert left_out == (("/etc/b", "too large"),)
+    assert [path for path, read in kept.reads.items() if isinstance(read, Known)] == ["/etc/a", "/etc/c"]
+    assert isinstance(kept.reads["/etc/b"], Unreadable)
+
+
+def test_ids_of_the_bus_are_those_that_could_be_read() -> None:
+    folder = "/sys/bus/pci/devices/0000:01:00.0"
+    reads: dict[str, Reading[bytes]] = {
+        f"{folder}/vendor": Known(b"0x10de\n", folder),
+        f"{folder}/device": Unreadable(folder, "Permission denied"),
+        f"{folder}/class": Known(b"0x030000\n", folder),
+    }
+    assert device_ids(Recording(reads=reads)) == {"10de"}
