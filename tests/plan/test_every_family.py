@@ -50,7 +50,9 @@ def planned(name: str, setting: str) -> MemoryPlan:
     cards = CARDS[: values.pop("n_cards")]
     if "tensor_split" in values:
         values["tensor_split"] = tuple(values["tensor_split"])
-    return plan_memory(family_anatomy(name), Request(**{"n_ctx": 8192, **values}), (*cards, MAIN))
+    return plan_memory(
+        family_anatomy(name), Request(**{"n_ctx": 8192, "flash_attention": True, **values}), (*cards, MAIN)
+    )
 
 
 @cache

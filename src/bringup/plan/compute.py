@@ -186,6 +186,22 @@ def _awaited(plans: Sequence[LayerPlan]) -> LayerPlan | None:
     return first if first is not None and first.reads_state else None
 
 
+def keeps_fused_attention(anatomy: Anatomy, placement: Placement) -> bool:
+    """Whether the engine, left to choose, uses the fused kernels where the device has them.
+
+    It does not where it finds one on another device than its layer: where the last layer in main memory
+    attends and the first one on a card begins with a state, the kernel comes behind that state and goes to
+    the card.
+    """
+    layers = placement.layers
+    if anatomy.architecture.recurrent is None or not CPU == layers[0] != layers[-1]:
+        return True
+    first = next(index for index, device in enumerate(layers) if device != CPU)
+    last, *behind = (layer_plan(anatomy, placement, index) for index in range(first - 1, len(layers)))
+    attends = last.n_head > 0 and last.state is None and not last.has_experts
+    return not attends or _awaited(behind) is None
+
+
 def layer_plan(
     anatomy: Anatomy, placement: Placement, index: int, *, offloads_cache: bool = True
 ) -> LayerPlan:

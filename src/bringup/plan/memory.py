@@ -10,7 +10,7 @@ from bringup.model import families
 from bringup.plan import parts as shares
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.companions import Companions, draft_parts, projector_parts
-from bringup.plan.compute import Layouts, is_pipelined
+from bringup.plan.compute import Layouts, is_pipelined, keeps_fused_attention
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_layers
 from bringup.plan.plan import Part
@@ -80,7 +80,12 @@ class Planner:
         plan = self._made(settled, run, placement)
         if is_pipelined(placement, offloads_cache=settled.offloads_cache) and _lacks_room(plan):
             plan = self._made(settled, run, replace(placement, may_pipeline=False))
-        return replace(plan, reasons=tuple(reasons), notes=notes_of(self.anatomy, request, plan))
+        return replace(
+            plan,
+            reasons=tuple(reasons),
+            notes=notes_of(self.anatomy, request, plan),
+            has_to_ask=run.flash_attention and not keeps_fused_attention(self.anatomy, placement),
+        )
 
     def _made(self, settled: Request, run: Run, placement: Placement) -> MemoryPlan:
         """The plan of settled sizes, notes and reasons left out; different requests may settle alike."""
@@ -142,6 +147,9 @@ class Planner:
         figures = self.anatomy.architecture
         rolls = figures.name in families.ROLLING_BACK and request.build >= ROLLBACK_BUILD
         settled = self.companions.outputs(self.settle(request), can_roll_back=rolls)
+        placement = self._place(settled)
+        if request.flash_attention is None and not keeps_fused_attention(self.anatomy, placement):
+            settled = replace(settled, flash_attention=False)
         flash = settled.flash_attention is not False
         flash = flash and figures.name not in families.WITHOUT_FUSED_ATTENTION
         run = make_run(
@@ -151,7 +159,7 @@ class Planner:
             flash_attention=flash,
             is_per_slot=bool(figures.compressed_layers),
         )
-        return settled, run, self._place(settled)
+        return settled, run, placement
 
     def _kept_parts(self, settled: Request, run: Run, placement: Placement) -> list[Part]:
         """Weights and caches: what stays as long as the engine runs."""

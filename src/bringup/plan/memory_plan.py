@@ -27,6 +27,7 @@ class MemoryPlan:
         n_ctx_train: the longest context that the model was trained for, in tokens.
         notes: what the user should know of, one sentence each.
         reasons: why each choice was made, one sentence each.
+        has_to_ask: fused attention is planned where the engine, left to choose, goes without it.
     """
 
     request: Request
@@ -37,6 +38,7 @@ class MemoryPlan:
     n_ctx_train: int | None
     notes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    has_to_ask: bool = False
 
     @property
     def n_gpu_layers(self) -> int:

@@ -21,7 +21,7 @@ def reasons_of(planner: Planner, wanted: Request, plan: MemoryPlan) -> tuple[str
         *_repacking(planner, plan),
         *_cache_types(wanted, plan),
         *_micro_batch(wanted, plan),
-        *_attention(wanted),
+        *_attention(wanted, plan),
     )
 
 
@@ -132,6 +132,9 @@ def _micro_batch(wanted: Request, plan: MemoryPlan) -> Iterator[str]:
         )
 
 
-def _attention(wanted: Request) -> Iterator[str]:
+def _attention(wanted: Request, plan: MemoryPlan) -> Iterator[str]:
     if wanted.flash_attention is None:
-        yield "Flash attention on: without it the scores of the whole window need room of their own."
+        asked = (
+            ", and with these layers in main memory the engine has to be told so" if plan.has_to_ask else ""
+        )
+        yield f"Flash attention on: without it the scores of the whole window need room of their own{asked}."

@@ -67,9 +67,11 @@ def choose(
     check_request(request)
     planner = model if isinstance(model, Planner) else Planner(model, tuple(devices))
     judge = speed or _rule_of_thumb(planner.anatomy)
-    plan = _Search(planner, request, judge, Bounds(planner)).run()
+    # What the engine chooses hangs on where layers lie; the command asks for what is planned where it has to.
+    wanted = replace(request, flash_attention=request.flash_attention is not False)
+    plan = _Search(planner, wanted, judge, Bounds(planner)).run()
     if not plan.fits and request.margin_bytes is None and planner.cards_of(request):
-        narrow = replace(request, margin_bytes=LEAST_MARGIN_BYTES)
+        narrow = replace(wanted, margin_bytes=LEAST_MARGIN_BYTES)
         tight = _Search(planner, narrow, judge, Bounds(planner)).run()
         plan = tight if tight.fits else plan
     return planner.plan(

@@ -52,7 +52,7 @@ def settings_of(
         main_gpu=names.index(used[0]) if is_alone else None,
         cache_type_k=plan.cache_types.k,
         cache_type_v=plan.cache_types.v,
-        flash_attention=flash[asked.flash_attention],
+        flash_attention=FlashAttention.ON if plan.has_to_ask else flash[asked.flash_attention],
         kv_unified=request.is_unified,
         swa_full=request.has_full_swa,
         kv_offload=request.offloads_cache,
