@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 
 from bringup.machine.files import file_errors, make_private_folder, sync_folder
 from bringup.machine.process import identity_of, own_pid
@@ -110,8 +109,10 @@ def claim_partial(partial: PartialFolder) -> PartialFolder | None:
 
 def remove_partial(partial: PartialFolder) -> None:
     """Remove a partial folder and all in it; what is not there any more is no error."""
+    from shutil import rmtree  # a costly import, which few commands pay
+
     with file_errors("remove", partial.path), contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(partial.path)
+        rmtree(partial.path)
 
 
 def _own_name(folder: str, base: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from bringup.actions.running.run_record import record_stopped
@@ -57,6 +56,8 @@ def list_engines(folders: Folders) -> tuple[EngineStatus, ...]:
     records = list_running(folders)
     if not records:
         return ()
+    from concurrent.futures import ThreadPoolExecutor  # a costly import, which a list of none need not pay
+
     with ThreadPoolExecutor(max_workers=min(16, len(records))) as pool:
         return tuple(pool.map(lambda record: _look(record, folders), records))
 
