@@ -13,17 +13,18 @@ from itertools import accumulate
 from typing import Final
 
 from bringup.errors import WrongUse
-from bringup.patterns import regex
 from bringup.plan.request import CPU, SplitMode
 from bringup.records import dataclass
 
 ALL_LAYERS: Final = 999
 """More layers than any model has: `--n-gpu-layers` for all."""
 
-_INPUTS: Final = regex(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\.")
-_OF_FIRST_LAYER: Final = regex(r"per_layer_(?:model_proj|proj_norm)\.")
+_INPUTS: Final = ("token_embd.", "position_embd.", "token_types.", "per_layer_token_embd.")
+_OF_FIRST_LAYER: Final = ("per_layer_model_proj.", "per_layer_proj_norm.")
 """Of no layer by their names; for llama.cpp they belong to the first."""
-_EXPERTS: Final = regex(r"ffn_(?:up|down|gate|gate_up)_(?:ch|)exps\.")
+_EXPERTS: Final = tuple(
+    f"ffn_{which}_{kind}." for which in ("up", "down", "gate", "gate_up") for kind in ("exps", "chexps")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Placement:
         given = self._overridden(name)
         if given is not None:
             return given
-        if _OF_FIRST_LAYER.match(name):
+        if name.startswith(_OF_FIRST_LAYER):
             return self.layers[0] if self.layers else CPU
         return CPU if is_input(name) else self.output
 
@@ -85,12 +86,12 @@ class Placement:
 
 def is_input(name: str) -> bool:
     """Whether a tensor of no layer is an input, which stays in main memory."""
-    return _INPUTS.match(name) is not None
+    return name.startswith(_INPUTS)
 
 
 def is_expert(suffix: str) -> bool:
     """Whether a tensor of a layer, by its name behind `blk.N.`, holds experts."""
-    return _EXPERTS.match(suffix) is not None
+    return suffix.startswith(_EXPERTS)
 
 
 def place_layers(
