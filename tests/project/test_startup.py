@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from tests.model.writing import tiny_llama
 
 from bringup.faces.cli.main import COMMANDS
 
 HEAVY = {"prompt_toolkit", "httpx", "httpx2", "huggingface_hub", "xllamacpp", "yaml", "tqdm"}
 HEAVY |= {"textual", "rich", "starlette", "uvicorn", "prometheus_client"}
 HEAVY_STANDARD = {"asyncio", "email", "http.server", "sqlite3", "ssl", "tomllib", "urllib.request", "zipfile"}
+SPARED_BY_A_PLAN = {"concurrent.futures", "decimal", "hashlib", "random", "selectors", "shutil", "statistics"}
+SPARED_BY_A_PLAN |= {"base64", "sqlite3", "subprocess", "tomllib", "urllib.parse"}
 QUICK = ["--version", "--help", *(f"{entry.name} --help" for entry in COMMANDS), "completion bash"]
 
 
@@ -51,3 +55,13 @@ def test_the_list_of_commands_loads_none() -> None:
 def test_a_heavy_import_would_be_seen() -> None:
     modules = imported_by(["--version"], before="import prompt_toolkit")
     assert "prompt_toolkit" in modules
+
+
+def test_a_plan_for_a_described_card_imports_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    model = tmp_path / "tiny.gguf"
+    model.write_bytes(bytes(tiny_llama().data))
+    modules = imported_by(["plan", str(model), "--gpu", "RTX 3060", "--ram", "16G"])
+    assert "bringup.plan.search" in modules
+    assert modules & SPARED_BY_A_PLAN == set()
