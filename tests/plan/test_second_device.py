@@ -83,3 +83,6 @@ def test_fused_attention_goes_off_where_its_kernel_would_leave_its_layer() -> No
         kept = plan_memory(anatomy("LFM2-1.2B"), replace(request, flash_attention=True), (CARD, MAIN))
         assert kept.run.flash_attention, "asked for"
         assert kept.has_to_ask == (sizes[0] > 1000)
+    apart = plan_memory(anatomy("LFM2-1.2B"), Request(n_ctx=8192, offloads_cache=False), (CARD, MAIN))
+    assert not apart.run.flash_attention
+    assert abs(apart.part_bytes("compute", "CPU") / MIB / 556 - 1) <= 0.04

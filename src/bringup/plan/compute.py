@@ -6,7 +6,7 @@ Source: llama.cpp b11434, `llama_context::sched_reserve` (what is reserved), `sr
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import field
 
 from bringup.plan.altup import add_streams_layer, gather, has_streams, spread
@@ -180,26 +180,34 @@ def _build(
     return graph
 
 
-def _awaited(plans: Sequence[LayerPlan]) -> LayerPlan | None:
+def _awaited(plans: Iterable[LayerPlan]) -> LayerPlan | None:
     """The first of these layers that is no plain feed-forward part, if it begins with a state of its own."""
     first = next((one for one in plans if one.is_mixed), None)
     return first if first is not None and first.reads_state else None
 
 
-def keeps_fused_attention(anatomy: Anatomy, placement: Placement) -> bool:
+def keeps_fused_attention(anatomy: Anatomy, placement: Placement, *, offloads_cache: bool) -> bool:
     """Whether the engine, left to choose, uses the fused kernels where the device has them.
 
     It does not where it finds one on another device than its layer: where the last layer in main memory
     attends and the first one on a card begins with a state, the kernel comes behind that state and goes to
-    the card.
+    the card; with caches and states in main memory all such kernels stay there.
     """
     layers = placement.layers
-    if anatomy.architecture.recurrent is None or not CPU == layers[0] != layers[-1]:
+    if anatomy.architecture.recurrent is None or layers[-1] == CPU or (offloads_cache and layers[0] != CPU):
         return True
     first = next(index for index, device in enumerate(layers) if device != CPU)
-    last, *behind = (layer_plan(anatomy, placement, index) for index in range(first - 1, len(layers)))
-    attends = last.n_head > 0 and last.state is None and not last.has_experts
-    return not attends or _awaited(behind) is None
+    judged = [first - 1] if offloads_cache else range(first, len(layers))
+    return not any(_attends_behind_state(anatomy, placement, index) for index in judged)
+
+
+def _attends_behind_state(anatomy: Anatomy, placement: Placement, index: int) -> bool:
+    """Whether a layer attends, and the state that the next one begins with is read before that."""
+    layer = layer_plan(anatomy, placement, index)
+    if not layer.n_head or layer.state is not None or layer.has_experts:
+        return False
+    behind = (layer_plan(anatomy, placement, at) for at in range(index + 1, len(placement.layers)))
+    return _awaited(behind) is not None
 
 
 def layer_plan(

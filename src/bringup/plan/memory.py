@@ -84,7 +84,8 @@ class Planner:
             plan,
             reasons=tuple(reasons),
             notes=notes_of(self.anatomy, request, plan),
-            has_to_ask=run.flash_attention and not keeps_fused_attention(self.anatomy, placement),
+            has_to_ask=run.flash_attention
+            and not keeps_fused_attention(self.anatomy, placement, offloads_cache=settled.offloads_cache),
         )
 
     def _made(self, settled: Request, run: Run, placement: Placement) -> MemoryPlan:
@@ -148,7 +149,10 @@ class Planner:
         rolls = figures.name in families.ROLLING_BACK and request.build >= ROLLBACK_BUILD
         settled = self.companions.outputs(self.settle(request), can_roll_back=rolls)
         placement = self._place(settled)
-        if request.flash_attention is None and not keeps_fused_attention(self.anatomy, placement):
+        offloads = settled.offloads_cache
+        if request.flash_attention is None and not keeps_fused_attention(
+            self.anatomy, placement, offloads_cache=offloads
+        ):
             settled = replace(settled, flash_attention=False)
         flash = settled.flash_attention is not False
         flash = flash and figures.name not in families.WITHOUT_FUSED_ATTENTION
