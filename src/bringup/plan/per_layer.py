@@ -39,10 +39,12 @@ class PerLayer:
         if self._inputs is None:
             size = self._selected.size_bytes
             node = self._weighted(build, self._projection.size_bytes, size, self._embedded, in_place=False)
-            # Gemma 3n sees a row for each layer from here on, in a place of its own.
-            node = build.beside(build.beside(node), in_place=not has_streams(self._anatomy))
+            # Gemma 3n sees a row for each layer from here on, in a place of its own; Gemma 4 has its sum with
+            # what was looked up in one, as its buffers tell.
+            is_early = has_streams(self._anatomy)
+            node = build.beside(build.beside(node), in_place=not is_early)
             node = self._weighted(build, self._norm.size_bytes, size, node, in_place=True)
-            node = build.beside(build.beside(node, self._selected))
+            node = build.beside(build.beside(node, self._selected), in_place=is_early)
             self._inputs = build.beside(node, in_place=False)
         return self._inputs
 
