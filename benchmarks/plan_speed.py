@@ -160,6 +160,7 @@ def priors() -> dict[str, Prior]:
     for backend in (Backend.ROCM, Backend.VULKAN, Backend.METAL, Backend.SYCL):
         for age, prior in zip(Age, ELSEWHERE_OF_AGE, strict=True):
             found |= {f"prompt/{age.value}{group}/{backend.value}": prior for group in ("", "/experts")}
+            found[f"attention/{age.value}/{backend.value}"] = prior
     return found
 
 

@@ -395,12 +395,12 @@ def _attention_s(
     work: DeviceWork, device: SpeedDevice, middle_tokens: float, run: RunTraits, shares: Shares
 ) -> float:
     share = shares[f"attention/{device.backend.value}"]
-    if (
-        run.is_flash or device.family is Family.CPU
-    ):  # scores that are written out stay in a processor's caches
+    if run.is_flash or device.family is Family.CPU:  # a processor's caches hold scores that are written out
         share *= shares[f"attention/family/{device.family.value}"]
     else:
         share *= shares["attention/no_flash"]
+    if device.backend not in (Backend.CUDA, Backend.CPU):  # whose kernels for it are older than the rows
+        share *= shares[f"attention/{run.age.value}/{device.backend.value}"]
     rate = _prompt_rate(device, shares) * share
     return sum(
         part.flops_per_token * part.depth(middle_tokens) / (rate * _head_share(part, device, shares))
