@@ -40,11 +40,12 @@ class PerLayer:
             size = self._selected.size_bytes
             node = self._weighted(build, self._projection.size_bytes, size, self._embedded, in_place=False)
             # Gemma 3n sees a row for each layer from here on, in a place of its own; Gemma 4 has its sum with
-            # what was looked up in one, as its buffers tell.
+            # what was looked up in one, but in main memory, as its buffers tell.
             is_early = has_streams(self._anatomy)
             node = build.beside(build.beside(node), in_place=not is_early)
             node = self._weighted(build, self._norm.size_bytes, size, node, in_place=True)
-            node = build.beside(build.beside(node, self._selected), in_place=is_early)
+            total = build.beside(node, self._selected)
+            node = build.beside(total, in_place=is_early or total.device == CPU)
             self._inputs = build.beside(node, in_place=False)
         return self._inputs
 
