@@ -34,7 +34,7 @@ class Tmux:
     """A tmux server of its own with one window, in which a command runs."""
 
     def __init__(self, home: Home, *command: str, columns: int, rows: int) -> None:
-        self._socket = str(home.path / "tmux")
+        self._socket = str(home.path / f"tmux{columns}")  # the one before may still be ending
         self._environment = home.environment()
         size = ("-x", str(columns), "-y", str(rows))
         self.do(
