@@ -24,6 +24,7 @@ from bringup.actions.explaining.explain import (
 from bringup.actions.explaining.terms_reader import LEVELS, Term, find_term, load_terms, parse_term
 from bringup.errors import WrongUse
 from bringup.faces.render.explain import explanation_json, render_explanation
+from bringup.faces.render.facts import fact_title
 from bringup.faults._catalogue import find_fault
 from bringup.machine.folders import our_folders
 from bringup.machine.live import LiveMachine
@@ -128,7 +129,7 @@ def check_page(term: Term, found: Explanation) -> None:
         shown = [fact for fact in found.facts if is_of(fact, wanted)]
         assert shown or f"{wanted}: nothing of it could be looked at here" in here, (term.id, wanted)
     for fact in found.facts:
-        said = in_one_line(here).partition(f"{fact.layer} {fact.name}: ")[2]
+        said = in_one_line(here).partition(f"{fact_title(fact)}: ")[2]
         assert said and not said.startswith("["), (term.id, fact.name)
         if fact.seen is not Seen.KNOWN:
             assert said.startswith(("not there", f"could not be seen: {fact.why}"[:40])), (term.id, fact.name)

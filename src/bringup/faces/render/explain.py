@@ -10,7 +10,7 @@ from bringup.actions.explaining.terms_reader import LEVELS, Term
 from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.diagnosis import wrapped
-from bringup.faces.render.facts import words
+from bringup.faces.render.facts import fact_title, words
 from bringup.faces.render.format import truncate
 from bringup.machine.clock import local_time_text
 
@@ -59,7 +59,7 @@ def _text(text: str) -> list[Line]:
 def _here(found: Explanation) -> list[Line]:
     lines: list[Line] = []
     for fact in found.facts:
-        lines += _indented(f"{fact.layer} {fact.name}: {_seen(fact)}")
+        lines += _indented(f"{fact_title(fact)}: {_seen(fact)}")
         lines.append((Styled(f"    [{truncate(clean(fact.source, keep_newlines=False), 70)}]", Style.DIM),))
     for name in found.missing:
         lines += _indented(f"{name}: nothing of it could be looked at here")

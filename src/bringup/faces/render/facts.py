@@ -66,8 +66,16 @@ def _words(fact: Fact) -> str:
     return truncate(clean(words(fact.value, fact.name), keep_newlines=False), _VALUE_CHARACTERS)
 
 
+def fact_title(fact: Fact) -> str:
+    """What a reader calls it."""
+    return f"{fact.layer} {fact.name}".replace("_", " ")
+
+
 def words(value: object, name: str) -> str:
-    """A value as words; its name tells bytes from other numbers. What is known to be empty is `none`."""
+    """A value as words; its name tells bytes from other numbers. What is known to be empty is `none`.
+
+    Of a value of several parts those are left out that hold nothing.
+    """
     if value is None or value == "":
         return "none"
     if isinstance(value, bool):
@@ -84,6 +92,11 @@ def words(value: object, name: str) -> str:
         shown = "; ".join(words(item, name) for item in value[:_ITEMS])
         return f"{shown}; and {len(value) - _ITEMS} more" if len(value) > _ITEMS else shown or "none"
     if is_dataclass(value) and not is_plain(value):
-        parts = (f"{field.name} {words(getattr(value, field.name), field.name)}" for field in fields(value))
-        return ", ".join(parts)
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+        if not any(held.values()):
+            return "nothing found"
+        empty = (None, "", ())
+        return ", ".join(
+            f"{key.replace('_', ' ')} {words(one, key)}" for key, one in held.items() if one not in empty
+        )
     return str(value)

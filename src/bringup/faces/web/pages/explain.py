@@ -9,7 +9,7 @@ from bringup.actions.explaining.explain import Explanation, explain_on, explain_
 from bringup.actions.explaining.terms_reader import find_term, load_terms
 from bringup.errors import WrongUse
 from bringup.faces.render.explain import LEVEL_TITLES
-from bringup.faces.render.facts import words
+from bringup.faces.render.facts import fact_title, words
 from bringup.faces.render.stack import LAYER_NAMES
 from bringup.faces.web.html import Html, join, table, tag
 from bringup.faces.web.widgets import command, field, panel, prose
@@ -104,7 +104,7 @@ def term_page(name: str, stack: Stack, place: Folders | None, now: Html) -> Html
 def _here(told: Explanation) -> list[Html]:
     rows = [
         (
-            f"{fact.layer} {fact.name}",
+            fact_title(fact),
             words(fact.value, fact.name) if fact.seen is Seen.KNOWN else fact.why or "not there",
             fact.source,
         )
