@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -202,6 +203,8 @@ def test_an_engine_of_somebody_else_that_ended_is_not_shown_any_more(own_home: P
     looks = EngineLooks(LiveMachine(), our_folders(), interval_s=1.0)
     with subprocess.Popen([program, "1000"]) as child:
         try:
+            while not Path(f"/proc/{child.pid}/cmdline").read_bytes():  # empty for a moment
+                time.sleep(0.01)
             assert child.pid in [one.process_id for one in looks.look()]
         finally:
             child.kill()

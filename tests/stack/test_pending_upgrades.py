@@ -151,7 +151,7 @@ def test_verbose_shows_it(tmp_path: Path) -> None:
         for line in render_facts(list_facts(stack), {})
     ]
     (line,) = [line for line in lines if "pending_upgrades" in line]
-    assert f"name {_NAME}, installed {_OLD}, offered {_NEW}, is_held no" in line
+    assert f"name {_NAME}, installed {_OLD}, offered {_NEW}, is held no" in line
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
