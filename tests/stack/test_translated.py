@@ -62,6 +62,11 @@ def test_each_row_of_the_table_brings_its_english_words() -> None:
     assert not lost
 
 
+def test_a_break_within_a_line_moves_no_other_line() -> None:
+    raws = ["first\nsecond", "bash: nvidia-smi: orden no encontrada"]
+    assert in_english(raws) == {1: "bash: nvidia-smi: command not found"}
+
+
 def test_english_text_is_left_alone_and_a_long_log_too() -> None:
     assert in_english(["bash: nvidia-smi: command not found", "всё хорошо"]) == {}
     assert with_english(["bash: x: orden no encontrada", "x" * 200_001], {}) == {}

@@ -399,7 +399,7 @@ def _attention_s(
         share *= shares[f"attention/family/{device.family.value}"]
     else:
         share *= shares["attention/no_flash"]
-    if device.backend not in (Backend.CUDA, Backend.CPU):  # whose kernels for it are older than the rows
+    if device.backend not in (Backend.CUDA, Backend.CPU):  # the others had their kernels for it tuned later
         share *= shares[f"attention/{run.age.value}/{device.backend.value}"]
     rate = _prompt_rate(device, shares) * share
     return sum(

@@ -52,11 +52,11 @@ def in_english(raws: list[str]) -> dict[int, str]:
 
     Raw line: `bash: nvidia-smi: Befehl nicht gefunden.`
     """
-    text = "\n".join(raws).replace("\N{NO-BREAK SPACE}", " ")
+    lines = [raw.replace("\N{NO-BREAK SPACE}", " ") for raw in raws]
+    text = "\n".join(lines)
     pairs = [pair for pair in _pairs() if pair[0] in text]
     if not pairs:
         return {}
-    lines = text.split("\n")
     read = ((index, _english(line, pairs)) for index, line in enumerate(lines))
     return {index: english for index, english in read if english != lines[index]}
 
@@ -71,7 +71,6 @@ def _english(raw: str, pairs: Iterable[tuple[str, str, str]]) -> str:
 def _put_in(raw: str, other: str, english: str) -> str:
     """English with what the program put in, at the places that the words of the other language give it."""
     parts = _PUT_IN.split(other)
-    names = dict.fromkeys(parts[1::2])
     pattern = "".join(
         rf"(?P<_{part}>\S{{1,120}}?)" if number % 2 else escape(part) for number, part in enumerate(parts)
     )
@@ -79,5 +78,6 @@ def _put_in(raw: str, other: str, english: str) -> str:
     match = search(pattern, raw)
     if match is None:
         return raw
-    words = _PUT_IN.sub(lambda one: match[f"_{one[1]}"] if one[1] in names else "", english)
+    told = match.groupdict()
+    words = _PUT_IN.sub(lambda one: told.get(f"_{one[1]}", ""), english)
     return raw[: match.start()] + words + raw[match.end() :]

@@ -93,10 +93,7 @@ def words(value: object, name: str) -> str:
         return f"{shown}; and {len(value) - _ITEMS} more" if len(value) > _ITEMS else shown or "none"
     if is_dataclass(value) and not is_plain(value):
         held = {field.name: getattr(value, field.name) for field in fields(value)}
-        if not any(held.values()):
-            return "nothing found"
-        empty = (None, "", ())
-        return ", ".join(
-            f"{key.replace('_', ' ')} {words(one, key)}" for key, one in held.items() if one not in empty
-        )
+        told = {key: one for key, one in held.items() if one is not None and one not in ("", ())}
+        parts = (f"{key.replace('_', ' ')} {words(one, key)}" for key, one in told.items())
+        return ", ".join(parts) or "none"
     return str(value)
