@@ -145,7 +145,7 @@ def test_the_key_of_modules_lies_where_the_distribution_keeps_it(
     found = examine_text(f"{kernel}\n{REJECTED}", subject="test").diagnosis.findings[0]
     steps = found.evidence.steps or found.fault.steps
     assert ("mokutil", "--import", key) in [step.command for step in steps]
-    assert any(step.say.startswith("Ubuntu") for step in steps) is told
+    assert any(step.only == "ubuntu" for step in steps) is told
 
 
 def test_nixos_has_its_libraries_elsewhere() -> None:
@@ -168,3 +168,21 @@ def test_opensuse_has_packages_of_modules() -> None:
     steps = found.evidence.steps or found.fault.steps
     assert any("kmp-default" in step.say for step in steps)
     assert ("dkms", "autoinstall") not in [step.command for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("system", "driver"),
+    [
+        ("Linux Mint 22", ("ubuntu-drivers", "install")),
+        ("Debian GNU/Linux 12 (bookworm)", ("apt-get", "install", "nvidia-driver")),
+        ("Fedora Linux 41", None),
+    ],
+)
+def test_a_step_of_one_distribution_is_told_to_it_and_its_kin(
+    system: str, driver: tuple[str, ...] | None
+) -> None:
+    text = f'PRETTY_NAME="{system}"\nbash: nvidia-smi: command not found\n'
+    found = examine_text(text, subject="test").diagnosis.findings[0]
+    assert found.fault.id == "driver-not-installed"
+    steps = found.evidence.steps or found.fault.steps
+    assert [step.command for step in steps if step.only] == ([driver] if driver else [])

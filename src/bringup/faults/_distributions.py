@@ -85,7 +85,7 @@ _NIX_LINK: Final = (
     " programs from elsewhere LD_LIBRARY_PATH=/run/opengl-driver/lib."
 )
 _LOADABLE: Final = ("modinfo", "-F", "version", "nvidia")
-_APT_ONLY: Final = ("apt-get", "dpkg", "update-initramfs", "ubuntu-drivers")
+_APT_ONLY: Final = ("apt-get", "dpkg", "update-initramfs")
 _NIX: Final = Step(
     "NixOS: nothing is installed by hand. Set hardware.nvidia and boot.blacklistedKernelModules in the"
     " configuration, run nixos-rebuild switch, and restart.",
@@ -117,23 +117,17 @@ def _fitted(finding: Finding, distribution: Distribution) -> Finding:
 def _step(step: Step, distribution: Distribution) -> Step | None:
     """The step for a distribution; `None` where it has no such thing."""
     fitted: Step | None = step
-    for fit in (_of_ubuntu, _built, _signed, _on_nix, _installed):
+    if step.only not in ("", _origin(distribution)):
+        return None
+    for fit in (_built, _signed, _on_nix, _installed):
         fitted = fit(fitted, distribution) if fitted is not None else None
     return fitted
 
 
-def _is_ubuntu(distribution: Distribution) -> bool:
-    return "ubuntu" in (distribution.id, *distribution.like)
-
-
-def _of_ubuntu(step: Step, distribution: Distribution) -> Step | None:
-    """Nothing of Ubuntu's or Debian's alone elsewhere."""
-    if step.command == ("apt-get", "install", "nvidia-driver"):
-        return step if distribution.id == "debian" else None
-    is_ubuntu_only = step.command[:1] == ("ubuntu-drivers",) or (
-        not step.command and step.say.startswith(("Ubuntu", "On Ubuntu"))
-    )
-    return None if is_ubuntu_only and not _is_ubuntu(distribution) else step
+def _origin(distribution: Distribution) -> str:
+    """`ubuntu` or `debian` for what is made from one of them; what Ubuntu has, its kin have."""
+    names = (distribution.id, *distribution.like)
+    return next((origin for origin in ("ubuntu", "debian") if origin in names), distribution.id)
 
 
 def _built(step: Step, distribution: Distribution) -> Step:
@@ -151,7 +145,7 @@ def _built(step: Step, distribution: Distribution) -> Step:
 
 def _signed(step: Step, distribution: Distribution) -> Step:
     """The key that signs modules lies in Ubuntu's own place there only."""
-    if step.command != _KEYS or _is_ubuntu(distribution):
+    if step.command != _KEYS or _origin(distribution) == "ubuntu":
         return step
     if distribution.id == "fedora":
         return dataclasses.replace(step, command=_KEY_OF_AKMODS[0], say=_KEY_OF_AKMODS[1])
@@ -171,7 +165,7 @@ def _on_nix(step: Step, distribution: Distribution) -> Step | None:
 
 def _installed(step: Step, distribution: Distribution) -> Step | None:
     """The package tool's own command for what apt is asked."""
-    if step.command == ("apt-get", "install", "linux-headers-generic") and distribution.id == "debian":
+    if step.command == ("apt-get", "install", "linux-headers-generic") and _origin(distribution) == "debian":
         return dataclasses.replace(step, command=("apt-get", "install", "linux-headers-amd64"), say=_HEADERS)
     if distribution.family is PackageFamily.APT or not step.command or step.command[0] not in _APT_ONLY:
         return step
@@ -179,5 +173,4 @@ def _installed(step: Step, distribution: Distribution) -> Step | None:
     if told is None:
         return None
     verify = ("nvidia-smi",) if step.verify[:1] == ("dpkg",) else step.verify
-    undo = step.undo.replace("apt-get remove of the same package", "remove the same package")
-    return dataclasses.replace(step, command=told.command, say=told.say or step.say, verify=verify, undo=undo)
+    return dataclasses.replace(step, command=told.command, say=told.say or step.say, verify=verify)

@@ -107,6 +107,7 @@ class Step:
         touches: what changes on the machine, in a few words.
         values: what fills the slots of this step alone, before those of the evidence.
         asks: whether the command holds a dialogue of its own (a password), so that a person has to type it.
+        only: the distribution that alone has it, with its kin: `ubuntu`, `debian`; empty where all have.
     """
 
     say: str
@@ -118,6 +119,7 @@ class Step:
     touches: str = ""
     values: tuple[tuple[Slot, str], ...] = ()
     asks: bool = False
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)

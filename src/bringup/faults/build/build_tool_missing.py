@@ -201,7 +201,7 @@ STEPS = (
         ("apt-get", "install", "build-essential", "cmake", "git", "libssl-dev", "libcurl4-openssl-dev"),
         safety=Safety.SAFE,
         needs_root=True,
-        undo="apt-get remove of the same packages",
+        undo="remove the same packages",
         verify=("cmake", "--version"),
         touches="installs distribution packages",
     ),

@@ -173,7 +173,7 @@ STEPS = (
         Safety.SAFE,
         needs_root=True,
         touches="packages",
-        undo="apt-get remove of the same package",
+        undo="remove the same package",
         verify=("dkms", "status"),
     ),
     Step(

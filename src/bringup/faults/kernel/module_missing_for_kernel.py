@@ -121,6 +121,7 @@ STEPS = (
         "(linux-modules-nvidia-<branch>-<flavour>).",
         touches="one package",
         undo="remove the package",
+        only="ubuntu",
     ),
     Step(
         "Load it.",

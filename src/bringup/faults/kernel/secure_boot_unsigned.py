@@ -103,6 +103,7 @@ STEPS = (
         touches="packages",
         undo="remove the package and install the former one",
         verify=("modinfo", "-F", "signer", "nvidia"),
+        only="ubuntu",
     ),
     Step(
         "Or enrol the key that DKMS signs with; choose a password, restart, and confirm in the blue screen.",

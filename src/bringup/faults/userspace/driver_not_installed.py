@@ -85,6 +85,7 @@ STEPS = (
         touches="driver packages, the boot image",
         undo="apt purge 'nvidia-*' and reboot",
         verify=("modinfo", "-F", "version", "nvidia"),
+        only="ubuntu",
     ),
     Step(
         "Debian, with the components contrib, non-free and non-free-firmware among its sources: install the"
@@ -95,6 +96,7 @@ STEPS = (
         touches="driver packages, the boot image",
         undo="apt purge nvidia-driver and reboot",
         verify=("modinfo", "-F", "version", "nvidia"),
+        only="debian",
     ),
     Step(
         "Fedora: the package akmod-nvidia of RPM Fusion; Arch: nvidia-open or nvidia-open-dkms (RTX 20 and "
