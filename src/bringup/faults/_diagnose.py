@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import Final
 
 from bringup.errors import CannotTell
 from bringup.faults._fault import Certainty, Evidence, Fault, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.records import dataclass, replace
 from bringup.stack.lines import Lines
+
+_POST_LINES: Final = 60
+"""A post in which a person tells a trouble has at most so many lines; more is a log."""
 
 
 class Role(Enum):
@@ -66,6 +70,8 @@ def diagnose(scene: Scene, catalogue: tuple[Fault, ...]) -> Diagnosis:
             continue
         if evidence is not None and not _is_history(fault, evidence, scene):
             found[fault.id] = (fault, evidence)
+    if not found:
+        found = _weakly(scene, catalogue)
     explainers = _explainers(found, catalogue)
     findings = [
         Finding(fault, evidence, Role.FOLLOWS if explainers[key] else Role.ROOT, explainers[key])
@@ -86,10 +92,23 @@ def judge(fault: Fault, scene: Scene) -> Evidence | None:
             evidence = None
         if evidence is not None:
             return evidence
-    evidence = match_signs(fault.signs, scene)
+    evidence = match_signs(tuple(sign for sign in fault.signs if not sign.is_weak), scene)
     if evidence is None or evidence.certainty is Certainty.SURE:
         return evidence
     return replace(evidence, decides=evidence.decides or _first_look(fault.steps))
+
+
+def _weakly(scene: Scene, catalogue: tuple[Fault, ...]) -> dict[str, tuple[Fault, Evidence]]:
+    """What the weak signs say of a short text; asked only where nothing else tells of a fault."""
+    found: dict[str, tuple[Fault, Evidence]] = {}
+    if len(scene.lines.lines) > _POST_LINES:
+        return found
+    for fault in catalogue:
+        evidence = match_signs(tuple(sign for sign in fault.signs if sign.is_weak), scene)
+        if evidence is not None:
+            decides = _first_look(fault.steps)
+            found[fault.id] = (fault, replace(evidence, expected="no such words", decides=decides))
+    return found
 
 
 def _is_history(fault: Fault, evidence: Evidence, scene: Scene) -> bool:

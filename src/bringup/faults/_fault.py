@@ -83,6 +83,8 @@ class Sign:
         certainty: how much this line alone decides.
         unless: anchors (lower-case literals) that silence the sign when they stand anywhere in the text.
         needs: anchors that must stand somewhere in the text too.
+        is_weak: a person's own words, or a line that stands in healthy logs too: it counts only in a short
+            text in which nothing else tells of any fault. Always likely, never sure.
     """
 
     pattern: str
@@ -91,6 +93,7 @@ class Sign:
     certainty: Certainty = Certainty.SURE
     unless: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    is_weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,14 +39,9 @@ SIGNS = (
         example="OSError: [WinError -1073741795] Windows Error 0xc000001d",
     ),
     Sign(
-        r"exit(?:ed with)? code 132\b",
-        anchor="code 132",
+        r"[Ee]xit(?:ed)?(?: with)? (?:code|status):? 132\b",
+        anchor=" 132",
         example="llama-server exited with code 132",
-    ),
-    Sign(
-        r"exit(?:ed with)? status 132\b",
-        anchor="status 132",
-        example="process exited with status 132",
     ),
     Sign(
         r"CPU does not (?:have|support) AVX",

@@ -12,7 +12,7 @@ Limits: several slots alone are no fault; only with an overflow.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import need
 from bringup.stack.engine_log import EngineLog
@@ -27,6 +27,24 @@ _OVERFLOWS = (
     "prompt is too long",
     "exceed_context_size_error",
     "truncated = 1",
+)
+
+SIGNS = (
+    Sign(
+        r"(?i)\bslots? (?:\w{1,12} ){1,4}(?:fraction|part|half|quarter)\b",
+        anchor="slot",
+        example="when using multiple slots each slot receives only a fraction of the context",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\bcontext\b.{0,30} (?:divided|split) ",
+        anchor="context",
+        example="is the context divided among the slots?",
+        certainty=Certainty.LIKELY,
+        needs=("slot",),
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("prompt-exceeds-context", "context-shift-derails")

@@ -61,7 +61,7 @@ STEPS = (
 
 _RESTORED = r"\"?n_restored\"?[:= ]+([1-9]\d*)|restored (\d+) tokens|session with prompt size of (\d+)"
 _ANEW = regex(
-    r"\[0, end\)|n_past = 0\b|forcing full prompt re-processing|\"?cache_n\"?: 0\b|cached_tokens\"?: 0\b"
+    r"\[0, end\)|n_past = 0\b|forcing full prompt re-processing|\"?cache_n\"?: ?0\b|cached_tokens\"?: ?0\b"
 )
 _READ = regex(r"prompt eval time = .* ms / +(\d+) tokens")
 

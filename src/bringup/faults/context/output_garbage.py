@@ -66,6 +66,38 @@ SIGNS = (
         example="backend sampling: all logits are NaN",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)\bgibber[ei]sh\b",
+        anchor="gibber",
+        example="with -ngl 33 the response is totally gibberish",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\bgarb(?:age|led) (?:\w{1,12} ){0,2}(?:out ?put|respon|answer|text|token|repl|result|char)|"
+        r"\b(?:out ?put|respon|answer|generat|repl|produc|return|spit|writ)\w{0,5}\b.{0,40}\bgarb(?:age\b|"
+        r"led)",
+        anchor="garb",
+        example="since the update it answers with garbage",
+        certainty=Certainty.LIKELY,
+        unless=("garbage collect",),
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\bnonsens\w{0,6} (?:\w{1,12} ){0,2}(?:out ?put|respon|answer|text|token|repl|result|char)|"
+        r"\b(?:out ?put|respon|answer|generat|repl|produc|return|spit|writ)\w{0,5}\b.{0,40}\bnonsens",
+        anchor="nonsens",
+        example="the output is nonsense with the latest commit",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)g{10,}",
+        anchor="gggggggggg",
+        example="all that it says is `GGGGGGGGGGGG`",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 STEPS = (

@@ -43,6 +43,16 @@ SIGNS = (
         " skipping",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)\b(?:full|entire|whole) (?:prompt|context|history|conversation|chat)\b.{0,20}\bre-?process|"
+        r"\bre-?process\w{0,4} (?:\w{1,8} ){0,3}(?:full|entire|whole|same) (?:prompt|context|history|"
+        r"conversation|chat)|\bprompt (?:re-?)?processing .{0,20}\b(?:every|each) (?:turn|request|message|"
+        r"time)",
+        anchor="process",
+        example="full prompt re-processing with every request, slow for bigger prompts",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 STEPS = (

@@ -145,6 +145,28 @@ SIGNS = (
         anchor="prompt exceeds n_ctx",
         example="ValueError: Prompt exceeds n_ctx: 5000 > 4096",
     ),
+    Sign(
+        r"(?i)\bforget\w{0,4} .{0,40}\b(?:earlier|beginning|previous|system prompt|instruction|context|"
+        r"half|first)",
+        anchor="forget",
+        example="after some turns the model forgets the earlier messages",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\bnum_ctx\b.{0,40}\b(?:default|too (?:small|low)|only)\b",
+        anchor="num_ctx",
+        example="num_ctx is set to the default, which does not even hold the system prompt",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\b(?:prompt|request|input|message|conversation)s?\b.{0,20}\bexceed(?:s|"
+        r"ed)? (?:\w{1,12} ){0,4}context (?:length|window|size|limit)",
+        anchor="exceed",
+        example="API Error: 400 Prompt exceeds maximum context length",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("output-garbage", "context-shift-derails")

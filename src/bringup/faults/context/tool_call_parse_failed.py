@@ -33,7 +33,7 @@ SIGNS = (
         " syntax error while parsing object separator",
     ),
     Sign(
-        r"Failed to parse input at pos \d{1,10}",
+        r"Failed to parse input at pos (?:\d|N\b)",
         anchor="failed to parse input at pos",
         example="Failed to parse input at pos 41: <|channel|>commentary to=functions.read",
     ),

@@ -10,7 +10,7 @@ Limits: the same line above a load that succeeds is no fault.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.faults.memory._out_of_memory import deadly_allocation
 from bringup.reading import Known
@@ -30,6 +30,18 @@ _OTHER_REASONS = (
     "unsupported",
 )
 """A dry run that could not make a context for one of these did not fail for want of memory."""
+
+SIGNS = (
+    Sign(
+        r"failed to fit params to free device memory: .{1,80} set by user",
+        anchor="failed to fit params to free device memory",
+        example="common_fit_params: failed to fit params to free device memory: n_gpu_layers already set by"
+        " user to 99, abort",
+        certainty=Certainty.LIKELY,
+        unless=("listening on", "slots are idle", "n_slots", "tokens per second"),
+        is_weak=True,
+    ),
+)
 
 STEPS = (
     Step("See how much is free and who holds the rest.", ("nvidia-smi",), safety=Safety.LOOK),

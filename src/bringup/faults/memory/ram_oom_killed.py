@@ -115,6 +115,20 @@ SIGNS = (
             "dkms",
         ),
     ),
+    Sign(
+        r"(?i)\b(?:gets?|got|was|is|being|been|just) (?:\w{1,10} )?killed\b",
+        anchor="killed",
+        example="while it loads the process just gets killed",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "i killed",
+            "user killed",
+            "gcc",
+            "nvcc",
+            "cc1plus",
+        ),
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("server-not-ready", "offload-partial", "running-on-cpu")

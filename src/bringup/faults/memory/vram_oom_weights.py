@@ -43,6 +43,13 @@ SIGNS = (
         example="RuntimeError: CUDA failed with error out of memory",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)out of vram\b|n(?:ot|'t) fit (?:\w{1,8} ){0,3}vram|n(?:ot|'t have) enough (?:free )?vram",
+        anchor="vram",
+        example="the 27B model does not fit into my VRAM",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = (

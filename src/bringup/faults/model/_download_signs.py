@@ -107,8 +107,8 @@ SIGNS = (
         unless=("manifest: 412", "no space left"),
     ),
     Sign(
-        r"max retries exceeded: ",
-        anchor="max retries exceeded: ",
+        r"max retries exceeded(?:: |\s{0,9}$)",
+        anchor="max retries exceeded",
         example="Error: max retries exceeded: Get"
         ' "https://dd20bb891979d25aebc8bec07b2b3bbc.r2.cloudflarestorage.com": EOF',
         unless=("no space left",),

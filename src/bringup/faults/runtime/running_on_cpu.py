@@ -17,6 +17,19 @@ from bringup.reading import Known, need
 _MODEL_BYTES = 1024**3
 """An engine that holds less has no model in it worth a GPU."""
 
+_NOT_A_COMPLAINT = (
+    *(
+        "no gpu in",
+        "without a gpu",
+        "have no gpu",
+        "don't have a gpu",
+        "do not have a gpu",
+        "no dedicated gpu",
+    ),
+    "cannot be used with preferred buffer",
+)
+"""Who has no card runs on the CPU as meant; and every start says of the token table that it stays there."""
+
 SIGNS = (
     Sign(
         r"[KMGT]i?B\s+100% CPU\b",
@@ -80,6 +93,60 @@ SIGNS = (
         anchor="insufficient vram to load any",
         example='level=INFO msg="insufficient VRAM to load any model layers"',
         certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)\bgpu\b.{0,20}(?: not|n't| never) (?:(?:being|getting|at all|really|even) )?(?:used|"
+        r"utili[sz]ed|detected|recogni[sz]ed|found|working)\b",
+        anchor="gpu",
+        example="my GPU is not being used, generation is very slow",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)(?:\bnot|n't|\bnever|\bwithout) (?:even )?(?:us(?:e|ing)|utili[sz](?:e|ing)|see(?:ing)?|"
+        r"detect(?:ing)?|run(?:ning)? on) (?:\w{1,12} ){0,2}gpu",
+        anchor="gpu",
+        example="ollama does not use my GPU any more",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\b(?:on|us(?:es?|ing)) (?:the |my )?cpu (?:only|instead|rather)\b",
+        anchor="cpu",
+        example="the model is running on CPU only",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\b(?:only|just|still|always|actually|it'?s) (?:uses?|using|runs?|running|loads?|loaded|"
+        r"loading)\b (?:\w{1,12} ){0,3}cpu\b",
+        anchor="cpu",
+        example="it still runs on the CPU although the build has CUDA",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\b(?:no|0 ?%|zero) gpu (?:usage|utili[sz]ation|load|activity)|\bgpu (?:usage|utili[sz]ation|"
+        r"load|util)\b.{0,30}\b(?:0(?:\.0)? ?%|zero)",
+        anchor="gpu ",
+        example="nvidia-smi shows no GPU utilization while it answers",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\b(?:very|extremely|really|so|too|painfully|super|terribly|incredibly|unusably|insanely|"
+        r"ridiculously) slow",
+        anchor="slow",
+        example="With a 3090 as GPU the answers are extremely slow",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
+        needs=("gpu",),
+        is_weak=True,
     ),
 )
 

@@ -21,6 +21,22 @@ SIGNS = (
         anchor="cplan requested more threads",
         example="cplan requested more threads (32) than available (16)",
     ),
+    Sign(
+        r"(?i)\bslow",
+        anchor="slow",
+        example="in a container limited with --cpus=2 generation is much slower than the quota should allow",
+        certainty=Certainty.LIKELY,
+        needs=("--cpus",),
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\bslow",
+        anchor="slow",
+        example="generation is slow since the pod has a CPU quota",
+        certainty=Certainty.LIKELY,
+        needs=("cpu quota",),
+        is_weak=True,
+    ),
 )
 
 STEPS = (
