@@ -79,9 +79,10 @@ class Found:
         described = Described(gpus=(self.card,), held_bytes=self.held_mib * MIB, ram_bytes=96 * GIB)
         place = look_for_place(LiveMachine(), described)
         model = anatomy_of(self.shape)
-        teller = speed_teller(model, place, n_prompt=2048, host=given_rates(place, None))
         kept: dict[str, Any] = {"n_ubatch": 512, "cache_type_k": "f16", "cache_type_v": "f16"} | self.given
-        return choose(model, Request(n_ctx=self.n_ctx, build=10_950, **kept), place.devices, teller.judge)
+        request = Request(n_ctx=self.n_ctx, build=10_950, **kept)
+        teller = speed_teller(model, place, request, n_prompt=2048, host=given_rates(place, None))
+        return choose(model, request, place.devices, teller.judge)
 
 
 def _typed(name: str, types: Types, matrix: TensorType | None = None) -> Shape:

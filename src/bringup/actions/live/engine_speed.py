@@ -77,13 +77,11 @@ def plan_speed(engine: LiveEngine, cards: Sequence[Card], machine: Machine, fold
     teller = speed_teller(
         anatomy,
         place,
+        request,
         n_prompt=_PROMPT_TOKENS,
         host=known_rates(place, machine),
-        offloads_cache=request.offloads_cache,
-        is_mapped=request.is_mapped,
+        own_runs=own_runs(machine, folders) if place.n_threads == seen.n_threads else None,
     )
-    if place.n_threads == seen.n_threads:
-        teller.own_runs = own_runs(machine, folders)
     told = teller.tell(plan)
     if told is None:
         raise CannotTell(teller.why_not)

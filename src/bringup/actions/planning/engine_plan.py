@@ -52,9 +52,10 @@ class EnginePlan:
 
     def report(self) -> PlanReport:
         """The plan with its ladder and other ways, for a person who asks why."""
-        if not self.planning.has_threads:
-            self.planning.teller.own_runs = own_runs(LiveMachine())
-        return report_of(self.planning, self.memory, split_mode=None)
+        planning = self.planning
+        if not planning.has_threads:
+            planning = replace(planning, teller=replace(planning.teller, own_runs=own_runs(LiveMachine())))
+        return report_of(planning, self.memory, split_mode=None)
 
 
 def plan_for_engine(
@@ -90,9 +91,9 @@ def plan_for_engine(
     place = replace(place, is_card_hidden=False, warnings=warnings)
     request = replace(request, build=build.number or request.build)
     wishes = PlanWishes(request=request, n_threads=n_threads)
-    planning = start_planning(source, wishes, place, host=known_rates(place, machine))
-    is_flash = request.flash_attention is not False
-    planning.planner.correct = remembered(source, machine, is_flash=is_flash, build=build)
+    known = remembered(source, machine, is_flash=request.flash_attention is not False, build=build)
+    host = known_rates(place, machine)
+    planning = start_planning(source, wishes, place, host=host, correct=known)
     chosen = planning.choose()
     if not chosen.fits and not places_layers:
         raise _refusal(planning, chosen)

@@ -92,25 +92,25 @@ def plan_source(source: ModelSource, wishes: PlanWishes, place: Place, machine: 
     host = None
     if place.is_this_machine and wishes.ram_bytes_per_s is None:
         host = (measured_rates if wishes.measures_ram else known_rates)(place, machine)
-    planning = start_planning(source, wishes, place, host=host)
-    if place.is_this_machine and not planning.has_threads:
-        planning.teller.own_runs = own_runs(machine)
-    is_flash = wishes.request.flash_attention is not False
-    planning.planner.correct = remembered(source, machine, is_flash=is_flash)
-    if planning.request.split_mode is not SplitMode.LAYER:
-        if wishes.checks:
-            raise WrongUse(
-                "--check: the engine's dry run tells cards that share matrices as one device",
-                hint="Leave --check out, or check the plan with --split-mode layer.",
-            )
-        planning.planner.correct = None
+    planning = start_planning(
+        source,
+        wishes,
+        place,
+        host=host,
+        own_runs=own_runs(machine) if place.is_this_machine and not wishes.n_threads else None,
+        correct=remembered(source, machine, is_flash=wishes.request.flash_attention is not False),
+    )
+    if wishes.checks and planning.request.split_mode is not SplitMode.LAYER:
+        raise WrongUse(
+            "--check: the engine's dry run tells cards that share matrices as one device",
+            hint="Leave --check out, or check the plan with --split-mode layer.",
+        )
     plan = planning.choose()
     report = report_of(planning, plan, split_mode=wishes.split_mode)
     if not wishes.checks:
         return report
-    planning.planner.correct = None
-    checked = ask_engine(source, planning.planner.plan(plan.request), machine, planning.accompanied)
-    return replace(report, checked=checked)
+    uncorrected = replace(planning.planner, correct=None).plan(plan.request)
+    return replace(report, checked=ask_engine(source, uncorrected, machine, planning.accompanied))
 
 
 def _with_engine_warnings(place: Place, machine: Machine) -> Place:

@@ -15,7 +15,7 @@ from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import Placement
 from bringup.plan.predict import Estimate, Prediction, generation_rate, predict_works, traits_of
 from bringup.plan.rates import MEASURED_SHARE, HostRates, Origin, speed_devices
-from bringup.plan.request import CPU, SplitMode
+from bringup.plan.request import CPU, Request, SplitMode
 from bringup.plan.run import Run
 from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
 from bringup.plan.workload import Reads, works_of
@@ -247,13 +247,22 @@ def given_rates(place: Place, ram_bytes_per_s: float | None) -> HostRates:
 def speed_teller(
     anatomy: Anatomy,
     place: Place,
+    request: Request,
     *,
     n_prompt: int,
     host: HostRates,
-    offloads_cache: bool = True,
-    is_mapped: bool = True,
+    own_runs: OwnRuns | None = None,
 ) -> SpeedTeller:
-    """A teller for a place, with the rates of its main memory."""
+    """A teller for a place, with the rates of its main memory; `own_runs` correct it where they are known."""
     devices = speed_devices(place.devices, host, links_bytes_per_s=place.links_bytes_per_s)
     unseen = frozenset(card.name for card in place.cards if card.name not in place.links_bytes_per_s)
-    return SpeedTeller(anatomy, devices, n_prompt, host, offloads_cache, is_mapped, unseen_links=unseen)
+    return SpeedTeller(
+        anatomy,
+        devices,
+        n_prompt,
+        host,
+        request.offloads_cache,
+        request.is_mapped,
+        unseen,
+        own_runs or OwnRuns(),
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 
 from bringup.actions.planning.companions import Accompanied, Beside, check_language_model, look_beside
+from bringup.actions.planning.own_runs import OwnRuns
 from bringup.actions.planning.place import Described, Place
 from bringup.actions.planning.report import DeviceUse
 from bringup.actions.planning.source import ModelSource
@@ -101,9 +103,23 @@ class Planning:
 
 
 def start_planning(
-    source: ModelSource, wishes: PlanWishes, place: Place, *, host: HostRates | None = None
+    source: ModelSource,
+    wishes: PlanWishes,
+    place: Place,
+    *,
+    host: HostRates | None = None,
+    own_runs: OwnRuns | None = None,
+    correct: Callable[[MemoryPlan], MemoryPlan] | None = None,
 ) -> Planning:
-    """Put together what plans are made from; `host` is main memory as it was measured.
+    """Put together what plans are made from.
+
+    Args:
+        source: the model.
+        wishes: what the user said.
+        place: the devices.
+        host: main memory as it was measured; `None` for what the user said or is assumed of it.
+        own_runs: earlier runs here, which correct the speeds.
+        correct: what an earlier dry run taught; it tells nothing of cards that share matrices.
 
     Raises:
         WrongUse: a card that is not there.
@@ -132,13 +148,13 @@ def start_planning(
     teller = speed_teller(
         anatomy,
         place,
+        request,
         n_prompt=wishes.n_prompt,
         host=host or given_rates(place, wishes.ram_bytes_per_s),
-        offloads_cache=request.offloads_cache,
-        is_mapped=request.is_mapped,
+        own_runs=own_runs,
     )
     beside = look_beside(wishes.beside, anatomy)
-    planner = Planner(anatomy, place.devices, companions=beside.companions)
+    planner = Planner(anatomy, place.devices, correct if mode is SplitMode.LAYER else None, beside.companions)
     return Planning(source, place, planner, request, teller, bool(wishes.n_threads), beside)
 
 

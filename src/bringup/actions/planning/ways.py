@@ -11,7 +11,6 @@ from bringup.actions.planning.report import Alternative, Group, Rung, group_of
 from bringup.actions.planning.start import Planning
 from bringup.plan.bounds import Bounds
 from bringup.plan.card_split import is_all_on_cards
-from bringup.plan.memory import Planner
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import ALL_LAYERS
 from bringup.plan.request import Request
@@ -111,8 +110,7 @@ def _close_programs(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
         replace(device, free_bytes=min(device.total_bytes, device.free_bytes + freed.get(device.name, 0)))
         for device in planning.planner.devices
     )
-    planner = planning.planner
-    closed = Planner(planner.anatomy, devices, planner.correct, planner.companions)
+    closed = replace(planning.planner, devices=devices)
     plan = planning.choose(goal.request, planner=closed)
     if _is_better(goal, plan):
         yield Alternative(
@@ -146,7 +144,7 @@ def _more_memory(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
             replace(device, free_bytes=device.free_bytes + wanting.get(device.name, 0))
             for device in before.devices
         )
-        plan = Planner(before.anatomy, larger, before.correct, before.companions).plan(goal.now.request)
+        plan = replace(before, devices=larger).plan(goal.now.request)
         if plan.fits:
             break
     titles = {device.name: device.title or device.name for device in before.devices}
@@ -329,7 +327,7 @@ def _worked_out(planning: Planning, goal: _Goal) -> Iterator[Alternative]:
     for made in smaller_mixtures(planning.planner.anatomy):
         other = replace(
             planning,
-            planner=Planner(made.anatomy, planning.planner.devices, companions=planning.planner.companions),
+            planner=replace(planning.planner, anatomy=made.anatomy, correct=None),
             teller=replace(planning.teller, anatomy=made.anatomy),
             _chosen={},
         )
