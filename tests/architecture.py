@@ -34,7 +34,7 @@ CALLS_AT_IMPORT = frozenset(
         "max", "min", "sum", "zip", "map", "int", "float", "str", "re.compile", "regex", "struct.Struct",
         "struct.calcsize", "struct.pack", "bytes.fromhex", "TypeVar", "NewType", "ParamSpec", "property",
         "staticmethod", "classmethod", "contextmanager", "contextlib.contextmanager",
-        "lru_cache", "str.maketrans", "chr", "ord", "timedelta", "namedtuple", "cast",
+        "lru_cache", "replace", "str.maketrans", "chr", "ord", "timedelta", "namedtuple", "cast",
     }
 )  # fmt: skip
 

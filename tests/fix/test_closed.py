@@ -89,8 +89,6 @@ PROGRAMS = frozenset(
 NAMED_COMMANDS = {
     ("kernel/_steps.py", "command"),
     ("kernel/_steps.py", "tool"),
-    ("kernel/_mismatch.py", "REBOOT.command"),
-    ("kernel/_mismatch.py", "REBOOT.verify"),
     ("_distributions.py", "_AKMODS[0]"),
     ("_distributions.py", "_KEY_OF_AKMODS[0]"),
     ("_distributions.py", "_KEY_OF_DKMS"),

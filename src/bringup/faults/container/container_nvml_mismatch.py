@@ -12,6 +12,8 @@ Limits: if nvidia-smi on the host works, the image brings a driver of its own (c
 from __future__ import annotations
 
 from bringup.faults._fault import Safety, Sign, Step
+from bringup.faults._steps import REBOOT
+from bringup.records import replace
 
 SIGNS = (
     Sign(
@@ -34,13 +36,5 @@ STEPS = (
         "Ask the host: the same message there means that the host is the cause.", ("nvidia-smi",), Safety.LOOK
     ),
     Step("See the version of the loaded module.", ("cat", "/proc/driver/nvidia/version"), Safety.LOOK),
-    Step(
-        "Reboot the host, so that the module of the new version is loaded.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        touches="everything that runs",
-        undo="none needed",
-        verify=("nvidia-smi",),
-    ),
+    replace(REBOOT, say="Reboot the host, so that the module of the new version is loaded."),
 )

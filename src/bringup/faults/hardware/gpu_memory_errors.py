@@ -18,8 +18,10 @@ import re
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.hardware._cards import judge_memory_errors
 from bringup.faults.hardware._xid import judge_xid
+from bringup.records import replace
 from bringup.stack.smi_text import find_in_section
 
 SIGNS = (
@@ -100,14 +102,9 @@ STEPS = (
         touches="that program",
         undo="start it again",
     ),
-    Step(
-        "Restart the machine (or reset the card while nothing uses it) so that the bad row is put out of"
-        " use.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
+    replace(
+        REBOOT,
+        say="Restart the machine (or reset the card while nothing uses it): the bad row is put out of use.",
         verify=("nvidia-smi", "-q", "-d", "ROW_REMAPPER"),
     ),
     Step(

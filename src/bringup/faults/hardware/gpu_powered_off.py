@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import is_long_supported
 from bringup.reading import Known
 from bringup.stack.kernel_log import RefusalKind
@@ -141,15 +142,7 @@ STEPS = (
         touches="two packages",
         undo="install them again",
     ),
-    Step(
-        "Restart.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("nvidia-smi",),
-    ),
+    REBOOT,
 )
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import CANNOT_REACH, holds_nvidia, is_driver_expected
+from bringup.records import replace
 
 SIGNS = (
     Sign(
@@ -62,15 +64,7 @@ STEPS = (
         touches="/boot/initrd.img-*",
         undo="run it again after the old lines are back",
     ),
-    Step(
-        "Restart.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("lspci", "-nnk", "-d", "10de:"),
-    ),
+    replace(REBOOT, verify=("lspci", "-nnk", "-d", "10de:")),
 )
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Safety, Slot, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import has_own_kernel, picked_library
 from bringup.faults.kernel._steps import (
     BUILD_ALL,
     GET_MODULE,
-    REBOOT,
     family,
     finish_upgrade_steps,
     module_steps,
 )
 from bringup.patterns import regex
 from bringup.reading import Known, Unreadable
-from bringup.records import dataclass
+from bringup.records import dataclass, replace
 from bringup.stack.device_files import Holder
 from bringup.stack.distribution import PackageFamily
 from bringup.stack.installed_kernels import InstalledKernel
@@ -233,15 +233,7 @@ def _reboot_step(scene: Scene, versions: Versions, *, is_prepared: bool) -> Step
         )
     else:
         say = "Restart, so that the module of the libraries' version is loaded."
-    return Step(
-        say,
-        REBOOT.command,
-        REBOOT.safety,
-        needs_root=True,
-        undo=REBOOT.undo,
-        touches=REBOOT.touches,
-        verify=REBOOT.verify,
-    )
+    return replace(REBOOT, say=say)
 
 
 def _reload_steps(scene: Scene) -> tuple[Step, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LOAD, REBOOT
 from bringup.faults.kernel._driver import CANNOT_REACH
-from bringup.faults.kernel._steps import LOAD, REBOOT, module_steps
+from bringup.faults.kernel._steps import module_steps
 from bringup.reading import Known
 from bringup.stack.dkms import DkmsState
 

@@ -6,38 +6,16 @@ import re
 
 from bringup.faults._fault import Safety, Slot, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import BUILD, REBOOT
 from bringup.reading import Known, Unreadable, need
+from bringup.records import replace
 from bringup.stack.distribution import PackageFamily
 from bringup.stack.installed_kernels import InstalledKernel
 from bringup.stack.version import KernelRelease
 
-REBOOT = Step(
-    "Restart the machine.",
-    ("systemctl", "reboot"),
-    Safety.DISRUPTIVE,
-    needs_root=True,
-    touches="all running programs end",
-    undo="none needed",
-    verify=("nvidia-smi",),
-)
-
-LOAD = Step(
-    "Load the module.",
-    ("modprobe", "nvidia"),
-    Safety.SAFE,
-    needs_root=True,
-    undo="modprobe -r nvidia",
-    touches="the running kernel",
-    verify=("nvidia-smi",),
-)
-
-BUILD_ALL = Step(
-    "Have DKMS build the module of the libraries' version; the one on the disk is of another.",
-    ("dkms", "autoinstall"),
-    Safety.SAFE,
-    needs_root=True,
-    touches="/lib/modules of the running kernel",
-    undo="dkms uninstall of the same module and version",
+BUILD_ALL = replace(
+    BUILD,
+    say="Have DKMS build the module of the libraries' version; the one on the disk is of another.",
     verify=("modinfo", "-F", "version", "nvidia"),
 )
 

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._mismatch import has_fitting_library, judge_disk, judge_failure, judge_mismatch
+from bringup.records import replace
 
 SIGNS = (
     Sign(
@@ -71,15 +73,7 @@ EXPLAINS = (
 STEPS = (
     Step("See the version of the loaded module.", ("cat", "/proc/driver/nvidia/version"), Safety.LOOK),
     Step("See the version of the module on the disk.", ("modinfo", "-F", "version", "nvidia"), Safety.LOOK),
-    Step(
-        "Same version on the disk as the libraries: restart, and the new module is loaded.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("nvidia-smi",),
-    ),
+    replace(REBOOT, say="Same version on the disk as the libraries: restart, and the new module is loaded."),
     Step(
         "Another version on the disk: finish the half-done upgrade first, then restart.",
         ("apt-get", "install", "--fix-broken"),

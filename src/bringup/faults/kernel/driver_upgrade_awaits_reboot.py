@@ -12,23 +12,17 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Safety, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import picked_library
 from bringup.faults.kernel._mismatch import describe_change, disk_version, find_change
 from bringup.reading import Known
+from bringup.records import replace
 
 EXPLAINS = ("container-cdi-stale",)
 
 STEPS = (
     Step("See the version of the loaded module.", ("cat", "/proc/driver/nvidia/version"), Safety.LOOK),
-    Step(
-        "Restart at a moment of your choosing.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("nvidia-smi",),
-    ),
+    replace(REBOOT, say="Restart at a moment of your choosing."),
 )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import device_ids, driver_version
 from bringup.reading import Known
 from bringup.stack.gpu_generations import SUPPORT, find_generation
@@ -55,15 +56,7 @@ STEPS = (
         undo="install the present branch again",
         verify=("nvidia-smi",),
     ),
-    Step(
-        "Restart.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("nvidia-smi",),
-    ),
+    REBOOT,
 )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import device_ids, driver_version
 from bringup.faults.kernel._steps import driver_steps
 from bringup.reading import Known
@@ -54,15 +55,7 @@ STEPS = (
         undo="install the present branch again",
         verify=("nvidia-smi",),
     ),
-    Step(
-        "Restart.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("nvidia-smi",),
-    ),
+    REBOOT,
 )
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.kernel._steps import LOAD, build_step, headers_step
+from bringup.faults._steps import BUILD, LOAD
+from bringup.faults.kernel._steps import build_step, headers_step
 from bringup.reading import Known
 from bringup.stack.listings import listed_kernels
 
@@ -176,24 +177,8 @@ STEPS = (
         undo="remove the same package",
         verify=("dkms", "status"),
     ),
-    Step(
-        "Build the module.",
-        ("dkms", "autoinstall"),
-        Safety.SAFE,
-        needs_root=True,
-        touches="/lib/modules of the running kernel",
-        undo="dkms uninstall of the same module and version",
-        verify=("dkms", "status"),
-    ),
-    Step(
-        "Load it.",
-        ("modprobe", "nvidia"),
-        Safety.SAFE,
-        needs_root=True,
-        undo="modprobe -r nvidia",
-        touches="the running kernel",
-        verify=("nvidia-smi",),
-    ),
+    BUILD,
+    LOAD,
 )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LOAD_UVM, UNLOAD_UVM
 from bringup.faults.kernel._unknown_error import SLEEP_WORDS, find_unknown_error
 from bringup.reading import Known
 
@@ -62,23 +63,8 @@ STEPS = (
         touches="those programs",
         undo="start them again",
     ),
-    Step(
-        "Unload the memory module; it is refused while a program uses it.",
-        ("modprobe", "-r", "nvidia_uvm"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="modprobe nvidia_uvm",
-        touches="the running kernel; CUDA programs end",
-    ),
-    Step(
-        "Load it again.",
-        ("modprobe", "nvidia_uvm"),
-        Safety.SAFE,
-        needs_root=True,
-        undo="modprobe -r nvidia_uvm",
-        touches="the running kernel",
-        verify=("ls", "-l", "/dev/nvidia-uvm"),
-    ),
+    UNLOAD_UVM,
+    LOAD_UVM,
     Step(
         "So that it does not come back: turn on the driver's suspend services.",
         (

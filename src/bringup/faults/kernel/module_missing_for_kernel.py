@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import BUILD, LOAD
 from bringup.faults.kernel._driver import has_own_kernel, is_driver_expected, is_wsl
 from bringup.faults.kernel._missing import judge_dkms, missing_steps
 from bringup.reading import Known
@@ -107,15 +108,7 @@ STEPS = (
         ("dkms", "status"),
         Safety.LOOK,
     ),
-    Step(
-        "Build and install the module for the running kernel.",
-        ("dkms", "autoinstall"),
-        Safety.SAFE,
-        needs_root=True,
-        touches="/lib/modules of the running kernel",
-        undo="dkms uninstall of the same module and version",
-        verify=("dkms", "status"),
-    ),
+    BUILD,
     Step(
         "On Ubuntu without DKMS: install the prebuilt module package of this kernel "
         "(linux-modules-nvidia-<branch>-<flavour>).",
@@ -123,15 +116,7 @@ STEPS = (
         undo="remove the package",
         only="ubuntu",
     ),
-    Step(
-        "Load it.",
-        ("modprobe", "nvidia"),
-        Safety.SAFE,
-        needs_root=True,
-        undo="modprobe -r nvidia",
-        touches="the running kernel",
-        verify=("nvidia-smi",),
-    ),
+    LOAD,
 )
 
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LOAD, LOAD_UVM
 from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause, is_built_for_running, is_wsl
 from bringup.reading import Known, Unreadable
+from bringup.records import replace
 
 SIGNS = (
     Sign(
@@ -74,24 +76,8 @@ STEPS = (
         ("grep", "-rn", "nvidia", "/etc/modprobe.d", "/lib/modprobe.d"),
         Safety.LOOK,
     ),
-    Step(
-        "Load the module now.",
-        ("modprobe", "nvidia"),
-        Safety.SAFE,
-        needs_root=True,
-        undo="modprobe -r nvidia",
-        touches="the running kernel",
-        verify=("nvidia-smi",),
-    ),
-    Step(
-        "Load the memory module too (CUDA needs it).",
-        ("modprobe", "nvidia_uvm"),
-        Safety.SAFE,
-        needs_root=True,
-        undo="modprobe -r nvidia_uvm",
-        touches="the running kernel",
-        verify=("nvidia-smi",),
-    ),
+    LOAD,
+    replace(LOAD_UVM, say="Load the memory module too (CUDA needs it).", verify=("nvidia-smi",)),
     Step(
         "If a blacklist line names nvidia, delete that line and rebuild the initramfs, so that it loads"
         " at boot.",

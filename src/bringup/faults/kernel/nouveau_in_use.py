@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import holds_nvidia, is_driver_expected
 
 _OTHERS = ("vfio-pci", "pci-stub", "nvidia-smi: command not found", "command 'nvidia-smi' not found")
@@ -117,15 +118,7 @@ STEPS = (
         touches="the initramfs of the running kernel",
         undo="delete the file and run it again",
     ),
-    Step(
-        "Restart.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("nvidia-smi",),
-    ),
+    REBOOT,
 )
 
 

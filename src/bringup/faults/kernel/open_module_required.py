@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import driver_version, generations, is_open_flavour
 from bringup.faults.kernel._steps import driver_steps
 from bringup.reading import Known
@@ -65,15 +66,7 @@ STEPS = (
         undo="install the proprietary flavour again",
         verify=("modinfo", "-F", "license", "nvidia"),
     ),
-    Step(
-        "Restart.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="none needed",
-        touches="all running programs end",
-        verify=("nvidia-smi",),
-    ),
+    REBOOT,
 )
 
 

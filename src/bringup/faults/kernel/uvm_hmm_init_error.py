@@ -15,6 +15,8 @@ Limits: the same number comes from a missing nvidia_uvm and from a process that 
 from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._steps import LOAD_UVM, UNLOAD_UVM
+from bringup.records import replace
 
 _OTHERS = ("forked subprocess", "cannot re-initialize cuda", "version mismatch", "couldn't communicate")
 
@@ -81,21 +83,6 @@ STEPS = (
         touches="one file in /etc/modprobe.d",
         undo="delete that file",
     ),
-    Step(
-        "Unload the memory module; it is refused while a CUDA program runs, so stop those first.",
-        ("modprobe", "-r", "nvidia_uvm"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="modprobe nvidia_uvm",
-        touches="the running kernel",
-    ),
-    Step(
-        "Load it again.",
-        ("modprobe", "nvidia_uvm"),
-        Safety.SAFE,
-        needs_root=True,
-        undo="modprobe -r nvidia_uvm",
-        touches="the running kernel",
-        verify=("cat", "/sys/module/nvidia_uvm/parameters/uvm_disable_hmm"),
-    ),
+    UNLOAD_UVM,
+    replace(LOAD_UVM, verify=("cat", "/sys/module/nvidia_uvm/parameters/uvm_disable_hmm")),
 )

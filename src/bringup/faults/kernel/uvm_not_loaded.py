@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LOAD_UVM, UNLOAD_UVM
 from bringup.faults.kernel._unknown_error import SLEEP_WORDS, find_unknown_error
 from bringup.reading import Known
+from bringup.records import replace
 
 SIGNS = (
     Sign(
@@ -134,23 +136,11 @@ STEPS = (
         touches="the running kernel, /dev",
         verify=("ls", "-l", "/dev/nvidia-uvm"),
     ),
-    Step(
-        "Loaded and still 999: unload it; it is refused while a program uses it, so stop those first.",
-        ("modprobe", "-r", "nvidia_uvm"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        undo="modprobe nvidia_uvm",
-        touches="the running kernel; CUDA programs end",
+    replace(
+        UNLOAD_UVM,
+        say="Loaded and still 999: unload it; it is refused while a program uses it, so stop those first.",
     ),
-    Step(
-        "Load it again.",
-        ("modprobe", "nvidia_uvm"),
-        Safety.SAFE,
-        needs_root=True,
-        undo="modprobe -r nvidia_uvm",
-        touches="the running kernel",
-        verify=("ls", "-l", "/dev/nvidia-uvm"),
-    ),
+    LOAD_UVM,
     Step(
         "To have it at each boot, write the line nvidia_uvm to /etc/modules-load.d/nvidia-uvm.conf.",
         touches="one file",

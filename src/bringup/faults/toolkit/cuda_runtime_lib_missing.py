@@ -12,6 +12,7 @@ Limits: libcuda.so.1 and libnvidia-ml.so.1 are the driver's: those are library-m
 from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Safety, Sign, Step
+from bringup.faults._steps import LIST_LIBRARIES
 
 _NAMES = (
     "(?:cudart|cublas|cublasLt|cudnn(?:_[a-z_]{1,30})?|nvrtc(?:-builtins)?|cufft|curand|cusparse|cusolver"
@@ -85,15 +86,7 @@ STEPS = (
         touches="one file in /etc/ld.so.conf.d",
         undo="delete that file",
     ),
-    Step(
-        "Then make the loader's list anew.",
-        ("ldconfig",),
-        Safety.SAFE,
-        needs_root=True,
-        touches="the loader's cache",
-        undo="run it again once the file is deleted",
-        verify=("ldconfig", "-p"),
-    ),
+    LIST_LIBRARIES,
     Step(
         "It is not there: install the runtime of exactly that major version, or build the program again "
         "with the "

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LIST_LIBRARIES
 from bringup.faults.userspace._driver import cuda_starts, is_consumer_card, picked
+from bringup.records import replace
 from bringup.stack.userspace_libraries import Place
 
 SIGNS = (
@@ -62,15 +64,7 @@ STEPS = (
         touches="the environment of the program, one file or one package",
         undo="put the folder back",
     ),
-    Step(
-        "Then make the loader's list anew.",
-        ("ldconfig",),
-        Safety.SAFE,
-        needs_root=True,
-        touches="the loader's list",
-        undo="run it again once the folder is back",
-        verify=("nvidia-smi",),
-    ),
+    replace(LIST_LIBRARIES, verify=("nvidia-smi",)),
     Step(
         "If the program's CUDA is newer than the driver's: upgrade the host's driver, or take an older "
         "image.",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LIST_LIBRARIES
 from bringup.faults.userspace._driver import picked
 from bringup.stack.userspace_libraries import Place
 
@@ -71,15 +72,7 @@ STEPS = (
         touches="the environment of the program, or one file",
         undo="put the folder back",
     ),
-    Step(
-        "Then make the loader's list anew.",
-        ("ldconfig",),
-        Safety.SAFE,
-        needs_root=True,
-        touches="the loader's cache",
-        undo="run it again once the folder is back",
-        verify=("ldconfig", "-p"),
-    ),
+    LIST_LIBRARIES,
 )
 
 

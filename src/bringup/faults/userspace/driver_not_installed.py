@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import REBOOT
 from bringup.faults.userspace._driver import is_unloaded
 from bringup.reading import Absent, Known
+from bringup.records import replace
 
 _ELSEWHERE = ("docker run", "docker exec", "docker compose", "podman", "kubectl", "wsl", "microsoft")
 
@@ -106,15 +108,7 @@ STEPS = (
         undo="remove the package and reboot",
         verify=("modinfo", "-F", "version", "nvidia"),
     ),
-    Step(
-        "Then restart, so that the driver is loaded.",
-        ("systemctl", "reboot"),
-        Safety.DISRUPTIVE,
-        needs_root=True,
-        touches="all running programs end",
-        undo="none needed",
-        verify=("nvidia-smi",),
-    ),
+    replace(REBOOT, say="Then restart, so that the driver is loaded."),
 )
 
 

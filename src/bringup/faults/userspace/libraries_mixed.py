@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LIST_LIBRARIES
 from bringup.faults.userspace._driver import is_container_text, libraries, module_version
 from bringup.patterns import regex
 from bringup.reading import Known
+from bringup.records import replace
 from bringup.stack.listings import listed_libraries
 
 SIGNS = (
@@ -64,15 +66,7 @@ STEPS = (
         touches="files of one driver version",
         undo="move the files aside instead of deleting them, and move them back",
     ),
-    Step(
-        "Then make the loader's list anew.",
-        ("ldconfig",),
-        Safety.SAFE,
-        needs_root=True,
-        touches="the loader's cache",
-        undo="none needed: it only lists what is there",
-        verify=("nvidia-smi",),
-    ),
+    replace(LIST_LIBRARIES, verify=("nvidia-smi",)),
     Step(
         "Keep one source from now on: packages of the distribution, or NVIDIA's repository, never both and "
         "no runfile.",

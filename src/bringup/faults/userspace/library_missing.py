@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.faults._steps import LIST_LIBRARIES
 from bringup.faults.userspace._driver import libraries, loaded_version
 from bringup.reading import Absent, Known
+from bringup.records import replace
 
 _NAMES = (
     r"(?:libcuda\.so|libnvidia-ml\.so|libnvidia-ptxjitcompiler\.so|libnvcuvid\.so|libnvidia-\w{1,30}\.so)"
@@ -105,15 +107,7 @@ EXPLAINS = (
 STEPS = (
     Step("See what the loader knows of the driver.", ("ldconfig", "-p"), Safety.LOOK),
     Step("See whether the kernel side is there.", ("cat", "/proc/driver/nvidia/version"), Safety.LOOK),
-    Step(
-        "Files are there and not in the loader's list: make the list anew.",
-        ("ldconfig",),
-        Safety.SAFE,
-        needs_root=True,
-        touches="the loader's cache",
-        undo="none needed: it only lists what is there",
-        verify=("ldconfig", "-p"),
-    ),
+    replace(LIST_LIBRARIES, say="Files are there and not in the loader's list: make the list anew."),
     Step(
         "While an image is built no driver is there: give cmake"
         " -DCMAKE_EXE_LINKER_FLAGS=-Wl,--allow-shlib-undefined, as llama.cpp's own image does.",
