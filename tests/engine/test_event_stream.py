@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bringup.engine.answer_errors import (
     ContextFull,
+    EngineGone,
     RequestRefused,
     StillLoading,
     StreamCutOff,
@@ -29,11 +30,14 @@ from bringup.engine.answers import (
     read_error,
     read_info,
     read_models,
+    read_next_tokens,
     read_slots,
 )
 from bringup.engine.api import EngineApi, read_chat
 from bringup.engine.event_stream import event_data
+from bringup.engine.totals import parse_totals
 from bringup.machine.http import HttpTrouble
+from bringup.records import replace
 
 REFUSALS = (StreamCutOff, UnexpectedAnswer, RequestRefused, ContextFull, Unauthorized, StillLoading)
 
@@ -167,6 +171,73 @@ def test_a_refusal_without_an_end_is_not_read_to_it(line: bytes) -> None:
         with pytest.raises(RequestRefused):
             list(api.chat([], silence_s=30.0))
         stranger.join()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("first", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
+        (b"", b" "),
+        (b"HTTP/1.1 200 OK\r\nA: ", b"b"),
+    ],
+    ids=["never comes to an answer", "no end", "an end far off", "no end of the first line", "of a header"],
+)
+def test_an_answer_that_trickles_is_given_up_in_time(first: bytes, piece: bytes) -> None:
+    """Each byte comes in time, and the whole never does: the limit is one of the whole answer."""
+    is_over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(first)
+                while not is_over.wait(0.02):
+                    connection.sendall(piece)
+
+        stranger = threading.Thread(target=trickle)
+        stranger.start()
+        api = EngineApi(f"http://127.0.0.1:{server.getsockname()[1]}", None, timeout_s=0.4)
+        try:
+            with pytest.raises(EngineGone, match="does not answer") as caught:
+                api.info()
+        finally:
+            is_over.set()
+            stranger.join()
+        assert caught.value.context == ("no answer in time",)
+
+
+HUGE = [10**400, -(10**400), 1e308, float("inf"), float("-inf"), float("nan"), 2**63]
+
+
+@pytest.mark.parametrize("value", HUGE, ids=range(len(HUGE)))
+def test_a_figure_beyond_reason_is_taken_for_not_told(value: float) -> None:
+    """Such integers are JSON, too: no sum, share or speed of them may end who reads them."""
+    counts = ("cache_n", "prompt_n", "predicted_n", "n_ctx", "id", "total", "processed", "code", "n_decoded")
+    figures = {name: value for name in (*counts, "prompt_ms", "predicted_ms", "n_prompt_tokens_processed")}
+    (whole,) = read_chat(lines({"choices": [], "timings": figures, "usage": figures}))
+    assert isinstance(whole, Finished) and whole.timings is not None
+    assert whole.timings == replace(whole.timings, prompt_s=0.0, predicted_s=0.0, predicted_tokens=0)
+    assert whole.timings.predicted_per_second is None
+    (slot,) = read_slots([{**figures, "is_processing": True, "next_token": [figures]}])
+    assert (slot.n_ctx, slot.n_read, slot.n_generated) == (0, None, None)
+    chances = {"top_logprobs": [{"id": 1, "bytes": [1], "logprob": value}]}
+    (choice,) = read_next_tokens({"completion_probabilities": [chances]})
+    assert 0 <= choice.probability <= 1
+
+
+@pytest.mark.parametrize("value", ["9" * 39, "1e308", "-5", "1e999"])
+def test_a_counter_beyond_reason_is_taken_for_not_told(value: str) -> None:
+    names = ("prompt_tokens_total", "prompt_seconds_total", "requests_processing")
+    told = parse_totals(
+        "\n".join(["llamacpp:tokens_predicted_total 5", *(f"llamacpp:{n} {value}" for n in names)])
+    )
+    assert (told.predicted_tokens, told.prompt_tokens, told.prompt_s, told.requests_processing) == (
+        5,
+        *[None] * 3,
+    )
 
 
 @given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b""))))

@@ -20,6 +20,8 @@ from bringup.errors import EngineError
 from bringup.records import dataclass
 
 _SLOT_LIMIT: Final = 256
+_MOST: Final = 2**53
+"""No count and no figure of an engine is larger; what claims to be is taken for not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +205,12 @@ def _text(given: Mapping[str, Any], name: str) -> str:
 
 def _count(given: Mapping[str, Any], name: str) -> int | None:
     value = given.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST else None
 
 
 def _number(given: Mapping[str, Any], name: str) -> float:
     value = given.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < _MOST else 0.0
 
 
 def _object(given: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -316,7 +318,7 @@ def read_next_tokens(given: dict[str, Any]) -> tuple[NextToken, ...]:
         logarithm = row.get("logprob") if isinstance(row, dict) else None
         if number is None or raw is None or not isinstance(logarithm, int | float):
             raise UnexpectedAnswer("the engine's /completion gave a choice without its id, bytes or logprob")
-        found.append(NextToken(number, raw, exp(min(0.0, float(logarithm)))))
+        found.append(NextToken(number, raw, exp(max(-_MOST, min(0.0, logarithm)))))
     return tuple(found)
 
 

@@ -30,7 +30,7 @@ def event_data(lines: Iterable[bytes]) -> Iterator[str]:
         if not text:
             if parts:
                 yield "\n".join(parts)
-                parts, size = [], 0
+            parts, size = [], 0
             continue
         size += len(text)
         if size > _EVENT_LIMIT_CHARACTERS:

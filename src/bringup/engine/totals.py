@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from contextlib import suppress
 from typing import Final
@@ -10,6 +9,8 @@ from typing import Final
 from bringup.records import dataclass
 
 _LINE: Final = re.compile(r"^llamacpp:(\w+)(?:\{[^}\n]{0,500}\})? ([-+0-9.eE]{1,40})$", re.MULTILINE)
+_MOST: Final = 2.0**53
+"""No counter of an engine is larger, and none is below 0; what claims to be is taken for not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ def parse_totals(text: str) -> EngineTotals:
     for name, number in _LINE.findall(text):
         with suppress(ValueError):
             found[name] = float(number)
-    found = {name: value for name, value in found.items() if math.isfinite(value)}
+    found = {name: value for name, value in found.items() if 0 <= value < _MOST}
     if "tokens_predicted_total" not in found:
         raise ValueError("no line `llamacpp:tokens_predicted_total`")
 
     def whole(name: str) -> int | None:
         value = found.get(name)
-        return int(value) if value is not None and value >= 0 else None
+        return int(value) if value is not None else None
 
     return EngineTotals(
         prompt_tokens=whole("prompt_tokens_total"),

@@ -6,15 +6,19 @@ between us and loopback.
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bringup.records import dataclass
 
 if TYPE_CHECKING:
     import http.client
+    import socket
+
 
 _ANSWER_LIMIT_BYTES = 64 * 1024**2
 _LINE_LIMIT_BYTES = 16 * 1024**2
@@ -52,10 +56,12 @@ class Endpoint:
 def request(endpoint: Endpoint, method: str, path: str, *, body: object = None, timeout_s: float) -> Answer:
     """One request, whole answer. A body of bytes is sent as it is, any other as JSON.
 
+    `timeout_s` bounds the whole answer: one that comes a byte at a time keeps nobody waiting for longer.
+
     Raises:
         HttpTrouble: no connection, broken off, timed out, or larger than 64 MiB.
     """
-    with _exchange(endpoint, method, path, body=body, timeout_s=timeout_s) as response:
+    with _exchange(endpoint, method, path, body=body, timeout_s=timeout_s, is_hurried=True) as response:
         data = response.read(_ANSWER_LIMIT_BYTES + 1)
         if len(data) > _ANSWER_LIMIT_BYTES:
             raise HttpTrouble("the answer is larger than 64 MiB")
@@ -94,12 +100,29 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 @contextmanager
 def _exchange(
-    endpoint: Endpoint, method: str, path: str, *, body: object, timeout_s: float
+    endpoint: Endpoint,
+    method: str,
+    path: str,
+    *,
+    body: object,
+    timeout_s: float,
+    is_hurried: bool = False,
 ) -> Iterator[http.client.HTTPResponse]:
     # Imported here: it takes as long as all of ours together, and an engine is loading meanwhile.
     import http.client
 
     connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
+    made: list[http.client.HTTPResponse] = []
+
+    def make(connected: socket.socket, *arguments: Any, **options: Any) -> http.client.HTTPResponse:  # noqa: ANN401
+        response = http.client.HTTPResponse(connected, *arguments, **options)
+        made.append(response)
+        if is_hurried:
+            response.fp.close()
+            response.fp = io.BufferedReader(_Hurried(connected, time.monotonic() + timeout_s))
+        return response
+
+    connection.response_class = make  # type: ignore[assignment] # called, and nothing else
     if isinstance(body, bytes):
         payload: bytes | None = body
     else:
@@ -110,7 +133,32 @@ def _exchange(
     except (OSError, http.client.HTTPException) as problem:
         raise HttpTrouble(_words(problem)) from problem
     finally:
+        for response in made:  # one whose beginning failed is closed by nobody else
+            response.close()
         connection.close()
+
+
+class _Hurried(io.RawIOBase):
+    """What comes from a socket until a moment; the limit of the socket itself bounds each wait alone."""
+
+    def __init__(self, connected: socket.socket, until_s: float) -> None:
+        self._socket = connected
+        self._raw = connected.makefile("rb", buffering=0)
+        self._until_s = until_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _words(problem: Exception) -> str:
