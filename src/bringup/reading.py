@@ -7,7 +7,7 @@ A failed look is not an absent thing, so a reading is never `None`, `0` or an em
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from bringup.errors import CannotTell
 from bringup.records import dataclass
@@ -71,3 +71,17 @@ def convert(reading: Reading[T], parse: Callable[[T], U]) -> Reading[U]:
 
 NOT_LOOKED = Unreadable("not looked at", "nobody looked")
 """The reading of everything that nobody has looked at."""
+
+
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON somebody wrote
+    """The JSON in a text.
+
+    Raises:
+        ValueError: it is none, or is nested without end (for which Python has an error of another kind).
+    """
+    import json  # a quick answer reads none
+
+    try:
+        return json.loads(text)  # noqa: TID251 - the one place
+    except RecursionError as problem:
+        raise ValueError("JSON that is nested without end") from problem

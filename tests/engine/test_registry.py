@@ -112,6 +112,30 @@ def test_damaged_and_foreign_files_are_passed_over(folders: Folders, stranger: P
     assert told == {"1.json", "2.json", "3.json", "4.json", "5.json", "6.json"}  # `ps` names them
 
 
+def test_a_record_with_a_wrong_value_is_passed_over(folders: Folders, stranger: ProcessIdentity) -> None:
+    """Each field in turn; nothing of a damaged record may end `ps`, `stop` or `top`."""
+    written = record(stranger, engine=stranger)
+    write_record(folders, written)
+    path = Path(folders.engines) / "8080.json"
+    whole = json.loads(path.read_text())
+    assert read_record(folders, 8080) == written
+
+    def is_taken(**changed: object) -> bool:
+        path.write_text(json.dumps({**whole, **changed}))
+        return read_record(folders, 8080) is not None
+
+    for name in whole.keys() - {"schema", "owner", "keeper", "engine"}:
+        wrong = 7 if isinstance(whole[name], str) else "7"
+        assert not any(is_taken(**{name: value}) for value in ({}, [], None, wrong)), name
+    for name in ("owner", "keeper", "engine"):
+        assert not any(is_taken(**{name: value}) for value in ([], 7, "7")), name
+        for part in whole["owner"]:
+            wrong = 7 if part == "boot_id" else "7"
+            assert not any(is_taken(**{name: {**whole["owner"], part: v}}) for v in ({}, None, wrong)), part
+    path.write_bytes(b"[" * 60_000)
+    assert read_record(folders, 8080) is None
+
+
 @given(st.binary(max_size=200) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.dictionaries(

@@ -151,7 +151,7 @@ def test_a_lease_has_one_holder_and_is_gone_afterwards(tmp_path: Path) -> None:
     third.release()
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"pid": "x"}', "[]"])
+@pytest.mark.parametrize("text", ["", "{", '{"pid": "x"}', "[]", '{"pid": Infinity}', "[" * 4000])
 def test_a_lease_with_shapeless_words_in_it_can_be_taken(text: str, tmp_path: Path) -> None:
     path = tmp_path / ".x.lease"
     path.write_text(text)

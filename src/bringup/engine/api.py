@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -34,6 +33,7 @@ from bringup.engine.event_stream import event_data
 from bringup.engine.totals import EngineTotals, parse_totals
 from bringup.errors import EngineError
 from bringup.machine.http import Endpoint, HttpTrouble, request, stream
+from bringup.reading import parse_json
 
 _DONE: Final = "[DONE]"
 _REFUSAL_LIMIT_BYTES: Final = 1024**2
@@ -232,7 +232,7 @@ def _beginning(lines: Iterable[bytes]) -> bytes:
 
 def _refusal(status: int, body: bytes) -> EngineError:
     try:
-        given = json.loads(body)
+        given = parse_json(body)
     except (ValueError, RecursionError):
         given = None
     return read_error(status, given)
@@ -240,7 +240,7 @@ def _refusal(status: int, body: bytes) -> EngineError:
 
 def _json(data: bytes) -> Any:  # noqa: ANN401 - foreign JSON
     try:
-        return json.loads(data)
+        return parse_json(data)
     except (ValueError, RecursionError) as problem:
         raise UnexpectedAnswer(
             "the engine's answer is no JSON", context=(data[:200].decode("utf-8", "replace"),)

@@ -15,6 +15,7 @@ from bringup.engine.unproved import Unproved
 from bringup.errors import FileTrouble, WrongUse
 from bringup.machine import files, paths, scratch
 from bringup.machine.folders import Folders
+from bringup.reading import parse_json
 from bringup.records import dataclass
 
 SCHEMA: Final = 1
@@ -187,7 +188,7 @@ def find_build_record(folders: Folders, name: str) -> BuildRecord:
 
 def _parse(data: bytes) -> BuildRecord | None:
     try:
-        given: dict[str, Any] = json.loads(data)
+        given: dict[str, Any] = parse_json(data)
         if given.pop("schema") != SCHEMA:
             return None
         for key in ("cuda_archs", "devices"):

@@ -24,6 +24,7 @@ from typing import Any, Final
 from bringup.errors import FileTrouble
 from bringup.machine import files, paths, process
 from bringup.machine.loaded_library import taker_of_int
+from bringup.reading import parse_json
 from bringup.units import MIB
 
 _ENUMS: Final[dict[str, str]] = {
@@ -76,7 +77,7 @@ def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  
             value = [getattr(library.common_speculative_type, _DRAFTING.format(word)) for word in value]
         elif name in _JSON_MAPS:
             # The binding wants each value as JSON text of its own.
-            value = {word: json.dumps(inner) for word, inner in json.loads(str(value)).items()}
+            value = {word: json.dumps(inner) for word, inner in parse_json(str(value)).items()}
         elif name == "tensor_split":  # a field of fixed length; what is not said has no share
             value = [*value, *(0.0,) * (len(target.tensor_split) - len(value))]
         setattr(owner, last, set(value) if name in _SETS else value)
@@ -151,7 +152,7 @@ def main() -> int:
         text = sys.stdin.read()
         if not text:
             return 0
-        values = json.loads(text)
+        values = parse_json(text)
         if "verbosity" in values:
             set_verbosity = None
         elif set_verbosity is not None:

@@ -10,7 +10,7 @@ from bringup.engine.build import EngineBuild, EngineKind
 from bringup.errors import EngineError
 from bringup.machine import files, paths
 from bringup.machine.protocol import FileKind, Machine
-from bringup.reading import Known
+from bringup.reading import Known, parse_json
 from bringup.units import KIB
 
 PROGRAM: Final = "llama-server"
@@ -86,10 +86,9 @@ def wheel_at(machine: Machine, folder: str) -> EngineBuild | None:
     record = machine.read_text(paths.join(folder, "build.json"), limit_bytes=64 * KIB)
     if not isinstance(record, Known):
         return None
-    import json
 
     try:
-        said = json.loads(record.value)
+        said = parse_json(record.value)
         is_wheel, backend = said["method"] == "wheel", str(said["backend"])
     except (ValueError, KeyError, TypeError):
         return None

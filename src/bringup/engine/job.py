@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Final
 
 from bringup.machine.process import ProcessIdentity
+from bringup.reading import parse_json
 from bringup.records import dataclass, fields
 
 LOG_LIMIT_BYTES: Final = 16 * 1024**2
@@ -75,7 +76,7 @@ def read_job(line: bytes) -> KeeperJob | EarlyJob:
     Raises:
         ValueError: it is none.
     """
-    given = json.loads(line)
+    given = parse_json(line)
     if not isinstance(given, dict):
         raise ValueError("a job is a JSON object")
     kind = EarlyJob if given.get("is_early") else KeeperJob
@@ -132,7 +133,7 @@ def read_event(line: bytes) -> Event:
     Raises:
         ValueError: it is none.
     """
-    given = json.loads(line)
+    given = parse_json(line)
     name = given.pop("event", "") if isinstance(given, dict) else ""
     if name == "Started":
         return Started(ProcessIdentity(**given["identity"]))

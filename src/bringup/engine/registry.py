@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import Enum
+from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from bringup.errors import WrongUse
 from bringup.machine import files, paths, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s
 from bringup.machine.process import ProcessIdentity
+from bringup.reading import parse_json
 from bringup.records import dataclass, replace
 from bringup.units import parse_whole
 
@@ -277,11 +279,30 @@ def _path(folders: Folders, port: int) -> str:
 
 def _parse(data: bytes) -> EngineRecord | None:
     try:
-        given = json.loads(data)
+        given = parse_json(data)
         if given.pop("schema") != SCHEMA:
             return None
         for name in ("owner", "keeper", "engine"):
             given[name] = None if given[name] is None else ProcessIdentity(**given[name])
-        return EngineRecord(**{**given, "state": EngineState(given["state"])})
+        record = EngineRecord(**{**given, "state": EngineState(given["state"])})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+    named = (one for one in (record.owner, record.keeper, record.engine) if one is not None)
+    return record if _has_right_types(record) and all(map(_has_right_types, named)) else None
+
+
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "bool": (bool,),
+    "float": (float, int),
+    "int": (int,),
+    "str": (str,),
+    "EngineState": (EngineState,),
+    "ProcessIdentity": (ProcessIdentity,),
+    "ProcessIdentity | None": (ProcessIdentity, NoneType),
+}
+"""What a field may hold, by its annotation."""
+
+
+def _has_right_types(record: EngineRecord | ProcessIdentity) -> bool:
+    """Whether each field holds what it says."""
+    return all(type(getattr(record, one.name)) in _TYPES[str(one.type)] for one in fields(record))

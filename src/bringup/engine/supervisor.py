@@ -35,6 +35,7 @@ from bringup.errors import BringupError, EngineError, FileTrouble
 from bringup.machine import child, process
 from bringup.machine.clock import monotonic_s, sleep_s, wall_s
 from bringup.machine.folders import Folders
+from bringup.reading import parse_json
 from bringup.records import dataclass, replace
 
 _LOOK_S: Final = 0.2
@@ -78,7 +79,7 @@ def read_detached_job(line: bytes) -> DetachedJob:
     Raises:
         ValueError, KeyError, TypeError: it is none.
     """
-    given = json.loads(line)
+    given = parse_json(line)
     build, settings = given["build"], given["settings"]
     return DetachedJob(
         folders=Folders(**given["folders"]),
@@ -290,7 +291,7 @@ def main() -> int:
 
 def _early(line: bytes) -> dict[str, str] | None:
     """The environment of an engine that shall wait; `None` where the line asks for none."""
-    told = json.loads(line).get("early") if line else None
+    told = parse_json(line).get("early") if line else None
     return told if isinstance(told, dict) else None
 
 

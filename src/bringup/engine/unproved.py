@@ -8,6 +8,7 @@ from typing import Final
 from bringup.errors import BringupError, Failure
 from bringup.machine import files, locks, paths, scratch
 from bringup.machine.folders import Folders
+from bringup.reading import parse_json
 from bringup.records import dataclass
 
 _FAILED: Final = "failed.json"
@@ -81,7 +82,7 @@ def _reason(work: str) -> str:
     data = files.read_small(paths.join(work, _FAILED), limit_bytes=_LIMIT_BYTES)
     if data is not None:
         try:
-            said = json.loads(data)
+            said = parse_json(data)
             return f"failed: {said['what']} [{said['reference']}]"
         except (ValueError, KeyError, TypeError):
             return "failed, and what is written about it cannot be read"

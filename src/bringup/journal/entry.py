@@ -14,6 +14,7 @@ from dataclasses import field
 from enum import Enum
 from typing import Any, Final
 
+from bringup.reading import parse_json
 from bringup.records import dataclass, replace
 
 RECORD_SCHEMA: Final = 1
@@ -201,7 +202,7 @@ def unpack_body(body: bytes) -> tuple[str, dict[str, Any]]:
             data = unpacker.decompress(data, _UNPACKED_LIMIT_BYTES)
         except zlib.error as problem:
             raise ValueError(f"not compressed as it should be: {problem}") from problem
-    value = json.loads(data)
+    value = parse_json(data)
     return str(value["text"]), dict(value["data"])
 
 

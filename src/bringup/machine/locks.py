@@ -17,6 +17,7 @@ import time
 
 from bringup.machine.files import file_errors, make_private_folder
 from bringup.machine.process import ProcessIdentity, identity_of, is_alive, own_pid
+from bringup.reading import parse_json
 from bringup.records import dataclass
 
 _SILENT_HOLDER_S = 600.0
@@ -111,10 +112,10 @@ def _is_still(path: str, descriptor: int) -> bool:
 
 def _read(descriptor: int) -> tuple[ProcessIdentity, str] | None:
     try:
-        record = json.loads(os.pread(descriptor, _LIMIT_BYTES, 0))
+        record = parse_json(os.pread(descriptor, _LIMIT_BYTES, 0))
         identity = ProcessIdentity(int(record["pid"]), int(record["start_ticks"]), str(record["boot_id"]))
         return identity, str(record["host"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, OverflowError, KeyError, TypeError):
         return None
 
 

@@ -15,7 +15,7 @@ from bringup.machine import files, look, paths
 from bringup.machine.commands import source_of
 from bringup.machine.protocol import READ_LIMIT_BYTES, CommandResult, DiskSpace, FileKind, FileStat
 from bringup.machine.rooted import resolve_inside
-from bringup.reading import Absent, Known, Reading, Unreadable
+from bringup.reading import Absent, Known, Reading, Unreadable, parse_json
 from bringup.records import dataclass
 
 SCHEMA: Final = 1
@@ -123,8 +123,8 @@ def load_recording(folder: str) -> Recording:
     """
     if not files.is_folder(folder):
         raise FileTrouble(f"there is no recorded machine at {folder}", reference="recording-missing")
-    looks = _table(folder, _LOOKS, json.loads)
-    commands = _table(folder, _COMMANDS, json.loads)
+    looks = _table(folder, _LOOKS, parse_json)
+    commands = _table(folder, _COMMANDS, parse_json)
     by_hand = _table(folder, _BY_HAND, _toml)
     root = paths.join(folder, "root")
     with _damage(folder, _LOOKS):
@@ -150,9 +150,9 @@ def load_tables(members: Mapping[str, memoryview], *, name: str) -> Recording:
         return Unreadable(path, "not in the archive") if data is None else Known(bytes(data), path)
 
     with _damage(name, _LOOKS):
-        recording = _loaded_looks(json.loads(bytes(members[_LOOKS])), read_member)
+        recording = _loaded_looks(parse_json(bytes(members[_LOOKS])), read_member)
     with _damage(name, _COMMANDS):
-        recording.commands = dict(map(_loaded_command, json.loads(bytes(members.get(_COMMANDS, b"[]")))))
+        recording.commands = dict(map(_loaded_command, parse_json(bytes(members.get(_COMMANDS, b"[]")))))
     return recording
 
 

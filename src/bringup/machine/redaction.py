@@ -24,7 +24,7 @@ from urllib.parse import quote, unquote
 from bringup.machine.protocol import Machine
 from bringup.machine.redaction_patterns import COMMON_NAMES, PATTERNS
 from bringup.machine.redaction_secrets import PRIVATE_KEY, SECRET_NAME, SECRET_OPTION, Pattern
-from bringup.reading import Known
+from bringup.reading import Known, parse_json
 
 _ANCHORED: Final = tuple((pattern, frozenset(pattern.anchors)) for pattern in PATTERNS)
 _ANCHORS: Final = tuple(sorted({anchor for pattern in PATTERNS for anchor in pattern.anchors}))
@@ -195,7 +195,7 @@ class Redactor:
                 return quote(redacted, safe="/:?&=@,;+", errors="surrogatepass")
         if "\\" in word:
             try:
-                decoded = str(json.loads(f'"{word}"'))
+                decoded = str(parse_json(f'"{word}"'))
             except ValueError:
                 return word
             redacted = self._plain(decoded)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from enum import Enum
 from functools import cache
 from typing import Any, Final
 
 from bringup.patterns import regex
+from bringup.reading import parse_json
 from bringup.records import dataclass
 from bringup.units import GIB
 
@@ -115,7 +115,7 @@ def card_at(place: int) -> Card:
 def _record(block: str) -> dict[str, Any]:
     """A table of the file. Its values are written as JSON has them too; `tomllib` takes long to import."""
     lines = (line for line in block.splitlines() if line and not line.startswith("#"))
-    return {key: json.loads(value) for key, _, value in (line.partition(" = ") for line in lines)}
+    return {key: parse_json(value) for key, _, value in (line.partition(" = ") for line in lines)}
 
 
 def cards_with_id(vendor_id: int, device_id: int) -> tuple[Card, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.plan import Part
 from bringup.plan.request import CPU
+from bringup.reading import parse_json
 from bringup.records import dataclass, replace
 from bringup.units import MIB
 
@@ -156,7 +157,7 @@ def to_json(differences: Differences) -> str:
 def from_json(text: str) -> Differences | None:
     """From the cache; `None` for anything that is not what `to_json` writes."""
     try:
-        record: Mapping[str, Any] = json.loads(text)
+        record: Mapping[str, Any] = parse_json(text)
         if record["schema"] != _SCHEMA:
             return None
         rows = tuple(

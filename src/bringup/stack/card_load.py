@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from bringup.machine.protocol import CommandResult
-from bringup.reading import NOT_LOOKED, Reading
+from bringup.reading import NOT_LOOKED, Reading, parse_json
 from bringup.records import dataclass
 from bringup.stack.nvml import read_answer
 from bringup.units import KIB
@@ -45,7 +44,7 @@ def parse_loads(result: CommandResult) -> tuple[CardLoad, ...]:
     Raises:
         ValueError: not in this form.
     """
-    report = json.loads(result.stdout)
+    report = parse_json(result.stdout)
     devices = report.get("devices", []) if isinstance(report, dict) else None
     if not isinstance(devices, list):
         raise ValueError("not an answer of ours")

@@ -6,12 +6,12 @@ line, and puts together again what it took apart; the number of a line stays tha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
 from bringup.patterns import regex
+from bringup.reading import parse_json
 from bringup.stack.lines import Line, Lines
 
 _CHARACTERS: Final = {
@@ -115,7 +115,7 @@ def pieces(raw: str) -> Iterable[str]:
 
 def _from_json(raw: str) -> list[str]:
     try:
-        value = json.loads(raw)
+        value = parse_json(raw)
     except (ValueError, RecursionError):
         return []
     if isinstance(value, dict) and isinstance(value.get("log"), str):

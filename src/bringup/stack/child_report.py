@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from bringup.machine.protocol import CommandResult
-from bringup.reading import Absent, Known, Reading
+from bringup.reading import Absent, Known, Reading, parse_json
 
 
 def read_report(result: CommandResult, *, library: str) -> dict[str, Any]:
@@ -17,7 +16,7 @@ def read_report(result: CommandResult, *, library: str) -> dict[str, Any]:
     """
     if result.exit_code < 0:
         raise ValueError(f"{library} killed the process that asked it (signal {-result.exit_code})")
-    report = json.loads(result.stdout)
+    report = parse_json(result.stdout)
     if not isinstance(report, dict) or report.get("schema") != 1:
         raise ValueError("not an answer of ours")
     if report.get("problem"):

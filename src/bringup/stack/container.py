@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from enum import Enum
 from typing import Final
 
 from bringup.machine.protocol import Machine
-from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert, parse_json
 from bringup.records import dataclass
 from bringup.stack.container_cdi import CdiSpecification, probe_cdi
 from bringup.stack.lines import Lines
@@ -166,7 +165,7 @@ def parse_docker_runtime(text: str) -> str | None:
     Raises:
         ValueError: no JSON.
     """
-    settings = json.loads(text)
+    settings = parse_json(text)
     runtimes = settings.get("runtimes") if isinstance(settings, dict) else None
     entry = runtimes.get("nvidia") if isinstance(runtimes, dict) else None
     program = entry.get("path") if isinstance(entry, dict) else None

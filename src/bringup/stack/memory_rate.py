@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Final
 
 from bringup.machine.protocol import CommandResult, Machine
-from bringup.reading import Absent, Known, Reading, Unreadable, convert
+from bringup.reading import Absent, Known, Reading, Unreadable, convert, parse_json
 from bringup.records import dataclass
 
 MEASURE: Final = ("bringup-memory",)
@@ -44,7 +43,7 @@ def parse_measurement(result: CommandResult) -> float:
     """
     if result.exit_code != 0:
         raise ValueError(f"the measurement ended with {result.exit_code}: {result.stderr.strip()[-200:]}")
-    report = json.loads(result.stdout)
+    report = parse_json(result.stdout)
     rate = report.get("read_bytes_per_s") if isinstance(report, dict) and report.get("schema") == 1 else None
     if not isinstance(rate, int | float) or not 0 < rate < _MOST_BYTES_PER_S:
         raise ValueError("not an answer of ours")

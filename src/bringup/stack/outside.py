@@ -6,7 +6,6 @@ who did it as far as the log tells, and where that stands.
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Final
 
 from bringup.machine.protocol import Machine
 from bringup.patterns import regex
-from bringup.reading import Known, Reading, Unreadable
+from bringup.reading import Known, Reading, Unreadable, parse_json
 from bringup.records import dataclass
 from bringup.stack.changes import read_all_changes
 from bringup.stack.package_change import TOLD, Author, PackageChange
@@ -237,7 +236,7 @@ def parse_wtmp(data: bytes) -> Iterator[tuple[float, str]]:
 def parse_boot_list(text: str) -> tuple[float, ...]:
     """Moments of boots in what `journalctl --list-boots --output=json` prints (microseconds)."""
     try:
-        rows = json.loads(text)
+        rows = parse_json(text)
         return tuple(float(row["first_entry"]) / 1e6 for row in rows)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return ()

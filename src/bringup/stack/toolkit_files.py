@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Final, TypeAlias, TypeVar
 
 from bringup.machine.protocol import Machine
 from bringup.patterns import regex
-from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert
+from bringup.reading import NOT_LOOKED, Absent, Known, Reading, Unreadable, convert, parse_json
 from bringup.records import dataclass
 from bringup.stack.links import follow_link
 
@@ -94,7 +93,7 @@ def parse_version_json(text: str) -> CudaVersion | None:
     Raw text: `{"cuda": {"name": "CUDA SDK", "version": "12.8.1"}, ...}`.
     """
     try:
-        parts = json.loads(text)
+        parts = parse_json(text)
         return find_version(str(parts["cuda"]["version"]), "")
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

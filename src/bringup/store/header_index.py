@@ -18,7 +18,7 @@ from bringup.model.quants import TensorType
 from bringup.model.source import ByteSource
 from bringup.model.values import Entry, Metadata, ValueType
 from bringup.model.window import ByteOrder
-from bringup.reading import Known
+from bringup.reading import Known, parse_json
 from bringup.units import MIB
 
 _MAGIC: Final = b"bringup header index 2\n"
@@ -54,7 +54,7 @@ def load(folder: str, identity: tree.Entry, source: ByteSource) -> GgufHeader | 
     if _checksum(payload) != checksum:
         return None
     try:
-        record = json.loads(payload)
+        record = parse_json(payload)
         if record["identity"] != _identity(identity):
             return None
         return _decode(record, source)

@@ -6,7 +6,6 @@ and file names are foreign input: a name becomes a path only after its shape was
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -15,7 +14,7 @@ from bringup.errors import FileTrouble, ModelFileError
 from bringup.machine import files, partial, paths, tree
 from bringup.machine.folders import Folders, home, our_folders, variable
 from bringup.machine.hashing import sha256_of
-from bringup.reading import Absent, Known
+from bringup.reading import Absent, Known, parse_json
 from bringup.records import dataclass, replace
 from bringup.store import quants, records
 
@@ -376,7 +375,7 @@ def _model_digest(path: str) -> str | None:
     """Hex digest of a manifest's model layer; `None` for any other shape of JSON."""
     try:
         data = files.read_small(path, limit_bytes=_MANIFEST_LIMIT_BYTES)
-        manifest = json.loads(data or b"null")
+        manifest = parse_json(data or b"null")
     except (FileTrouble, ValueError, RecursionError):
         return None
     layers = manifest.get("layers") if isinstance(manifest, dict) else None

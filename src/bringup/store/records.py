@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Any, Final, TypeVar
 
 from bringup.machine import files, paths
+from bringup.reading import parse_json
 
 _SCHEMA = 1
 _LIMIT_BYTES = 64 * 1024
@@ -82,7 +83,7 @@ def _read(path: str, kind: type[Record]) -> Record | None:
     if data is None:
         return None
     try:
-        fields: dict[str, Any] = json.loads(data)
+        fields: dict[str, Any] = parse_json(data)
         if fields.pop("schema") != _SCHEMA:
             return None
         record = kind(**fields)

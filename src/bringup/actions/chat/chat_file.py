@@ -14,6 +14,7 @@ from bringup.actions.chat.conversation import Conversation, Ending, Role, Turn
 from bringup.errors import FileTrouble, WrongUse
 from bringup.machine import clock, files, paths
 from bringup.machine.folders import Folders
+from bringup.reading import parse_json
 from bringup.records import dataclass
 
 SCHEMA: Final = 1
@@ -125,7 +126,7 @@ def decode_chat(data: bytes, *, source: str) -> SavedChat:
         FileTrouble: not JSON, not a saved chat, of a newer schema, or a field is not what it should be.
     """
     try:
-        record = json.loads(data)
+        record = parse_json(data)
     except (ValueError, RecursionError) as problem:
         raise _wrong(source, "not a JSON file") from problem
     if not isinstance(record, dict) or record.get("kind") != _KIND:

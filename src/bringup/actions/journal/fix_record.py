@@ -19,6 +19,7 @@ from bringup.machine.clock import wall_s
 from bringup.machine.folders import Folders
 from bringup.machine.partial import boot_id
 from bringup.machine.process import ProcessIdentity, identity_of, is_alive, own_pid
+from bringup.reading import parse_json
 from bringup.records import dataclass, replace
 
 SCHEMA: Final = 1
@@ -175,7 +176,7 @@ def _identity(identity: ProcessIdentity | None) -> dict[str, object] | None:
 def _take(line: bytes, found: dict[str, Attempt]) -> bool:
     """Add what one line says; whether it could be read."""
     try:
-        row = json.loads(line)
+        row = parse_json(line)
         key = str(row["attempt"])
         if row["event"] == "started":
             found[key] = _started(key, row)

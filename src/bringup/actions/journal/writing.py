@@ -17,6 +17,7 @@ from bringup.actions.journal.moment import now
 from bringup.errors import BringupError, Failure, WrongUse
 from bringup.machine import files, folders, paths, process, rights
 from bringup.machine.folders import Folders
+from bringup.reading import parse_json
 from bringup.records import dataclass
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _loaded(data: bytes) -> Draft | None:
     from bringup.journal.entry import Draft, Kind, Moment
 
     try:
-        value = json.loads(data)
+        value = parse_json(data)
         at_s, boot, uptime_s = value["moment"]
         return Draft(
             Kind(value["kind"]),

@@ -19,7 +19,7 @@ from bringup.journal.entry import Kind
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
 from bringup.patterns import regex
-from bringup.reading import Known
+from bringup.reading import Known, parse_json
 from bringup.records import dataclass, replace
 from bringup.stack.pending_upgrades import cover_list
 
@@ -167,7 +167,7 @@ def recording_of(snapshot: state.Snapshot) -> Recording:
         if kind != state.LOOK:
             continue
         if section == "command":
-            commands.append({"argv": json.loads(asked), **value})
+            commands.append({"argv": parse_json(asked), **value})
         elif section == "clock":
             looks["clock"] = value
         elif section in _SECTIONS:
@@ -261,7 +261,7 @@ _TOO_LARGE: Final = {"unreadable": "left out of the journal: too large"}
 def _redacted_name(raw: str, redactor: Redactor) -> str:
     kind, section, asked = raw.split(state.SEPARATOR, 2)
     if section == "command":
-        return state.part_name(kind, section, json.dumps(redactor.redact_argv(tuple(json.loads(asked)))))
+        return state.part_name(kind, section, json.dumps(redactor.redact_argv(tuple(parse_json(asked)))))
     covered = asked if section == "environment" else redactor.redact(cover_list(asked))
     return state.part_name(kind, section, covered)
 
@@ -300,13 +300,13 @@ def _look_parts(recording: Recording) -> Iterable[tuple[str, Any]]:
     from bringup.machine.recording import stored_files
 
     tables = stored_files(recording, accept=lambda _: False)
-    looks = json.loads(tables["looks.json"])
+    looks = parse_json(tables["looks.json"])
     for section in _SECTIONS:
         for asked, value in looks[section].items():
             yield state.part_name(state.LOOK, section, asked), _with_text(value)
     if looks["clock"] is not None:
         yield state.part_name(state.LOOK, "clock", ""), looks["clock"]
-    for command in json.loads(tables["commands.json"]):
+    for command in parse_json(tables["commands.json"]):
         argv = command.pop("argv")
         yield state.part_name(state.LOOK, "command", json.dumps(argv)), command
 

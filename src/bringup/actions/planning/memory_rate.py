@@ -10,7 +10,7 @@ from bringup.errors import FileTrouble
 from bringup.machine import clock, files, rights
 from bringup.machine.folders import our_folders
 from bringup.plan.rates import HostRates, host_rates
-from bringup.reading import Known, need
+from bringup.reading import Known, need, parse_json
 from bringup.stack.memory_rate import measure_memory, probe_modules
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _kept(machine: Machine) -> dict[str, Any]:
     """What was kept for this processor; empty for nothing, for another machine's, and for what is damaged."""
     try:
         data = files.read_small(our_folders().main_memory_file, limit_bytes=_LIMIT_BYTES)
-        value = {} if data is None else json.loads(data)
+        value = {} if data is None else parse_json(data)
     except (FileTrouble, ValueError):
         return {}
     is_ours = isinstance(value, dict) and value.get("schema") == _SCHEMA
