@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import mmap
 import os
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import time
 
 from bringup.machine.live import LiveMachine
 from bringup.model.shards import read_split
-from bringup.model.source import StreamSource
+from bringup.model.source import BufferSource
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.place import Placement
 from bringup.plan.predict import predict
@@ -75,7 +76,7 @@ def ask(port: int, words: int, n_tokens: int) -> dict[str, float]:
 def anatomy_of(path: str) -> Anatomy:
     """The model's header."""
     with open(path, "rb") as file:
-        source = StreamSource(file, os.path.getsize(path), path)
+        source = BufferSource(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), name=path)
         return take_apart(read_split((path,), lambda _: source))
 
 

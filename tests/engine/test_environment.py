@@ -23,13 +23,12 @@ def test_what_changes_the_engine_is_dropped_and_named() -> None:
         "LLAMA_ARG_API_KEY_FILE",
         "LLAMA_ARG_CTX_SIZE",
     )
-    assert made.honoured == ()
     assert set(made.variables) == {"PATH", "HOME", "LC_ALL", "CUDA_VISIBLE_DEVICES", "GGML_NO_BACKTRACE"}
 
 
 def test_what_is_asked_for_is_kept_but_never_a_key() -> None:
     made = clean_environment(INHERITED, is_external=False, keep_engine_variables=True)
-    assert made.honoured == ("GGML_CUDA_FORCE_MMQ", "LLAMA_ARG_CTX_SIZE")
+    assert {"GGML_CUDA_FORCE_MMQ", "LLAMA_ARG_CTX_SIZE"} <= set(made.variables)
     assert made.dropped == ("LLAMA_API_KEY", "LLAMA_ARG_API_KEY_FILE")
     assert made.variables["LLAMA_ARG_CTX_SIZE"] == "9"
     assert "secret" not in made.variables.values()

@@ -66,7 +66,7 @@ def test_an_engine_from_start_to_stop(
     with start(real) as engine:
         info = engine.wait_ready(seen.append)
         assert (info.alias, info.n_ctx, info.n_slots) == ("smollm2", 1024, 1)
-        assert info.model_path == settings.model_path and "im_start" in info.chat_template
+        assert info.model_path == settings.model_path
         assert seen and seen[-1].elapsed_s >= seen[0].elapsed_s
         api = engine.api()
         events = list(api.chat(HELLO, max_tokens=8, temperature=0))

@@ -68,7 +68,7 @@ def engine(name: str = "gpt-oss-20b") -> LiveEngine:
         build="b6325",
         window_tokens=8192,
         slots=Known(slots, "/slots"),
-        totals=Known(EngineTotals(6100, 7.2, 1800, 4210, 98.0, 1, 2), "/metrics"),
+        totals=Known(EngineTotals(6100, 7.2, 1800, 4210, 98.0, 2), "/metrics"),
         speed=Speed(42.7, 0.0, 43.9, 812.0, 300.0, generates_throughout=True),
         planned=Known(PLANNED, "its plan"),
         memory=Known(EngineMemory(buffers, "8080.log", is_estimate=False), "8080.log"),

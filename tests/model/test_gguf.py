@@ -10,12 +10,23 @@ import gguf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.model.writing import ARRAY, STRING, Array, Built, Pair, TensorSpec, build, gpt_oss_20b, tiny_llama
+from tests.model.writing import (
+    ARRAY,
+    STRING,
+    Array,
+    Built,
+    Pair,
+    TensorSpec,
+    build,
+    gpt_oss_20b,
+    mapped,
+    tiny_llama,
+)
 
 from bringup.errors import GgufError
 from bringup.model.gguf import GgufHeader, read_header
 from bringup.model.quants import LAYOUTS, TensorType
-from bringup.model.source import BufferSource, StreamSource
+from bringup.model.source import BufferSource
 from bringup.model.values import FORMATS, ArrayValue, ValueType
 from bringup.model.window import HeaderWindow
 
@@ -97,11 +108,10 @@ def test_a_cut_file_says_how_much_is_missing() -> None:
 
 
 def test_the_real_small_model(small_model: Path) -> None:
-    with small_model.open("rb") as handle:
-        header = read_header(StreamSource(handle, small_model.stat().st_size, str(small_model)))
-        tokens = header.metadata["tokenizer.ggml.tokens"]
-        assert isinstance(tokens, ArrayValue)
-        assert tokens.strings()[1] == "<|im_start|>"
+    header = read_header(mapped(small_model))
+    tokens = header.metadata["tokenizer.ggml.tokens"]
+    assert isinstance(tokens, ArrayValue)
+    assert tokens.strings()[1] == "<|im_start|>"
     assert (header.version, len(header.tensors), header.missing_bytes) == (3, 272, 0)
     assert header.needed_bytes == header.file_size_bytes
 

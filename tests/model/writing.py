@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any
 
 from bringup.model.quants import LAYOUTS, TensorType
+from bringup.model.source import BufferSource
 from bringup.model.values import FORMATS, ValueType
 
 
@@ -89,6 +92,12 @@ class Built:
             self.string(value, f"value:{key}")
         else:
             self.number(FORMATS[kind], value, f"value:{key}")
+
+
+def mapped(path: Path) -> BufferSource:
+    """A file of any size as a source."""
+    with path.open("rb") as file:
+        return BufferSource(memoryview(mmap(file.fileno(), 0, access=ACCESS_READ)), name=str(path))
 
 
 def build(

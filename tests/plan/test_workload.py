@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 from benchmarks.speed_rows import case_of
+from tests.model.writing import mapped
 from tests.plan.shared_data import shared_path
 
 from bringup.errors import CannotTell
 from bringup.model.gguf import read_header
 from bringup.model.shards import assemble
-from bringup.model.source import StreamSource
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.place import Placement, place_layers
-from bringup.plan.predict import predict
 from bringup.plan.rates import HostRates, speed_devices
 from bringup.plan.request import Device, DeviceKind, Request
 from bringup.plan.run import make_run
@@ -42,9 +41,7 @@ ROW = {
 
 
 def read(path: Path) -> Anatomy:
-    with path.open("rb") as file:
-        source = StreamSource(file, path.stat().st_size, path.name)
-        return take_apart(assemble((read_header(source),)))
+    return take_apart(assemble((read_header(mapped(path)),)))
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +122,11 @@ def test_an_unlisted_card_is_not_guessed(small_model: Path) -> None:
     run = make_run(Request(), n_ctx=8192, n_swa=0, flash_attention=True)
     strange = Device("CUDA0", DeviceKind.CUDA, 12 * GIB, 11 * GIB, "NVIDIA GeForce RTX 9999")
     with pytest.raises(CannotTell) as caught:
-        predict(
+        works_of(
             anatomy,
             Placement(layers, output, cards=("CUDA0",)),
             run,
             speed_devices((strange,), HostRates()),
-            n_prompt=512,
-            n_past=0,
         )
     assert caught.value.reference == "speed-unknown"
     assert "CUDA0" in caught.value.message

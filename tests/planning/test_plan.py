@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.model.writing import mapped
 from tests.planning.made import described, file_of, planned
 
 from bringup.actions.planning.report import Group, PlanReport
@@ -13,7 +14,6 @@ from bringup.actions.planning.speed import SpeedTeller
 from bringup.errors import WrongUse
 from bringup.model.gguf import read_header
 from bringup.model.shards import assemble
-from bringup.model.source import StreamSource
 from bringup.plan.anatomy import take_apart
 from bringup.plan.memory import plan_memory
 from bringup.plan.rates import HostRates, speed_devices
@@ -272,9 +272,7 @@ def test_prompts_go_to_a_card_without_layers(llama: Path) -> None:
 
 
 def test_a_card_without_layers_of_which_nothing_is_known_is_told(llama: Path) -> None:
-    with llama.open("rb") as stream:
-        source = StreamSource(stream, llama.stat().st_size, str(llama))
-        anatomy = take_apart(assemble([read_header(source)]))
+    anatomy = take_apart(assemble([read_header(mapped(llama))]))
     strange = Device("CUDA0", DeviceKind.CUDA, 12 * GIB, 11 * GIB, "NVIDIA GeForce RTX 9999")
     main = Device(CPU, DeviceKind.CPU, 64 * GIB, 60 * GIB)
     rates = HostRates()

@@ -34,7 +34,6 @@ class EngineInfo:
         n_ctx: context window of one slot in tokens.
         n_slots: requests that run side by side.
         build: the engine's build, such as `b6325-4fd1242b`; empty when it does not say.
-        chat_template: the template that it renders chats with; empty without one.
         has_page: it serves its own page for chats.
     """
 
@@ -43,7 +42,6 @@ class EngineInfo:
     n_ctx: int
     n_slots: int
     build: str
-    chat_template: str
     has_page: bool = False
 
 
@@ -240,7 +238,6 @@ def read_info(given: dict[str, Any]) -> EngineInfo:
         n_ctx=n_ctx,
         n_slots=_count(given, "total_slots") or 1,
         build=_text(given, "build_info"),
-        chat_template=_text(given, "chat_template"),
         has_page=given.get("ui") is True or given.get("webui") is True,
     )
 

@@ -43,12 +43,10 @@ class EngineEnvironment:
     Attributes:
         variables: the whole environment.
         dropped: names of inherited variables that would have changed the engine, sorted.
-        honoured: names of those that were kept because the user asked, sorted.
     """
 
     variables: dict[str, str]
     dropped: tuple[str, ...]
-    honoured: tuple[str, ...]
 
 
 def clean_environment(
@@ -71,4 +69,4 @@ def clean_environment(
     }
     # ggml would start a debugger on itself (gdb) when it fails, and hang or fill the log with it.
     kept["GGML_NO_BACKTRACE"] = "1"
-    return EngineEnvironment(kept, tuple(sorted(changing - honoured)), tuple(sorted(honoured)))
+    return EngineEnvironment(kept, tuple(sorted(changing - honoured)))

@@ -23,7 +23,6 @@ class EngineTotals:
         reused_tokens: prompt tokens that were still in the KV cache.
         predicted_tokens: generated tokens.
         predicted_s: time for those.
-        requests_processing: requests that run now.
         requests_waiting: requests that wait for a slot.
     """
 
@@ -32,7 +31,6 @@ class EngineTotals:
     reused_tokens: int | None
     predicted_tokens: int | None
     predicted_s: float | None
-    requests_processing: int | None
     requests_waiting: int | None
 
 
@@ -62,6 +60,5 @@ def parse_totals(text: str) -> EngineTotals:
         reused_tokens=whole("prompt_tokens_cached_total"),
         predicted_tokens=whole("tokens_predicted_total"),
         predicted_s=found.get("tokens_predicted_seconds_total"),
-        requests_processing=whole("requests_processing"),
         requests_waiting=whole("requests_deferred"),
     )

@@ -30,7 +30,6 @@ class Answer:
 
     status: int
     body: bytes
-    content_type: str
 
 
 class HttpTrouble(Exception):
@@ -65,7 +64,7 @@ def request(endpoint: Endpoint, method: str, path: str, *, body: object = None, 
         data = response.read(_ANSWER_LIMIT_BYTES + 1)
         if len(data) > _ANSWER_LIMIT_BYTES:
             raise HttpTrouble("the answer is larger than 64 MiB")
-        return Answer(response.status, data, response.headers.get("Content-Type", ""))
+        return Answer(response.status, data)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from bringup.model.families import Recurrence
 from bringup.model.gguf import GgufHeader, Tensor
 from bringup.model.hyperparameters import Hyperparameters
 from bringup.model.quants import FILE_TYPES
-from bringup.model.tokenizer import CHAT_TEMPLATE, Tokenizer, read_tokenizer
+from bringup.model.tokenizer import Tokenizer, read_tokenizer
 from bringup.model.values import Metadata
 from bringup.records import dataclass
 
@@ -82,7 +82,6 @@ class Architecture:
         is_known: whether llama.cpp b11434 loads this architecture; else all rules here are guesses.
         is_cache_known: whether `cache_layers` and `recurrent` are all that a context keeps.
         display_name: `general.name`.
-        size_label: `general.size_label`, such as `7B`.
         file_type: quantisation by name as the converter noted it; `type N` for a number not known here.
         n_layer: layers that take part in generation.
         n_layer_nextn: further layers for drafting the next tokens (MTP), behind the others.
@@ -104,7 +103,6 @@ class Architecture:
         cache_layers: what each layer with attention keeps.
         recurrent: recurrent state, `None` for a pure transformer.
         tokenizer: its figures.
-        chat_template: the default one.
         n_parameters: elements of all tensors.
         index_layers: what each layer's indexer keeps beside its attention (DeepSeek 3.2, GLM 5, MiniMax M3).
         n_index_top: tokens that an indexer chooses.
@@ -119,7 +117,6 @@ class Architecture:
     is_known: bool
     is_cache_known: bool
     display_name: str | None
-    size_label: str | None
     file_type: str | None
     n_layer: int
     n_layer_nextn: int
@@ -143,7 +140,6 @@ class Architecture:
     cache_layers: tuple[CacheLayer, ...]
     recurrent: Recurrent | None
     tokenizer: Tokenizer
-    chat_template: str | None
     n_parameters: int
     index_layers: tuple[CacheLayer, ...] = ()
     n_index_head: int = 0
@@ -208,7 +204,6 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
         is_known=keys.name in families.KNOWN,
         is_cache_known=keys.name in families.KNOWN - families.WITH_FURTHER_CACHES,
         display_name=metadata.text("general.name"),
-        size_label=metadata.text("general.size_label"),
         file_type=_file_type(metadata.integer("general.file_type")),
         n_layer=layers.n_main,
         n_layer_nextn=n_nextn,
@@ -232,7 +227,6 @@ def read_architecture(header: GgufHeader, *, tensors: Iterable[Tensor] | None = 
         cache_layers=_cache_layers(keys, heads, layers, n_ff, is_mla=is_mla),
         recurrent=_recurrent_state(keys, heads, layers, n_embd),
         tokenizer=tokenizer,
-        chat_template=metadata.text(CHAT_TEMPLATE),
         n_parameters=sum(tensor.n_elements for tensor in tensors),
         index_layers=_index_layers(keys, heads, layers, tensors),
         n_index_head=keys.optional("attention.indexer.head_count", most=_MAX_HEADS) or 0,

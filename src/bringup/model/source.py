@@ -6,8 +6,7 @@ serves an open file, bytes in memory and HTTP range requests alike.
 
 from __future__ import annotations
 
-import io
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 
 class ByteSource(Protocol):
@@ -34,7 +33,7 @@ class ByteSource(Protocol):
 
 
 class BufferSource:
-    """Bytes in memory.
+    """Bytes in memory, or of a file that is mapped.
 
     Args:
         data: the content, or its beginning.
@@ -64,42 +63,3 @@ class BufferSource:
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes `[offset, offset + length)`; fewer only where the data ends."""
         return bytes(self._data[offset : offset + max(length, 0)])
-
-
-class StreamSource:
-    """An open, seekable binary file. The caller keeps it open as long as the source is in use.
-
-    Args:
-        binary_file: open for reading, not shared with another reader (its position moves).
-        size_bytes: its size.
-        name: path for messages.
-    """
-
-    __slots__ = ("_file", "_name", "_size_bytes")
-
-    def __init__(self, binary_file: BinaryIO, size_bytes: int, name: str) -> None:
-        self._file = binary_file
-        self._size_bytes = size_bytes
-        self._name = name
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the whole file in bytes."""
-        return self._size_bytes
-
-    @property
-    def name(self) -> str:
-        """Path for messages."""
-        return self._name
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes `[offset, offset + length)`; fewer only where the file ends.
-
-        Raises:
-            OSError: the medium failed.
-        """
-        length = min(length, self._size_bytes - offset)
-        if length <= 0:
-            return b""
-        self._file.seek(offset, io.SEEK_SET)
-        return self._file.read(length)

@@ -1,17 +1,13 @@
-"""Speed of a placed model, each figure with its band: what `plan` tells and `bench` is held against."""
+"""Speed of a placed model, each figure with its band."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
-from bringup.plan.anatomy import Anatomy
-from bringup.plan.place import Placement
 from bringup.plan.run import Run
 from bringup.plan.speed import Cost, CostKind, band_name, generation_costs, prompt_costs
 from bringup.plan.speed_calibration import BANDS, SHARES
-from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
-from bringup.plan.workload import works_of
+from bringup.plan.work import DeviceWork, RunTraits
 from bringup.records import dataclass
 
 
@@ -49,33 +45,6 @@ class Prediction:
     formula: str
     prompt_formula: str
     sources: tuple[str, ...]
-
-
-def predict(
-    anatomy: Anatomy,
-    placement: Placement,
-    run: Run,
-    devices: Sequence[SpeedDevice],
-    *,
-    n_prompt: int,
-    n_past: int,
-) -> Prediction:
-    """Speed of a placed model.
-
-    Args:
-        anatomy: the model.
-        placement: where its layers and tensors lie.
-        run: micro-batch, cache types, flash attention.
-        devices: rates of the cards and of main memory, see `rates.speed_devices`.
-        n_prompt: tokens of the prompt, 1 or more.
-        n_past: tokens that are in the window before it; 0 for an empty one.
-
-    Raises:
-        CannotTell: nothing is known of the speed of a device that is used.
-    """
-    works = works_of(anatomy, placement, run, devices)
-    traits = traits_of(run)
-    return predict_works(works, traits, n_prompt=n_prompt, n_past=n_past)
 
 
 def traits_of(run: Run, *, is_mapped: bool = True) -> RunTraits:

@@ -91,13 +91,6 @@ class Cost:
     seconds: float
 
 
-def generation_s(
-    works: tuple[DeviceWork, ...], *, depth_tokens: float, run: RunTraits, shares: Shares
-) -> float:
-    """Seconds for one generated token after `depth_tokens` of context."""
-    return sum(cost.seconds for cost in generation_costs(works, depth_tokens, run, shares))
-
-
 def generation_costs(
     works: tuple[DeviceWork, ...], depth_tokens: float, run: RunTraits, shares: Shares
 ) -> tuple[Cost, ...]:

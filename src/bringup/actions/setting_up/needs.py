@@ -77,14 +77,12 @@ class Missing:
         fault: id of the fault that a build without it would end in.
         command: argv that gets it on this distribution; empty where no package does.
         hint: what to do where no command does it.
-        is_unsure: the look failed, so it may be there.
     """
 
     what: str
     fault: str
     command: tuple[str, ...] = ()
     hint: str = ""
-    is_unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +156,12 @@ def _tools(tools: BuildTools, family: PackageFamily) -> list[Missing]:
 
 
 def _lacking(reading: Reading[Any], what: str, fault: str, packages: str, family: PackageFamily) -> Missing:
-    is_unsure = isinstance(reading, Unreadable)
     words = (
         f"could not look for {what}: {reading.why}"
         if isinstance(reading, Unreadable)
         else f"{what} is not here"
     )
-    return Missing(words, fault, install_command(packages, family), is_unsure=is_unsure)
+    return Missing(words, fault, install_command(packages, family))
 
 
 def _room(room: Room, backend: Backend) -> list[Missing]:
