@@ -110,6 +110,8 @@ def test_a_step_is_a_closed_command(fault: Fault, step: Step) -> None:
         assert step.undo
     for slot, value in step.values:
         assert re.fullmatch(slot.value, value)
+    what_is_touched = re.split("[:;,]", step.touches)[0]
+    assert not re.search(r"^installs\b|\bends?\b|(?<!that )\bare\b|\bthen runs\b", what_is_touched)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=by_fault)

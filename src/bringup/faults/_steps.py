@@ -11,7 +11,7 @@ REBOOT: Final = Step(
     ("systemctl", "reboot"),
     Safety.DISRUPTIVE,
     needs_root=True,
-    touches="all running programs end",
+    touches="all running programs: they end",
     undo="none needed",
     verify=("nvidia-smi",),
 )

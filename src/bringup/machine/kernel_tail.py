@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from errno import EINVAL
 from typing import Final
 
-_DEVICE: Final = "/dev/kmsg"
+KERNEL_LOG: Final = "/dev/kmsg"
 _FILES: Final = ("/var/log/kern.log", "/var/log/messages", "/var/log/syslog")
 _RECORD_BYTES: Final = 8192
 _RECORDS_MOST: Final = 10_000
 _TEXT_LIMIT_BYTES: Final = 1024**2
+
+
+def waiting_records(descriptor: int, *, most: int | None = None) -> Iterator[bytes]:
+    """Records of the kernel's log that can be read without waiting, one after the other; `most` at once.
+
+    Raw record: `4,123,5678901234,-;NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen off the bus.`
+
+    Raises:
+        OSError: the log cannot be read; what was read before it was handed out.
+    """
+    for _ in itertools.count() if most is None else range(most):
+        try:
+            record = os.read(descriptor, _RECORD_BYTES)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # records were overwritten meanwhile; the next read goes on
+            continue
+        except OSError as problem:
+            if (
+                problem.errno == EINVAL
+            ):  # a record longer than the kernel lets anybody write; it is passed over
+                continue
+            raise
+        if not record:  # not the kernel's: in a container it may be /dev/null under this name
+            return
+        yield record
 
 
 class KernelTail:
@@ -22,10 +50,11 @@ class KernelTail:
     them to. Where neither can be read there never are any.
     """
 
-    def __init__(self, *, device: str = _DEVICE, log_files: Sequence[str] = _FILES) -> None:
+    def __init__(self, *, device: str = KERNEL_LOG, log_files: Sequence[str] = _FILES) -> None:
         """From now on; what was said before is passed over."""
         self._lock = threading.Lock()
         self._descriptor: int | None = None
+        self._log_files = tuple(log_files)
         self._path = ""
         self._position = 0
         with contextlib.suppress(OSError):
@@ -33,8 +62,7 @@ class KernelTail:
             with contextlib.suppress(OSError):
                 os.lseek(self._descriptor, 0, os.SEEK_END)
         if self._descriptor is None:
-            self._path = next((path for path in log_files if os.access(path, os.R_OK)), "")
-            self._position = self._size()
+            self._watch_a_file()
 
     def new_lines(self) -> list[str]:
         """Lines that came since the last call; those of a burst may be cut at a mebibyte."""
@@ -51,22 +79,19 @@ class KernelTail:
             self._path = ""
 
     def _from_kernel(self, descriptor: int) -> bytes:
-        """All records that wait.
-
-        Raw record: `4,123,5678901234,-;NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen off the bus.`
-        """
+        """All records that wait; a kernel that refuses to be read is left for the file."""
         found: list[bytes] = []
-        for _ in range(_RECORDS_MOST):
-            try:
-                record = os.read(descriptor, _RECORD_BYTES)
-            except BrokenPipeError:  # records were overwritten meanwhile; the next read goes on
-                continue
-            except OSError:
-                break
-            if not record:
-                break
-            found.append(record)
+        try:
+            found += waiting_records(descriptor, most=_RECORDS_MOST)
+        except OSError:
+            os.close(descriptor)
+            self._descriptor = None
+            self._watch_a_file()
         return b"".join(found)
+
+    def _watch_a_file(self) -> None:
+        self._path = next((path for path in self._log_files if os.access(path, os.R_OK)), "")
+        self._position = self._size()
 
     def _from_file(self) -> bytes:
         size = self._size()

@@ -12,10 +12,10 @@ import os
 import re
 import time
 
+from bringup.machine.kernel_tail import KERNEL_LOG, waiting_records
 from bringup.records import dataclass
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
-_RECORD_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def blind_spots(pid: int | None, *, before: KillCount | None) -> tuple[str, ...]
     spots = []
     if not before.path:
         spots.append("its memory group has no counter of kills")
-    if not os.access("/dev/kmsg", os.R_OK):
+    if not os.access(KERNEL_LOG, os.R_OK):
         spots.append("the kernel's log cannot be read by this user")
     return tuple(spots)
 
@@ -92,14 +92,10 @@ def _kernel_lines(since_s: float) -> list[str]:
     """
     found: list[str] = []
     with contextlib.suppress(OSError):
-        handle = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            while True:
-                try:
-                    record = os.read(handle, _RECORD_BYTES).decode("utf-8", "replace")
-                except BrokenPipeError:  # a record was overwritten meanwhile; the next read goes on
-                    continue
-                head, _, text = record.partition(";")
+            for record in waiting_records(handle):
+                head, _, text = record.decode("utf-8", "replace").partition(";")
                 fields = head.split(",")
                 if len(fields) > 2 and fields[2].isdigit() and int(fields[2]) / 1e6 >= since_s - 1:
                     found.append(text.splitlines()[0] if text else "")

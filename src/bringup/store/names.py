@@ -84,6 +84,8 @@ def parse_name(text: str, *, path_exists: Callable[[str], bool] = files.exists) 
     Raises:
         WrongUse: not a name of any kind; the message says what was expected.
     """
+    if "\0" not in text and (_leads_like_path(text) or path_exists(paths.absolute(text))):
+        return LocalPath(paths.absolute(text.removeprefix("file://")))  # whatever bytes its user gave it
     text = text.strip()
     if not text or len(text) > 2000 or not text.isprintable():
         raise _not_a_name(text, "a name is one line of printable text")
@@ -94,7 +96,7 @@ def parse_name(text: str, *, path_exists: Callable[[str], bool] = files.exists) 
     for prefix in _HUB_PREFIXES:
         if text.lower().startswith(prefix):
             return _hub(text[len(prefix) :], text)
-    if _looks_like_path(text) or path_exists(paths.absolute(text)):
+    if _looks_like_path(text):
         return LocalPath(paths.absolute(text.removeprefix("file://")))
     if "/" in text:
         return _hub(text, text)
@@ -110,8 +112,12 @@ def is_hub_repository(text: str) -> bool:
     return all(_PART.fullmatch(part) and ".." not in part and "--" not in part for part in (user, repo))
 
 
+def _leads_like_path(text: str) -> bool:
+    return text.startswith(("/", "./", "../", "~", "file://")) or text in (".", "..")
+
+
 def _looks_like_path(text: str) -> bool:
-    if text.startswith(("/", "./", "../", "~", "file://")) or text in (".", ".."):
+    if _leads_like_path(text):
         return True
     # `a.gguf` and `a/b.gguf` are files; a repository with a file has at least three parts or a colon.
     return text.lower().endswith(".gguf") and text.count("/") < 2 and ":" not in text

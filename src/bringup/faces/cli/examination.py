@@ -56,14 +56,16 @@ def show_examination(
     else:
         from bringup.faces.render.diagnosis import render_examination
         from bringup.faces.render.facts import render_facts
+        from bringup.faces.render.sentences import lay_out
         from bringup.faces.render.unfinished import render_unfinished
 
         if unfinished is not None:
-            console.answer_lines(render_unfinished(unfinished))
-        console.answer_lines(render_examination(examination))
+            console.answer_lines(render_unfinished(unfinished, console.reading_columns))
+        console.answer_lines(render_examination(examination, console.reading_columns))
         if unfinished is not None and examination.diagnosis.roots:
             first = examination.diagnosis.roots[0].fault.id
-            console.answer(f"bringup fix {first} walks through these steps; it asks before each.")
+            told = f"bringup fix {first} walks through these steps; it asks before each."
+            console.answer(lay_out(told, 0, console.reading_columns, indent=""))
         if facts:
             console.answer_lines([("",), *render_facts(facts, examination.took_s)])
     say_journal_trouble(console, examination.journal_trouble)

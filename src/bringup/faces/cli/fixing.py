@@ -90,7 +90,7 @@ def _show_plan(console: Console, fault_id: str, options: FixOptions) -> int:
     if options.as_json:
         console.answer_json(plan_json(plan, unfinished))
         return 0
-    for line in render_unfinished(unfinished) if unfinished is not None else []:
+    for line in render_unfinished(unfinished, console.reading_columns) if unfinished is not None else []:
         console.answer(*line)
     show_plan(console, plan)
     return 0
@@ -98,7 +98,7 @@ def _show_plan(console: Console, fault_id: str, options: FixOptions) -> int:
 
 def show_plan(console: Console, plan: FixPlan) -> None:
     """All steps; nothing runs."""
-    for line in render_plan(plan):
+    for line in render_plan(plan, console.reading_columns):
         console.answer(*line)
 
 
@@ -144,7 +144,7 @@ def walk(console: Console, run: FixRun, steps: tuple[PlannedStep, ...]) -> int:
 
 def settle(console: Console, record: FixRecord, unfinished: UnfinishedFixes, fault_id: str) -> None:
     """Tell what is unknown of earlier fixes of this fault, and ask whether a person has looked."""
-    for line in render_unfinished(unfinished):
+    for line in render_unfinished(unfinished, console.reading_columns):
         console.answer(*line)
     for fix in unfinished.fixes:
         if fix.fault_id != fault_id or fix.running_as:
@@ -160,7 +160,7 @@ def settle(console: Console, record: FixRecord, unfinished: UnfinishedFixes, fau
 def _offer(console: Console, run: FixRun, planned: PlannedStep) -> Reply:
     """Show one step and ask; whether it was taken."""
     console.answer("")
-    for line in render_planned(planned, is_root=run.plan.is_root):
+    for line in render_planned(planned, console.reading_columns, is_root=run.plan.is_root):
         console.answer(*line)
     if planned.way is Way.HERE:
         reply = console.ask_typed_yes(question(planned, run.plan.count))
@@ -194,7 +194,7 @@ def _take(console: Console, run: FixRun, planned: PlannedStep) -> Reply:
             if isinstance(event, Ran) and not event.end.is_known:
                 reply = Reply.END
             elif isinstance(event, Ran) and not event.end.is_success:
-                for line in render_failure(planned):
+                for line in render_failure(planned, console.reading_columns):
                     console.answer(*line)
     except BringupError as problem:
         console.answer_piece(quotation.end())

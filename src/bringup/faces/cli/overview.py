@@ -17,7 +17,7 @@ def show_stack(console: Console) -> int:
 
     machine, subject = choose_machine(root=None, recording=None)
     examination = examine_and_keep(machine, subject=subject)
-    console.answer_lines(render_unfinished(list_unfinished()))
+    console.answer_lines(render_unfinished(list_unfinished(), console.reading_columns))
     width = min(console.answer_terminal.width_columns, 100)
     views = view_layers(examination)
     served = served_engines()

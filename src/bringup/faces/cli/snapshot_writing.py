@@ -48,7 +48,7 @@ def write_or_list(console: Console, options: SnapshotOptions) -> int:
     console.status("looking at the machine")
     snapshot = take_snapshot(machine, subject=subject)
     if not (options.as_json and options.list_only):
-        for line in render_contents(snapshot, with_list=options.list_only):
+        for line in render_contents(snapshot, console.reading_columns, with_list=options.list_only):
             (console.answer if options.list_only else console.line)(*line)
     if path is not None and not _may_write(console, options, path):
         console.line("Nothing was written.")

@@ -21,6 +21,9 @@ from bringup.faces.render.sentences import lay_out
 from bringup.machine import terminal
 from bringup.records import dataclass
 
+READING_COLUMNS: Final = 78
+"""How wide sentences run where a terminal is wider than that."""
+
 OUTPUT_FAILED: Final = "output-failed"
 """Reference of the error for an output that cannot be written."""
 
@@ -89,6 +92,11 @@ class Console:
     def answer_terminal(self) -> terminal.Terminal:
         """What stdout can show now."""
         return terminal.look_at_terminal(self.stdout)
+
+    @property
+    def reading_columns(self) -> int:
+        """How wide sentences of the answer may run."""
+        return min(READING_COLUMNS, self.answer_terminal.width_columns)
 
     @property
     def note_terminal(self) -> terminal.Terminal:

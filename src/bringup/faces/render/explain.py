@@ -8,15 +8,14 @@ from bringup.actions.diagnosis.facts import Fact, Seen
 from bringup.actions.explaining.explain import Explanation, Figure
 from bringup.actions.explaining.terms_reader import LEVELS, Term
 from bringup.faces.render.clean import clean
-from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.diagnosis import wrapped
+from bringup.faces.render.console import READING_COLUMNS, Style, Styled
+from bringup.faces.render.diagnosis import hanging, wrapped
 from bringup.faces.render.facts import fact_title, words
 from bringup.faces.render.format import truncate
 from bringup.machine.clock import local_time_text
 
 Line = tuple[str | Styled, ...]
 SCHEMA: Final = 1
-_WIDTH: Final = 78
 LEVEL_TITLES: Final = {
     "hardware": "the hardware",
     "kernel": "the kernel and its modules",
@@ -30,44 +29,47 @@ LEVEL_TITLES: Final = {
 }
 
 
-def render_explanation(found: Explanation) -> list[Line]:
+def render_explanation(found: Explanation, width_columns: int = READING_COLUMNS) -> list[Line]:
     """What it is, on this machine, what goes wrong, try it, see also."""
     term = found.term
     lines: list[Line] = [(Styled(term.title, Style.BOLD),)]
     if term.also:
-        lines.append((Styled(f"also: {', '.join(term.also)}", Style.DIM),))
-    lines += [("",), *_text(term.text)]
+        also = wrapped(f"also: {', '.join(term.also)}", width_columns)
+        lines += [(Styled(line, Style.DIM),) for line in also]
+    lines += [("",), *_text(term.text, width_columns)]
     lines.append((Styled(f"Source: {term.source}", Style.DIM),))
-    lines += [("",), (Styled("On this machine", Style.BOLD),), *_here(found)]
-    lines += [("",), (Styled("What goes wrong with it", Style.BOLD),), *_wrong(found)]
-    lines += [("",), (Styled("Try it", Style.BOLD),), *_text(term.try_it)]
+    lines += [("",), (Styled("On this machine", Style.BOLD),), *_here(found, width_columns)]
+    lines += [("",), (Styled("What goes wrong with it", Style.BOLD),), *_wrong(found, width_columns)]
+    lines += [("",), (Styled("Try it", Style.BOLD),), *_text(term.try_it, width_columns)]
     if found.notes:
         lines += [("",), (Styled("Your notes", Style.BOLD),)]
         for date, text in found.notes:
-            lines += [(f"  {line}",) for line in wrapped(f"{date} {clean(text)}", _WIDTH - 2)]
-    lines += [("",), (f"See also: {', '.join(title for _, title in found.see)}",)]
+            lines += [(f"  {line}",) for line in wrapped(f"{date} {clean(text)}", width_columns - 2)]
+    see = f"See also: {', '.join(title for _, title in found.see)}"
+    lines += [("",), *((line,) for line in wrapped(see, width_columns))]
     return lines
 
 
-def _text(text: str) -> list[Line]:
+def _text(text: str, width_columns: int) -> list[Line]:
     lines: list[Line] = []
     for paragraph in text.split("\n\n"):
-        lines += [(line,) for line in wrapped(paragraph, _WIDTH)]
+        lines += [(line,) for line in wrapped(paragraph, width_columns)]
     return lines
 
 
-def _here(found: Explanation) -> list[Line]:
+def _here(found: Explanation, width_columns: int) -> list[Line]:
     lines: list[Line] = []
+    room = max(width_columns - 8, 20)
     for fact in found.facts:
-        lines += _indented(f"{fact_title(fact)}: {_seen(fact)}")
-        lines.append((Styled(f"    [{truncate(clean(fact.source, keep_newlines=False), 70)}]", Style.DIM),))
+        lines += hanging(f"{fact_title(fact)}: {_seen(fact)}", width_columns)
+        lines.append((Styled(f"    [{truncate(clean(fact.source, keep_newlines=False), room)}]", Style.DIM),))
     for name in found.missing:
-        lines += _indented(f"{name}: nothing of it could be looked at here")
+        lines += hanging(f"{name}: nothing of it could be looked at here", width_columns)
     for figure in found.figures:
-        lines += _indented(_figure(figure))
+        lines += hanging(_figure(figure), width_columns)
         lines.append((Styled(f"    $ {figure.command}", Style.CYAN),))
     if found.term.look:
-        lines.append(("  to see it yourself: ", Styled(f"$ {found.term.look}", Style.CYAN)))
+        lines += [("  to see it yourself:",), (Styled(f"    $ {found.term.look}", Style.CYAN),)]
     return lines
 
 
@@ -81,25 +83,24 @@ def _seen(fact: Fact) -> str:
     return "not there" if fact.seen is Seen.ABSENT else f"could not be seen: {fact.why}"
 
 
-def _indented(text: str) -> list[Line]:
-    first, *rest = wrapped(text, _WIDTH - 4)
-    return [(f"  {first}",), *((f"    {line}",) for line in rest)]
-
-
-def _wrong(found: Explanation) -> list[Line]:
+def _wrong(found: Explanation, width_columns: int) -> list[Line]:
     lines: list[Line] = []
     for episode in found.episodes:
         closed = episode.closed
         until = "still there" if closed is None else f"gone on {local_time_text(closed.moment.at_s)[:16]}"
         when = local_time_text(episode.opened.moment.at_s)[:16]
         text = f"here: {when} {episode.fault.title} ({until}), entry {episode.opened.seq}"
-        lines += [(Styled(line, Style.YELLOW),) for piece in _indented(text) for line in map(str, piece)]
+        lines += [
+            (Styled(line, Style.YELLOW),)
+            for piece in hanging(text, width_columns)
+            for line in map(str, piece)
+        ]
     for fault_id, title in found.faults:
-        lines += _indented(f"{title} [{fault_id}]")
-    return lines or [("  No fault that the doctor knows is about it.",)]
+        lines += hanging(f"{title} [{fault_id}]", width_columns)
+    return lines or hanging("No fault that the doctor knows is about it.", width_columns)
 
 
-def render_map(terms: tuple[tuple[Term, int], ...]) -> list[Line]:
+def render_map(terms: tuple[tuple[Term, int], ...], width_columns: int = READING_COLUMNS) -> list[Line]:
     """All terms, bottom up; those that a fault of this machine touched are marked."""
     lines: list[Line] = []
     for level in LEVELS:
@@ -108,10 +109,11 @@ def render_map(terms: tuple[tuple[Term, int], ...]) -> list[Line]:
             if term.level == level:
                 names.append(f"{term.title} *" if count else term.title)
         lines.append((Styled(f"{LEVEL_TITLES[level]}", Style.BOLD),))
-        lines += [(f"  {line}",) for line in wrapped(", ".join(names), _WIDTH - 2)]
+        lines += [(f"  {line}",) for line in wrapped(", ".join(names), width_columns - 2)]
     marked = any(count for _, count in terms)
-    about = "  * a fault of it was on this machine" if marked else ""
-    return [*lines, ("",), (f"bringup explain TERM{about}",)]
+    lines += [("",), ("* a fault of it was on this machine",)] if marked else []
+    told = "bringup explain TERM says what one is, and what it is here."
+    return [*lines, ("",), *((line,) for line in wrapped(told, width_columns))]
 
 
 def explanation_json(found: Explanation) -> dict[str, Any]:

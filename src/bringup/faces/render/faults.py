@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.console import READING_COLUMNS, Style, Styled
 from bringup.faces.render.diagnosis import heading, labelled, render_step
 from bringup.faces.render.diagnosis_json import step_json
 from bringup.faces.render.format import pad, truncate
@@ -30,19 +30,19 @@ def render_list(faults: tuple[Fault, ...], *, width_columns: int | None) -> list
     return lines
 
 
-def render_fault(fault: Fault) -> list[Line]:
+def render_fault(fault: Fault, width_columns: int = READING_COLUMNS) -> list[Line]:
     """All that a fault says of itself."""
     lines: list[Line] = [
-        *heading(fault.title, fault.id),
-        *labelled("layer", fault.layer.name.lower()),
-        *labelled("symptom", fault.symptom),
-        *labelled("reason", fault.reason),
+        *heading(fault.title, fault.id, width_columns),
+        *labelled("layer", fault.layer.name.lower(), width_columns),
+        *labelled("symptom", fault.symptom, width_columns),
+        *labelled("reason", fault.reason, width_columns),
     ]
-    lines += labelled("limits", fault.limits) if fault.limits else []
-    lines += labelled("explains", ", ".join(fault.explains)) if fault.explains else []
+    lines += labelled("limits", fault.limits, width_columns) if fault.limits else []
+    lines += labelled("explains", ", ".join(fault.explains), width_columns) if fault.explains else []
     lines.append(("",))
     for number, step in enumerate(fault.steps, start=1):
-        lines += render_step(number, step, {})
+        lines += render_step(number, step, {}, width_columns)
     lines.append(("",))
     lines += [("  ", Styled(link, Style.DIM)) for link in fault.sources]
     return lines

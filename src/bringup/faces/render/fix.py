@@ -8,7 +8,7 @@ from typing import Final
 from bringup.actions.fixing.fix import FixPlan, PlannedStep, Way
 from bringup.actions.fixing.run import Looked
 from bringup.faces.render.clean import Cleaner
-from bringup.faces.render.console import Style, Styled
+from bringup.faces.render.console import READING_COLUMNS, Style, Styled
 from bringup.faces.render.diagnosis import heading, labelled, render_step, wrapped
 from bringup.faults._diagnose import Role
 from bringup.faults._fault import Safety
@@ -19,7 +19,6 @@ Line = tuple[str | Styled, ...]
 
 _BAR: Final = "  | "
 _SHOWN_LINES: Final = 200
-_WIDTH: Final = 78
 
 
 class Quotation:
@@ -64,27 +63,30 @@ class Quotation:
         return "" if self._is_at_start else "\n"
 
 
-def render_plan(plan: FixPlan) -> list[Line]:
+def render_plan(plan: FixPlan, width_columns: int = READING_COLUMNS) -> list[Line]:
     """Fault, evidence and every step, before anything is asked."""
     fault, evidence = plan.finding.fault, plan.finding.evidence
-    lines: list[Line] = [*heading(fault.title, fault.id), *labelled("saw", evidence.saw)]
-    lines += labelled("expected", evidence.expected)
-    lines += labelled("reason", fault.reason)
+    lines: list[Line] = [*heading(fault.title, fault.id, width_columns)]
+    lines += labelled("saw", evidence.saw, width_columns)
+    lines += labelled("expected", evidence.expected, width_columns)
+    lines += labelled("reason", fault.reason, width_columns)
     if plan.finding.role is Role.FOLLOWS:
         first = plan.finding.explained_by[0]
-        lines += labelled("follows", f"from {first}: cure that first (bringup fix {first})")
+        lines += labelled("follows", f"from {first}: cure that first (bringup fix {first})", width_columns)
     lines.append(("",))
     for planned in plan.steps:
-        lines += render_planned(planned, is_root=plan.is_root)
+        lines += render_planned(planned, width_columns, is_root=plan.is_root)
     lines.append(("",))
     return lines
 
 
-def render_planned(planned: PlannedStep, *, is_root: bool) -> list[Line]:
+def render_planned(
+    planned: PlannedStep, width_columns: int = READING_COLUMNS, *, is_root: bool
+) -> list[Line]:
     """One step, and why it does not run here where it does not."""
-    lines = render_step(planned.number, planned.step, planned.values, is_root=is_root)
+    lines = render_step(planned.number, planned.step, planned.values, width_columns, is_root=is_root)
     return lines + [
-        ("       ", Styled(line, Style.DIM)) for line in wrapped(_way(planned), _WIDTH - 7) if line
+        ("       ", Styled(line, Style.DIM)) for line in wrapped(_way(planned), width_columns - 7) if line
     ]
 
 
@@ -117,11 +119,11 @@ def render_end(end: EffectEnd) -> Line:
     return (Styled("  left", Style.YELLOW), ": it goes on running, and how it ends is not known")
 
 
-def render_failure(planned: PlannedStep) -> list[Line]:
+def render_failure(planned: PlannedStep, width_columns: int = READING_COLUMNS) -> list[Line]:
     """What follows from a step that failed."""
     undo = f" To take back what it did: {planned.step.undo}." if planned.step.undo else ""
     text = f"The steps after it may need it: leave them out where in doubt.{undo}"
-    return [(f"  {line}",) for line in wrapped(text, _WIDTH - 2)]
+    return [(f"  {line}",) for line in wrapped(text, width_columns - 2)]
 
 
 def render_look(looked: Looked) -> list[Line]:

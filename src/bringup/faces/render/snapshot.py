@@ -7,13 +7,12 @@ from typing import Final
 
 from bringup.actions.diagnosis.doctor import Examination
 from bringup.actions.diagnosis.snapshot import Snapshot
-from bringup.faces.render.console import Style, Styled
-from bringup.faces.render.diagnosis import wrapped
+from bringup.faces.render.console import READING_COLUMNS, Style, Styled
+from bringup.faces.render.diagnosis import hanging, wrapped
 from bringup.faces.render.format import format_bytes
 
 Line = tuple[str | Styled, ...]
 SCHEMA: Final = 1
-_WIDTH: Final = 78
 _KINDS: Final[dict[str, tuple[str, str]]] = {
     "user": ("name of a user", "names of users"),
     "host": ("name of a machine", "names of machines"),
@@ -27,20 +26,26 @@ _KINDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def render_contents(snapshot: Snapshot, *, with_list: bool) -> list[Line]:
+def render_contents(
+    snapshot: Snapshot, width_columns: int = READING_COLUMNS, *, with_list: bool
+) -> list[Line]:
     """A summary; with the list every file, command and variable by name."""
     total = sum(size for _, size in snapshot.files)
     count = sum(1 for _, size in snapshot.files if size)
     lines: list[Line] = [
         (Styled("This snapshot holds", Style.BOLD),),
-        (f"  {count} files ({format_bytes(total)}) of what the doctor reads, from",),
-        *_indented(", ".join(_tops(snapshot))),
-        (f"  {len(snapshot.commands)} commands with what they printed",),
-        (f"  {len(snapshot.variables)} environment variables that decide which card and library is used",),
+        *hanging(f"{count} files ({format_bytes(total)}) of what the doctor reads, from", width_columns),
+        *_indented(", ".join(_tops(snapshot)), width_columns),
+        *hanging(f"{len(snapshot.commands)} commands with what they printed", width_columns),
+        *hanging(
+            f"{len(snapshot.variables)} environment variables that decide which card and library is used",
+            width_columns,
+        ),
     ]
-    lines += [(f"  left out: {path} ({why})",) for path, why in snapshot.left_out]
-    lines += [(line,) for line in wrapped(f"Replaced by stand-ins: {_hidden(snapshot)}", _WIDTH)]
-    lines += [(line,) for line in wrapped(_verdict(snapshot), _WIDTH)]
+    for path, why in snapshot.left_out:
+        lines += hanging(f"left out: {path} ({why})", width_columns)
+    lines += [(line,) for line in wrapped(f"Replaced by stand-ins: {_hidden(snapshot)}", width_columns)]
+    lines += [(line,) for line in wrapped(_verdict(snapshot), width_columns)]
     if with_list:
         lines += [("",), *_list(snapshot)]
     return lines
@@ -87,8 +92,8 @@ def _tops(snapshot: Snapshot) -> list[str]:
     return sorted({re.sub(r"^/proc/\d+$", "/proc/PID", top) for top in tops})
 
 
-def _indented(text: str) -> list[Line]:
-    return [("    ", Styled(line, Style.DIM)) for line in wrapped(text, _WIDTH - 4)]
+def _indented(text: str, width_columns: int) -> list[Line]:
+    return [("    ", Styled(line, Style.DIM)) for line in wrapped(text, width_columns - 4)]
 
 
 def _list(snapshot: Snapshot) -> list[Line]:

@@ -71,7 +71,7 @@ STEPS = (
     Step(
         "Compile for your card only, which is less work for each file: -DCMAKE_CUDA_ARCHITECTURES=86"
         " (your card's number).",
-        touches="the build then runs on cards of this architecture",
+        touches="the build: it then runs on cards of this architecture only",
         undo="leave the option out",
         verify=("llama-server", "--version"),
     ),

@@ -203,14 +203,14 @@ STEPS = (
         needs_root=True,
         undo="remove the same packages",
         verify=("cmake", "--version"),
-        touches="installs distribution packages",
+        touches="distribution packages",
     ),
     Step(
         "Where the line names another piece, install that one: libclang-dev for the bindings of Rust, the"
         " CUDA toolkit's own cuBLAS files (cuda-libraries-dev) and a cmake of 3.18 or later for CUDA::cublas,"
         " libvulkan-dev and glslc for Vulkan.",
         safety=Safety.SAFE,
-        touches="installs distribution packages",
+        touches="distribution packages",
         undo="remove the same packages",
     ),
     Step(

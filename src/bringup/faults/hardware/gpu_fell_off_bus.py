@@ -88,7 +88,7 @@ STEPS = (
     Step(
         "Power the machine off wholly and on again: a restart often leaves the card dead.",
         safety=Safety.DISRUPTIVE,
-        touches="all running programs end",
+        touches="all running programs: they end",
         verify=("nvidia-smi",),
         undo="none needed",
     ),

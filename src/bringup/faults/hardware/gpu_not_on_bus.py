@@ -66,7 +66,7 @@ STEPS = (
     Step(
         "Power the machine off wholly (not a restart), wait ten seconds and switch it on.",
         safety=Safety.DISRUPTIVE,
-        touches="all running programs end",
+        touches="all running programs: they end",
         verify=("lspci", "-nn", "-d", "10de:"),
         undo="none needed",
     ),

@@ -81,7 +81,7 @@ STEPS = (
     Step(
         "Firmware there: power the machine off wholly and on again.",
         safety=Safety.DISRUPTIVE,
-        touches="all running programs end",
+        touches="all running programs: they end",
         verify=("nvidia-smi",),
         undo="none needed",
     ),

@@ -167,7 +167,7 @@ STEPS = (
         " less parallel requests (OLLAMA_NUM_PARALLEL=1), and restart ollama after a driver update or"
         " a suspend.",
         safety=Safety.DISRUPTIVE,
-        touches="running models are unloaded",
+        touches="running models: they are unloaded",
         undo="the former values",
         verify=("nvidia-smi",),
     ),

@@ -24,16 +24,17 @@ def command(context: click.Context, term: tuple[str, ...], recording: str | None
     from bringup.machine.folders import our_folders
 
     console = context.obj
+    columns = console.reading_columns
     if not term:
         terms, warning = term_map(our_folders())
-        lines, value = render.render_map(terms), render.map_json(terms)
+        lines, value = render.render_map(terms, columns), render.map_json(terms)
     else:
         from bringup.actions.diagnosis.doctor import choose_machine
 
         machine, _ = choose_machine(root=None, recording=recording)
         place = our_folders() if recording is None else None
         found, warning = explain(" ".join(term), machine=machine, place=place)
-        lines, value = render.render_explanation(found), render.explanation_json(found)
+        lines, value = render.render_explanation(found, columns), render.explanation_json(found)
     if as_json:
         console.answer_json(value)
     else:

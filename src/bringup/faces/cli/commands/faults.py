@@ -30,6 +30,6 @@ def command(context: click.Context, fault: str | None, *, as_json: bool) -> None
         if as_json:
             console.answer_json(fault_json(one))
             return
-        lines = render_fault(one)
+        lines = render_fault(one, console.reading_columns)
     for line in lines:
         console.answer(*line)
