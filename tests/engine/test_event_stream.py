@@ -265,6 +265,13 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(("told", "build"), [("b6325-4fd1242b", "b6325-4fd1242b"), ("b0-unknown", "")])
+def test_a_build_that_nobody_named_is_none(told: str, build: str) -> None:
+    """The wheel's engine says `b0-unknown`: that is no build, and is not handed on as one."""
+    info = read_info({"build_info": told, "default_generation_settings": {"n_ctx": 1024}})
+    assert info.build == build
+
+
 @given(json_values)
 def test_any_json_of_an_engine_can_be_read(value: object) -> None:
     with contextlib.suppress(*REFUSALS):

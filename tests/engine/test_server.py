@@ -220,8 +220,13 @@ def wait_end(engine: RunningEngine) -> ExitReason:
     return reason
 
 
-def test_closing_an_answer_frees_the_slot(start: Start, embedded: EngineBuild) -> None:
-    with start(embedded) as engine:
+def test_closing_an_answer_frees_the_slot(
+    start: Start, embedded: EngineBuild, settings: EngineSettings, tmp_path: Path
+) -> None:
+    """The model's file has a name that is no UTF-8, which the embedded engine's library does not take."""
+    model = tmp_path / "caf\udce9.gguf"
+    model.symlink_to(settings.model_path)
+    with start(embedded, model_path=str(model)) as engine:
         engine.wait_ready()
         answer = engine.api().chat(HELLO, max_tokens=900, ignore_eos=True)
         while not isinstance(next(answer), ContentDelta):

@@ -61,6 +61,14 @@ def test_entries_come_back_in_order_with_all_that_was_written(tmp_path: Path) ->
         assert journal.entry(99) is None
 
 
+def test_a_file_s_name_of_other_bytes_does_not_keep_an_entry_out(tmp_path: Path) -> None:
+    with open_journal(str(tmp_path / "j")) as journal:
+        journal.append([draft("caf\udce9.gguf runs", subject="caf\udce9.gguf")])
+        entry = journal.entries()[0]
+        assert (entry.subject, entry.text) == ("caf\ufffd.gguf", "caf\ufffd.gguf runs")
+        assert [one.seq for one in journal.entries()] == [1]
+
+
 def test_it_is_truncate_and_full_and_never_wal(tmp_path: Path) -> None:
     with open_journal(str(tmp_path / "j")) as journal:
         connection = journal._connection

@@ -64,6 +64,15 @@ def test_what_looks_like_a_path_is_one(text: str) -> None:
     assert parse(text) == LocalPath(paths.absolute(text))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["caf\udce9.gguf", "safe\u202egpj.gguf", "two\nlines", "\x1b[31m", " tail ", "ollama:x", "x" * 3000],
+)
+def test_no_file_of_the_user_s_own_is_refused_for_its_name(name: str) -> None:
+    assert parse_name(name, path_exists=lambda _: True) == LocalPath(paths.absolute(name))
+    assert parse(f"./{name}") == LocalPath(paths.absolute(name))
+
+
 def test_an_existing_path_wins_over_a_repository_of_the_same_name() -> None:
     assert parse_name("user/repo", path_exists=lambda _: True) == LocalPath(paths.absolute("user/repo"))
     assert parse_name("user/repo", path_exists=lambda _: False) == HubName("user/repo")

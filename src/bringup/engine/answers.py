@@ -237,9 +237,14 @@ def read_info(given: dict[str, Any]) -> EngineInfo:
         model_path=_text(given, "model_path"),
         n_ctx=n_ctx,
         n_slots=_count(given, "total_slots") or 1,
-        build=_text(given, "build_info"),
+        build=_build(_text(given, "build_info")),
         has_page=given.get("ui") is True or given.get("webui") is True,
     )
+
+
+def _build(told: str) -> str:
+    """The build's name; empty for `b0-unknown`, which says that whoever compiled it left it out (a wheel)."""
+    return "" if "unknown" in told or told.startswith("b0-") else told
 
 
 def read_slots(given: list[Any]) -> tuple[Slot, ...]:

@@ -75,6 +75,8 @@ def set_parameters(library: Any, target: Any, values: dict[str, Any]) -> None:  
             value = _enum(library, name, str(value))
         elif name == "speculative.types":
             value = [getattr(library.common_speculative_type, _DRAFTING.format(word)) for word in value]
+        elif last == "path":
+            value = files.utf8_name(str(value))
         elif name in _JSON_MAPS:
             # The binding wants each value as JSON text of its own.
             value = {word: json.dumps(inner) for word, inner in parse_json(str(value)).items()}

@@ -8,6 +8,7 @@ the header still proves that something stood there.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import field
@@ -148,6 +149,17 @@ class Body:
         from hashlib import blake2b  # a costly import, which a check that reads no journal need not pay
 
         return blake2b(self.nonce + self.body, digest_size=32).digest()
+
+
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+
+
+def storable(draft: Draft) -> Draft:
+    """The same draft, its words in characters that can be stored: the name of a file may hold other bytes."""
+    if not _HALVES.search(draft.subject + draft.text):
+        return draft
+    subject, text = (_HALVES.sub("\N{REPLACEMENT CHARACTER}", words) for words in (draft.subject, draft.text))
+    return replace(draft, subject=subject, text=text)
 
 
 def header_for(draft: Draft, body: Body, *, previous: bytes) -> Header:

@@ -18,6 +18,7 @@ from bringup.journal.entry import (
     Moment,
     header_for,
     pack_body,
+    storable,
     unpack_body,
     words_of,
 )
@@ -257,7 +258,7 @@ class Journal:
         seq, previous = (0, FIRST_PREVIOUS) if last is None else (int(last[0]), bytes(last[1]))
         seq = max(seq, self.highest_number_given())
         numbers = []
-        for draft in drafts:
+        for draft in map(storable, drafts):
             seq += 1
             body = Body(seq, draft.nonce, pack_body(draft))
             header = header_for(draft, body, previous=previous)

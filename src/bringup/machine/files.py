@@ -191,6 +191,26 @@ def open_binary(path: str) -> BinaryIO:
         return open(path, "rb")
 
 
+def utf8_name(path: str) -> str:
+    """A UTF-8 name of the same file, for a library that takes no other; it holds while this process lives.
+
+    Raises:
+        FileTrouble: it cannot be opened.
+    """
+    if _is_utf8(path):
+        return path
+    folder, name = os.path.split(path)
+    is_in_name = not _is_utf8(name)  # else its siblings, the parts of a split model, keep their place too
+    with file_errors("open", path):
+        descriptor = os.open(path if is_in_name else folder, os.O_RDONLY | os.O_CLOEXEC)
+    held = f"/proc/self/fd/{descriptor}"
+    return held if is_in_name else os.path.join(held, name)
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def open_append(path: str) -> BinaryIO:
     """One of our own files, to add to; its mode stays.
 
@@ -316,7 +336,8 @@ def mark_of_tree(folder: str, *, suffix: str) -> str:
         for name in sorted(names):
             if name.endswith(suffix):
                 found = os.stat(os.path.join(here, name))
-                state.update(f"{here[len(folder) :]}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+                row = f"{here[len(folder) :]}/{name} {found.st_size} {found.st_mtime_ns}\n"
+                state.update(row.encode("utf-8", "surrogateescape"))
     return state.hexdigest()
 
 

@@ -84,7 +84,7 @@ def parse_name(text: str, *, path_exists: Callable[[str], bool] = files.exists) 
     Raises:
         WrongUse: not a name of any kind; the message says what was expected.
     """
-    if "\0" not in text and (_leads_like_path(text) or path_exists(paths.absolute(text))):
+    if text.strip() and "\0" not in text and (_leads_like_path(text) or path_exists(paths.absolute(text))):
         return LocalPath(paths.absolute(text.removeprefix("file://")))  # whatever bytes its user gave it
     text = text.strip()
     if not text or len(text) > 2000 or not text.isprintable():

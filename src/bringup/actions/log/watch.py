@@ -111,7 +111,9 @@ def keep_outside(place: Folders, machine: Machine) -> tuple[int, str]:
 
 def key_of(item: Item) -> str:
     """Names a thing that happened outside, the same whenever it is read."""
-    return blake2b(f"{round(item.at_s)} {item.text}".encode(), digest_size=12).hexdigest()
+    return blake2b(
+        f"{round(item.at_s)} {item.text}".encode("utf-8", "surrogatepass"), digest_size=12
+    ).hexdigest()
 
 
 def _drafts(items: list[Item]) -> list[Any]:

@@ -150,7 +150,7 @@ def _entry(ours: Folders, model: Model, build: EngineBuild, *, is_flash: bool) -
     for header in model.headers:
         words += [header.name, str(header.file_size_bytes), str(header.data_offset)]
         words.append(str(tree.look_at(header.name)))
-    digest = hashlib.sha256("\n".join(words).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass")).hexdigest()
     return paths.join(ours.dry_runs, f"{digest[:32]}.json")
 
 

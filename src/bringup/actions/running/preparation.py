@@ -176,10 +176,11 @@ def prepare(model: LocalModel, wishes: EngineWishes, around: Surroundings) -> Pr
 
 
 def alias_of(model: LocalModel) -> str:
-    """The model's name for the API: the file's name without its folder and ending."""
+    """The model's name for the API: that of its file, without folder and ending, in printable characters."""
     name = paths.basename(model.name)
     stem = name[:-5] if name.lower().endswith(".gguf") else name
-    return stem.replace(",", "-").strip() or "model"
+    typed = (character if character.isprintable() and character != "," else "-" for character in stem)
+    return "".join(typed).strip() or "model"
 
 
 def refuse_killers(model: Model) -> None:

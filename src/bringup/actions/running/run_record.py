@@ -78,7 +78,7 @@ class RunRecord:
             "quant": preparation.model.quant,
             "size_bytes": preparation.model.size_bytes,
             "engine": f"{preparation.build.kind.value} {preparation.build.version}".strip(),
-            "engine_build": info.build,
+            "engine_build": info.build or None,
             "n_ctx": info.n_ctx,
             "n_slots": info.n_slots,
             "settings": _settings(preparation),

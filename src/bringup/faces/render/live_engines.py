@@ -25,7 +25,7 @@ def engine_lines(engine: LiveEngine, cards: Sequence[LiveCard], *, width_columns
     """Head, speed, slots."""
     where = f"engine {engine.port}" if engine.port is not None else f"process {engine.process_id}"
     state = Styled(engine.state, _STATES.get(engine.state, Style.YELLOW))
-    build = f"{engine.program}{'' if 'unknown' in engine.build else f' {engine.build}'}".rstrip()
+    build = f"{engine.program} {engine.build}".rstrip()
     head: list[str | Styled] = [Styled(where, Style.BOLD), "  "]
     head += [f"{engine.name}  ", state, f"  {build}"] if engine.name else [f"{build}  ", state]
     head.append(f", {runs_on(engine, cards)}")

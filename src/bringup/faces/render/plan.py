@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from typing import Final
 
@@ -20,6 +19,7 @@ from bringup.faces.render.format import (
     pad,
 )
 from bringup.faces.render.plan_bar import device_lines
+from bringup.faces.render.shell_words import shell_line, shell_word
 from bringup.model.shards import Model
 from bringup.plan.predict import Estimate
 
@@ -131,7 +131,7 @@ def _verdict(report: PlanReport, width_columns: int) -> list[Line]:
 
 def nearest_text(way: Alternative) -> str:
     """`ask for a smaller window: --ctx-size 49152`."""
-    return f"{way.what[:1].lower()}{way.what[1:]}" + (f": {shlex.join(way.options)}" if way.options else "")
+    return f"{way.what[:1].lower()}{way.what[1:]}" + (f": {shell_line(way.options)}" if way.options else "")
 
 
 def speed_sentence(speed: Speed) -> str:
@@ -216,7 +216,7 @@ def _alternatives(alternatives: tuple[Alternative, ...], width_columns: int) -> 
         rows = textwrap.wrap(clean(body, keep_newlines=False), max(20, width_columns - 7))
         lines += [("  ", mark, rows[0]), *(("       ", row) for row in rows[1:])]
         if one.options:
-            lines.append(("       ", Styled(shlex.join(one.options), Style.CYAN)))
+            lines.append(("       ", Styled(shell_line(one.options), Style.CYAN)))
     return lines
 
 
@@ -225,9 +225,9 @@ def command_lines(command: tuple[str, ...], width_columns: int) -> list[Line]:
     groups: list[str] = []
     for word in command:
         if word.startswith("--") or not groups:
-            groups.append(shlex.quote(word))
+            groups.append(shell_word(word))
         else:
-            groups[-1] += f" {shlex.quote(word)}"
+            groups[-1] += f" {shell_word(word)}"
     rows = [groups[0]]
     for group in groups[1:]:
         if len(rows[-1]) + len(group) + 5 > width_columns and rows[-1]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bringup.actions.chat.prompt import PromptReport, PromptToken
+from bringup.faces.render.clean import clean
 from bringup.faces.render.console import Style, Styled
 from bringup.faces.render.format import format_bytes, format_count, format_share, pad
 
@@ -38,7 +39,7 @@ def prompt_lines(report: PromptReport, *, shows_all: bool) -> Iterator[Line]:
 def headline(report: PromptReport) -> str:
     """Model, tokens, what they cost of the window and of the KV cache."""
     n_tokens = len(report.tokens)
-    words = [report.model_name, f"{format_count(n_tokens)} tokens"]
+    words = [clean(report.model_name, keep_newlines=False), f"{format_count(n_tokens)} tokens"]
     for n_ctx, name in ((report.n_ctx, "window"), (report.n_ctx_train, "trained window")):
         if n_ctx:
             words.append(f"{format_share(n_tokens / n_ctx)} of the {name} of {format_count(n_ctx)}")

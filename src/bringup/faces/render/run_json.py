@@ -36,7 +36,7 @@ def answer_json(answer: Answer, session: EngineSession) -> dict[str, Any]:
         "engine": {
             "kind": preparation.build.kind.value,
             "version": preparation.build.version,
-            "build": info.build,
+            "build": info.build or None,
             "path": preparation.build.path,
         },
         "model": {

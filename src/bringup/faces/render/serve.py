@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 from bringup.actions.running.serve import ServedEngine
+from bringup.faces.render.shell_words import shell_word
 
 
 def served_lines(served: ServedEngine, *, shows_key: bool) -> tuple[str, ...]:
@@ -14,7 +13,7 @@ def served_lines(served: ServedEngine, *, shows_key: bool) -> tuple[str, ...]:
     """
     return (
         f"# {served.alias} is served at {served.base_url}",
-        f"export OPENAI_BASE_URL={shlex.quote(served.base_url + '/v1')}",
+        f"export OPENAI_BASE_URL={shell_word(served.base_url + '/v1')}",
         f"export OPENAI_API_KEY={_key_words(served, shows_key=shows_key)}",
     )
 
@@ -30,7 +29,7 @@ def try_lines(served: ServedEngine) -> tuple[str, ...]:
         f"curl $OPENAI_BASE_URL/{path} \\",
         *key,
         '  -H "Content-Type: application/json" \\',
-        f"  -d {shlex.quote(body)}",
+        f"  -d {shell_word(body)}",
     )
 
 
@@ -54,4 +53,4 @@ def _key_words(served: ServedEngine, *, shows_key: bool) -> str:
     if served.key_file is None:
         return "none"
     key = served.key() if shows_key else None
-    return shlex.quote(key) if key else f'"$(head -n 1 {shlex.quote(served.key_file)})"'
+    return shell_word(key) if key else f'"$(head -n 1 {shell_word(served.key_file)})"'

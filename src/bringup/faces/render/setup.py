@@ -59,7 +59,7 @@ def progress_line(progress: BuildProgress) -> str:
 
 def proof_lines(proof: Proof) -> Iterator[str]:
     """What was seen of the engine."""
-    version = "" if "unknown" in proof.version else f"version {proof.version or 'not said'}, "
+    version = f"version {proof.version}, " if proof.version else ""
     yield f"proved: {version}the small model loaded in {format_duration(proof.ready_s)}"
     for device in proof.devices:
         yield f"  device {device}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 from bringup.errors import BringupError, CannotTell
+from bringup.faces.render.shell_words import shell_line
 from bringup.faces.web.html import Html, join, tag
 from bringup.faces.web.html import text as plain
 from bringup.records import dataclass
@@ -83,7 +83,7 @@ def _pieces(text: str) -> Iterable[Html]:
 
 def command(argv: Iterable[str] | str) -> Html:
     """A command to copy."""
-    text = argv if isinstance(argv, str) else shlex.join(argv)
+    text = argv if isinstance(argv, str) else shell_line(argv)
     copy = tag("button", "Copy", type="button", class_="needs-script", data_copy=True)
     return tag("div", tag("pre", text), copy, class_="command")
 

@@ -184,7 +184,7 @@ def _engines(sample: Sample, readings: dict[int, Reading[EngineMap]]) -> list[Ht
     cards = sample.cards.value if isinstance(sample.cards, Known) else ()
     found = []
     for engine in asked_engines(sample):
-        build = "" if "unknown" in engine.build else f" {engine.build}"
+        build = f" {engine.build}" if engine.build else ""
         body = [*slots(engine), *_layers(engine, cards, readings[engine.process_id]), *_buffers(engine)]
         body = body or [tag("p", "It does not tell what it holds.", class_="soft")]
         note = f"{engine.program}{build}, {runs_on(engine, cards)}"
