@@ -10,7 +10,7 @@ from tests.live import made
 from bringup.actions.live.engine_watch import SpeedMeter
 from bringup.actions.live.planned_speed import Span
 from bringup.actions.live.sample import LiveEngine, Speed
-from bringup.actions.live.speed_beside import Against, generation_beside, hold_against, prompt_beside
+from bringup.actions.live.speed_beside import Against, beside_plan, hold_against
 from bringup.engine.answers import Slot
 from bringup.faces.render.live_engines import engine_lines
 from bringup.plan.predict import Estimate
@@ -94,6 +94,5 @@ def test_the_words_beside_a_speed() -> None:
 
 def test_an_engine_without_a_plan_has_none_beside() -> None:
     engine = replace(made.engine(), planned=NOT_LOOKED)
-    assert generation_beside(engine) is None
-    assert prompt_beside(engine) is None
+    assert beside_plan(engine) is None
     assert "plan" not in words(engine)

@@ -32,22 +32,18 @@ class Beside:
     against: Against | None
 
 
-def generation_beside(engine: LiveEngine) -> Beside | None:
-    """Of answers; `None` where the plan is not known."""
+def beside_plan(engine: LiveEngine) -> tuple[Beside, Beside] | None:
+    """Its answers and its prompts; `None` where its plan is not known."""
     if not isinstance(engine.planned, Known):
         return None
-    speed = engine.speed
-    measured = speed.generated_now if speed.generates_throughout else None
-    return _beside(engine.planned.value.generation.at(engine.depth_share), measured)
-
-
-def prompt_beside(engine: LiveEngine) -> Beside | None:
-    """Of prompts, likewise."""
-    if not isinstance(engine.planned, Known):
-        return None
-    speed = engine.speed
-    measured = speed.read_now if speed.reads_throughout else None
-    return _beside(engine.planned.value.prompt.at(engine.depth_share), measured)
+    speed, planned = engine.speed, engine.planned.value
+    return (
+        _beside(
+            planned.generation.at(engine.depth_share),
+            speed.generated_now if speed.generates_throughout else None,
+        ),
+        _beside(planned.prompt.at(engine.depth_share), speed.read_now if speed.reads_throughout else None),
+    )
 
 
 def _beside(planned: Estimate, measured: float | None) -> Beside:

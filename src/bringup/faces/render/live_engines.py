@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bringup.actions.live.sample import LiveCard, LiveEngine
-from bringup.actions.live.speed_beside import Against, Beside, generation_beside, prompt_beside
+from bringup.actions.live.speed_beside import Against, Beside, beside_plan
 from bringup.engine.answers import Slot
 from bringup.faces.render.bars import Segment, level_style, stacked_bar
 from bringup.faces.render.console import Style, Styled
@@ -78,15 +78,16 @@ def _ram_words(engine: LiveEngine, before: str = "") -> list[str]:
 def speed_words(engine: LiveEngine) -> list[str | Styled]:
     """Now, by the plan, and lately; `?` where nothing tells."""
     speed = engine.speed
+    generation, prompt = beside_plan(engine) or (None, None)
 
     def told(value: float | None) -> str:
         return "? tokens/s" if value is None else format_token_rate(value)
 
     words: list[str | Styled] = [
         f"generates {told(speed.generated_now)}",
-        *_beside(generation_beside(engine)),
+        *_beside(generation),
         f"reads {told(speed.read_now)}",
-        *_beside(prompt_beside(engine)),
+        *_beside(prompt),
     ]
     lately = [("generated", speed.generated_lately), ("read", speed.read_lately)]
     told_lately = ", ".join(f"{name} {told(value)}" for name, value in lately if value is not None)

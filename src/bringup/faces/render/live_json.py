@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bringup.actions.live.faults import Health
 from bringup.actions.live.sample import LiveCard, LiveEngine, LiveProcess, Sample, Share
-from bringup.actions.live.speed_beside import generation_beside, prompt_beside
+from bringup.actions.live.speed_beside import beside_plan
 from bringup.engine.answers import Slot
 from bringup.faces.render.live import why_unseen
 from bringup.reading import Known, Reading
@@ -155,8 +155,8 @@ def engine_json(engine: LiveEngine) -> dict[str, Any]:
 
 def _planned(engine: LiveEngine) -> dict[str, Any] | None:
     """The plan's figures at the depth that the engine is at, and how the measured ones lie beside them."""
-    told = {"generated": generation_beside(engine), "read": prompt_beside(engine)}
-    if not isinstance(engine.planned, Known):
+    told = beside_plan(engine)
+    if told is None or not isinstance(engine.planned, Known):
         return None
     return {
         **{
@@ -166,8 +166,7 @@ def _planned(engine: LiveEngine) -> dict[str, Any] | None:
                 "high_tokens_per_s": round(beside.planned.high, 3),
                 "measured_is": beside.against.name.lower() if beside.against is not None else None,
             }
-            for name, beside in told.items()
-            if beside is not None
+            for name, beside in zip(("generated", "read"), told, strict=True)
         },
         "bottleneck": engine.planned.value.bottleneck,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from bringup.actions.live.faults import Health
 from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
-from bringup.actions.live.speed_beside import generation_beside
+from bringup.actions.live.speed_beside import beside_plan
 from bringup.faces.render.clean import clean
 from bringup.reading import Known, Reading
 
@@ -125,12 +125,12 @@ def _of_engines(engines: Iterable[LiveEngine]) -> Iterator[Any]:
     rates = [(_engine(one), one.speed.generated_now) for one in engines]
     shown = [(name, rate) for name, rate in rates if rate is not None]
     yield _gauge("bringup_engine_generated_tokens_per_second", "Now, running requests.", labels, shown)
-    plans = [(_engine(one), generation_beside(one)) for one in engines]
+    plans = [(_engine(one), beside_plan(one)) for one in engines]
     yield _gauge(
         "bringup_engine_planned_tokens_per_second",
         "By the plan, of one answer behind what its slot has filled.",
         labels,
-        [(name, beside.planned.value) for name, beside in plans if beside is not None],
+        [(name, beside[0].planned.value) for name, beside in plans if beside is not None],
     )
 
 

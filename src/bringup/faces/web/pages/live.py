@@ -6,7 +6,7 @@ from typing import Final
 
 from bringup.actions.live.history import History
 from bringup.actions.live.sample import LiveCard, LiveEngine, Sample
-from bringup.actions.live.speed_beside import Against, generation_beside, prompt_beside
+from bringup.actions.live.speed_beside import Against, beside_plan
 from bringup.faces.render.format import format_bytes, format_duration, format_percent, format_rate, truncate
 from bringup.faces.render.live import COLUMNS, process_row
 from bringup.faces.render.live_cards import figure_words
@@ -181,14 +181,13 @@ def _engine_tiles(engine: LiveEngine) -> list[Tile]:
 
 def _planned_tiles(engine: LiveEngine) -> list[Tile]:
     """The plan's speeds at the depth that the engine is at, and how the measured ones lie beside them."""
-    told = (("planned, generates", generation_beside(engine)), ("planned, reads", prompt_beside(engine)))
+    told = beside_plan(engine) if engine.state == "ready" else None
     found: list[Tile] = []
-    for name, beside in told:
-        if beside is not None and engine.state == "ready":
-            judged = f"; measured is {beside.against.value}" if beside.against is not None else ""
-            look = "warn" if beside.against is Against.BELOW else ""
-            planned, _, band = short_band(beside.planned).partition(" ")
-            found.append(Tile(name, planned, f"tokens/s {band}{judged}", look))
+    for name, beside in zip(("planned, generates", "planned, reads"), told or (), strict=False):
+        judged = f"; measured is {beside.against.value}" if beside.against is not None else ""
+        look = "warn" if beside.against is Against.BELOW else ""
+        planned, _, band = short_band(beside.planned).partition(" ")
+        found.append(Tile(name, planned, f"tokens/s {band}{judged}", look))
     return found
 
 
