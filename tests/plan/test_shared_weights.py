@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.model.tiny_families import tiny
 from tests.plan.models import anatomy
+from tests.plan.tiny_families import tiny
 
 from bringup.model.gguf import read_header
 from bringup.model.shards import assemble
