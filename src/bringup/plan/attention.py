@@ -7,9 +7,9 @@ a few bytes are left out.
 
 from __future__ import annotations
 
-from bringup.plan.builder import F32_BYTES, Builder, LayerPlan, is_cuda
+from bringup.plan.builder import F32_BYTES, Builder, LayerPlan, is_cuda, is_metal
 from bringup.plan.graph import Node
-from bringup.plan.kv_cache import is_quantised, row_bytes
+from bringup.plan.kv_cache import row_bytes
 from bringup.plan.request import CPU
 from bringup.plan.run import Run
 
@@ -29,6 +29,7 @@ def start_attention(build: Builder, layer: LayerPlan, source: Node) -> tuple[Nod
         _keep_index(build, layer, source)
     if layer.has("attn_kv_a_mqa"):
         query, gate, key, value = _latent(build, layer, source)
+        value = None if value is None else _rotate_value(build, layer, value)
     else:
         query, gate, key, value = _project(build, layer, source)
     _store(build, layer, key, value)
@@ -44,7 +45,7 @@ def finish_attention(build: Builder, layer: LayerPlan, source: Node, result: Nod
         if build.run.flash_attention:
             result = build.with_weight(layer, "attn_v_b.weight", size, result)
         result = build.beside(result, size=size, in_place=False)
-    if is_rotated(build.run.type_v, layer.n_head_v):
+    if build.run.is_rotated(build.run.type_v, layer.n_head_v):
         result = build.beside(result, build.rotations[layer.is_swa][1], in_place=False)
     if (
         gate is not None
@@ -66,18 +67,15 @@ def _project(
     if layer.has("attn_qkv"):
         fused = build.multiply(layer, "attn_qkv", source)
         query = build.beside(fused, size=width * n_query, in_place=False)
+        query = _rotate(build, layer, query)
+        value = _rotate_value(build, layer, fused)
         key = build.beside(fused, size=width * layer.n_head_kv * layer.n_head_k, in_place=False)
-        return _rotate(build, layer, query), None, _rotate(build, layer, key), fused
+        return query, None, _rotate(build, layer, key), value
     query = _in_heads(build.multiply(layer, "attn_q", source))
     gate = None
     if layer.tensors["attn_q.weight"].shape[1] == 2 * n_query:
-        joint = query
-        query = build.norm(layer, "attn_q_norm", build.beside(joint, size=width * n_query, in_place=False))
-        query = build.rope(query)
-        value = build.multiply(layer, "attn_v", source)
-        key = _in_heads(build.multiply(layer, "attn_k", source))
-        key = build.rope(build.norm(layer, "attn_k_norm", key))
-        return _rotate(build, layer, query), joint, _rotate(build, layer, key), value
+        gate = query
+        query = build.beside(gate, size=width * n_query, in_place=False)
     query = build.rope(build.norm(layer, "attn_q_norm", query))
     query = _rotate(build, layer, query)
     if layer.cache is None or not layer.has("attn_k"):
@@ -85,12 +83,14 @@ def _project(
     if not layer.has("attn_v"):  # full layers of Gemma 4: the keys before their norm serve as values
         key = build.multiply(layer, "attn_k", source)
         value = build.beside(key, in_place=False)
-        return query, gate, _finished_key(build, layer, key), value
+        key = _finished_key(build, layer, key)
+        return query, gate, key, _rotate_value(build, layer, value)
     if True in build.masks:  # with two caches the keys come first
         key = _finished_key(build, layer, build.multiply(layer, "attn_k", source))
         value = build.multiply(layer, "attn_v", source)
-        return query, gate, key, build.beside(value, in_place=False) if build.norms_values else value
-    value = build.multiply(layer, "attn_v", source)
+        value = build.beside(value, in_place=False) if build.norms_values else value
+        return query, gate, key, _rotate_value(build, layer, value)
+    value = _rotate_value(build, layer, build.multiply(layer, "attn_v", source))
     return query, gate, _finished_key(build, layer, build.multiply(layer, "attn_k", source)), value
 
 
@@ -107,14 +107,17 @@ def _in_heads(node: Node) -> Node:
 
 def _rotate(build: Builder, layer: LayerPlan, node: Node) -> Node:
     """A quantised cache keeps rotated keys, so that outliers are spread."""
-    if not is_rotated(build.run.type_k, layer.n_head_k):
+    if not build.run.is_rotated(build.run.type_k, layer.n_head_k):
         return node
     return build.beside(node, build.rotations[layer.is_swa][0], in_place=False)
 
 
-def is_rotated(cache_type: str, n_head_size: int) -> bool:
-    """Whether keys or values of such a head are rotated before they are kept."""
-    return is_quantised(cache_type) and n_head_size % 64 == 0
+def _rotate_value(build: Builder, layer: LayerPlan, value: Node) -> Node:
+    """The same with values; they are met before the keys where a model has one cache."""
+    if not build.run.is_rotated(build.run.type_v, layer.n_head_v):
+        return value
+    size = F32_BYTES * build.n_tokens * layer.n_head_kv * layer.n_head_v
+    return build.beside(value, build.rotations[layer.is_swa][1], size=size, in_place=False)
 
 
 def _latent(
@@ -156,8 +159,6 @@ def _latent(
 def _store(build: Builder, layer: LayerPlan, key: Node | None, value: Node | None) -> None:
     if key is None or value is None or layer.cache is None:
         return
-    if is_rotated(build.run.type_v, layer.n_head_v):
-        value = build.beside(value, build.rotations[layer.is_swa][1], in_place=False)
     keys, values = build.cells[layer.is_swa]
     build.graph.add(0, key, keys, device=layer.cache_device)
     build.graph.add(0, value, values, device=layer.cache_device)
@@ -220,8 +221,7 @@ def _attend(build: Builder, layer: LayerPlan, query: Node, *, mask: Node | None 
     if run.flash_attention:
         result = build.graph.add(size, query, *keys, *values, mask, device=device)
         result.is_viewed = True
-        if is_cuda(device) and run.reserves_copies:
-            result.extra_bytes = _f16_copies(layer, run, kept, n_key, n_value)
+        result.extra_bytes = _room_behind(build, layer, device, cells)
         return result
     scores = build.graph.add(F32_BYTES * cells * layer.n_head * build.n_tokens, *keys, query, device=device)
     scores = build.beside(scores, mask)
@@ -234,6 +234,24 @@ def _attends_on(build: Builder, layer: LayerPlan, query: Node) -> str:
     awaited = layer if layer.state is not None else None if layer.has_experts else build.awaited
     is_apart = awaited is not None and awaited.cache_device == layer.cache_device == CPU
     return CPU if is_apart else query.device
+
+
+def _room_behind(build: Builder, layer: LayerPlan, device: str, cells: int) -> int:
+    """What the fused kernels of a backend want behind their result."""
+    run = build.run
+    n_key, n_value = layer.n_head_kv * layer.n_head_k, layer.n_head_kv * layer.n_head_v
+    kept = cells * run.n_stream
+    if is_cuda(device):
+        return _f16_copies(layer, run, kept, n_key, n_value) if run.reserves_copies else 0
+    if not is_metal(device):
+        return 0
+    has_values = layer.cache is None or layer.cache.n_embd_v > 0
+    copies = 2 * kept * (n_key + (n_value if has_values else 0)) if run.copies_any_cache else 0
+    # Results of 32 groups for up to 32 tokens with their sums and maxima, a map of the mask, its ragged end.
+    parts = F32_BYTES * min(build.n_tokens, 32) * layer.n_head * 32 * (layer.n_head_v + 2)
+    blocks = -(-build.n_tokens // 8) * -(-cells // 64)
+    ends = 64 * (row_bytes(run.type_k, n_key) + row_bytes(run.type_v, n_value) + 2 * build.n_tokens)
+    return copies + parts + blocks + ends
 
 
 def _f16_copies(layer: LayerPlan, run: Run, kept: int, n_key: int, n_value: int) -> int:

@@ -243,3 +243,8 @@ class Builder:
 def is_cuda(device: str) -> bool:
     """Whether CUDA's backend drives a device, with its fused kernels and their room; ROCm shares it."""
     return device.startswith(("CUDA", "ROCm"))
+
+
+def is_metal(device: str) -> bool:
+    """Whether Apple's backend drives a device."""
+    return device.startswith(("MTL", "Metal"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from bringup.plan.anatomy import Anatomy
-from bringup.plan.attention import is_rotated
 from bringup.plan.builder import F32_BYTES, Builder
 from bringup.plan.graph import Graph, Node
 from bringup.plan.per_layer import has_own_rows, look_up
@@ -98,8 +97,8 @@ def _add_cache_inputs(graph: Graph, anatomy: Anatomy, run: Run) -> tuple[_Pairs,
             continue
         n_head_k = figures.n_embd_head_k_swa if layer.is_swa else figures.n_embd_head_k
         n_head_v = figures.n_embd_head_v_swa if layer.is_swa else figures.n_embd_head_v
-        turn_k = n_head_k & -n_head_k if is_rotated(run.type_k, n_head_k) else 0
-        turn_v = _VALUE_ROTATION if layer.n_embd_v and is_rotated(run.type_v, n_head_v) else 0
+        turn_k = n_head_k & -n_head_k if run.is_rotated(run.type_k, n_head_k) else 0
+        turn_v = _VALUE_ROTATION if layer.n_embd_v and run.is_rotated(run.type_v, n_head_v) else 0
         rotation_k, rotation_v = (graph.add_input(F32_BYTES * turn * turn, CPU) for turn in (turn_k, turn_v))
         rotations[layer.is_swa] = (rotation_k, rotation_v)
         keys = graph.add_input(_INDEX_BYTES * run.n_ubatch if run.lists_cells else 0, CPU)

@@ -15,7 +15,15 @@ from bringup.plan.memory_plan import MemoryPlan
 from bringup.plan.place import ALL_LAYERS, Placement, compile_overrides, place_layers
 from bringup.plan.plan import Part
 from bringup.plan.plan_notes import notes_of
-from bringup.plan.request import CPU, Device, Request, SplitMode, check_request
+from bringup.plan.request import (
+    CPU,
+    VULKAN_EVENTS_BUILD,
+    Device,
+    DeviceKind,
+    Request,
+    SplitMode,
+    check_request,
+)
 from bringup.plan.run import ROLLBACK_BUILD, Run, make_run
 from bringup.plan.weights import WeightSums
 from bringup.records import dataclass, replace
@@ -149,6 +157,8 @@ class Planner:
         rolls = figures.name in families.ROLLING_BACK and request.build >= ROLLBACK_BUILD
         settled = self.companions.outputs(self.settle(request), can_roll_back=rolls)
         placement = self._place(settled)
+        if settled.build < VULKAN_EVENTS_BUILD and any(card.kind is DeviceKind.VULKAN for card in self.cards):
+            placement = replace(placement, may_pipeline=False)
         offloads = settled.offloads_cache
         if request.flash_attention is None and not keeps_fused_attention(
             self.anatomy, placement, offloads_cache=offloads

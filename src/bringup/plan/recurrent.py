@@ -63,6 +63,11 @@ def _state_of(build: Builder, layer: LayerPlan, result: Node, n_state: int) -> N
         _keep(build, layer, Node(F32_BYTES * n_state * build.run.n_seq, result.device))
 
 
+def _n_states(build: Builder, state: StateSpace) -> int:
+    """Elements of the states behind a recurrence: one more for each drafted token that may be taken back."""
+    return state.n_embd_s * (1 + build.run.n_rollback)
+
+
 def _scan_device(layer: LayerPlan) -> str:
     """A scan is computed where its matrix lies if that is a card, else where its states do."""
     device = layer.devices.get("ssm_a", CPU)
@@ -81,7 +86,7 @@ def _scan(build: Builder, layer: LayerPlan, sources: tuple[Node, ...], size: int
         sources += (Node(kept, layer.cache_device), Node(kept, layer.cache_device))
     scanned = build.graph.add(size, *sources, device=device)
     if state is not None:
-        _state_of(build, layer, scanned, state.n_embd_s)
+        _state_of(build, layer, scanned, _n_states(build, state))
     if state is not None and n_others and build.slots is not None:
         others = F32_BYTES * state.n_embd_s * n_others
         gathered = build.graph.add(others, build.slots, device=layer.cache_device)
@@ -119,7 +124,7 @@ def _mamba(
     _keep(build, layer, longer)
     convolved = build.beside(longer, size=rows * state.n_convolved, in_place=False)
     convolved = build.beside(convolved)
-    size = rows * state.n_inner + F32_BYTES * state.n_embd_s * build.run.n_seq
+    size = rows * state.n_inner + F32_BYTES * _n_states(build, state) * build.run.n_seq
     if state.n_convolved > state.n_inner:
         scanned = _second_scan(build, layer, joint, convolved, size)
     else:
@@ -193,9 +198,9 @@ def _delta_net(build: Builder, layer: LayerPlan, state: StateSpace, source: Node
         gates = [build.beside(both, size=half, in_place=False), build.beside(both, size=half, in_place=False)]
     else:
         gates = [build.multiply(layer, name, source) for name in ("ssm_alpha", "ssm_beta") if layer.has(name)]
-    size = rows * state.n_inner + F32_BYTES * state.n_embd_s * build.run.n_seq
+    size = rows * state.n_inner + F32_BYTES * _n_states(build, state) * build.run.n_seq
     result = build.beside(*heads, convolved, *gates, kept, size=size, in_place=False)
-    _state_of(build, layer, result, state.n_embd_s)
+    _state_of(build, layer, result, _n_states(build, state))
     _done(build, layer)
     normed = build.beside(build.beside(result, size=rows * state.n_inner, in_place=False))
     gate = build.multiply(layer, "attn_gate", source) if layer.has("attn_gate") else source

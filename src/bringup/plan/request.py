@@ -22,6 +22,11 @@ ROWS_GONE_BUILD: Final = 9_500
 """From about here on the CUDA backend has no split buffers: `--split-mode row` ends the start."""
 
 
+VULKAN_EVENTS_BUILD: Final = 7_500
+"""Builds from about here on let several Vulkan devices work in a pipeline: not in logs of November 2025, in
+one of June 2026."""
+
+
 TENSOR_BUILD: Final = 8_763
 """The first build that is known to have `--split-mode tensor`."""
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from bringup.plan.kv_cache import CELL_PADDING_TOKENS, OLD_PADDING_TOKENS, pad_cells, swa_cells
+from bringup.plan.kv_cache import (
+    CELL_PADDING_TOKENS,
+    OLD_PADDING_TOKENS,
+    is_quantised,
+    pad_cells,
+    swa_cells,
+)
 from bringup.plan.request import Request
 from bringup.records import dataclass
 
@@ -34,9 +40,18 @@ ROLLBACK_BUILD: Final = 9_500
 in those of b9849."""
 
 
-LIMITED_OUTPUTS_BUILD: Final = 9_500
+ROTATION_BUILD: Final = 8_600
+"""Builds from about here on keep what goes into a quantised cache turned by a matrix: of April 2026."""
+
+
+METAL_COPIES_BUILD: Final = 10_500
+"""Builds from about here on keep room on Apple's devices for f16 copies of a cache of any type, f16 too: in
+the source of b11434, and in a log of September 2026."""
+
+
+LIMITED_OUTPUTS_BUILD: Final = 9_480
 """Builds before about this one reserve logits for every token of a micro-batch and f32 masks, and take f16
-copies of a quantised cache from CUDA's pool: seen in logs of b9010, no longer in those of b9849."""
+copies of a quantised cache from CUDA's pool: seen in logs of b9272, no longer in one of b9496."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,8 @@ class Run:
         takes_embeddings: newer builds have an input for batches that are embeddings.
         lists_cells: newer builds are told which cells a batch is written to.
         n_rollback: see `Request`.
+        turns_cache: newer builds turn what goes into a quantised cache.
+        copies_any_cache: newer builds keep room for f16 copies of a cache of any type on Apple's devices.
     """
 
     n_ctx: int
@@ -82,6 +99,12 @@ class Run:
     takes_embeddings: bool = True
     lists_cells: bool = True
     n_rollback: int = 0
+    turns_cache: bool = True
+    copies_any_cache: bool = True
+
+    def is_rotated(self, cache_type: str, n_head_size: int) -> bool:
+        """Whether keys or values of such a head are rotated before they are kept."""
+        return self.turns_cache and is_quantised(cache_type) and n_head_size % 64 == 0
 
     @property
     def cells(self) -> int:
@@ -145,4 +168,6 @@ def make_run(
         takes_embeddings=request.build >= EMBEDDINGS_BUILD,
         lists_cells=request.build >= SET_ROWS_BUILD,
         n_rollback=request.n_rollback,
+        turns_cache=request.build >= ROTATION_BUILD,
+        copies_any_cache=request.build >= METAL_COPIES_BUILD,
     )
