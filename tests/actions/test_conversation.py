@@ -46,14 +46,11 @@ def test_messages_hold_everything_but_the_reasoning() -> None:
 
 def test_dropping_takes_whole_exchanges_from_the_front_and_never_the_last() -> None:
     conversation = talk(("one", "1"), ("two", "2")).asked("three")
-    shorter = conversation.without_oldest()
-    assert shorter is not None
+    shorter = conversation.last_exchanges(2)
     assert [turn.text for turn in shorter.turns] == ["two", "2", "three"]
     assert shorter.system == "Be brief."
-    shortest = shorter.without_oldest()
-    assert shortest is not None
-    assert [turn.text for turn in shortest.turns] == ["three"]
-    assert shortest.without_oldest() is None
+    assert [turn.text for turn in shorter.last_exchanges(1).turns] == ["three"]
+    assert conversation.last_exchanges(3) == conversation.last_exchanges(9) == conversation
 
 
 def test_a_question_can_be_asked_again_or_taken_back() -> None:

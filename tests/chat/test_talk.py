@@ -12,7 +12,7 @@ import pytest
 from tests.stubs.scripted_engine import Reply, ScriptedEngine, serving
 
 from bringup.actions.chat.answer import AnswerOptions
-from bringup.actions.chat.conversation import Ending
+from bringup.actions.chat.conversation import Conversation, Ending, Role, Turn
 from bringup.actions.running.session import EngineSession
 from bringup.engine.answers import Timings
 from bringup.engine.api import EngineApi
@@ -187,6 +187,33 @@ def test_a_question_that_does_not_fit_says_both_figures_and_keeping_takes_it_bac
     assert stage.lines.asked == ["l/k? "]  # dropping what was before would not make room for it
     assert "This does not fit: the prompt has 25 tokens, the context window 10." in stage.err.getvalue()
     assert stage.sent() == ["hello", "fine", "again"]
+
+
+def test_a_very_long_conversation_is_counted_from_its_end_and_never_laid_out_whole(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the engine laid out 10,000 turns for a minute, without a word, to find that they are too many."""
+    monkeypatch.setattr(stage.session, "larger_n_ctx", lambda *, needed_tokens: None)
+    exchange = (Turn(Role.USER, "word " * 9), Turn(Role.ASSISTANT, "word " * 9))
+    stage.talk.conversation = Conversation(turns=exchange * 5_000)
+    stage.engine.n_ctx = 1_000
+    stage.engine.replies = [Reply(("whole",))]
+    stage.play("and now?", chosen=("d",))
+    said = stage.err.getvalue()
+    assert "This does not fit: the last 100 of 5,001 questions alone have 1," in said
+    assert "Dropped the oldest 4,97" in said
+    counted = [len(body["messages"]) for path, body in stage.engine.asked if path == "/apply-template"]
+    assert max(counted) < 500
+    assert len(counted) < 20
+    assert 400 <= sum(len(text.split()) for text in stage.sent()) <= 500
+
+
+def test_a_window_that_cannot_be_is_answered_in_the_chats_own_words(stage: Stage) -> None:
+    stage.session.refusal = DoesNotFit(
+        "too large", hint="A window of 4,096 tokens would fit: --ctx-size 4096."
+    )
+    stage.play("/context 1000000")
+    assert "would fit: /context 4096." in stage.err.getvalue()
 
 
 def test_a_question_that_fits_no_window_is_taken_back_without_offers_that_cannot_help(

@@ -18,6 +18,7 @@ from tests.stubs.command_line import Home, run_cli
 
 from bringup.actions.journal.reading import with_journal
 from bringup.actions.journal.writing import Note, record
+from bringup.actions.log.timeline import read_timeline
 from bringup.journal import schema
 from bringup.journal.entry import Kind
 from bringup.journal.store import Journal, open_journal
@@ -100,6 +101,26 @@ def test_a_file_that_is_no_journal_at_all_is_set_aside_whole(tmp_path: Path) -> 
     assert aside.read_bytes() == junk
     assert [entry.text for entry in all_entries(place) if entry.kind is Kind.NOTE] == ["first"]
     assert verified(place).problems == ()
+
+
+@pytest.mark.parametrize("kind", ["named pipe", "leads nowhere", "folder"])
+def test_what_is_no_file_under_the_journals_name_is_said(tmp_path: Path, kind: str) -> None:
+    """Once it passed for a journal that is not there: `log` told half and warned of nothing."""
+    place = place_in(tmp_path)
+    path = Path(place.journal_file)
+    path.parent.mkdir(parents=True)
+    if kind == "named pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.name + ".gone")
+    told = read_timeline(place, None, since_s=None, layer=None, last=5)
+    assert "what lies at its path is no file" in told.warning
+    assert kind in told.warning
+    assert "kept beside it" in timed(place, "first")[0]
+    path.rmdir() if kind == "folder" else path.unlink()
+    assert [entry.text for entry in all_entries(place) if entry.kind is Kind.NOTE] == ["first"]
 
 
 def test_a_large_damaged_journal_waits_for_somebody_with_time(

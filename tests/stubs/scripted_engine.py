@@ -34,6 +34,7 @@ class ScriptedEngine:
     """The script and what was asked."""
 
     n_ctx: int = 1000
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     base_url: str = ""
@@ -53,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.engine.asked.append((self.path, body))  # type: ignore[attr-defined]
         if self.path == "/tokenize":
             self.send_object(200, {"tokens": list(range(len(body["content"].split())))})
         elif self.path == "/apply-template":

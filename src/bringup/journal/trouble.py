@@ -18,6 +18,7 @@ class Kind(Enum):
     FULL = "the disk is full"
     READ_ONLY = "it cannot be written there"
     DAMAGED = "its file is damaged"
+    NO_FILE = "what lies at its path is no file"
     NEWER = "a newer bringup wrote it"
     OTHER = "SQLite failed"
 
@@ -49,6 +50,7 @@ _HINTS: Final = {
     Kind.FULL: "Free some space in the state folder (bringup log verify names it).",
     Kind.READ_ONLY: "Check the rights of the state folder, or set XDG_STATE_HOME.",
     Kind.DAMAGED: "bringup log sets the damaged file aside and carries over what can be read.",
+    Kind.NO_FILE: "Move that out of the way; the journal begins anew with what is kept beside it.",
     Kind.NEWER: "Use the newer bringup; this one only reads that journal.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -139,6 +140,19 @@ def size_bytes(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def why_no_file(path: str) -> str:
+    """What lies at a path that should be one of our files and is none; empty for a file and for nothing."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "is a link that leads nowhere" if os.path.islink(path) else ""
+    except OSError as problem:
+        return f"cannot be looked at: {problem.strerror}"
+    if stat.S_ISREG(mode):
+        return ""
+    return "is a folder" if stat.S_ISDIR(mode) else "is a device, a socket or a named pipe"
 
 
 def list_names(path: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A conversation: who said what, how each answer ended, and how full the context window is.
 
 Values only: nothing here speaks to an engine or a terminal. A conversation is never shortened except by
-`without_oldest`, which is called when the user has chosen it.
+`last_exchanges`, which is called when the user has chosen it.
 """
 
 from __future__ import annotations
@@ -82,12 +82,10 @@ class Conversation:
             return replace(self, turns=self.turns[:-1])
         return self
 
-    def without_oldest(self) -> Conversation | None:
-        """Without the oldest question and all up to the next one, `None` when only one is left."""
-        for place, turn in enumerate(self.turns):
-            if place and turn.role is Role.USER:
-                return replace(self, turns=self.turns[place:])
-        return None
+    def last_exchanges(self, count: int) -> Conversation:
+        """With the newest so many questions, at least one, and what was answered to them."""
+        places = [place for place, turn in enumerate(self.turns) if turn.role is Role.USER]
+        return replace(self, turns=self.turns[places[-count] :]) if count < len(places) else self
 
     @property
     def n_exchanges(self) -> int:

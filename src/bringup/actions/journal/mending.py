@@ -55,6 +55,18 @@ def mend(place: Folders, *, is_patient: bool) -> Mended | None:
         return _mend(path) if is_damaged(path) else None
 
 
+def check_place(place: Folders) -> None:
+    """Refuse what is no file under the journal's name: opened, a pipe would wait and a folder read as empty.
+
+    Raises:
+        JournalTrouble: it is none.
+    """
+    if why := files.why_no_file(place.journal_file):
+        from bringup.journal.trouble import JournalTrouble, Kind
+
+        raise JournalTrouble(Kind.NO_FILE, f"{place.journal_file} {why}")
+
+
 def is_damaged_at_a_glance(path: str) -> bool:
     """Whether the file cannot even be opened as a journal."""
     from bringup.journal.store import read_journal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from bringup.actions.journal.mending import is_damaged_at_a_glance, mend
+from bringup.actions.journal.mending import check_place, is_damaged_at_a_glance, mend
 from bringup.errors import BringupError
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
@@ -30,6 +30,7 @@ def with_journal(place: Folders, read: Callable[[Journal], T]) -> tuple[T | None
     """
     from bringup.journal.trouble import JournalTrouble, Kind
 
+    check_place(place)
     if is_held(place):
         return _read_while_held(place, read)
     warning = take_up(place)

@@ -131,9 +131,11 @@ def store(place: Folders, drafts: Sequence[Draft]) -> str:
 
 def _append(place: Folders, drafts: Sequence[Draft]) -> None:
     """One durable transaction, with what was put aside before."""
+    from bringup.actions.journal.mending import check_place
     from bringup.journal.store import open_journal
 
     path = place.journal_file
+    check_place(place)
     if not files.exists(path):
         files.create_once(path, b"")
     waiting = Waiting(place)

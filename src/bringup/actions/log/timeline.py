@@ -106,7 +106,7 @@ def read_timeline(
         last: so many at most.
 
     Raises:
-        JournalTrouble: the journal cannot be read, for another reason than that it is being written.
+        JournalTrouble: the journal cannot be read, where there is a file that is not being written.
     """
     from bringup.actions.journal.reading import with_journal
     from bringup.journal.trouble import JournalTrouble
@@ -119,9 +119,10 @@ def read_timeline(
     try:
         found, warning = with_journal(place, read)
     except JournalTrouble as trouble:
-        if trouble.kind is not Trouble.BUSY:
+        if trouble.kind not in (Trouble.BUSY, Trouble.NO_FILE):
             raise
-        found, warning = None, f"{trouble.message} in the middle of a write; what stands in it is left out"
+        middle = " in the middle of a write" if trouble.kind is Trouble.BUSY else f" ({trouble.detail})"
+        found, warning = None, f"{trouble.message}{middle}; what stands in it is left out"
     own, n_old_rules = found or ([], 0)
     outside, unseen = outside_items(machine) if machine is not None else ([], ())
     items = merge(own, outside)

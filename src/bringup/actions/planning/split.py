@@ -44,9 +44,9 @@ def split_mode_of(wanted: str | None, request: Request, anatomy: Anatomy, place:
 def _check_rows(request: Request) -> None:
     if request.build >= ROWS_GONE_BUILD:
         raise WrongUse(
-            f"--split-mode row: llama.cpp's CUDA backend has no split buffers any more (b{request.build}): "
+            f"--split-mode row is gone from llama.cpp's CUDA backend since about b{ROWS_GONE_BUILD}: "
             "'device CUDA0 does not support split buffers'",
-            context=(f"builds before about b{ROWS_GONE_BUILD:,} have them: --engine-build names yours",),
+            context=("An older build has them: --engine-build names yours.",),
             hint="Take --split-mode layer, the engine's own choice, or tensor, which took its place.",
             reference=_REFERENCE,
         )

@@ -22,15 +22,29 @@ from bringup.faces.render.chat import raw_control_line, window_notice
 from bringup.faces.render.console import Console, Style, Styled
 from bringup.faces.render.errors import render_error
 from bringup.faces.render.format import format_count
+from bringup.patterns import regex
 from bringup.records import replace
 from bringup.store.local import LocalModel
 
+_WINDOW_OPTION = regex(r"--ctx-size (\d+)")
+_MANY_TURNS = 200
+"""From about here on the engine lays a conversation out long enough to be noticed."""
+_CHARACTERS_A_TOKEN = 4
+"""Of most text; a conversation of more is looked at before it is sent."""
 _ENDINGS = {
     Ending.STOPPED: "(stopped)",
     Ending.LIMIT: "(stopped at the limit that --max-tokens sets)",
     Ending.CUT_OFF: "(cut off: the stream ended before the answer did)",
     Ending.ENGINE_DIED: "(cut off: the engine ended before the answer did)",
 }
+
+
+def in_chat_words(problem: BringupError) -> BringupError:
+    """The same error with what can be typed here in place of a command line's option."""
+    hint = _WINDOW_OPTION.sub(r"/context \1", problem.hint)
+    if hint == problem.hint:
+        return problem
+    return BringupError(problem.message, context=problem.context, hint=hint, reference=problem.reference)
 
 
 class Talk:
@@ -81,11 +95,14 @@ class Talk:
 
     def show_error(self, problem: BringupError) -> None:
         """Say what went wrong."""
-        for line in render_error(problem, self.console.note_terminal):
+        for line in render_error(in_chat_words(problem), self.console.note_terminal):
             self.console.line(*line)
 
     def _answer_once(self) -> Choice | None:
         """One try at the last question; what the user chose where it did not end in an answer."""
+        if (told := self._too_long_for_sure()) is not None:
+            return told
+        self.say_long("the engine lays out")
         stream = AnswerStream(self.session.api, self.conversation, self._options)
         painter = AnswerPainter(self.console, shows_thinking=self.shows_thinking)
         try:
@@ -107,6 +124,41 @@ class Talk:
             return None
         painter.finish()
         return self._settle(stream.answer)
+
+    def say_long(self, doing: str) -> None:
+        """A line of progress where the engine will be silent for a while."""
+        n_turns = len(self.conversation.turns)
+        if n_turns >= _MANY_TURNS:
+            self.console.status(f"{doing} {format_count(n_turns)} turns")
+
+    def _too_long_for_sure(self) -> Choice | None:
+        """Of a very long conversation the end is counted first: where that is too long, all of it is."""
+        conversation, n_ctx = self.conversation, self.session.n_ctx
+        n_all = conversation.n_exchanges
+        n_characters = sum(len(turn.text) for turn in conversation.turns)
+        n_last = _MANY_TURNS // 2
+        while n_last < n_all and n_characters > _CHARACTERS_A_TOKEN * n_ctx:
+            which = f"the last {format_count(n_last)} of {format_count(n_all)} questions"
+            self.console.status(f"counting {which}")
+            try:
+                n_tokens = self._takes(n_last)
+            except BringupError:
+                return None
+            if n_tokens > n_ctx:
+                why = (
+                    f"This does not fit: {which} alone have {format_count(n_tokens)} tokens with their "
+                    f"answers, the context window {format_count(n_ctx)}."
+                )
+                return self._ask_about_window(why, needed_tokens=self._needed(n_tokens))
+            n_last *= 2
+        return None
+
+    def _needed(self, n_least: int) -> int:
+        """Tokens of the whole conversation where a larger window may hold it; else what is known."""
+        if self.session.larger_n_ctx(needed_tokens=n_least) is None:
+            return n_least
+        self.say_long("the engine counts")
+        return self._count() or n_least
 
     def _warn(self, said: str) -> None:
         self.console.line(Styled(said, Style.YELLOW))
@@ -222,16 +274,29 @@ class Talk:
             case Choice.RESTART | Choice.KEEP:
                 self.session.restart()
 
+    def _newest_that_fit(self, n_tokens: int) -> Conversation:
+        """The most of the newest exchanges that take no more; one less than all at most, and one at least."""
+        fits, too_many = 1, 2
+        most = self.conversation.n_exchanges - 1
+        while too_many <= most and self._takes(too_many) <= n_tokens:
+            fits, too_many = too_many, 2 * too_many
+        too_many = min(too_many, most + 1)
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            fits, too_many = (middle, too_many) if self._takes(middle) <= n_tokens else (fits, middle)
+        return self.conversation.last_exchanges(fits)
+
+    def _takes(self, n_exchanges: int) -> int:
+        return count_tokens(self.session.api, self.conversation.last_exchanges(n_exchanges))
+
     def _drop_oldest(self) -> None:
         """Drop whole exchanges until half of the window is free for what comes."""
         before = self.conversation.n_exchanges
-        while (shorter := self.conversation.without_oldest()) is not None:
-            self.conversation = shorter
-            if count_tokens(self.session.api, shorter) <= self.session.n_ctx // 2:
-                break
+        self.say_long("the engine counts what fits of")
+        self.conversation = self._newest_that_fit(self.session.n_ctx // 2)
         dropped = before - self.conversation.n_exchanges
         self._watch = WindowWatch()
         self.console.line(
-            f"Dropped the oldest {dropped} of {before} questions with their answers: "
-            "the model no longer sees them."
+            f"Dropped the oldest {format_count(dropped)} of {format_count(before)} questions "
+            "with their answers: the model no longer sees them."
         )

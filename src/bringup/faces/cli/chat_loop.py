@@ -81,6 +81,7 @@ def _context(talk: Talk, argument: str, folders: Folders) -> None:  # noqa: ARG0
         except ValueError as problem:
             raise WrongUse(str(problem), hint="For example: /context 8k") from problem
         session.restart(n_ctx=wanted)
+    talk.say_long("the engine counts")
     for line in context_lines(_shares(talk), n_ctx=session.n_ctx):
         talk.console.line(line)
 
