@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import process_time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,34 @@ def test_ten_megabytes_are_read_in_time() -> None:
     started_s = process_time()
     read_pasted(text)
     assert process_time() - started_s < 2.0  # aim 1 s; the margin is for a busy machine
+
+
+MISMATCH = "Failed to initialize NVML: Driver/library version mismatch"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f'If you see "{MISMATCH}" after an update, restart.',
+        f"When you get {MISMATCH}, the module is an old one.",
+        f"Error messages such as '{MISMATCH}' come from an upgrade.",
+        f'3. The error "{MISMATCH}" means that the two are of different versions.',
+    ],
+)
+def test_a_sentence_of_a_guide_tells_of_no_message_that_came(sentence: str) -> None:
+    assert not read_pasted(sentence)[1].has("version mismatch")
+    assert read_pasted(f"{sentence}\n{MISMATCH}")[1].has("version mismatch")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f'nvidia-smi says "{MISMATCH}"',
+        f'I get "{MISMATCH}" since the update',
+        f'If I start nvidia-smi I get "{MISMATCH}"',
+        f"we see errors such as '{MISMATCH}' on two machines",
+        f"error: {MISMATCH}",
+    ],
+)
+def test_what_a_person_tells_of_a_message_counts(sentence: str) -> None:
+    assert read_pasted(sentence)[1].has("version mismatch")
