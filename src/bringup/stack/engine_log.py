@@ -250,12 +250,15 @@ def _archs(lines: Lines) -> tuple[int, ...]:
 
 
 def _offload(lines: Lines) -> Offload | None:
-    """`offloaded 5/37 layers to GPU`, ollama `layers.model=25 layers.offload=0`."""
+    """`offloaded 5/37 layers to GPU`, ollama `layers.model=25 layers.offload=0`, also wrapped there."""
     hit = lines.last(r"offloaded (\d+)/(\d+) layers to GPU", anchor="layers to gpu")
     if hit is not None:
         return Offload(int(hit[1][1]), int(hit[1][2]), hit[0].number)
-    hit = lines.last(r"layers\.model=(\d+) layers\.offload=(\d+)", anchor="layers.offload=")
-    return Offload(int(hit[1][2]), int(hit[1][1]), hit[0].number) if hit is not None else None
+    on_gpu = lines.last(r"layers\.offload=(\d+)", anchor="layers.offload=")
+    total = lines.last(r"layers\.model=(\d+)", anchor="layers.model=")
+    if on_gpu is None or total is None or not 0 <= on_gpu[0].number - total[0].number <= 1:
+        return None
+    return Offload(int(on_gpu[1][1]), int(total[1][1]), on_gpu[0].number)
 
 
 def _unified(lines: Lines) -> bool | None:

@@ -74,7 +74,7 @@ SIGNS = (
         is_weak=True,
     ),
     Sign(
-        r"(?i)\bgarb(?:age|led) (?:\w{1,12} ){0,2}(?:out ?put|respon|answer|text|token|repl|result|char)|"
+        r"(?i)\bgarb(?:age|led)[ /](?:\w{1,12} ){0,2}(?:out ?put|respon|answer|text|token|repl|result|char)|"
         r"\b(?:out ?put|respon|answer|generat|repl|produc|return|spit|writ)\w{0,5}\b.{0,40}\bgarb(?:age\b|"
         r"led)",
         anchor="garb",

@@ -53,6 +53,14 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         is_weak=True,
     ),
+    Sign(
+        r"(?i)\bprompt cach(?:e|ing)\b.{0,100}n.{0,2}t (?:\w{1,12} ){0,2}"
+        r"(?:work|accelerat|help|hit|used|reused|speed)",
+        anchor="prompt cach",
+        example="prompt caching is enabled by default, but it does not accelerate at all",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 STEPS = (

@@ -119,6 +119,14 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("list index out of range",),
     ),
+    Sign(
+        r"(?i)(?:cannot (?:access|stat|open)|failed to open) \S{0,80}(?:/models?/|ggml-model|\.gguf|\.bin)"
+        r"\S{0,80}: no such file",
+        anchor="no such file",
+        example="ls: cannot access '/models/7B/ggml-model-f16.bin*': No such file or directory",
+        certainty=Certainty.LIKELY,
+        unless=("-of-0",),
+    ),
 )
 
 STEPS = (

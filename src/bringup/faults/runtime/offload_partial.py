@@ -48,6 +48,14 @@ SIGNS = (
         unless=("signal: killed",),
         needs=("buffer=cuda",),
     ),
+    Sign(
+        r"(?i)\bonly (?:about |around )?\d{1,3} (?:of|out of|/) ?(?:the )?\d{1,3} layers\b|\bonly (?:some|"
+        r"a few|half) (?:of the )?layers\b",
+        anchor="only ",
+        example="the log says only 65 of 81 layers are offloaded to the GPU",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 STEPS = (

@@ -64,6 +64,13 @@ SIGNS = (
         example="Port 8080 is already in use",
         certainty=Certainty.SURE,
     ),
+    Sign(
+        r"(?i)\b(?:already|still) (?:running|listening|bound|in use) on .{0,30}(?:port\b|:\d{2,5}\b)",
+        anchor="on ",
+        example="a server is already running on 127.0.0.1:8080",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("server-not-ready",)

@@ -104,15 +104,6 @@ SIGNS = (
         is_weak=True,
     ),
     Sign(
-        r"(?i)(?:\bnot|n't|\bnever|\bwithout) (?:even )?(?:us(?:e|ing)|utili[sz](?:e|ing)|see(?:ing)?|"
-        r"detect(?:ing)?|run(?:ning)? on) (?:\w{1,12} ){0,2}gpu",
-        anchor="gpu",
-        example="ollama does not use my GPU any more",
-        certainty=Certainty.LIKELY,
-        unless=_NOT_A_COMPLAINT,
-        is_weak=True,
-    ),
-    Sign(
         r"(?i)\b(?:on|us(?:es?|ing)) (?:the |my )?cpu (?:only|instead|rather)\b",
         anchor="cpu",
         example="the model is running on CPU only",
@@ -146,6 +137,15 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=_NOT_A_COMPLAINT,
         needs=("gpu",),
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)(?:\bnot|n't|\bnever) (?:\w{1,12} ){0,3}(?:us|utili[sz]|load|"
+        r"offload)\w{0,4} (?:\w{1,10} ){0,4}gpu\b",
+        anchor="gpu",
+        example="it is not loading the model in GPU",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
         is_weak=True,
     ),
 )

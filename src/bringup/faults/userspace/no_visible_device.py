@@ -64,6 +64,12 @@ SIGNS = (
         example='level=WARN source=runner.go:485 msg="user overrode visible devices" CUDA_VISIBLE_DEVICES=-1',
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"no CUDA devices found, CUDA will be disabled",
+        anchor="no cuda devices found",
+        example="ggml_init_cublas: no CUDA devices found, CUDA will be disabled",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("running-on-cpu",)
