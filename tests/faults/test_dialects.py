@@ -61,3 +61,12 @@ def test_what_the_steps_say_already_is_not_said_twice() -> None:
     cache = root_of(f"{OF_PROGRAM['ollama']}\nllama_context: V cache quantization requires flash_attn")
     assert cache.fault.id == "kv-quant-needs-flash-attn"
     assert said(cache).count("OLLAMA_FLASH_ATTENTION") == 1
+
+
+def test_who_has_no_ollama_is_sent_to_no_ollama() -> None:
+    too_long = "request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it"
+    commands = [step.command[:1] for step in root_of(too_long).evidence.steps]
+    assert ("bringup",) in commands
+    assert ("ollama",) not in commands
+    asked = root_of(f"{OF_PROGRAM['ollama']}\n{too_long}")
+    assert ("ollama", "ps") in [step.command for step in asked.evidence.steps or asked.fault.steps]

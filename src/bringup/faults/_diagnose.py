@@ -95,7 +95,7 @@ def judge(fault: Fault, scene: Scene) -> Evidence | None:
     evidence = match_signs(tuple(sign for sign in fault.signs if not sign.is_weak), scene)
     if evidence is None or evidence.certainty is Certainty.SURE:
         return evidence
-    return replace(evidence, decides=evidence.decides or _first_look(fault.steps))
+    return replace(evidence, decides=evidence.decides or first_look(fault.steps))
 
 
 def _weakly(scene: Scene, catalogue: tuple[Fault, ...]) -> dict[str, tuple[Fault, Evidence]]:
@@ -106,7 +106,7 @@ def _weakly(scene: Scene, catalogue: tuple[Fault, ...]) -> dict[str, tuple[Fault
     for fault in catalogue:
         evidence = match_signs(tuple(sign for sign in fault.signs if sign.is_weak), scene)
         if evidence is not None:
-            decides = _first_look(fault.steps)
+            decides = first_look(fault.steps)
             found[fault.id] = (fault, replace(evidence, expected="no such words", decides=decides))
     return found
 
@@ -127,7 +127,7 @@ def _is_history(fault: Fault, evidence: Evidence, scene: Scene) -> bool:
     return judge(fault, Scene(recognise(rest), rest)) is None
 
 
-def _first_look(steps: tuple[Step, ...]) -> str:
+def first_look(steps: tuple[Step, ...]) -> str:
     """The first command among steps that only looks and has no slot to fill: it would decide."""
     for step in steps:
         words = [word for word in step.command if isinstance(word, str)]

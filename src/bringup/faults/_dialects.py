@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from bringup.faults._diagnose import Diagnosis, Finding
+from bringup.faults._diagnose import Diagnosis, Finding, first_look
 from bringup.faults._fault import Safety, Step
 from bringup.patterns import regex
 from bringup.records import dataclass
@@ -45,6 +45,11 @@ class Program:
     version: tuple[str, ...] = ()
 
 
+_OLLAMA_SIGNS: Final = (
+    *("llama runner", "[gin] ", ".ollama/", "ollama run", "ollama pull", "ollama serve", "ollama["),
+    *("source=gpu.go", "source=routes.go", "source=types.go", "source=images.go"),
+)
+
 PROGRAMS: Final = (
     Program(
         "LM Studio",
@@ -67,7 +72,7 @@ PROGRAMS: Final = (
     ),
     Program(
         "ollama",
-        ("llama runner", "[gin] ", ".ollama/", "ollama run", "ollama pull", "ollama serve", "ollama["),
+        _OLLAMA_SIGNS,
         {
             **{"-c": "num_ctx or OLLAMA_CONTEXT_LENGTH", "-np": "OLLAMA_NUM_PARALLEL", "-ngl": "num_gpu"},
             **{"-fa": "OLLAMA_FLASH_ATTENTION=1", "-ctk": "OLLAMA_KV_CACHE_TYPE", "-ub": "num_batch"},
@@ -104,11 +109,25 @@ def program_of(lines: Lines) -> Program | None:
 
 def in_its_words(found: Diagnosis, lines: Lines) -> Diagnosis:
     """The same diagnosis, its cures told in the words of the program that the text comes from."""
-    program = program_of(lines)
-    if program is None:
-        return found
-    findings = tuple(_told_anew(finding, program) for finding in found.findings)
+    program, findings = program_of(lines), found.findings
+    if not lines.has_any("ollama", *_OLLAMA_SIGNS):
+        findings = tuple(_without_ollama(finding) for finding in findings)
+    if program is not None:
+        findings = tuple(_told_anew(finding, program) for finding in findings)
     return dataclasses.replace(found, findings=findings)
+
+
+def _without_ollama(finding: Finding) -> Finding:
+    """The finding without looks that ask ollama: the text has nothing to do with it."""
+    steps = finding.evidence.steps or finding.fault.steps
+    kept = tuple(step for step in steps if step.command[:1] != ("ollama",))
+    if len(kept) == len(steps):
+        return finding
+    decides = finding.evidence.decides
+    if decides.startswith("ollama "):
+        decides = first_look(kept)
+    evidence = dataclasses.replace(finding.evidence, steps=kept, decides=decides)
+    return dataclasses.replace(finding, evidence=evidence)
 
 
 def _told_anew(finding: Finding, program: Program) -> Finding:

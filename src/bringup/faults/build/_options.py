@@ -50,6 +50,15 @@ REMOVED_OPTIONS: Final[dict[str, str]] = {
 }
 """Options that newer builds spell otherwise or no longer have, with what does the same now."""
 
+_SHORT: Final = frozenset(
+    (
+        *("bs", "cb", "cd", "cmoe", "cram", "ctk", "ctv", "dev", "dio", "fa", "fit", "hf", "hff", "hfr"),
+        *("hft", "kvu", "lm", "lv", "md", "mg", "mm", "mu", "ncmoe", "ngl", "ngld", "nkvo", "np", "ot"),
+        *("rea", "sm", "sp", "st", "tb", "to", "ts", "ub"),
+    )
+)
+"""Short options of several letters, which take one hyphen."""
+
 _VALUED_SINCE: Final = frozenset({"-fa", "--flash-attn"})
 """Switches of old that take a value now, and so swallow the next word."""
 
@@ -85,11 +94,23 @@ class Refusal:
     by_value: bool
 
     @property
+    def has_hyphen_too_many(self) -> bool:
+        """Whether it is a short option after two hyphens: `--ngl` for `-ngl`."""
+        return self.option.startswith("--") and self.option[2:] in _SHORT
+
+    @property
+    def instead(self) -> str:
+        """What to write instead, in a few words."""
+        if self.has_hyphen_too_many:
+            return f"{self.option[1:]}, with one hyphen"
+        return f"in newer builds: {REMOVED_OPTIONS.get(self.option, 'see --help')}"
+
+    @property
     def changed(self) -> bool:
         """Whether other builds have known this spelling: the option was renamed, dropped or given a value."""
         if "has been removed" in self.line.text:
             return True
-        if not self.by_value and "_" in self.option:
+        if not self.by_value and ("_" in self.option or self.has_hyphen_too_many):
             return True
         return self.option in (_VALUED_SINCE if self.by_value else REMOVED_OPTIONS)
 

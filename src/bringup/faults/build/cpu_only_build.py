@@ -52,8 +52,8 @@ SIGNS = (
         unless=(*_GPU_SEEN, "one possible reason is"),
     ),
     Sign(
-        r"BLAS = 0\b",
-        anchor="blas = 0",
+        r"BLAS ?= ?0\b",
+        anchor="blas",
         example="AVX = 1 | AVX2 = 1 | F16C = 1 | FP16_VA = 0 | WASM_SIMD = 0 | BLAS = 0 | SSE3 = 1 |",
         certainty=Certainty.LIKELY,
         needs=("layers",),

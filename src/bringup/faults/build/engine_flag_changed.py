@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
-from bringup.faults.build._options import REMOVED_OPTIONS, refused_option
+from bringup.faults.build._options import refused_option
 
 SIGNS = (
     Sign(
@@ -97,7 +97,7 @@ def check(scene: Scene) -> Evidence | None:
     if refused is not None and refused.changed:
         return Evidence(
             saw=f"{refused.option} is refused: {refused.line.text.strip()[:160]}",
-            expected=f"in newer builds: {REMOVED_OPTIONS.get(refused.option, 'see --help')}",
+            expected=refused.instead,
             sources=(f"{refused.line.source}, line {refused.line.number}",),
             strength=5,
         )

@@ -11,9 +11,51 @@ from __future__ import annotations
 
 import re
 
-from bringup.faults._fault import Evidence, Safety, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.reading import Known, need
+
+_OTHER_UPDATE = ("driver", "kernel", "dkms")
+"""What was updated then is another thing."""
+
+SIGNS = (
+    Sign(
+        r"(?i)\b(?:can'?t|cannot|won'?t|not|n't|no longer) (?:\w{1,10} ){0,4}gpu\b",
+        anchor="gpu",
+        example="since I updated it I cannot seem to get the GPU to work",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_UPDATE,
+        needs=("updat",),
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\b(?:can'?t|cannot|won'?t|not|n't|no longer) (?:\w{1,10} ){0,4}gpu\b",
+        anchor="gpu",
+        example="since I upgraded it I cannot seem to get the GPU to work",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_UPDATE,
+        needs=("upgrad",),
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\bgpu (?:can'?t|cannot|won'?t|not|is not|isn't|does not|doesn't|no longer)\b",
+        anchor="gpu",
+        example="updated from 0.2.90 to 0.3.2 and now my GPU won't load",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_UPDATE,
+        needs=("updat",),
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\bgpu (?:can'?t|cannot|won'?t|not|is not|isn't|does not|doesn't|no longer)\b",
+        anchor="gpu",
+        example="upgraded from 0.2.90 to 0.3.2 and now my GPU won't load",
+        certainty=Certainty.LIKELY,
+        unless=_OTHER_UPDATE,
+        needs=("upgrad",),
+        is_weak=True,
+    ),
+)
 
 EXPLAINS = ("cpu-only-build", "running-on-cpu", "gpu-backend-not-the-wanted-one", "backend-not-loaded")
 

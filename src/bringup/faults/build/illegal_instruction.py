@@ -76,6 +76,16 @@ STEPS = (
         verify=("llama-server", "--version"),
     ),
     Step(
+        "Where a program brings the engine along (ollama, LM Studio, a wheel of llama-cpp-python), take its"
+        " newest release: those choose by the processor. A wheel is built here instead with"
+        " CMAKE_ARGS=-DGGML_NATIVE=ON pip install --force-reinstall --no-binary llama-cpp-python"
+        " llama-cpp-python.",
+        safety=Safety.SAFE,
+        touches="that program",
+        undo="the former release",
+        verify=("llama-server", "--version"),
+    ),
+    Step(
         "Build on this machine, or with -DGGML_NATIVE=OFF and the missing instructions off"
         " (-DGGML_AVX2=OFF, -DGGML_FMA=OFF); llama.cpp's releases with several ggml-cpu libraries"
         " choose by themselves.",

@@ -36,6 +36,13 @@ SIGNS = (
         example="main: context full and context shift is disabled => stopping",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)\bcontext[- ]shift\w{0,3}\b.{0,40}\b(?:repeat|loop|gibber|garbage|never|ignore)",
+        anchor="shift",
+        example="after the context shift the model starts repeating itself",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("output-garbage",)

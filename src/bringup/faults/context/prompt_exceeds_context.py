@@ -172,11 +172,8 @@ SIGNS = (
 EXPLAINS = ("output-garbage", "context-shift-derails")
 
 STEPS = (
-    Step(
-        "See the window of the running model (`ollama ps`, or n_ctx in /props).",
-        ("ollama", "ps"),
-        safety=Safety.LOOK,
-    ),
+    Step("See the window of the model that ollama runs.", ("ollama", "ps"), safety=Safety.LOOK),
+    Step("See slots and window of the running server.", ("bringup", "ps"), safety=Safety.LOOK),
     Step(
         "Ask for a larger window: -c 32768 in llama-server, num_ctx or OLLAMA_CONTEXT_LENGTH in"
         " ollama, as far as the memory goes and the model was trained.",

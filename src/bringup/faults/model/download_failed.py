@@ -20,8 +20,17 @@ EXPLAINS = ("model-file-unreadable", "gguf-bad-magic", "gguf-truncated")
 
 STEPS = (
     Step(
-        "See whether the hub answers from here: `curl -I https://huggingface.co`.",
+        "See whether the hub answers from here: `curl -I https://huggingface.co`, for ollama"
+        " `curl -I https://registry.ollama.ai`.",
         safety=Safety.LOOK,
+    ),
+    Step(
+        "Start the same download again: ollama, hf and llama.cpp go on where a broken connection stopped"
+        " them.",
+        safety=Safety.SAFE,
+        touches="the unfinished download",
+        undo="none needed",
+        verify=("bringup", "models"),
     ),
     Step(
         "Check repository and file name on the model's page; for a gated model accept its terms there"

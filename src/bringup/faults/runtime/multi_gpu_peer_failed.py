@@ -65,6 +65,20 @@ SIGNS = (
         example="ncclCommInitAll failed with 3",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"(?i)\bnccl\b.{0,40}\b(?:hangs?|hung|stuck|deadlock|never returns)\b",
+        anchor="nccl",
+        example="with -sm tensor NCCL hangs at the first prompt",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\ball-?reduce (?:\w{1,10} ){0,2}(?:hangs?|hung|stuck|never returns)\b",
+        anchor="reduce",
+        example="the first all-reduce never returns",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("cuda-kernel-crash", "server-not-ready")

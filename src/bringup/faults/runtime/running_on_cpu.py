@@ -95,7 +95,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?i)\bgpu\b.{0,20}(?: not|n't| never) (?:(?:being|getting|at all|really|even) )?(?:used|"
+        r"(?i)\bgpu\b.{0,20}(?: not|n't| never) (?:(?:be|being|getting|at all|really|even) )?(?:used|"
         r"utili[sz]ed|detected|recogni[sz]ed|found|working)\b",
         anchor="gpu",
         example="my GPU is not being used, generation is very slow",
@@ -155,6 +155,11 @@ EXPLAINS = ("threads-oversubscribed",)
 STEPS = (
     Step("See whether the card is there and idle.", ("nvidia-smi",), safety=Safety.LOOK),
     Step("See where ollama's models lie.", ("ollama", "ps"), safety=Safety.LOOK),
+    Step(
+        "See whether the engine has CUDA in it at all: `llama-server --list-devices` names the card, Python's"
+        " llama_cpp.llama_supports_gpu_offload() says True. If not, see the fault cpu-only-build.",
+        safety=Safety.LOOK,
+    ),
     Step(
         "Give the layers to the GPU: -ngl 99 (n_gpu_layers=-1 in Python).",
         safety=Safety.SAFE,

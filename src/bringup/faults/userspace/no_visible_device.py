@@ -89,6 +89,13 @@ STEPS = (
         undo="set it again",
     ),
     Step(
+        "Where it works by hand and not in a service that starts with the machine, the driver is not ready"
+        " yet: have the unit call nvidia-modprobe -u -c=0 first (ExecStartPre=).",
+        safety=Safety.SAFE,
+        touches="the engine's unit",
+        undo="take the line out",
+    ),
+    Step(
         "See whether a compute mode or MIG hides the card.",
         ("nvidia-smi", "--query-gpu=index,name,compute_mode,mig.mode.current", "--format=csv"),
         Safety.LOOK,
