@@ -83,7 +83,8 @@ def test_no_model_drives_the_terminal(pieces: list[str]) -> None:
     ("width", "line"),
     [
         (90, "93 tokens · 34.5 tokens/s · context 512 of 8,192 · 419 reused from the KV cache"),
-        (60, "93 tokens · 34.5 tokens/s · context 512 of 8,192 · 419 reused"),
+        (60, "93 tokens · 34.5 tokens/s · context 512 of 8,192"),
+        (40, "34.5 tokens/s · context 512 of 8,192"),
     ],
 )
 def test_the_line_below(width: int, line: str) -> None:

@@ -17,7 +17,8 @@ EXTERNAL = EngineBuild(EngineKind.EXTERNAL, "/x", "b11434", "PATH")
     [
         (80, "smollm2-135m · embedded 2026.10.11549 · context 8,192 · 487 MiB RAM"),
         (60, "smollm2-135m · embedded · context 8,192 · 487 MiB RAM"),
-        (40, "smollm2-135m · context 8,192 · 487 MiB RAM"),
+        (43, "smollm2-135m · context 8,192 · 487 MiB RAM"),
+        (40, "smollm2-135m · context 8,192"),
     ],
 )
 def test_the_engine_gives_way(width: int, line: str) -> None:

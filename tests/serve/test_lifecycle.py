@@ -110,7 +110,10 @@ def test_detached_from_start_to_stop(small_model: Path, detached_home: Home) -> 
     assert (stopped.returncode, stopped.stderr) == (0, f"Stopped bird on port {port}.\n")
     assert engine_processes(home) == []
     assert run_cli(home, "logs", str(port), "-n", "1").stdout
-    assert run_cli(home, "ps").stderr == "No engine is running. bringup serve MODEL starts one.\n"
+    told = (
+        "No engine of bringup's is running. bringup serve MODEL starts one; bringup top shows others too.\n"
+    )
+    assert run_cli(home, "ps").stderr == told
 
 
 def test_the_printed_curl_line_works(small_model: Path, home: Home) -> None:
@@ -173,7 +176,7 @@ def test_a_detached_engine_that_is_given_up_stays_listed_with_its_cause(
     assert run_cli(home, "stop", port).returncode == 0
     (text,) = ends_in_the_journal(home)
     assert text.startswith(f"model on port {port}: given up: ")
-    assert "No engine is running" in run_cli(home, "ps").stderr
+    assert "No engine of bringup's is running" in run_cli(home, "ps").stderr
 
 
 def ends_in_the_journal(home: Home) -> list[str]:

@@ -16,7 +16,7 @@ class Kind(Enum):
 
     BUSY = "another program holds it"
     FULL = "the disk is full"
-    READ_ONLY = "it cannot be written there"
+    READ_ONLY = "it cannot be used there"
     DAMAGED = "its file is damaged"
     NO_FILE = "what lies at its path is no file"
     NEWER = "a newer bringup wrote it"

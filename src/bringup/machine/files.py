@@ -21,12 +21,16 @@ _HINTS = {
     errno.EISDIR: "A folder is there, and a file is wanted.",
     errno.ENOTDIR: "A part of this path is a file, and a folder is wanted: move that file away.",
 }
+_ELSEWHERE = " XDG_STATE_HOME, XDG_CACHE_HOME and XDG_CONFIG_HOME put our folders elsewhere."
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 @contextmanager
-def file_errors(doing: str, path: str) -> Iterator[None]:
-    """Turn an `OSError` into a `FileTrouble` that says what was being done to which path."""
+def file_errors(doing: str, path: str, *, elsewhere: str = "") -> Iterator[None]:
+    """Turn an `OSError` into a `FileTrouble` that says what was being done to which path.
+
+    `elsewhere` says how another place is chosen where the rights forbid this one.
+    """
     try:
         yield
     except OSError as problem:
@@ -34,14 +38,15 @@ def file_errors(doing: str, path: str) -> Iterator[None]:
         reference = "disk-full" if problem.errno in (errno.ENOSPC, errno.EDQUOT) else "file-trouble"
         raise FileTrouble(
             f"could not {doing} {path}: {reason}",
-            hint=_HINTS.get(problem.errno or 0, ""),
+            hint=_HINTS.get(problem.errno or 0, "")
+            + (elsewhere if problem.errno in (errno.EACCES, errno.EPERM) else ""),
             reference=reference,
         ) from problem
 
 
 def make_private_folder(path: str) -> None:
     """Create a folder and its parents; folders made here are readable by their owner only (0700)."""
-    with file_errors("create the folder", path):
+    with file_errors("create the folder", path, elsewhere=_ELSEWHERE):
         _make(path)
 
 
@@ -148,8 +153,11 @@ def why_no_file(path: str) -> str:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
         return "is a link that leads nowhere" if os.path.islink(path) else ""
+    except NotADirectoryError:
+        return ""
     except OSError as problem:
-        return f"cannot be looked at: {problem.strerror}"
+        is_loop = problem.errno == errno.ELOOP
+        return "is a link that leads in a circle" if is_loop else f"cannot be looked at: {problem.strerror}"
     if stat.S_ISREG(mode):
         return ""
     return "is a folder" if stat.S_ISDIR(mode) else "is a device, a socket or a named pipe"

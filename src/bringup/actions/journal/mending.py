@@ -64,7 +64,8 @@ def check_place(place: Folders) -> None:
     if why := files.why_no_file(place.journal_file):
         from bringup.journal.trouble import JournalTrouble, Kind
 
-        raise JournalTrouble(Kind.NO_FILE, f"{place.journal_file} {why}")
+        kind = Kind.READ_ONLY if why.startswith("cannot") else Kind.NO_FILE
+        raise JournalTrouble(kind, f"{place.journal_file} {why}")
 
 
 def is_damaged_at_a_glance(path: str) -> bool:

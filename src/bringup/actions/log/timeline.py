@@ -119,7 +119,7 @@ def read_timeline(
     try:
         found, warning = with_journal(place, read)
     except JournalTrouble as trouble:
-        if trouble.kind not in (Trouble.BUSY, Trouble.NO_FILE):
+        if trouble.kind not in (Trouble.BUSY, Trouble.NO_FILE, Trouble.READ_ONLY):
             raise
         middle = " in the middle of a write" if trouble.kind is Trouble.BUSY else f" ({trouble.detail})"
         found, warning = None, f"{trouble.message}{middle}; what stands in it is left out"

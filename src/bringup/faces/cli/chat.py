@@ -186,9 +186,9 @@ class Talk:
         if answer.turn.ending is Ending.CUT_OFF and self.session.why_ended() is not None:
             answer = replace(answer, turn=replace(answer.turn, ending=Ending.ENGINE_DIED))
         if said := _ENDINGS.get(answer.turn.ending):
-            self.console.line(Styled(said, Style.YELLOW))
+            self.console.note(said, Style.YELLOW)
         if answer.raw_control is not None:
-            self.console.line(Styled(raw_control_line(answer.raw_control), Style.YELLOW))
+            self.console.note(raw_control_line(answer.raw_control), Style.YELLOW)
         if answer.turn.text or answer.turn.ending is Ending.WHOLE:
             self.conversation = self.conversation.answered(answer.turn)
         if answer.turn.ending is Ending.ENGINE_DIED:
@@ -196,7 +196,7 @@ class Talk:
         self._say_usage(answer)
         if self.conversation.turns[-1].role is Role.USER and answer.turn.ending is not Ending.WINDOW:
             self.conversation = self.conversation.without_last_question()
-            self.console.line(Styled("(nothing was answered: the question is taken back)", Style.YELLOW))
+            self.console.note("(nothing was answered: the question is taken back)", Style.YELLOW)
         if answer.turn.ending is Ending.WINDOW:
             return self._ask_about_window("The context window is full: the answer above is unfinished.")
         return None
@@ -296,7 +296,7 @@ class Talk:
         self.conversation = self._newest_that_fit(self.session.n_ctx // 2)
         dropped = before - self.conversation.n_exchanges
         self._watch = WindowWatch()
-        self.console.line(
+        self.console.note(
             f"Dropped the oldest {format_count(dropped)} of {format_count(before)} questions "
             "with their answers: the model no longer sees them."
         )

@@ -154,6 +154,6 @@ def _chat(console: Console, options: RunOptions, surroundings: Surroundings) -> 
             console, session, source, options.answer_options(), obtain=lambda wanted: obtain(console, wanted)
         )
         talk.conversation = Conversation(options.system)
-        console.line(Styled("Type a message. /help lists the commands, Ctrl-D leaves.", Style.DIM))
+        console.note("Type a message. /help lists the commands, Ctrl-D leaves.", Style.DIM)
         chat(talk, source, surroundings.folders)
     return 0

@@ -123,7 +123,7 @@ class StartWatcher:
 
     def fell_back(self) -> None:
         """Say that the change failed and what was there before comes back."""
-        self._console.line(Styled("That did not work; starting again with what ran before.", Style.YELLOW))
+        self._console.note("That did not work; starting again with what ran before.", Style.YELLOW)
 
     def not_recorded(self, why: str) -> None:
         """Warn that the journal lacks something of this run."""

@@ -108,5 +108,7 @@ def usage_line(
     if timings is None:
         return " · ".join(parts)
     reused = f"{format_count(timings.cached_tokens)} reused"
-    long = " · ".join([*parts, f"{reused} from the KV cache"])
-    return long if len(long) <= width_columns else " · ".join([*parts, reused])
+    lines = [
+        " · ".join(words) for words in ([*parts, f"{reused} from the KV cache"], [*parts, reused], parts)
+    ]
+    return next((line for line in lines if len(line) <= width_columns), " · ".join(parts[1:]))

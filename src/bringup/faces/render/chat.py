@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill, wrap
+from typing import Final
 
 from bringup.engine.control_tokens import RawControl
 from bringup.faces.cli.chat_commands import HELP
 from bringup.faces.render.format import format_count, format_share, pad
 from bringup.records import dataclass
+
+_LEAST_COLUMNS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,22 @@ class WindowShare:
 def help_lines(width_columns: int) -> tuple[str, ...]:
     """The commands and keys of the chat; long meanings go on below themselves."""
     indent = max(len(keys) for keys, _ in HELP) + 3
-    room = max(width_columns - indent - 1, 20)
+    room = width_columns - indent - 1
+    if room < _LEAST_COLUMNS:
+        return _narrow_help(max(width_columns - 5, _LEAST_COLUMNS))
     lines = []
     for keys, meaning in HELP:
         first, *rest = wrap(meaning, room) or [""]
         lines.append(f" {pad(keys, indent - 1)}{first}".rstrip())
         lines += [" " * indent + line for line in rest]
+    return tuple(lines)
+
+
+def _narrow_help(room_columns: int) -> tuple[str, ...]:
+    """Each meaning below its keys."""
+    lines: list[str] = []
+    for keys, meaning in HELP:
+        lines += [f" {keys}".rstrip(), *(f"    {line}" for line in wrap(meaning, room_columns))]
     return tuple(lines)
 
 

@@ -13,9 +13,8 @@ from bringup.plan.plan import Plan
 def model_line(*, alias: str, build: EngineBuild, n_ctx: int, memory_bytes: int, width_columns: int) -> str:
     """`smollm2-135m · embedded 2026.10.11549 · context 8,192 · 487 MiB RAM`; shorter if narrow."""
     figures = (f"context {format_count(n_ctx)}", f"{format_bytes(memory_bytes)} RAM")
-    lines = [
-        " · ".join((alias, *engine, *figures)) for engine in ((engine_words(build),), (build.kind.value,), ())
-    ]
+    heads = ((engine_words(build),), (build.kind.value,), ())
+    lines = [" · ".join((alias, *engine, *figures)) for engine in heads] + [f"{alias} · {figures[0]}"]
     return next((line for line in lines if display_width(line) < width_columns), lines[-1])
 
 

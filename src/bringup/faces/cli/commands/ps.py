@@ -32,7 +32,9 @@ def command(context: click.Context, *, as_json: bool) -> None:
     if as_json:
         console.answer_json(engines_json(engines))
     elif not engines:
-        console.line("No engine is running. bringup serve MODEL starts one.")
+        console.note(
+            "No engine of bringup's is running. bringup serve MODEL starts one; bringup top shows others too."
+        )
     else:
         terminal = console.answer_terminal
         width = terminal.width_columns if terminal.is_terminal else None

@@ -30,5 +30,5 @@ def command(context: click.Context, engine: str | None, *, every: bool) -> None:
         console.line(f"{words} {record.alias} on port {record.port}.")
         are_gone, was_one = are_gone and is_gone, True
     if not was_one:
-        console.line("No engine is running.")
+        console.line("No engine of bringup's is running.")
     context.exit(0 if are_gone else 1)
