@@ -56,6 +56,7 @@ def read_fault(module: ModuleType, layer: Layer) -> Fault:
         steps=module.STEPS,
         check=getattr(module, "check", None),
         over=getattr(module, "OVER", ()),
+        stories=getattr(module, "STORIES", ()),
     )
 
 

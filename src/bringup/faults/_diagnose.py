@@ -7,10 +7,11 @@ from enum import Enum
 from typing import Final
 
 from bringup.errors import CannotTell
-from bringup.faults._fault import Certainty, Evidence, Fault, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Fault, Layer, Safety, Sign, Step
 from bringup.faults._scene import Scene
 from bringup.records import dataclass, replace
 from bringup.stack.lines import Lines
+from bringup.stack.told import find_told
 
 _POST_LINES: Final = 60
 """A post in which a person tells a trouble has at most so many lines; more is a log."""
@@ -70,6 +71,7 @@ def diagnose(scene: Scene, catalogue: tuple[Fault, ...]) -> Diagnosis:
             continue
         if evidence is not None and not _is_history(fault, evidence, scene):
             found[fault.id] = (fault, evidence)
+    found |= _heard(scene, catalogue, found)
     if not found:
         found = _weakly(scene, catalogue)
     explainers = _explainers(found, catalogue)
@@ -152,6 +154,42 @@ def match_signs(signs: tuple[Sign, ...], scene: Scene) -> Evidence | None:
             where = f"{line.source}, line {line.number}"
             best = Evidence(saw=saw, expected="no such line", sources=(where,), certainty=sign.certainty)
     return best
+
+
+def _heard(
+    scene: Scene, catalogue: tuple[Fault, ...], found: dict[str, tuple[Fault, Evidence]]
+) -> dict[str, tuple[Fault, Evidence]]:
+    """Faults that somebody's own words tell of, where programs' lines tell at most of what follows."""
+    if any(evidence.certainty is Certainty.SURE for _, evidence in found.values()):
+        return {}
+    lowest = min((fault.layer for fault, _ in found.values()), default=Layer.RUNTIME + 1)
+    graph = {fault.id: fault.explains for fault in catalogue}
+    heard = {}
+    for fault in catalogue:
+        if not fault.stories or fault.layer >= lowest or not found.keys() <= _reach(fault.id, graph):
+            continue
+        evidence = _hear(fault, scene)
+        if evidence is not None:
+            heard[fault.id] = (fault, evidence)
+    return heard
+
+
+def _hear(fault: Fault, scene: Scene) -> Evidence | None:
+    """The strongest story of a fault that the text tells."""
+    told = find_told(scene.lines)
+    for story in sorted(fault.stories, key=lambda one: -one.strength):
+        if all(one in told for one in story.told) and not any(one in told for one in story.unless):
+            line = told[story.told[-1]]
+            words = re.sub(r"\s+", " ", line.text).strip()[:160]
+            return Evidence(
+                saw=f"{'; '.join(one.value for one in story.told)}: {words}",
+                expected="a program's line that says why",
+                sources=(f"{line.source}, line {line.number}",),
+                certainty=Certainty.LIKELY,
+                decides=story.decides or _first_look(fault.steps),
+                strength=story.strength,
+            )
+    return None
 
 
 def _explainers(

@@ -12,6 +12,7 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bringup.records import dataclass
+from bringup.stack.told import Told
 
 if TYPE_CHECKING:
     from bringup.faults._scene import Scene
@@ -97,6 +98,23 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class Story:
+    """What somebody's own words tell where this fault is there; heard only where no program's line says more.
+
+    Attributes:
+        told: all of these are told.
+        unless: none of these is told.
+        decides: the look that would decide, a command; empty where it is the first look of the fault's steps.
+        strength: among stories the stronger goes first; all are weaker than a line.
+    """
+
+    told: tuple[Told, ...]
+    unless: tuple[Told, ...] = ()
+    decides: str = ""
+    strength: int = -2
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a remedy.
 
@@ -169,6 +187,7 @@ class Fault:
     """One fault of the catalogue, as its module says it.
 
     Attributes of note:
+        stories: what people tell in their own words where it is there.
         over: lines that can only be printed where the fault is not, or not any more: what a text tells of it
             before such a line is history.
     """
@@ -185,6 +204,7 @@ class Fault:
     steps: tuple[Step, ...]
     check: Check | None
     over: tuple[Sign, ...] = ()
+    stories: tuple[Story, ...] = ()
 
     @property
     def is_ahead(self) -> bool:

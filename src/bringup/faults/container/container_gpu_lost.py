@@ -11,16 +11,31 @@ Sources: https://github.com/NVIDIA/nvidia-container-toolkit/issues/251
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.reading import Known
 from bringup.stack.nvml_errors import UNKNOWN
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
         r"open(?:at)?\(.{0,20}\"/dev/nvidia(?:ctl|\d{1,10}|-uvm)\".{0,60}EPERM",
         anchor="eperm",
         example='open("/dev/nvidiactl", O_RDWR) = -1 EPERM (Operation not permitted)',
+    ),
+)
+
+STORIES = (
+    Story(
+        (Told.CONTAINER, Told.RESTART_HELPS, Told.GPU_GONE),
+        decides="docker exec NAME nvidia-smi",
+        unless=(Told.WSL,),
+    ),
+    Story(
+        (Told.CONTAINER, Told.LATER, Told.GPU_GONE),
+        decides="docker exec NAME nvidia-smi",
+        unless=(Told.WSL,),
+        strength=-3,
     ),
 )
 

@@ -11,9 +11,10 @@ Limits: old NGC images print the banner on WSL2 although the GPU works.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.reading import Absent, Known
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -36,6 +37,8 @@ SIGNS = (
         example='exec: "nvidia-smi": executable file not found in $PATH: unknown.',
     ),
 )
+
+STORIES = (Story((Told.CONTAINER, Told.SMI_MISSING), (Told.WSL,)),)
 
 EXPLAINS = ("no-visible-device", "running-on-cpu", "library-missing", "driver-not-installed")
 

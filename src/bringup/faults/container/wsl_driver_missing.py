@@ -12,11 +12,12 @@ Sources: https://docs.nvidia.com/cuda/wsl-user-guide/
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults.userspace._driver import cuda_starts, libraries
 from bringup.reading import Absent, Known
 from bringup.stack.container import Wsl
+from bringup.stack.told import Told
 
 _WSL = (
     "/usr/lib/wsl", "microsoft-standard", "microsoft windows", "wsl2", "wsl 2", "wsl1", "/dev/dxg",
@@ -47,6 +48,11 @@ SIGNS = (
         example="nvidia-container-cli: initialization error: WSL environment detected but no adapters"
         " were found: unknown",
     ),
+)
+
+STORIES = (
+    Story((Told.WSL, Told.GPU_UNSEEN), decides="ls -l /usr/lib/wsl/lib"),
+    Story((Told.WSL, Told.DRIVER_SILENT), decides="ls -l /usr/lib/wsl/lib"),
 )
 
 EXPLAINS = (

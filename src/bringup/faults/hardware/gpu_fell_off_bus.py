@@ -15,10 +15,11 @@ Limits: a BAR without an address or a laptop's power management print the same w
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults.hardware._xid import judge_xid
 from bringup.reading import Known
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -68,6 +69,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.OFF_BUS)),)
 
 EXPLAINS = (
     "gpu-hung-or-needs-reset",

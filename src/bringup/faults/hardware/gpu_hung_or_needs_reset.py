@@ -13,10 +13,11 @@ Limits: which error came first decides why it hung; read upwards from here.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults.hardware._cards import judge_hang
 from bringup.faults.hardware._xid import judge_xid
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -122,6 +123,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
 )
+
+STORIES = (Story((Told.SMI_HANGS,), decides="journalctl -k -b -g NVRM"),)
 
 EXPLAINS = ("gsp-firmware-failed", "no-visible-device", "cuda-kernel-crash", "running-on-cpu")
 

@@ -12,10 +12,11 @@ Limits: a container or a WSL 2 guest has no PCI bus of its own; nothing is said 
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import is_driver_expected, is_wsl
 from bringup.reading import Known
+from bringup.stack.told import Told
 
 _SEARCHES = ("lspci",)
 
@@ -58,6 +59,8 @@ SIGNS = (
         unless=("nvidia corporation", "10de:", *_REFUSALS[:2]),
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.NOT_LISTED), decides="lspci -nn -d 10de:"),)
 
 EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "running-on-cpu")
 

@@ -10,10 +10,11 @@ Limits: memory heat is not shown on GeForce cards.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults.hardware._cards import judge_heat
 from bringup.stack.smi_text import parse_tables
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -35,6 +36,8 @@ SIGNS = (
         " machine is functional",
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.TOO_HOT), decides="nvidia-smi -q -d TEMPERATURE,PERFORMANCE"),)
 
 EXPLAINS = ("gpu-power-limited",)
 

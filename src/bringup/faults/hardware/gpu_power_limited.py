@@ -12,10 +12,11 @@ Limits: "SW Power Cap: Active" under load at the card's own limit is how every c
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults.hardware._cards import judge_power
 from bringup.stack.smi_text import parse_tables
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -55,6 +56,8 @@ SIGNS = (
         example="Unable to determine the device handle for GPU 0000:01:00.0: Insufficient External Power",
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.POWER_HELD), decides="nvidia-smi -q -d POWER,PERFORMANCE"),)
 
 EXPLAINS = ("gsp-firmware-failed",)
 

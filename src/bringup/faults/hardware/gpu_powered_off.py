@@ -11,12 +11,13 @@ Limits: runtime power saving of the driver itself (state "suspended") is healthy
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import is_long_supported
 from bringup.reading import Known
 from bringup.stack.kernel_log import RefusalKind
+from bringup.stack.told import Told
 
 _SWITCHES = (
     "bbswitch",
@@ -111,6 +112,14 @@ SIGNS = (
         example="ERROR: Could not find Nvidia GPU",
         certainty=Certainty.LIKELY,
         needs=("hybrid mode",),
+    ),
+)
+
+STORIES = (
+    Story(
+        (Told.POWER_SWITCH, Told.DRIVER_SILENT),
+        decides="cat /sys/bus/pci/devices/*/power_state",
+        strength=-2,
     ),
 )
 

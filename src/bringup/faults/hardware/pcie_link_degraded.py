@@ -11,10 +11,11 @@ Limits: four lanes are all that an M.2, Oculink or Thunderbolt path has; half wi
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.reading import Known
 from bringup.stack.smi_text import find_in_section, parse_tables
+from bringup.stack.told import Told
 from bringup.units import parse_whole
 
 SIGNS = (
@@ -27,6 +28,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.LINK_NARROW), decides="lspci -vv -d 10de:"),)
 
 EXPLAINS = ("multi-gpu-peer-failed",)
 

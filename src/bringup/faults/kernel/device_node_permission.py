@@ -11,10 +11,11 @@ Limits: EPERM ("Operation not permitted") in a container means device rules of i
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.reading import Known
 from bringup.stack.listings import listed_devices, listed_identity
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -64,6 +65,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("cuda",),
     ),
+)
+
+STORIES = (
+    Story((Told.NVIDIA, Told.ROOT_ONLY, Told.GPU_UNSEEN), decides="ls -l /dev/nvidia0"),
+    Story((Told.ROOT_ONLY, Told.DRIVER_SILENT), decides="ls -l /dev/nvidia0"),
 )
 
 EXPLAINS = ("uvm-not-loaded", "no-visible-device", "running-on-cpu")

@@ -13,9 +13,10 @@ Limits: the last lines of make.log only say that it failed; the first "error:" l
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.reading import Known
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -172,6 +173,24 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("nothing provides", "none of the providers"),
     ),
+    Sign(
+        r"^\s{1,80}\[FAILED\]\s{0,8}$",
+        anchor="[failed]",
+        example="                                   [FAILED]",
+        certainty=Certainty.LIKELY,
+        needs=("nvidia-linux-x86_64",),
+    ),
+)
+
+STORIES = (
+    Story(
+        (Told.NVIDIA, Told.KERNEL_CHANGED, Told.BUILD_FAILED),
+        decides="dkms status",
+        strength=-1,
+    ),
+    Story((Told.DRIVER_SILENT, Told.BUILD_FAILED), decides="dkms status", strength=-1),
+    Story((Told.NVIDIA, Told.DKMS_FAILED), decides="dkms status"),
+    Story((Told.MODULE_REFUSED,), decides="tail -n 60 /var/log/nvidia-installer.log", strength=-4),
 )
 
 EXPLAINS = (

@@ -12,12 +12,13 @@ Limits: where no driver is installed at all, `driver-not-installed` says so.
 
 from __future__ import annotations
 
-from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import BUILD, LOAD
 from bringup.faults.kernel._driver import has_own_kernel, is_driver_expected, is_wsl
 from bringup.faults.kernel._missing import judge_dkms, missing_steps
 from bringup.reading import Known
+from bringup.stack.told import Told
 
 _NO_DRIVER = (
     "nvidia-smi: command not found",
@@ -87,6 +88,17 @@ SIGNS = (
         example="nvidia: version magic '6.8.0-40-generic SMP' should be '6.8.0-45-generic SMP'",
         certainty=Certainty.LIKELY,
     ),
+)
+
+_LOAD = "sudo modprobe nvidia"
+
+STORIES = (
+    Story((Told.KERNEL_CHANGED, Told.DRIVER_SILENT), (Told.WSL,), _LOAD),
+    Story((Told.NVIDIA, Told.KERNEL_CHANGED, Told.NO_PICTURE), (Told.WSL,), _LOAD),
+    Story((Told.NVIDIA, Told.OLD_KERNEL_WORKS), (Told.WSL,), _LOAD),
+    Story((Told.SYSTEM_UPDATED, Told.DRIVER_SILENT), (Told.WSL,), _LOAD, strength=-4),
+    Story((Told.NVIDIA, Told.SYSTEM_UPDATED, Told.NO_PICTURE), (Told.WSL,), _LOAD, strength=-4),
+    Story((Told.SMI_CANNOT_REACH,), (Told.WSL,), _LOAD, strength=-5),  # alone: the most frequent cause
 )
 
 OVER = (NVIDIA_SMI_WORKS,)

@@ -14,10 +14,11 @@ Limits: the same NVRM text stands there when vfio-pci holds the card. Without an
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import holds_nvidia, is_driver_expected
+from bringup.stack.told import Told
 
 _OTHERS = ("vfio-pci", "pci-stub", "nvidia-smi: command not found", "command 'nvidia-smi' not found")
 
@@ -97,6 +98,10 @@ SIGNS = (
         needs=("nvidia-smi has failed",),
         unless=_OTHERS,
     ),
+)
+
+STORIES = (
+    Story((Told.NVIDIA, Told.NOUVEAU, Told.DRIVER_SILENT), decides="lspci -nnk -d 10de:", strength=-1),
 )
 
 EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "running-on-cpu")

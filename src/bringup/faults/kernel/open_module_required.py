@@ -13,13 +13,14 @@ Limits: on Pascal, Volta and older the opposite holds, see `open-module-unsuppor
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import driver_version, generations, is_open_flavour
 from bringup.faults.kernel._steps import driver_steps
 from bringup.reading import Known
 from bringup.stack.gpu_generations import SUPPORT
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -40,6 +41,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("unix open kernel module", "osinitnvmapping"),  # a card that could not be mapped has it too
     ),
+)
+
+STORIES = (
+    Story((Told.NEW_CARD, Told.NO_DEVICES), decides="modinfo -F license nvidia"),
+    Story((Told.NEW_CARD, Told.DRIVER_SILENT), decides="modinfo -F license nvidia", strength=-3),
 )
 
 EXPLAINS = (

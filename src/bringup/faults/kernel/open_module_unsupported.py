@@ -12,12 +12,13 @@ Limits: before branch 560 the open flavour also refused GeForce cards with a GSP
 
 from __future__ import annotations
 
-from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._fault import Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import driver_version, generations, is_open_flavour
 from bringup.faults.kernel._steps import driver_steps
 from bringup.stack.gpu_generations import SUPPORT
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -36,6 +37,8 @@ SIGNS = (
         example="NVRM: Open nvidia.ko is only ready for use on Data Center GPUs.",
     ),
 )
+
+STORIES = (Story((Told.OPEN_MODULE, Told.OLD_CARD), decides="modinfo -F license nvidia"),)
 
 EXPLAINS = (
     "gsp-firmware-failed",

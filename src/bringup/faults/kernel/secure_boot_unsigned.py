@@ -12,9 +12,10 @@ Limits: "module verification failed ... tainting kernel" alone is a note: the mo
 
 from __future__ import annotations
 
-from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.reading import Known
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -79,6 +80,15 @@ SIGNS = (
         anchor="operation not permitted",
         example="modprobe: ERROR: could not insert 'nvidia': Operation not permitted",
         needs=("secureboot enabled",),
+    ),
+)
+
+STORIES = (
+    Story(
+        (Told.SIGNATURE, Told.DRIVER_SILENT),
+        decides="sudo modprobe nvidia",
+        unless=(Told.SIGNATURE_OFF,),
+        strength=-1,
     ),
 )
 

@@ -11,12 +11,13 @@ Limits: in a container a missing nvidia-smi says that the GPU was not passed in 
 
 from __future__ import annotations
 
-from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import REBOOT
 from bringup.faults.userspace._driver import is_unloaded
 from bringup.reading import Absent, Known
 from bringup.records import replace
+from bringup.stack.told import Told
 
 _ELSEWHERE = ("docker run", "docker exec", "docker compose", "podman", "kubectl", "wsl", "microsoft")
 
@@ -68,6 +69,8 @@ SIGNS = (
         unless=_ELSEWHERE,
     ),
 )
+
+STORIES = (Story((Told.SMI_MISSING,), (Told.CONTAINER, Told.WSL), strength=-4),)
 
 OVER = (NVIDIA_SMI_WORKS,)
 

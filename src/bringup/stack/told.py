@@ -1,0 +1,123 @@
+"""What people tell in their own words: "after a kernel update the screen stays black".
+
+Whoever asks for help often pastes no output at all, or one line that many causes share. What happened before,
+what was noticed and what helped is in the sentences, and it tells which cause is the likely one. A telling is
+never more than that: programs' lines decide wherever there are any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from typing import Final
+
+from bringup.records import dataclass
+from bringup.stack.lines import Line, Lines
+
+LIMIT_CHARACTERS: Final = 60_000
+"""A longer text is a log of services, not somebody's words."""
+
+_LISTS: Final = {
+    "<change>": r"(?:up(?:dat|grad)\w{1,4}|chang\w{1,3}|switch\w{0,4}|mov(?:ed?|ing)|install\w{0,4}"
+    r"|boot\w{0,3})",
+    "<kernel>": r"(?<!cuda )(?<!gpu )(?<!jupyter )(?<!notebook )(?<!python )(?<!triton )"
+    r"kernel\b(?![:_.]| module| driver| head| ring| mode)",
+    "<nt>": r"(?:(?:do|does|did|ca|wo|is|are|was|could|would|has|have)(?:n['\u2019\u2018`\u00b4]?t| not))",
+    "<fails>": r"(?:(?:is|are|was|does|do|did|could|ca|wo)(?:n.?t| not)|cannot|no longer|never|not"
+    r"|stop(?:s|ped)?|fail(?:s|ed|ing)?(?: to)?|broken?|breaks|dead|gone|lost|crash\w{0,3})",
+}
+"""Words that many patterns of the table share."""
+
+
+class Told(Enum):
+    """One thing that a text tells; the value is how an answer repeats it."""
+
+    NVIDIA = "an NVIDIA card"
+    KERNEL_CHANGED = "the kernel was changed"
+    OLD_KERNEL_WORKS = "another kernel works"
+    SYSTEM_UPDATED = "the system was updated"
+    DRIVER_SILENT = "the driver does not answer"
+    SMI_MISSING = "there is no nvidia-smi"
+    SMI_CANNOT_REACH = "nvidia-smi cannot reach the driver"
+    NO_PICTURE = "no picture, or none from the card"
+    BUILD_FAILED = "the module does not build"
+    DKMS_FAILED = "DKMS or akmods failed"
+    MODULE_REFUSED = "the installer could not load what it had built"
+    SIGNATURE = "Secure Boot or its keys"
+    SIGNATURE_OFF = "Secure Boot is off"
+    NOUVEAU = "nouveau is in use"
+    OPEN_MODULE = "the open kernel modules"
+    OLD_CARD = "a card without GSP"
+    NEW_CARD = "a card of the Blackwell generation"
+    NO_DEVICES = "nvidia-smi finds no device"
+    POWER_SWITCH = "a laptop's switch between graphics"
+    NOT_LISTED = "lspci does not list the card"
+    OFF_BUS = "the card falls off the bus"
+    SMI_HANGS = "nvidia-smi does not come back"
+    TOO_HOT = "the card gets too hot"
+    POWER_HELD = "the card's power is held down"
+    LINK_NARROW = "the link is narrower or slower than it should be"
+    ROOT_ONLY = "it works as root only"
+    CONTAINER = "it runs in a container"
+    LATER = "it had worked before"
+    RESTART_HELPS = "a restart of the container helps"
+    GPU_GONE = "the GPU is not used any more"
+    GPU_UNSEEN = "programs see no GPU"
+    WSL = "it runs on WSL"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Words for one thing.
+
+    Attributes:
+        told: what they tell.
+        anchor: a literal in lower case that every match contains; a text without it is not searched.
+        pattern: regular expression for text in lower case; linear, and within one line.
+        example: such a sentence.
+    """
+
+    told: Told
+    anchor: str
+    pattern: str
+    example: str
+
+
+@cache
+def tellings() -> tuple[Telling, ...]:
+    """The table told.tsv."""
+    from pkgutil import get_data
+
+    data = get_data("bringup.stack", "told.tsv")
+    assert data is not None
+    rows = (line.split("\t") for line in data.decode().splitlines() if not line.startswith("#"))
+    return tuple(
+        Telling(Told[name.upper()], anchor, _expanded(pattern), example)
+        for name, anchor, pattern, example in rows
+    )
+
+
+def _expanded(pattern: str) -> str:
+    for name, words in _LISTS.items():
+        pattern = pattern.replace(name, words)
+    return pattern
+
+
+def find_told(lines: Lines) -> Mapping[Told, Line]:
+    """The first line that tells each thing; nothing of a text that is too long to be somebody's words."""
+    return lines.once(_find_told)
+
+
+def _find_told(lines: Lines) -> Mapping[Told, Line]:
+    found: dict[Told, Line] = {}
+    if len(lines.whole) > LIMIT_CHARACTERS:
+        return found
+    for telling in tellings():
+        if telling.told in found or not lines.has(telling.anchor):
+            continue
+        match = re.search(telling.pattern, lines.whole)
+        if match is not None:
+            found[telling.told] = lines.lines[lines.whole.count("\n", 0, match.start())]
+    return found
