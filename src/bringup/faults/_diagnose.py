@@ -186,7 +186,7 @@ def _hear(fault: Fault, scene: Scene) -> Evidence | None:
                 expected="a program's line that says why",
                 sources=(f"{line.source}, line {line.number}",),
                 certainty=Certainty.LIKELY,
-                decides=story.decides or _first_look(fault.steps),
+                decides=story.decides or first_look(fault.steps),
                 strength=story.strength,
             )
     return None

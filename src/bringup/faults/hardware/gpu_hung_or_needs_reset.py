@@ -122,6 +122,12 @@ SIGNS = (
         example="rpc timeouts, then Xid 154 (Node Reboot Required) under load",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"\s(?:D|D[sl<+NL]{1,4})\s.{0,40}\bnvidia-(?:smi|persistenced)\b",
+        anchor="nvidia-",
+        example="root        935  0.0  0.0  16488  4056 ?        D    May04   0:00 /usr/bin/nvidia-smi",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 STORIES = (Story((Told.SMI_HANGS,), decides="journalctl -k -b -g NVRM"),)

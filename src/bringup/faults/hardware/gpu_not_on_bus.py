@@ -60,7 +60,10 @@ SIGNS = (
     ),
 )
 
-STORIES = (Story((Told.NVIDIA, Told.NOT_LISTED), decides="lspci -nn -d 10de:"),)
+STORIES = (
+    Story((Told.NVIDIA, Told.NOT_LISTED), decides="lspci -nn -d 10de:"),
+    Story((Told.CARD_MOVED, Told.DRIVER_SILENT), decides="lspci -nn -d 10de:", strength=-1),
+)
 
 EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "running-on-cpu")
 

@@ -30,7 +30,7 @@ _ERRORS: Final = (
     (regex(r"CUDA unknown error - this may be due"), "cuda unknown error"),
     (regex(r"CUDA_ERROR_UNKNOWN"), "cuda_error_unknown"),
     (
-        regex(r"(?i)(?:initiali[sz]e cuda|getdevicecount|cuda init|cuinit).{0,60}unknown error"),
+        regex(r"(?i)(?:initiali[sz]e cuda|getdevicecount|cuda init|cuinit).{0,60}unknown error(?! ?\(303)"),
         "unknown error",
     ),
 )

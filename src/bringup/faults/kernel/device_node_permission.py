@@ -70,6 +70,7 @@ SIGNS = (
 STORIES = (
     Story((Told.NVIDIA, Told.ROOT_ONLY, Told.GPU_UNSEEN), decides="ls -l /dev/nvidia0"),
     Story((Told.ROOT_ONLY, Told.DRIVER_SILENT), decides="ls -l /dev/nvidia0"),
+    Story((Told.NVIDIA, Told.NO_RIGHT), decides="ls -l /dev/nvidia0"),
 )
 
 EXPLAINS = ("uvm-not-loaded", "no-visible-device", "running-on-cpu")

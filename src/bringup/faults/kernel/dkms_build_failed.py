@@ -184,7 +184,7 @@ SIGNS = (
 
 STORIES = (
     Story(
-        (Told.NVIDIA, Told.KERNEL_CHANGED, Told.BUILD_FAILED),
+        (Told.NVIDIA, Told.MODULE, Told.KERNEL_CHANGED, Told.BUILD_FAILED),
         decides="dkms status",
         strength=-1,
     ),

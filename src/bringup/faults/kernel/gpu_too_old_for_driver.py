@@ -11,7 +11,7 @@ Limits: an old branch may not build on a new kernel; then the kernel has to be a
 
 from __future__ import annotations
 
-from bringup.faults._fault import Evidence, Safety, Sign, Step
+from bringup.faults._fault import Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import REBOOT
 from bringup.faults.kernel._driver import device_ids, driver_version
@@ -19,6 +19,7 @@ from bringup.faults.kernel._steps import driver_steps
 from bringup.reading import Known
 from bringup.stack.gpu_generations import SUPPORT, find_generation
 from bringup.stack.kernel_log import RefusalKind
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -37,6 +38,8 @@ SIGNS = (
         example="Your card is only supported up to the 390 legacy drivers series.",
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.OLD_CARD, Told.DROPPED), decides="lspci -nn -d 10de:"),)
 
 EXPLAINS = (
     "open-module-unsupported",

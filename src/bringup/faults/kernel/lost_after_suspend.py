@@ -15,11 +15,12 @@ Limits: without any word of sleep in the text the same error is told as `uvm-not
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import LOAD_UVM, UNLOAD_UVM
 from bringup.faults.kernel._unknown_error import SLEEP_WORDS, find_unknown_error
 from bringup.reading import Known
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -52,6 +53,14 @@ SIGNS = (
         example="uvm_suspend_entry+0xad/0xd0 [nvidia_uvm]",
         certainty=Certainty.LIKELY,
     ),
+)
+
+STORIES = (
+    Story((Told.NVIDIA, Told.SLEPT, Told.GPU_GONE), decides="nvidia-smi", strength=-1),
+    Story((Told.NVIDIA, Told.SLEPT, Told.GPU_UNSEEN), decides="nvidia-smi", strength=-1),
+    Story((Told.NVIDIA, Told.SLEPT, Told.DRIVER_SILENT), decides="nvidia-smi", strength=-1),
+    Story((Told.NVIDIA, Told.SLEPT, Told.NO_PICTURE), decides="nvidia-smi", strength=-1),
+    Story((Told.NVIDIA, Told.SLEEP_FAILS), decides="journalctl -b -g 'NVRM|nvidia-suspend|PM:'"),
 )
 
 EXPLAINS = ("uvm-not-loaded", "library-missing", "cuda-kernel-crash", "no-visible-device", "running-on-cpu")

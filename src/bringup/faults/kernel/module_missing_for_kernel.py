@@ -90,7 +90,10 @@ SIGNS = (
     ),
 )
 
-_LOAD = "sudo modprobe nvidia"
+_LOAD = (
+    "sudo modprobe nvidia: 'not found' is this fault, 'Key was rejected' is Secure Boot, 'No such device' a"
+    " card that does not answer or does not fit the driver"
+)
 
 STORIES = (
     Story((Told.KERNEL_CHANGED, Told.DRIVER_SILENT), (Told.WSL,), _LOAD),
@@ -98,7 +101,7 @@ STORIES = (
     Story((Told.NVIDIA, Told.OLD_KERNEL_WORKS), (Told.WSL,), _LOAD),
     Story((Told.SYSTEM_UPDATED, Told.DRIVER_SILENT), (Told.WSL,), _LOAD, strength=-4),
     Story((Told.NVIDIA, Told.SYSTEM_UPDATED, Told.NO_PICTURE), (Told.WSL,), _LOAD, strength=-4),
-    Story((Told.SMI_CANNOT_REACH,), (Told.WSL,), _LOAD, strength=-5),  # alone: the most frequent cause
+    Story((Told.RESTARTED, Told.SMI_CANNOT_REACH), (Told.WSL,), _LOAD, strength=-5),
 )
 
 OVER = (NVIDIA_SMI_WORKS,)

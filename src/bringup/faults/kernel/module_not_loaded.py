@@ -38,7 +38,7 @@ SIGNS = (
         example="kernel driver does not appear to be running on this host (box): /proc/driver/nvidia/version"
         " does not exist",
         certainty=Certainty.LIKELY,
-        needs=("/proc/driver/nvidia/version does not exist", "libcuda"),
+        needs=("/proc/driver/nvidia/version does not exist",),
         unless=("not found in directory", "library 'libcuda", "microsoft", "wsl"),
     ),
     Sign(

@@ -77,7 +77,7 @@ SIGNS = (
         unless=SLEEP_WORDS,
     ),
     Sign(
-        r"(?i)cuInit\b.{0,20}unknown error",
+        r"(?i)cuInit\b.{0,20}unknown error(?! ?\(303)",
         anchor="cuinit",
         example="CUDA cuInit: Unknown error",
         certainty=Certainty.LIKELY,

@@ -11,12 +11,13 @@ Limits: libcudart, libcublas and the like belong to the toolkit: cuda-runtime-li
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import LIST_LIBRARIES
 from bringup.faults.userspace._driver import libraries, loaded_version
 from bringup.reading import Absent, Known
 from bringup.records import replace
+from bringup.stack.told import Told
 
 _NAMES = (
     r"(?:libcuda\.so|libnvidia-ml\.so|libnvidia-ptxjitcompiler\.so|libnvcuvid\.so|libnvidia-\w{1,30}\.so)"
@@ -54,8 +55,8 @@ SIGNS = (
         example="NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.",
     ),
     Sign(
-        r"(?i)(?:could not load dynamic library|dlopen(?:ing)?(?: failed)?|unable to load|failed to "
-        r"load|could not open|"
+        r"(?i)(?:(?:could not|cannot|unable to|failed to) load(?: dynamic library)?"
+        r"|dlopen(?:ing)?(?: failed)?|could not open|"
         rf"cannot find|could not find).{{0,40}}{_NAMES}",
         anchor=".so",
         example="Could not load dynamic library 'libcuda.so.1'; dlerror: libcuda.so.1: cannot open shared "
@@ -96,6 +97,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
 )
+
+STORIES = (Story((Told.LIBRARY_GONE,), (Told.WSL,), "ldconfig -p"),)
 
 EXPLAINS = (
     "no-visible-device",

@@ -24,8 +24,8 @@ _LOWER = ("nvrm:", "couldn't communicate", "version mismatch", "/usr/lib/wsl")
 
 SIGNS = (
     Sign(
-        r"(?i)no cuda-capable device is detected",
-        anchor="no cuda-capable device",
+        r"(?i)\bno cuda[ -](?:capable )?(?:gpus?|devices?) (?:is |are |w\w{2,3} )?(?:found|detected|visible)",
+        anchor="no cuda",
         example="ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected",
         certainty=Certainty.LIKELY,
         unless=_LOWER,
@@ -65,10 +65,11 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"no CUDA devices found, CUDA will be disabled",
-        anchor="no cuda devices found",
-        example="ggml_init_cublas: no CUDA devices found, CUDA will be disabled",
+        r"(?i)\bcuInit\(?\d?\)?.{0,30}(?:returned|failed|error)\D{0,24}\b(?:100|38)\b",
+        anchor="cuinit",
+        example="CUDA not supported: cuInit() returned 100",
         certainty=Certainty.LIKELY,
+        unless=_LOWER,
     ),
 )
 
