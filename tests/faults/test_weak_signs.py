@@ -17,6 +17,19 @@ WEAK = [
     if sign.is_weak
 ]
 STORY = "Since yesterday ollama does not use my GPU any more."
+NO_COMPLAINTS = (
+    "How do I run it on CPU instead of the GPU? I want to keep the GPU free for games.",
+    "I do not want to use my GPU, how do I force CPU?",
+    "llama.cpp can run models on CPU only, on GPU only, or split between the two.",
+    "Running on CPU only because the GPU is used for training. Threads: 16.",
+    "My GPU is not found by the BIOS when the riser is used.",
+    "The download page was very slow. I have a 4090 GPU.",
+    "Release notes b9000: fix gibberish output with -sm row, do not use GPU for small batches",
+    "Thanks, the gibberish is gone after I updated to b8740.",
+    "We benchmarked: prompt caching does not help for single-turn requests, as expected.",
+    "The process was killed by the administrator because the maintenance window started.",
+    "CPU usage is 100% on one core while GPU is at 95%: is that normal?",
+)
 PRINTED = "Error: listen tcp 127.0.0.1:11434: bind: address already in use"
 
 
@@ -45,3 +58,8 @@ def test_words_name_the_look_that_decides() -> None:
     (root,) = diagnose(Scene(stack, lines), load_catalogue()).roots
     assert root.evidence.certainty is Certainty.LIKELY
     assert root.evidence.decides == "nvidia-smi"
+
+
+@pytest.mark.parametrize("text", NO_COMPLAINTS)
+def test_a_wish_or_an_explanation_is_no_complaint(text: str) -> None:
+    assert roots_of(text) == []

@@ -9,12 +9,24 @@ from typing import Final
 from bringup.errors import CannotTell
 from bringup.faults._fault import Certainty, Evidence, Fault, Layer, Safety, Sign, Step
 from bringup.faults._scene import Scene
+from bringup.patterns import regex
 from bringup.records import dataclass, replace
 from bringup.stack.lines import Lines
 from bringup.stack.told import find_told
 
 _POST_LINES: Final = 60
 """A post in which a person tells a trouble has at most so many lines; more is a log."""
+
+
+_NO_COMPLAINT: Final = regex(
+    r"\bnot want\b|n't want\b|\bfeature request|\brelease notes|\bchangelog|\bfix(?:es|ed)? (?:the )?gibber"
+    r"|\b(?:is|are) gone\b|\bno (?:more )?gibber|\bworks? (?:now|well|fine|great)\b|\bas expected\b|"
+    r"\bon purpose\b"
+    r"|\bbecause (?:the|my) gpu\b|\bcan (?:also )?run\b|\b(?:how (?:do i|can i|to)|"
+    r"force) (?:\w{1,8} ){0,4}cpu\b",
+    re.IGNORECASE,
+)
+"""What is wished, mended, meant or only explained in a line: its words name no trouble."""
 
 
 class Role(Enum):
@@ -105,8 +117,11 @@ def _weakly(scene: Scene, catalogue: tuple[Fault, ...]) -> dict[str, tuple[Fault
     found: dict[str, tuple[Fault, Evidence]] = {}
     if len(scene.lines.lines) > _POST_LINES:
         return found
+    complaints = Lines(tuple(line for line in scene.lines.lines if not _NO_COMPLAINT.search(line.text)))
     for fault in catalogue:
-        evidence = match_signs(tuple(sign for sign in fault.signs if sign.is_weak), scene)
+        evidence = match_signs(
+            tuple(sign for sign in fault.signs if sign.is_weak), Scene(scene.stack, complaints)
+        )
         if evidence is not None:
             decides = first_look(fault.steps)
             found[fault.id] = (fault, replace(evidence, expected="no such words", decides=decides))

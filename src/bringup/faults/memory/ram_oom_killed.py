@@ -116,7 +116,8 @@ SIGNS = (
         ),
     ),
     Sign(
-        r"(?i)\b(?:gets?|got|was|is|being|been|just) (?:\w{1,10} )?killed\b",
+        r"(?i)\b(?:gets?|got|was|is|being|been|just) (?:\w{1,10} )?killed\b(?! by (?:the |an? )?(?:admin|"
+        r"user|me\b|hand))",
         anchor="killed",
         example="while it loads the process just gets killed",
         certainty=Certainty.LIKELY,

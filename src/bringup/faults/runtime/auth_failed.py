@@ -52,6 +52,19 @@ SIGNS = (
         " the client or by",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"[Dd]idn't provide an API key",
+        anchor="provide an api key",
+        example="[401]: You didn't provide an API key.",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"(?i)\bapi key\b.{0,60}\b401\b|\b401\b.{0,60}\bapi key\b",
+        anchor="api key",
+        example="with the right API key it still answers 401",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("server-not-ready",)

@@ -27,8 +27,10 @@ _NOT_A_COMPLAINT = (
         "no dedicated gpu",
     ),
     "cannot be used with preferred buffer",
+    *("bios", "lspci"),
 )
-"""Who has no card runs on the CPU as meant; and every start says of the token table that it stays there."""
+"""Who has no card runs on the CPU as meant; every start says of the token table that it
+stays there; a card that the firmware does not see is another fault."""
 
 SIGNS = (
     Sign(
@@ -130,10 +132,10 @@ SIGNS = (
         is_weak=True,
     ),
     Sign(
-        r"(?i)\b(?:very|extremely|really|so|too|painfully|super|terribly|incredibly|unusably|insanely|"
-        r"ridiculously) slow",
+        r"(?i)\b(?:model|token|generat|answer|respon|infer|prompt|llm|llama|ollama|repl|chat|run)\w{0,8}\b.{0,60}"
+        r"\b(?:very|extremely|really|so|too|painfully|super|terribly|incredibly|unusably) slow",
         anchor="slow",
-        example="With a 3090 as GPU the answers are extremely slow",
+        example="the answers are extremely slow",
         certainty=Certainty.LIKELY,
         unless=_NOT_A_COMPLAINT,
         needs=("gpu",),
