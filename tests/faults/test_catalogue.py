@@ -43,6 +43,8 @@ def test_a_fault_has_what_a_page_needs(fault: Fault) -> None:
     assert fault.steps
     assert fault.title
     assert not fault.title.endswith(".")
+    for text in (fault.symptom, fault.reason, fault.limits):
+        assert not re.match(r"(?:an?|the|one|each|when|where|it|on|in|with|without|if|for|most) ", text), text
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=by_fault)

@@ -44,6 +44,7 @@ def see(context: BrowserContext, watched: Watched, entry: str, paths: tuple[str,
         assert page.locator("h1").count() == 1
         width = page.viewport_size["width"] if page.viewport_size else 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate("(nav => nav.scrollWidth - nav.clientWidth)(document.querySelector('nav'))") <= 0
         keep(page, f"{name.partition(' ')[0]}{path.replace('/', '-').rstrip('-')}-{name.partition(' ')[2]}")
     watched.check()
 

@@ -19,13 +19,19 @@ from bringup.faces.web.charts import WIDTH
 from bringup.faces.web.drawer import Drawer
 from bringup.faces.web.layout import banner
 from bringup.faces.web.memory_map import card_slices, layer_slices, planned_slices, slot_slices
+from bringup.faces.web.pages.explain import fault_page
 from bringup.faces.web.pages.house import floors_of
 from bringup.faces.web.pages.memory import memory_parts
 from bringup.faces.web.pages.now import term_now
 from bringup.faces.web.pages.stack import stack_parts
+from bringup.faces.web.pages.stack_parts import parts_of
+from bringup.faults._fault import Layer
 from bringup.plan.layer_map import Piece
 from bringup.plan.request import Request
 from bringup.reading import NOT_LOOKED, Known
+from bringup.stack.distribution import Distribution
+from bringup.stack.kernel import Kernel
+from bringup.stack.stack import Stack
 from bringup.units import GIB, MIB
 
 ENGINE = made.engine()
@@ -121,3 +127,21 @@ def test_a_term_has_figures_of_now_where_a_sample_has_any() -> None:
     assert "8.2 GiB" in term_now("vram", made.sample())
     assert "Nothing of it is there now" in term_now("vram", made.without_cards("gone"))
     assert term_now("dkms", made.sample()) == term_now("no-such-term", None) == ""
+
+
+def test_a_faults_page_says_of_each_step_what_the_terminal_says() -> None:
+    page = str(fault_page("port-in-use"))
+    assert "<code>bringup stop</code>" in page
+    assert "`" not in page
+    assert "looks only<" in page
+    assert "disruptive; touches the service ollama; undo: " in page
+
+
+def test_a_distribution_whose_name_has_its_version_is_said_once() -> None:
+    kernel = Kernel(
+        distribution=Known(
+            Distribution("debian", "Debian GNU/Linux 12 (bookworm)", "12", ()), "/etc/os-release"
+        )
+    )
+    parts = [(part.name, part.state) for part in parts_of(Layer.KERNEL, Stack(kernel=kernel))]
+    assert parts[0] == ("Debian GNU/Linux 12 (bookworm)", "")

@@ -60,6 +60,16 @@ def read_fault(module: ModuleType, layer: Layer) -> Fault:
     )
 
 
+_NAMES = frozenset({"cmake", "glibc", "libcuda", "libcudart", "lspci", "modprobe", "nouveau", "nvcc"})
+
+
+def _begun_large(text: str) -> str:
+    """A sentence with a capital in front, unless it begins with the name of a program."""
+    first = text.split(" ", 1)[0].removesuffix("'s").rstrip(",")
+    is_word = re.fullmatch(r"[a-z]+", first) is not None and first not in _NAMES
+    return text[:1].upper() + text[1:] if is_word else text
+
+
 def read_docstring(text: str) -> dict[str, str]:
     """Title and headed sections of a fault's docstring, each folded to one line.
 
@@ -70,7 +80,7 @@ def read_docstring(text: str) -> dict[str, str]:
     title, *rest = re.split(pattern, text.strip(), flags=re.MULTILINE)
     sections = {"title": " ".join(title.split()).rstrip(".")}
     for heading, body in zip(rest[::2], rest[1::2], strict=True):
-        sections[heading] = " ".join(body.split())
+        sections[heading] = _begun_large(" ".join(body.split()))
     missing = [name for name in ("title", "Symptom", "Reason", "Sources") if not sections.get(name)]
     if missing:
         raise ValueError(f"docstring lacks {', '.join(missing)}")

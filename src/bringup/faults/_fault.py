@@ -176,7 +176,7 @@ NVIDIA_SMI_WORKS: Final = Sign(
 )
 """The head of nvidia-smi's table: it is printed only where program, library and module work together."""
 
-NOTHING_YET: Final = "nothing fails yet"
+NOTHING_YET: Final = "Nothing fails yet"
 """How the symptom of a fault begins that is seen before it does harm."""
 
 Check: TypeAlias = "Callable[[Scene], Evidence | None]"

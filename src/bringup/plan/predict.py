@@ -141,7 +141,7 @@ _WAITS = {
 def _bottleneck(costs: tuple[Cost, ...]) -> str:
     largest = max(costs, key=lambda cost: cost.seconds)
     share = largest.seconds / _seconds(costs)
-    return f"{share:.0%} of the time goes into {_WAITS[largest.kind].format(device=largest.device)}"
+    return f"{share * 100:.0f} % of the time goes into {_WAITS[largest.kind].format(device=largest.device)}"
 
 
 def _formula(costs: tuple[Cost, ...], what: str) -> str:

@@ -108,8 +108,7 @@ def render_step(
     lines += [(f"{' ' * len(lead)}{line}",) for line in rest]
     if step.command:
         lines.append(("       ", Styled(f"$ {typed_command(step, values, is_root=is_root)}", Style.CYAN)))
-    safety = f"{word}; touches {step.touches}" if step.touches else word
-    first, *rest = wrapped(safety, width_columns - 7)
+    first, *rest = wrapped(safety_words(step), width_columns - 7)
     lines.append(("       ", Styled(first[: len(word)], style), Styled(first[len(word) :], Style.DIM)))
     lines += [("       ", Styled(line, Style.DIM)) for line in rest]
     if step.undo and step.safety is not Safety.LOOK:
@@ -117,6 +116,12 @@ def render_step(
     if step.verify:
         lines += _dim("verify", quoted(step.verify, values), width_columns)
     return lines
+
+
+def safety_words(step: Step) -> str:
+    """`disruptive; touches all running programs: they end`; `looks only`."""
+    word, _ = _SAFETY[step.safety]
+    return f"{word}; touches {step.touches}" if step.touches else word
 
 
 def labelled(label: str, text: str, width_columns: int = READING_COLUMNS) -> list[Line]:

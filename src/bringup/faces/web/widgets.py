@@ -72,10 +72,11 @@ def more(title: str, *body: Html, id_: str) -> Html:
 
 def prose(text: str) -> list[Html]:
     """Paragraphs of ours, in which `words` stand for code."""
-    return [tag("p", *_pieces(piece)) for piece in text.split("\n\n")]
+    return [tag("p", *inline(piece)) for piece in text.split("\n\n")]
 
 
-def _pieces(text: str) -> Iterable[Html]:
+def inline(text: str) -> Iterable[Html]:
+    """A sentence of ours, in which `words` stand for code."""
     for number, piece in enumerate(text.split("`")):
         if piece:
             yield tag("code", piece) if number % 2 else plain(piece)

@@ -8,12 +8,13 @@ from bringup.actions.diagnosis.steps import quoted
 from bringup.actions.explaining.explain import Explanation, explain_on, explain_seen
 from bringup.actions.explaining.terms_reader import find_term, load_terms
 from bringup.errors import WrongUse
+from bringup.faces.render.diagnosis import safety_words
 from bringup.faces.render.explain import LEVEL_TITLES
 from bringup.faces.render.facts import fact_title, words
 from bringup.faces.render.stack import LAYER_NAMES
 from bringup.faces.web.html import Html, join, table, tag
-from bringup.faces.web.widgets import command, field, panel, prose
-from bringup.faults._fault import Fault, Layer
+from bringup.faces.web.widgets import command, field, inline, panel, prose
+from bringup.faults._fault import Fault, Layer, Safety
 from bringup.machine.clock import local_time_text
 from bringup.machine.folders import Folders
 from bringup.stack.stack import Stack
@@ -162,16 +163,18 @@ def fault_page(name: str) -> Html | None:
     except WrongUse:
         return None
     parts = [
-        tag("p", tag("strong", "What one sees. "), fault.symptom),
-        tag("p", tag("strong", "Why. "), fault.reason),
+        tag("p", tag("strong", "What one sees. "), *inline(fault.symptom)),
+        tag("p", tag("strong", "Why. "), *inline(fault.reason)),
     ]
-    parts += [tag("p", tag("strong", "Limits. "), fault.limits)] if fault.limits else []
+    parts += [tag("p", tag("strong", "Limits. "), *inline(fault.limits))] if fault.limits else []
     steps = []
     for step in fault.steps:
         sudo = "sudo " if step.needs_root else ""
         shown = command(f"{sudo}{quoted(step.command, {})}") if step.command else None
-        undo = f"; undo: {step.undo}" if step.undo else ""
-        steps.append(tag("li", step.say, shown, tag("p", f"{step.safety.value}{undo}", class_="soft small")))
+        undo = f"; undo: {step.undo}" if step.undo and step.safety is not Safety.LOOK else ""
+        steps.append(
+            tag("li", *inline(step.say), shown, tag("p", f"{safety_words(step)}{undo}", class_="soft small"))
+        )
     walk = tag("p", "It is walked through by ", tag("code", f"bringup fix {fault.id}"))
     sources = [tag("li", tag("code", link)) for link in fault.sources]
     return join(

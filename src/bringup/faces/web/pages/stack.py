@@ -9,15 +9,15 @@ from bringup.actions.diagnosis.doctor import Examination, Verdict
 from bringup.actions.diagnosis.facts import Fact, Seen, list_facts
 from bringup.actions.diagnosis.overview import PARTS_OF_LAYER, LayerView, State, view_layers
 from bringup.actions.diagnosis.steps import quoted
-from bringup.faces.render.diagnosis import steps_of
+from bringup.faces.render.diagnosis import safety_words, steps_of
 from bringup.faces.render.facts import words
 from bringup.faces.render.stack import LAYER_NAMES, summarise
 from bringup.faces.web.html import Html, join, tag
 from bringup.faces.web.pages.stack_parts import TERMS, StackPart, parts_of
 from bringup.faces.web.widgets import command as command_to_copy
-from bringup.faces.web.widgets import more, pill
+from bringup.faces.web.widgets import inline, more, pill
 from bringup.faults._diagnose import Finding, Role
-from bringup.faults._fault import Certainty, Layer
+from bringup.faults._fault import Certainty, Layer, Safety
 
 _MARKS: Final = {
     State.FINE: "ok",
@@ -183,8 +183,10 @@ def _steps(finding: Finding) -> list[Html]:
         command = quoted(step.command, values | dict(step.values)) if step.command else ""
         sudo = "sudo " if step.needs_root else ""
         typed = command_to_copy(f"{sudo}{command}") if command else None
-        undo = f" Undo: {step.undo}." if step.undo else ""
-        steps.append(tag("li", step.say, typed, tag("p", f"{step.safety.value}.{undo}", class_="soft")))
+        undo = f"; undo: {step.undo}" if step.undo and step.safety is not Safety.LOOK else ""
+        steps.append(
+            tag("li", *inline(step.say), typed, tag("p", f"{safety_words(step)}{undo}", class_="soft"))
+        )
     if not steps:
         return []
     shown, rest = steps[:_STEPS_SHOWN], steps[_STEPS_SHOWN:]

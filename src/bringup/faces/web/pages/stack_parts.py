@@ -66,7 +66,8 @@ def _hardware(stack: Stack) -> Iterator[StackPart]:
 def _kernel(stack: Stack) -> Iterator[StackPart]:
     kernel = stack.kernel
     if isinstance(kernel.distribution, Known):
-        yield StackPart(kernel.distribution.value.name, kernel.distribution.value.version)
+        name, version = kernel.distribution.value.name, kernel.distribution.value.version
+        yield StackPart(name, "" if version in name.split() else version)
     if isinstance(kernel.release, Known):
         yield StackPart("Linux", kernel.release.value.text)
     driver = kernel.loaded_driver
