@@ -14,6 +14,7 @@ from bringup.model import families
 from bringup.model.families import Recurrence
 from bringup.model.gguf import GgufHeader, Tensor
 from bringup.model.hyperparameters import Hyperparameters
+from bringup.model.other_kinds import refuse_other_kinds
 from bringup.model.quants import FILE_TYPES
 from bringup.model.tokenizer import Tokenizer, read_tokenizer
 from bringup.model.values import Metadata
@@ -250,8 +251,9 @@ def hyperparameters(header: GgufHeader) -> Hyperparameters:
     """Access to the keys of the file's architecture.
 
     Raises:
-        GgufError: the file names none.
+        GgufError: the file names none, or is no language model at all.
     """
+    refuse_other_kinds(header)
     name = header.metadata.text("general.architecture")
     if not name:
         raise GgufError(

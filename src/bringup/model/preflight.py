@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,7 +22,7 @@ from bringup.model.preflight_tokenizer import check_tokenizer
 from bringup.model.problem import Gravity, Problem, of_error, wrong_value
 from bringup.model.shards import Model
 from bringup.model.values import Metadata, ValueType, describe
-from bringup.model.window import ByteOrder
+from bringup.model.window import NATIVE_ORDER
 from bringup.records import replace
 
 # Suffixes of keys that llama.cpp reads with exactly this type: `get_key` compares types, it converts none.
@@ -123,12 +122,12 @@ def _check_file(header: GgufHeader) -> Iterator[Problem]:
             f"{header.file_size_bytes:,} bytes",
             header.file_size_bytes,
         )
-    if header.byte_order is not (ByteOrder.LITTLE if sys.byteorder == "little" else ByteOrder.BIG):
+    if header.byte_order is not NATIVE_ORDER:
         yield Problem(
             "byte-swapped",
             Gravity.REFUSED,
             "written for machines of the other byte order",
-            f"numbers in {sys.byteorder}-endian order",
+            f"numbers in {NATIVE_ORDER.name.lower()}-endian order",
             f"{header.byte_order.name.lower()}-endian order",
             4,
         )

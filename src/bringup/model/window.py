@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+import sys
 from enum import Enum
 from typing import Final
 
@@ -36,6 +37,10 @@ class ByteOrder(Enum):
 
     LITTLE = "<"
     BIG = ">"
+
+
+NATIVE_ORDER: Final = ByteOrder.LITTLE if sys.byteorder == "little" else ByteOrder.BIG
+"""That of this machine, the only one in which llama.cpp loads a file."""
 
 
 def string_block_pattern() -> re.Pattern[bytes]:

@@ -62,6 +62,8 @@ def _layers(planner: Planner, wanted: Request, plan: MemoryPlan) -> Iterator[str
     else:
         lack = _lack(planner, plan, layers=1)
         yield f"{plan.n_gpu_layers} of {n_all} layers on {names}: with one more {lack} MiB are missing there."
+    if wanted.n_cpu_moe is not None and not planner.anatomy.architecture.n_expert:
+        yield "--n-cpu-moe keeps nothing in main memory: this model has no experts."
     if wanted.n_cpu_moe is None and plan.n_cpu_moe:
         yield (
             f"Experts of the first {plan.n_cpu_moe} layers stay in main memory: a token needs few of them, "

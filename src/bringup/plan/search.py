@@ -183,6 +183,10 @@ class _Search:
             return plan.fits
         if not plan.fits:
             return sum(plan.missing.values()) < sum(best.missing.values())
+        if (
+            plan.placement == best.placement
+        ):  # shorter rows are read faster; for that alone quality is not given
+            return False
         return self.speed(plan.placement, plan.run) > _WORTH * self.speed(best.placement, best.run)
 
     def _may_be_worth(self, request: Request, best: MemoryPlan) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bringup.actions.planning.source import ModelSource, find_source
-from bringup.errors import WrongUse
+from bringup.errors import ModelFileError, WrongUse
 from bringup.machine.folders import our_folders
 from bringup.model.families import NOT_LANGUAGE_MODELS
+from bringup.model.other_kinds import refuse_other_kinds
+from bringup.model.window import NATIVE_ORDER
 from bringup.plan.anatomy import Anatomy, take_apart
 from bringup.plan.companions import DRAFTED_TOKENS, Companions, Draft, Projector, read_projector
 from bringup.plan.own_draft import own_draft
@@ -105,15 +107,32 @@ def look_beside(beside: Beside, model: Anatomy) -> Accompanied:
 
 
 def check_language_model(source: ModelSource) -> None:
-    """Refuse a projector in the place of its model.
+    """Refuse what an engine could not load in the place of a language model.
 
     Raises:
-        WrongUse: says where it belongs.
+        WrongUse: a projector; says where it belongs.
+        GgufError: another kind of file, such as an adapter.
+        ModelFileError: of the other byte order, or without weights.
     """
     if source.model.metadata.text("general.architecture") in NOT_LANGUAGE_MODELS:
         raise WrongUse(
             f"{source.typed} is a projector: it makes tokens of pictures or sound for a language model",
             hint="Name its language model, and the projector beside it: --mmproj FILE.",
+        )
+    if source.model.header.byte_order is not NATIVE_ORDER:
+        raise ModelFileError(
+            f"{source.typed}: written for machines of the other byte order",
+            context=(f"its numbers are {source.model.header.byte_order.name.lower()}-endian",),
+            hint="Get the usual conversion of this model: llama.cpp loads no other on this machine.",
+            reference="byte-swapped",
+        )
+    refuse_other_kinds(source.model.header)
+    if not source.model.tensors:
+        raise ModelFileError(
+            f"{source.typed}: a header without tensors",
+            context=("a vocabulary alone, or the first part of a model whose weights are in the others",),
+            hint="Name a file that holds weights, all its parts beside it.",
+            reference="no-tensors",
         )
 
 

@@ -126,12 +126,13 @@ def start_planning(
         GgufError: a figure of the architecture is missing or cannot be.
     """
     _check_types(wishes.request)
+    _check_overrides(wishes.request, place)
     check_language_model(source)
     anatomy = take_apart(source.model)
     threads = wishes.n_threads or place.n_threads
     n_cpu_moe = wishes.request.n_cpu_moe
     if n_cpu_moe is not None:
-        n_cpu_moe = min(n_cpu_moe, len(anatomy.layers))
+        n_cpu_moe = min(n_cpu_moe, len(anatomy.layers)) if anatomy.architecture.n_expert else 0
     mode = SplitMode.LAYER
     if wishes.split_mode in ("row", "tensor"):
         from bringup.actions.planning.split import split_mode_of
@@ -167,6 +168,17 @@ def _check_types(request: Request) -> None:
             hint="Leave --flash-attn out, or keep the values as f16: --cache-type-v f16.",
             reference="kv-quant-needs-flash-attn",
         )
+
+
+def _check_overrides(request: Request, place: Place) -> None:
+    """Refuse a device of `--override-tensor` that is not there."""
+    names = [device.name for device in place.devices]
+    for pattern, device in request.overrides:
+        if device not in names and not device.endswith("_Host"):
+            raise WrongUse(
+                f"--override-tensor {pattern}={device}: there is no device {device} in this plan",
+                hint=f"Name one of {', '.join(names)}.",
+            )
 
 
 def _cards(wishes: PlanWishes, place: Place) -> tuple[str, ...] | None:
