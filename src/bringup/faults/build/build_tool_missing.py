@@ -192,6 +192,19 @@ SIGNS = (
         example="Unable to find libclang: 'no valid shared libraries matching libclang.so'",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"^\s{0,12}CUDA::\w{3,20}\s{0,4}$",
+        anchor="cuda::",
+        example="    CUDA::cudart",
+        certainty=Certainty.LIKELY,
+        needs=("but the target was not found",),
+    ),
+    Sign(
+        r"undefined reference to .{0,2}httplib::SSL",
+        anchor="undefined reference to ",
+        example="undefined reference to `httplib::SSLServer::SSLServer(char const*)'",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 STEPS = (

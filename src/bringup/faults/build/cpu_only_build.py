@@ -78,8 +78,8 @@ SIGNS = (
         example="warning: see main README.md for information on enabling GPU BLAS support",
     ),
     Sign(
-        r"\"Dynamic LLM libraries\" runners=\"?\[(?:cpu\w{0,12}[ ,]{0,2}){1,6}\]",
-        anchor='"dynamic llm libraries"',
+        r"\"Dynamic LLM libraries(?:\" runners=\"?| )\[(?:cpu\w{0,12}[ ,]{0,2}){1,6}\]",
+        anchor='"dynamic llm libraries',
         example='level=INFO source=routes.go:1339 msg="Dynamic LLM libraries" runners=[cpu]',
         certainty=Certainty.LIKELY,
     ),

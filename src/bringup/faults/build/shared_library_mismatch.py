@@ -93,6 +93,24 @@ SIGNS = (
         example="Error: llama runner process has terminated: exit status 127",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"OSError: \S{1,200}\.so[.\d]{0,12}: undefined symbol: \w",
+        anchor="undefined symbol: ",
+        example="OSError: /srv/koboldcpp/koboldcpp_cublas.so: undefined symbol: cuMemCreate",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"\bggml[\w-]{0,30}\.(?:dll|so)\W{1,3}(?:file )?is missing",
+        anchor="is missing",
+        example="The `ggml-vulkan.dll` file is missing from the folder of llama-server",
+        certainty=Certainty.LIKELY,
+    ),
+    Sign(
+        r"[Cc]ould not load (?:library|engine)\b.{0,200}(?:llama|ggml)\S{0,40}\.?(?:dll|so)",
+        anchor="could not load ",
+        example='Could not load library "/opt/jan/engines/cortex.llamacpp/libengine.so"',
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("backend-not-loaded",)

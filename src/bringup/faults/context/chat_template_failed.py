@@ -204,6 +204,12 @@ SIGNS = (
         example="System role not supported",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"You have passed a message containing <\|channel\|> tags",
+        anchor="you have passed a message containing",
+        example="You have passed a message containing <|channel|> tags in the thinking field.",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("output-garbage", "server-not-ready", "raw-control-tokens")

@@ -136,6 +136,12 @@ SIGNS = (
         anchor=".type to be '",
         example="failed to apply lora adapter: expect general.type to be 'adapter', but got: model",
     ),
+    Sign(
+        r"tensor .{0,30}\bwrong shape\b",
+        anchor="wrong shape",
+        example="A 'blk.0.attn_k.weight' tensor with the wrong shape was reported",
+        certainty=Certainty.LIKELY,
+    ),
 )
 
 EXPLAINS = ("output-garbage",)

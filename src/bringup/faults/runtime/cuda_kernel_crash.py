@@ -98,6 +98,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=_OTHER,
     ),
+    Sign(
+        r"ggml-cuda\.cu:\d{1,6}: CUDA error\s{0,9}$",
+        anchor="cuda error",
+        example="ggml/src/ggml-cuda/ggml-cuda.cu:96: CUDA error",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("server-not-ready",)

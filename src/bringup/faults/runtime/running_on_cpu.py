@@ -150,6 +150,26 @@ SIGNS = (
         unless=_NOT_A_COMPLAINT,
         is_weak=True,
     ),
+    Sign(
+        r"\bCPU (?:KV|compute) buffer size|loaded CPU backend from",
+        anchor="cpu ",
+        example="llama_context:        CPU compute buffer size =   696.01 MiB",
+        certainty=Certainty.LIKELY,
+        unless=(
+            "error",
+            "cuda",
+            "rocm",
+            "vulkan",
+            "metal",
+            "sycl",
+            "hip",
+            "-ngl 0",
+            "macos",
+            "apple",
+            "no gpu",
+        ),
+        is_weak=True,
+    ),
 )
 
 EXPLAINS = ("threads-oversubscribed",)
