@@ -47,7 +47,10 @@ def test_a_chat_that_is_killed_is_closed_by_the_next_command(own_home: Path, sma
         terminal.wait_until(lambda: not engine_processes(home))
     shown = run_cli(home, "log")
     assert shown.returncode == 0
-    assert "ended without a word: its program was killed or crashed; it had begun" in shown.stdout
+    assert (
+        "ended without a word: its program was killed, crashed or lost its terminal; it had begun"
+        in shown.stdout
+    )
     assert "(noticed at " in shown.stdout
     assert "it goes on" not in shown.stdout
     told = [entry for entry in all_entries(place_of(home)) if entry.kind is Kind.RUN]
@@ -168,4 +171,7 @@ def test_a_setup_that_is_killed_is_told_by_the_next_command(tmp_path: Path) -> N
     done = python(code, {"HOME": str(tmp_path), "PYTHONPATH": root})
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert note_ends(place) == ""
-    assert "b1-cpu: ended without a word: its program was killed or crashed" in texts(place)[-1]
+    assert (
+        "b1-cpu: ended without a word: its program was killed, crashed or lost its terminal"
+        in texts(place)[-1]
+    )

@@ -61,6 +61,9 @@ def unclosed(entries: Iterable[Entry]) -> list[Entry]:
     return list(started.values())
 
 
+_NO_REBOOT: Final = "its program was killed, crashed or lost its terminal"
+
+
 def end_note(start: Entry) -> Note:
     """The end of a start of which nobody said how it came."""
     from bringup.actions.journal.moment import now
@@ -68,7 +71,7 @@ def end_note(start: Entry) -> Note:
 
     moment = now()
     is_other_boot = bool(start.moment.boot) and start.moment.boot != moment.boot
-    why = "the machine was started again" if is_other_boot else "its program was killed or crashed"
+    why = "the machine was started again" if is_other_boot else _NO_REBOOT
     how = f"ended without a word: {why}"
     began, noticed = (clock.local_time_text(at_s)[:16] for at_s in (start.moment.at_s, moment.at_s))
     data = {key: value for key, value in start.data.items() if key != "holder"}

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "bringup"
 _COMMANDS_PACKAGE: Final = "bringup.faces.cli.commands"
 COMPLETION_VARIABLE: Final = "_BRINGUP_COMPLETE"
+_LEAST_HELP_COLUMNS: Final = 52
+"""On a narrower terminal click would write its help for this width."""
 EXIT_CRASH: Final = 4
 EXIT_INTERRUPTED: Final = 130
 EXIT_OUTPUT_CLOSED: Final = 141
@@ -191,7 +193,9 @@ def _invoke(arguments: Sequence[str], console: Console) -> int:
         from bringup.actions.arguments import refuse_bytes
 
         refuse_bytes(arguments)
-    with cli.make_context(PROGRAM, list(arguments), obj=console) as context:
+    columns = console.answer_terminal.width_columns
+    narrow = max(columns - 1, 20) if columns < _LEAST_HELP_COLUMNS else None
+    with cli.make_context(PROGRAM, list(arguments), obj=console, terminal_width=narrow) as context:
         answer = cli.invoke(context)
     return answer if isinstance(answer, int) else 0
 

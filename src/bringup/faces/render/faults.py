@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from bringup.faces.render.console import READING_COLUMNS, Style, Styled
-from bringup.faces.render.diagnosis import heading, labelled, render_step
+from bringup.faces.render.diagnosis import heading, labelled, render_step, wrapped
 from bringup.faces.render.diagnosis_json import step_json
 from bringup.faces.render.format import pad, truncate
 from bringup.faults._fault import Fault, Layer
 
 Line = tuple[str | Styled, ...]
 SCHEMA: Final = 1
+_LEAST_TITLE_COLUMNS: Final = 24
 
 
 def render_list(faults: tuple[Fault, ...], *, width_columns: int | None) -> list[Line]:
-    """One line a fault, under its layer; cut to a terminal's width, whole for a pipe (`None`)."""
+    """One line a fault, under its layer; narrow terminals have its title below it, pipes (`None`) whole."""
     lines: list[Line] = []
     width = max((len(fault.id) for fault in faults), default=0)
     for layer in Layer:
@@ -25,9 +26,16 @@ def render_list(faults: tuple[Fault, ...], *, width_columns: int | None) -> list
         lines += [("",)] if lines else []
         lines.append((Styled(layer.name.lower(), Style.BOLD),))
         for fault in inside:
+            if width_columns is not None and width_columns - width - 4 < _LEAST_TITLE_COLUMNS:
+                lines += [(f"  {fault.id}",), *_below(fault.title, width_columns)]
+                continue
             title = fault.title if width_columns is None else truncate(fault.title, width_columns - width - 4)
             lines.append(("  ", pad(fault.id, width), "  ", Styled(title, Style.DIM)))
     return lines
+
+
+def _below(title: str, width_columns: int) -> list[Line]:
+    return [("    ", Styled(line, Style.DIM)) for line in wrapped(title, width_columns - 4)]
 
 
 def render_fault(fault: Fault, width_columns: int = READING_COLUMNS) -> list[Line]:

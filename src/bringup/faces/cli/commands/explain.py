@@ -25,7 +25,7 @@ def command(context: click.Context, term: tuple[str, ...], recording: str | None
 
     console = context.obj
     columns = console.reading_columns
-    if not term:
+    if not " ".join(term).strip():
         terms, warning = term_map(our_folders())
         lines, value = render.render_map(terms, columns), render.map_json(terms)
     else:
