@@ -98,6 +98,13 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         is_weak=True,
     ),
+    Sign(
+        r"(?i)\b(?:go(?:es|ne)?|went|going) off (?:the )?rails\b",
+        anchor="off ",
+        example="after some lines it went off the rails",
+        certainty=Certainty.LIKELY,
+        is_weak=True,
+    ),
 )
 
 STEPS = (

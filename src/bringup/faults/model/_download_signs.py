@@ -25,7 +25,7 @@ SIGNS = (
         " code: 404, data: {}",
     ),
     Sign(
-        r"(?:40[134]|429|50\d) (?:Client|Server) Error.{0,120}(?:hugging|hf\.co|modelscope)",
+        r"(?:40[134]|429|50\d) (?:Client|Server) Error.{0,120}(?:hugging|hf\.co|hf-mirror|modelscope)",
         anchor=" error",
         example="requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url:"
         " https://huggingface.co/a/b/resolve/main/config.json",

@@ -132,13 +132,12 @@ SIGNS = (
         is_weak=True,
     ),
     Sign(
-        r"(?i)\b(?:model|token|generat|answer|respon|infer|prompt|llm|llama|ollama|repl|chat|run)\w{0,8}\b.{0,60}"
+        r"(?i)\b(?:model|token|generat|answer|respon|infer|prompt|llm|llama|ollama|chat)\w{0,8}\b.{0,60}"
         r"\b(?:very|extremely|really|so|too|painfully|super|terribly|incredibly|unusably) slow",
         anchor="slow",
         example="the answers are extremely slow",
         certainty=Certainty.LIKELY,
         unless=_NOT_A_COMPLAINT,
-        needs=("gpu",),
         is_weak=True,
     ),
     Sign(
@@ -168,6 +167,14 @@ SIGNS = (
             "apple",
             "no gpu",
         ),
+        is_weak=True,
+    ),
+    Sign(
+        r"(?i)\b[0-2](?:\.\d{1,3})? ?tokens?(?: ?/ ?s| per sec)",
+        anchor="token",
+        example="on my card it makes only 1.5 tokens/s",
+        certainty=Certainty.LIKELY,
+        unless=_NOT_A_COMPLAINT,
         is_weak=True,
     ),
 )
