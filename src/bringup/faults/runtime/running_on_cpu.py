@@ -170,11 +170,11 @@ SIGNS = (
         is_weak=True,
     ),
     Sign(
-        r"(?i)\b[0-2](?:\.\d{1,3})? ?tokens?(?: ?/ ?s| per sec)",
+        r"(?i)(?<![\d.])[0-2](?:\.\d{1,3})? ?tokens?(?: ?/ ?s| per sec)",
         anchor="token",
         example="on my card it makes only 1.5 tokens/s",
         certainty=Certainty.LIKELY,
-        unless=_NOT_A_COMPLAINT,
+        unless=(*_NOT_A_COMPLAINT, "layers", "ms per token"),
         is_weak=True,
     ),
 )
