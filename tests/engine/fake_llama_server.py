@@ -2,7 +2,8 @@
 
 FAKE is a JSON object: `print` (text on stderr), `exit` or `signal` (end at once), `after_s` (when to do that,
 counted from ready), `per_request` (end at the end of each chat), `ignore_term`, `stall_s` (do nothing before
-listening), `loading_s` (503 for so long), `count` (a file that gets a line with the time at each start, and
+listening), `loading_s` (503 for so long), `props`
+(status and body of that route), `count` (a file that gets a line with the time at each start, and
 one beside it, `.ends`, with the time of each end that FAKE wants).
 """
 
@@ -83,6 +84,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self.may():
+            return
+        if self.path == "/props" and "props" in FAKE:
+            self.reply(*FAKE["props"])
             return
         slot = {"id": 0, "n_ctx": 1024, "is_processing": False}
         answers = {

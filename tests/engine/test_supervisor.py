@@ -107,6 +107,26 @@ def test_a_record_that_cannot_be_written_is_what_is_said(target: str, job: MakeJ
     place.unlink()
 
 
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ([401, {"error": {"code": 401, "message": "Invalid API Key"}}], "auth-failed"),
+        ([200, {"not": "llama.cpp's"}], "engine-answer-unexpected"),
+        ([500, {}], "request-refused"),
+    ],
+)
+def test_an_engine_that_answers_otherwise_than_ours_is_given_up_with_its_cause(
+    answer: list[object], reference: str, job: MakeJob, folders: Folders, settings: EngineSettings
+) -> None:
+    """A supervisor that ended over it would leave nobody who could say why."""
+    with pytest.raises(EngineError) as caught:
+        wait_detached(start_detached(job(props=answer)), folders)
+    assert caught.value.reference == reference
+    (record,) = list_running(folders)
+    assert (record.state, record.reference) == (EngineState.FAILED, reference)
+    assert is_port_free(settings.port)
+
+
 def test_it_is_started_again_when_killed(job: MakeJob, folders: Folders, tmp_path: Path) -> None:
     record = wait_detached(start_detached(job()), folders)
     first = record.engine

@@ -220,6 +220,10 @@ def test_a_key_file_of_ones_own(small_model: Path, home: Home) -> None:
         assert "the engine that runs it on port" in asked.stdout, asked.stderr
     key_file.write_text("\n")
     assert "there is no key in" in run_cli(home, "serve", str(small_model), *more).stderr
+    for line in (b"windows\r\n", b"blank \n", "schl\u00fcssel\n".encode()):
+        key_file.write_bytes(b"# comment\nmy-own-key\n" + line)
+        said = run_cli(home, "serve", str(small_model), *more).stderr
+        assert f"line 3 of {key_file} holds a key that no client can send" in said
 
 
 def test_nothing_needs_the_network(small_model: Path, home: Home) -> None:

@@ -230,7 +230,7 @@ class Supervisor:
                 waiting=self._waiting,
             )
         except BringupError as problem:
-            return None, ExitReason(ExitKind.CANNOT_RUN, problem.message, problem.context, problem.reference)
+            return None, _unusable(problem)
         engine.distrust(job.model_texts)
         with engine:
             try:
@@ -240,6 +240,8 @@ class Supervisor:
                 return None, ended.reason
             except _StopAsked:
                 return None, engine.stop()
+            except BringupError as problem:  # it answers, and not as an engine of ours does
+                return None, _unusable(problem)
             return self._watch(engine)
 
     def _watch(self, engine: RunningEngine) -> tuple[float, ExitReason]:
@@ -274,6 +276,10 @@ class Supervisor:
             self._is_noted = False
             write_record(self._job.folders, record)
             self._is_noted = True
+
+
+def _unusable(problem: BringupError) -> ExitReason:
+    return ExitReason(ExitKind.CANNOT_RUN, problem.message, problem.context, problem.reference)
 
 
 def main() -> int:

@@ -274,4 +274,14 @@ def _key_file(wishes: EngineWishes, ours: Folders) -> str | None:
             hint="A key file holds one key a line; lines that begin with # are comments.",
             reference="key-damaged",
         )
+    keys = [(n, key) for n, key in enumerate(data.split(b"\n"), 1) if key and not key.startswith(b"#")]
+    for number, key in keys:
+        # The engine takes a line as it is, to the last blank, and HTTP brings no such header.
+        if key != key.strip() or not all(0x20 <= byte < 0x7F for byte in key):
+            raise FileTrouble(
+                f"line {number} of {path} holds a key that no client can send",
+                context=("it ends with a Windows line end",) if key.endswith(b"\r") else (),
+                hint="A key is of printable ASCII, with no blank before or after it on its line.",
+                reference="key-damaged",
+            )
     return path
