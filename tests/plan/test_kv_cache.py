@@ -18,17 +18,6 @@ def cache_mib(layers: int, layer: LayerCache, cells: int, type_k: str = "f16", t
     return layers * layer_bytes(layer, cells=cells, type_k=type_k, type_v=type_v) / MIB
 
 
-@pytest.mark.parametrize(("n_ctx", "full_mib"), [(8192, 192), (131072, 3072)])
-def test_gpt_oss_full_attention_layers(n_ctx: int, full_mib: int) -> None:
-    assert cache_mib(12, GPT_OSS_LAYER, n_ctx) == full_mib
-
-
-@pytest.mark.parametrize(("n_ubatch", "window_mib"), [(512, 18), (2048, 54)])
-def test_gpt_oss_sliding_layers_follow_the_micro_batch(n_ubatch: int, window_mib: int) -> None:
-    cells = swa_cells(n_ctx_seq=8192, n_swa=128, n_ubatch=n_ubatch)
-    assert cache_mib(12, GPT_OSS_LAYER, cells) == window_mib
-
-
 def test_a_window_shared_by_four_slots() -> None:
     assert swa_cells(n_ctx_seq=8192, n_swa=128, n_ubatch=512, n_seq_unified=4) == 1024
 

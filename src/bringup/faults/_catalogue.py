@@ -57,6 +57,7 @@ def read_fault(module: ModuleType, layer: Layer) -> Fault:
         check=getattr(module, "check", None),
         over=getattr(module, "OVER", ()),
         stories=getattr(module, "STORIES", ()),
+        is_ahead=getattr(module, "IS_AHEAD", False),
     )
 
 

@@ -176,9 +176,6 @@ NVIDIA_SMI_WORKS: Final = Sign(
 )
 """The head of nvidia-smi's table: it is printed only where program, library and module work together."""
 
-NOTHING_YET: Final = "Nothing fails yet"
-"""How the symptom of a fault begins that is seen before it does harm."""
-
 Check: TypeAlias = "Callable[[Scene], Evidence | None]"
 
 
@@ -190,6 +187,7 @@ class Fault:
         stories: what people tell in their own words where it is there.
         over: lines that can only be printed where the fault is not, or not any more: what a text tells of it
             before such a line is history.
+        is_ahead: it is foretold: nothing fails yet.
     """
 
     id: str
@@ -205,8 +203,4 @@ class Fault:
     check: Check | None
     over: tuple[Sign, ...] = ()
     stories: tuple[Story, ...] = ()
-
-    @property
-    def is_ahead(self) -> bool:
-        """Whether it is foretold: its symptom begins with the words that nothing fails yet."""
-        return self.symptom.startswith(NOTHING_YET)
+    is_ahead: bool = False

@@ -18,6 +18,8 @@ from bringup.faults.kernel._mismatch import describe_change, disk_version, find_
 from bringup.reading import Known
 from bringup.records import replace
 
+IS_AHEAD = True
+
 EXPLAINS = ("container-cdi-stale",)
 
 STEPS = (

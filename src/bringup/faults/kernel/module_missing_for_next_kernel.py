@@ -16,6 +16,8 @@ from bringup.faults._scene import Scene
 from bringup.faults.kernel._steps import any_other_has_module, module_steps
 from bringup.reading import Known
 
+IS_AHEAD = True
+
 EXPLAINS = ()
 
 STEPS = (
