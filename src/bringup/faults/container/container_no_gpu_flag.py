@@ -36,9 +36,20 @@ SIGNS = (
         anchor="nvidia-smi",
         example='exec: "nvidia-smi": executable file not found in $PATH: unknown.',
     ),
+    Sign(
+        r"(?i)\bpodman\b",  # its compose passes over deploy.resources without a word
+        anchor="podman",
+        example="the same file is started with podman-compose",
+        certainty=Certainty.LIKELY,
+        needs=("reservations:", "driver: nvidia"),
+        unless=("cdi device", "could not select", "stat nvidia.com/gpu"),
+    ),
 )
 
-STORIES = (Story((Told.CONTAINER, Told.SMI_MISSING), (Told.WSL,)),)
+STORIES = (
+    Story((Told.CONTAINER, Told.SMI_MISSING), (Told.WSL,)),
+    Story((Told.CONTAINER, Told.GPU_UNSEEN), (Told.WSL, Told.SLEPT, Told.LATER), strength=-5),
+)
 
 EXPLAINS = ("no-visible-device", "running-on-cpu", "library-missing", "driver-not-installed")
 

@@ -20,8 +20,8 @@ from bringup.stack.container import Wsl
 from bringup.stack.told import Told
 
 _WSL = (
-    "/usr/lib/wsl", "microsoft-standard", "microsoft windows", "wsl2", "wsl 2", "wsl1", "/dev/dxg",
-    "-microsoft",
+    "/usr/lib/wsl", "/lib/modules/3.4.0+", "microsoft-standard", "microsoft windows", "wsl2", "wsl 2", "wsl1",
+    "/dev/dxg", "-microsoft",
 )  # fmt: skip
 _TROUBLE = (
     "no cuda-capable device", "couldn't communicate", "init failure: 9", "init failure: 100",

@@ -52,8 +52,8 @@ SIGNS = (
         example="bbswitch: Succesfully loaded. Discrete card 0000:01:00.0 is off",
     ),
     Sign(
-        r"change power state from D3cold to D0",
-        anchor="power state from d3cold to d0",
+        r"change power state from\s{1,3}D3cold to D0",
+        anchor="d3cold to d0",
         example="nvidia 0000:01:00.0: Unable to change power state from D3cold to D0, device inaccessible",
     ),
     Sign(

@@ -11,10 +11,11 @@ Limits: without a loaded module the files cannot be there; then that is the faul
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults.kernel._driver import has_own_kernel
 from bringup.reading import Absent, Known
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -48,6 +49,8 @@ SIGNS = (
         " file or directory",
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.NO_NODES), decides="ls -l /dev/nvidia0", strength=-1),)
 
 EXPLAINS = ("uvm-not-loaded", "no-visible-device", "container-runtime-missing", "running-on-cpu")
 

@@ -191,6 +191,7 @@ STORIES = (
     Story((Told.DRIVER_SILENT, Told.BUILD_FAILED), decides="dkms status", strength=-1),
     Story((Told.NVIDIA, Told.DKMS_FAILED), decides="dkms status"),
     Story((Told.MODULE_REFUSED,), decides="tail -n 60 /var/log/nvidia-installer.log", strength=-4),
+    Story((Told.MODULE, Told.BUILD_FAILED, Told.DRIVER_SILENT), decides="dkms status"),
 )
 
 EXPLAINS = (

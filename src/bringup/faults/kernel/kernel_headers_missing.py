@@ -11,12 +11,13 @@ Limits: distributions with prebuilt modules need no headers.
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import BUILD, LOAD
 from bringup.faults.kernel._steps import build_step, headers_step
 from bringup.reading import Known
 from bringup.stack.listings import listed_kernels
+from bringup.stack.told import Told
 
 _OTHER_MODULES = (
     "virtualbox",
@@ -155,6 +156,8 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
 )
+
+STORIES = (Story((Told.MODULE, Told.HEADERS), decides="dkms status", strength=-1),)
 
 EXPLAINS = (
     "dkms-build-failed",

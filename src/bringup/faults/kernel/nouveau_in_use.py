@@ -102,6 +102,7 @@ SIGNS = (
 
 STORIES = (
     Story((Told.NVIDIA, Told.NOUVEAU, Told.DRIVER_SILENT), decides="lspci -nnk -d 10de:", strength=-1),
+    Story((Told.MODULE, Told.NOUVEAU_INSTEAD), decides="lspci -nnk -d 10de:"),
 )
 
 EXPLAINS = ("module-not-loaded", "device-nodes-missing", "no-visible-device", "running-on-cpu")

@@ -11,12 +11,13 @@ Limits: right after sleep the same error is `lost-after-suspend`; the cure is th
 
 from __future__ import annotations
 
-from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import LOAD_UVM, UNLOAD_UVM
 from bringup.faults.kernel._unknown_error import SLEEP_WORDS, find_unknown_error
 from bringup.reading import Known
 from bringup.records import replace
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -122,6 +123,8 @@ SIGNS = (
         example="systemd-modules-load[252]: Module 'nvidia_uvm' is deny-listed (by kmod)",
     ),
 )
+
+STORIES = (Story((Told.NVIDIA, Told.UVM_RELOADED, Told.HELPED), decides="ls -l /dev/nvidia-uvm"),)
 
 EXPLAINS = ("library-missing", "no-visible-device", "running-on-cpu")
 

@@ -61,6 +61,11 @@ SIGNS = (
         example="LD_LIBRARY_PATH=/usr/local/cuda/lib64/stubs:/usr/local/cuda/lib64",
         certainty=Certainty.LIKELY,
     ),
+    Sign(
+        r"/stubs/libcuda\.so(?:\.1)?: undefined symbol",
+        anchor="/stubs/libcuda.so",
+        example="AttributeError: /opt/cuda-12.1/lib64/stubs/libcuda.so: undefined symbol: _undef",
+    ),
 )
 
 EXPLAINS = ("no-visible-device", "running-on-cpu", "driver-too-old-for-cuda", "library-missing")
