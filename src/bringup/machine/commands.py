@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import field
 from typing import IO, TYPE_CHECKING, Final
 
@@ -26,6 +27,9 @@ SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr
 
 _GRACE_S: Final = 0.5
 """How long what a command left behind may go on printing into its pipe once the command has ended."""
+
+_POLL_S: Final = 0.01
+"""How often a command is looked at where the kernel does not tell of its end."""
 
 
 OWN_PROGRAMS: Final = {
@@ -182,29 +186,46 @@ def _watch(child: subprocess.Popen[bytes], output: _Output, *, timeout_s: float)
 
     deadline = time.monotonic() + timeout_s
     has_ended = False
-    handle = os.pidfd_open(child.pid)
-    with selectors.DefaultSelector() as waiting:
+    with _end_of(child.pid) as handle, selectors.DefaultSelector() as waiting:
         _watch_stream(waiting, child.stdout, output.stdout)
         if child.stderr is not None:
             _watch_stream(waiting, child.stderr, output.stderr)
-        waiting.register(handle, selectors.EVENT_READ, None)
-        try:
-            while waiting.get_map():
-                left_s = deadline - time.monotonic()
-                if left_s <= 0:
-                    break
-                for key, _ in waiting.select(left_s):
-                    if key.data is None:
-                        waiting.unregister(handle)
-                        has_ended = True
-                        deadline = min(deadline, time.monotonic() + _GRACE_S)
-                    elif not _take(key.fd, key.data):
-                        waiting.unregister(key.fileobj)
-                if output.is_too_much():
-                    return f"it printed more than {OUTPUT_LIMIT_BYTES:,} bytes"
-        finally:
-            os.close(handle)
+        if handle is not None:
+            waiting.register(handle, selectors.EVENT_READ, None)
+        while waiting.get_map() or not has_ended:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                break
+            ready = waiting.select(left_s if handle is not None or has_ended else min(left_s, _POLL_S))
+            for key, _ in ready:
+                if key.data is None or not _take(key.fd, key.data):
+                    waiting.unregister(key.fileobj)
+            told = any(key.data is None for key, _ in ready)
+            if told or (handle is None and not has_ended and _is_over(child.pid)):
+                has_ended = True
+                deadline = min(deadline, time.monotonic() + _GRACE_S)
+            if output.is_too_much():
+                return f"it printed more than {OUTPUT_LIMIT_BYTES:,} bytes"
     return "" if has_ended else f"it did not end within {timeout_s:g} s"
+
+
+@contextlib.contextmanager
+def _end_of(pid: int) -> Iterator[int | None]:
+    """A descriptor that is readable once our child has ended; `None` before Linux 5.3 and where refused."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        yield None
+        return
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _is_over(pid: int) -> bool:
+    """Whether our child has ended; it stays to be waited for."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _watch_stream(waiting: selectors.BaseSelector, stream: IO[bytes] | None, into: bytearray) -> None:
