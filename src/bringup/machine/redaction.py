@@ -12,18 +12,17 @@ well-known GUIDs stay.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Final
-from urllib.parse import quote, unquote
 
 from bringup.machine.protocol import Machine
 from bringup.machine.redaction_patterns import COMMON_NAMES, PATTERNS
 from bringup.machine.redaction_secrets import PRIVATE_KEY, SECRET_NAME, SECRET_OPTION, Pattern
+from bringup.patterns import regex
 from bringup.reading import Known, parse_json
 
 _ANCHORED: Final = tuple((pattern, frozenset(pattern.anchors)) for pattern in PATTERNS)
@@ -39,9 +38,9 @@ _REMEMBERED_TEXTS: Final = 20_000
 _PIECE_CHARACTERS: Final = 4096
 _LONG: Final = 8
 _FOUND_LIMIT: Final = 500
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/=_-])")
-_WORD: Final = re.compile(r"[^\s\"'<>]+")
-_WHOLE_FILE: Final = re.compile(r"serial|asset_tag|machine-id|product_uuid|boot_id|hostname")
+_BASE64: Final = regex(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/=_-])")
+_WORD: Final = regex(r"[^\s\"'<>]+")
+_WHOLE_FILE: Final = regex(r"serial|asset_tag|machine-id|product_uuid|boot_id|hostname")
 """Names of files whose whole content is private."""
 
 _SHAPES: Final[dict[str, Callable[[int], str]]] = {
@@ -55,7 +54,7 @@ _SHAPES: Final[dict[str, Callable[[int], str]]] = {
     "serial": lambda number: f"serial-{number}",
     "secret": lambda number: f"secret-{number}",
 }
-_PSEUDONYM: Final = re.compile(
+_PSEUDONYM: Final = regex(
     r"user\d+|host\d+|person\d+@example\.org|(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d+|2001:db8::[0-9a-f]+"
     r"|02:00(?::[0-9a-f]{2}){4}|00000000-0000-4000-8000-[0-9a-f]{12}|serial-\d+|secret-\d+"
 )
@@ -168,7 +167,7 @@ class Redactor:
         lowered = text.lower()
         present = [anchor for anchor in _ANCHORS if anchor in lowered]
         for pattern, anchors in _ANCHORED:
-            if not anchors or not anchors.isdisjoint(present):
+            if (not anchors or not anchors.isdisjoint(present)) and pattern.is_marked(text):
                 text = pattern.shape.sub(partial(self._replaced, pattern), text)
         if self._known is not None:
             text = self._known.sub(lambda match: self._as(self._kinds[match[0].casefold()], match[0]), text)
@@ -188,6 +187,8 @@ class Redactor:
 
     def _decoded_word(self, word: str) -> str:
         if "%" in word:
+            from urllib.parse import quote, unquote  # slow to import, and few texts need it
+
             decoded = unquote(word, errors="replace")
             redacted = self._plain(decoded)
             if decoded not in (word, redacted):
@@ -206,11 +207,11 @@ class Redactor:
     def _decoded_base64(self, word: str) -> str:
         standard = word.rstrip("=").replace("-", "+").replace("_", "/")
         try:
-            decoded = base64.b64decode(standard + "=" * (-len(standard) % 4)).decode()
+            decoded = binascii.a2b_base64(standard + "=" * (-len(standard) % 4)).decode()
         except (binascii.Error, UnicodeDecodeError):
             return word
         redacted = self._plain(decoded)
-        return word if redacted == decoded else base64.b64encode(redacted.encode()).decode()
+        return word if redacted == decoded else binascii.b2a_base64(redacted.encode(), newline=False).decode()
 
 
 def _pieces(text: str) -> Iterator[str]:

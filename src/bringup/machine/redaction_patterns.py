@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from bringup.machine.redaction_secrets import PRIVATE_KEY, SECRETS, Pattern
+from bringup.patterns import regex
 
 _COMMON: Final = """
 root user users admin guest nobody daemon runner shared public default ubuntu debian fedora arch
@@ -37,11 +38,11 @@ WELL_KNOWN: Final = frozenset(
 )
 """UUIDs that are the same on every machine."""
 
-_VERSION_BEFORE: Final = re.compile(
+_VERSION_BEFORE: Final = regex(
     r"(?i)(?:version|release|\bver|\.so)[\s:=(.]{0,3}$|(?:cudnn|cuda|\blib\w{0,20})[-\s:=(]{0,3}$|(?<![a-z])v$"
 )
-_NO_SERIAL: Final = re.compile(r"(?i)n/?a|none|unknown|not|default|to|system|0+|number|no|8250.*")
-_NO_MAIL: Final = re.compile(
+_NO_SERIAL: Final = regex(r"(?i)n/?a|none|unknown|not|default|to|system|0+|number|no|8250.*")
+_NO_MAIL: Final = regex(
     r"secret-\d+@|.*\.(?:service|socket|target|slice|mount|timer|scope|device|path|swap)$"
 )
 
@@ -72,7 +73,7 @@ PATTERNS: Final = (
     *SECRETS,
     Pattern(
         "email",
-        re.compile(
+        regex(
             r"(?<![\w.%+-])(?P<value>[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})(?![\w-])",
             re.ASCII,
         ),
@@ -81,74 +82,77 @@ PATTERNS: Final = (
     ),
     Pattern(
         "uuid",
-        re.compile(
+        regex(
             r"(?<![0-9A-Fa-f])(?P<value>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?![0-9A-Fa-f])"
         ),
         stays=lambda match: match["value"].lower() in WELL_KNOWN,
+        marks=("----",),
     ),
     Pattern(
         "mac",
-        re.compile(
+        regex(
             r"(?<![0-9A-Fa-f])(?P<value>[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\2[0-9A-Fa-f]{2}){4,18})(?![0-9A-Fa-f])"
         ),
         stays=lambda match: len(set(match["value"].lower()) - set(":-")) == 1,
+        marks=(":::::", "-----"),
     ),
     Pattern(
         "mac",
-        re.compile(
-            r"(?<![\w.])(?P<value>(?=[0-9.]{0,13}[A-Fa-f])(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?![\w.])"
-        ),
+        regex(r"(?<![\w.])(?P<value>(?=[0-9.]{0,13}[A-Fa-f])(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?![\w.])"),
+        marks=("..",),
     ),
     Pattern(
         "ipv6",
-        re.compile(
+        regex(
             r"(?<![\w.])(?<!\w::)(?P<value>(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}"
             r"|(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}|(?:[0-9A-Fa-f]{1,4}:){1,7}:"
             r"|::(?:[0-9A-Fa-f]{1,4}:){0,5}[0-9A-Fa-f]{1,4})(?!\w|\.\d)"
         ),
         stays=_is_no_private_address,
-        anchors=(":",),
+        marks=("::",),
     ),
     Pattern(
         "ipv4",
-        re.compile(
+        regex(
             r"(?<![\w.])(?P<value>(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))(?!\.?\w)(?![-+~]\d)"
         ),
         stays=_is_version_or_local,
+        marks=("...",),
     ),
     Pattern(
         "host",
-        re.compile(
+        regex(
             r"(?<![\w-])(?P<value>[A-Za-z]\w{0,20}(?:-[A-Za-z]{1,20}){0,3}(?:-(?:25[0-5]|2[0-4]\d|1?\d?\d)){4})(?![\w-])"
         ),
+        marks=("----",),
     ),
-    Pattern("host", re.compile(r"(?i)nfs: server (?P<value>[\w.-]{1,250})"), anchors=("nfs: ",)),
+    Pattern("host", regex(r"(?i)nfs: server (?P<value>[\w.-]{1,250})"), anchors=("nfs: ",)),
     Pattern(
         "host",
-        re.compile(
+        regex(
             r"(?<![\w./@-])(?P<value>[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,5}\.(?!so:|ko:)[a-z]{2,12})(?=:/[^/])"
         ),
         anchors=(":/",),
     ),
     Pattern(
         "serial",
-        re.compile(r"/by-(?:id|uuid|partuuid|label)/(?P<value>[^\s\"',:;)]{3,200})"),
+        regex(r"/by-(?:id|uuid|partuuid|label)/(?P<value>[^\s\"',:;)]{3,200})"),
         anchors=("/by-",),
     ),
     Pattern(
         "serial",
-        re.compile(r"(?<!\w)(?:wwn-0x|eui\.|naa\.|nguid\.|uuid\.)(?P<value>[0-9A-Fa-f]{16,32})(?!\w)"),
+        regex(r"(?<!\w)(?:wwn-0x|eui\.|naa\.|nguid\.|uuid\.)(?P<value>[0-9A-Fa-f]{16,32})(?!\w)"),
         anchors=("wwn-", "eui.", "naa.", "uid."),
     ),
     Pattern(
         "serial",
-        re.compile(r"(?i)asset[ _-]?tag\"?\s{0,40}[:=]\s{0,4}\"?(?P<value>[\w./-]{3,60})"),
+        regex(r"(?i)asset[ _-]?tag\"?\s{0,40}[:=]\s{0,4}\"?(?P<value>[\w./-]{3,60})"),
         anchors=("asset",),
         stays=lambda match: _NO_SERIAL.fullmatch(match["value"]) is not None,
     ),
     Pattern(
         "serial",
-        re.compile(
+        regex(
             r"(?i)serial(?:[ _-]?(?:number|no|num|short))?[\"']?\s{0,40}[:=]\s{0,4}"
             r"[\"']?(?P<value>[A-Za-z0-9][\w./-]{3,60})"
         ),
@@ -157,7 +161,7 @@ PATTERNS: Final = (
     ),
     Pattern(
         "user",
-        re.compile(
+        regex(
             r"(?:/(?:var/)?home|/Users|\\Users|/run/media|/media)[/\\]{1,8}(?P<value>[^\s/\\\"':;,<>]{1,64})"
         ),
         anchors=("home", "users", "media"),
@@ -165,7 +169,7 @@ PATTERNS: Final = (
     ),
     Pattern(
         "user",
-        re.compile(
+        regex(
             r"(?:\buser[ =]|\b[eg]?[ug]id=\d{1,10}|[Rr]equested-[Bb]y: |\b(?:password|publickey) for "
             r"|sudo(?:\[\d{1,9}\])?:\s{1,4}|\bacct=\"?)\(?"
             r"(?P<value>[a-z_][\w.-]{0,31})(?=\((?:uid=)?\d|\) ?|\)$| \(\d{1,10}\)| : TTY=| from \d|\")"
@@ -175,13 +179,13 @@ PATTERNS: Final = (
     ),
     Pattern(
         "user",
-        re.compile(r"(?<![\w.@-])(?P<value>[a-z_][\w-]{0,31})(?=@[\w.-]{1,64}:[~/])", re.ASCII),
+        regex(r"(?<![\w.@-])(?P<value>[a-z_][\w-]{0,31})(?=@[\w.-]{1,64}:[~/])", re.ASCII),
         anchors=("@",),
         stays=lambda match: match["value"] in COMMON_NAMES,
     ),
     Pattern(
         "host",
-        re.compile(r"(?<=@)(?P<value>[A-Za-z0-9][A-Za-z0-9.-]{0,63})(?=:[~/])"),
+        regex(r"(?<=@)(?P<value>[A-Za-z0-9][A-Za-z0-9.-]{0,63})(?=:[~/])"),
         anchors=("@",),
         stays=lambda match: match["value"].lower() in COMMON_NAMES,
     ),

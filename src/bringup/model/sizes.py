@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from bringup.model.gguf import Tensor
@@ -37,12 +37,15 @@ _PATTERNS: Final = (
     (TensorKind.OUTPUT, regex(r"^output(?:\.|_)|^cls(?:\.|_)|^dense_\d")),
     (
         TensorKind.EXPERTS,
-        re.compile(r"\.ffn_\w*?(?:_exps|_chexps)\.|\.ffn_\w+\.\d+\.|\.ffn_gate_inp\.|exp_probs"),
+        regex(r"\.ffn_\w*?(?:_exps|_chexps)\.|\.ffn_\w+\.\d+\.|\.ffn_gate_inp\.|exp_probs"),
     ),
     (TensorKind.FEED_FORWARD, regex(r"\.ffn_")),
     (TensorKind.RECURRENT, regex(r"\.(?:ssm_|time_mix_|channel_mix_|shortconv)")),
     (TensorKind.ATTENTION, regex(r"\.(?:attn_|cross_attn_|indexer)")),
 )
+
+
+_LAYER: Final = "blk."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,15 @@ class Share:
 
 
 def classify(name: str) -> TensorKind:
-    """Kind of a tensor by its name."""
+    """Kind of a tensor by its name; the layers' tensors of one name behind their number are of one kind."""
+    if name.startswith(_LAYER):
+        number, _, rest = name[len(_LAYER) :].partition(".")
+        return _classify(_LAYER + rest if number.isdecimal() else name)
+    return _classify(name)
+
+
+@lru_cache(maxsize=1024)
+def _classify(name: str) -> TensorKind:
     for kind, pattern in _PATTERNS:
         if pattern.search(name):
             return kind
