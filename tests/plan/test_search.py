@@ -57,6 +57,16 @@ def test_layers_of_a_dense_model_leave_the_card() -> None:
     assert not kept.fits
 
 
+@pytest.mark.parametrize("free_gib", [6.9, 7.4, 7.9])
+def test_experts_come_back_where_the_cache_drove_whole_layers_away(free_gib: float) -> None:
+    """Found by trying every placement: a layer's caches took more room than its experts."""
+    plan = choose(anatomy("DeepSeek-V2-Lite"), Request(n_ctx=262_144), (card(free_gib), MAIN))
+    assert plan.fits
+    assert 0 < plan.n_gpu_layers < 28
+    assert plan.n_cpu_moe < 27
+    assert not any("with one more 0 MiB" in reason or "there, 0 MiB" in reason for reason in plan.reasons)
+
+
 def test_one_card_is_used_where_it_holds_the_model_and_two_where_not() -> None:
     two = (card(10), card(10, "CUDA1"), MAIN)
     assert choose(anatomy("Llama-3.1-8B"), Request(n_ctx=8192), two).placement.cards == ("CUDA0",)

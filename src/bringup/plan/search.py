@@ -183,9 +183,7 @@ class _Search:
             return plan.fits
         if not plan.fits:
             return sum(plan.missing.values()) < sum(best.missing.values())
-        if (
-            plan.placement == best.placement
-        ):  # shorter rows are read faster; for that alone quality is not given
+        if plan.placement == best.placement:  # shorter rows alone are no reason to give quality for
             return False
         return self.speed(plan.placement, plan.run) > _WORTH * self.speed(best.placement, best.run)
 
@@ -241,10 +239,24 @@ class _Search:
         for chain in chains:
             plan = self._narrow(chain)
             if plan is not None:
-                return plan
+                return self._with_experts_back(request, plan)
         if request.n_gpu_layers is None:
             return self.planner.plan(replace(request, cards=(), n_cpu_moe=self.wanted.n_cpu_moe))
         return self._balanced(chains[-1].request(chains[-1].high))
+
+    def _with_experts_back(self, request: Request, plan: MemoryPlan) -> MemoryPlan:
+        """Where whole layers left the cards, the room that is left may do for the experts of some."""
+        n_layer = len(self.planner.anatomy.layers)
+        n_away = n_layer + 1 - plan.n_gpu_layers
+        is_ours = request.n_gpu_layers is None and request.n_cpu_moe is None
+        if not is_ours or n_away < 1 or not plan.n_cpu_moe:
+            return plan
+        kept = replace(plan.request, tensor_split=request.tensor_split)
+        fuller = self._narrow(_Chain(n_away, n_layer - 1, lambda count: replace(kept, n_cpu_moe=count)))
+        found = fuller or plan
+        if found.n_cpu_moe <= n_away:  # those of layers that are away in whole
+            return self.planner.plan(replace(found.request, n_cpu_moe=None))
+        return found
 
     def _chains(self, request: Request) -> list[_Chain]:
         """What is tried one after the other: all on the cards, fewer experts there, fewer layers."""
