@@ -186,6 +186,7 @@ def case_of(row: dict[str, Any]) -> Case | None:
             is_mapped=row.get("mmap") is not False,
             has_native_mxfp4=_build(row) >= NATIVE_MXFP4_BUILD,
             repacks=_build(row) >= REPACKING_BUILD,
+            fuses_deltas=_build(row) >= FUSED_DELTA_BUILD,
             is_repetitive=_is_repeated(row),
             n_embd_exchanged=shape.n_embd if is_shared else 0,
         ),
@@ -204,16 +205,19 @@ COOPERATIVE_MATRICES_BUILD = 4500
 """Of January 2025: Vulkan uses the matrix units of most cards."""
 REPACKING_BUILD = 4160
 """Of November 2024: Q4_0 is stored anew for processors when it is loaded."""
+FUSED_DELTA_BUILD = 8600
+"""Of April 2026: delta nets are one kernel for each layer, of March they are many small ones."""
 
 
 def _build(row: dict[str, Any]) -> int:
     text = row["build"] or ""
     if text.startswith("b") and text[1:].isdigit():
         return int(text[1:])
-    date = row["date"] or "2026"
+    date = row["date"] or "2026-09"
     if "2024-07" <= date < "2024-12":
         return 4000
-    return 2800 if date < "2024-07" else 6000 if date < "2025-11" else 7100 if date < "2026" else 8000
+    recent = 7100 if date < "2026" else 8000 if date < "2026-04" else 9200
+    return 2800 if date < "2024-07" else 6000 if date < "2025-11" else recent
 
 
 def _age(build: int, backend: str) -> Age:

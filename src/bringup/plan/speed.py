@@ -65,6 +65,18 @@ _LARGEST_HEAD: Final = 512
 _EDGE_BYTES: Final = 4
 """Activations are f32."""
 
+_NEVER: Final[frozenset[Age]] = frozenset()
+_PASSES_MASKED: Final = {
+    Backend.CPU: frozenset(Age),
+    Backend.METAL: frozenset({Age.NEW, Age.LATE}),
+    Backend.VULKAN: frozenset({Age.NEW}),
+}
+"""Where the kernels of attention leave out cached tokens that no token of their tile may look at."""
+_ENDS_EARLY: Final = frozenset({Backend.CUDA, Backend.ROCM})
+_ENDS_EARLY_TOKENS: Final = 1024
+"""From this micro-batch on these leave out what lies behind the last that a tile looks at
+(llama.cpp b11434, `flash_attn_mask_to_KV_max`)."""
+
 OFFLOAD_TOKENS: Final = 32
 """From this many tokens on weights in main memory are copied to the card for a batch
 (llama.cpp b11434, GGML_OP_OFFLOAD_MIN_BATCH)."""
@@ -111,7 +123,9 @@ def _starts_s(work: DeviceWork, run: RunTraits, shares: Shares) -> float:
     backend, age = work.device.backend.value, run.age.value
     layers_s = work.n_layer * shares[f"layer/{backend}"] * shares[f"layer/{age}"]
     experts_s = work.n_layer_experts * shares[f"layer_experts/{backend}"] * shares[f"layer_experts/{age}"]
-    recurrent_s = work.n_layer_recurrent * shares[f"layer_recurrent/{backend}"] * shares[f"layer/{age}"]
+    recurrent_s = work.n_layer_recurrent * shares[f"layer_recurrent/{backend}"]
+    if not (run.fuses_deltas or work.is_scanned):
+        recurrent_s *= shares["layer_recurrent/unfused"]
     return layers_s + experts_s + recurrent_s
 
 
@@ -141,12 +155,19 @@ def _weights_s(work: DeviceWork, age: Age, shares: Shares) -> float:
 
 
 def _cache_s(work: DeviceWork, depth_tokens: float, run: RunTraits, shares: Shares) -> float:
-    """Each cached key and value is read once, and taken by several heads of the query."""
+    """Each cached key and value is read once, and taken by several heads of the query.
+
+    Most kernels read all that the cache holds, also what its window hides from the token.
+    """
     device = work.device
     backend, family = device.backend.value, device.family.value
     is_flash = 1.0 if run.is_flash else shares["cache/no_flash"]
-    read = sum(part.cache_bytes_per_token * part.depth(depth_tokens) for part in work.attention)
-    flops = sum(part.flops_per_token * part.depth(depth_tokens) for part in work.attention)
+    read = flops = 0.0
+    for part in work.attention:
+        passes = device.backend in (Backend.CPU, Backend.METAL)
+        cells = part.seen(depth_tokens) if passes else part.kept(depth_tokens, run.n_ubatch)
+        read += part.cache_bytes_per_token * cells
+        flops += part.flops_per_token * cells
     share = is_flash * shares[f"cache/family/{family}"]
     read_s = read / (device.bandwidth_bytes_per_s * shares[f"cache/{backend}"] * share)
     if device.family is Family.VOLTA and run.age is not Age.NEW:  # not yet on the matrix units
@@ -229,8 +250,9 @@ def _copied_prompt(
     """
     copied = prompt.n_batches * _touched_bytes(work, prompt.batch, shares)
     if not work.keeps_attention:
-        cached = sum(part.cache_bytes_per_token * part.depth(prompt.middle_tokens) for part in work.attention)
-        copied += prompt.n_batches * cached
+        for part in work.attention:
+            cells = part.kept(prompt.middle_tokens + prompt.batch / 2, prompt.batch)
+            copied += prompt.n_batches * part.cache_bytes_per_token * cells
     return [
         Cost(card.name, CostKind.COPY, copied / _link_rate(work, card, run, shares)),
         Cost(work.device.name, CostKind.WEIGHTS, _output_bytes(work) / _memory_rate(work.device, shares)),
@@ -244,7 +266,7 @@ def _computing(
     compute_s = _compute_s(work, device, prompt.batch, run, shares)
     starts_s = work.n_layer * shares[f"prompt_layer/{device.backend.value}"]
     looking = work.device if work.keeps_attention else device
-    attention_s = _attention_s(work, looking, prompt.middle_tokens, run, shares)
+    attention_s = _attention_s(work, looking, prompt, run, shares)
     return [
         Cost(device.name, CostKind.COMPUTE, prompt.n_batches * compute_s),
         Cost(device.name, CostKind.STARTS, prompt.n_batches * starts_s),
@@ -305,8 +327,7 @@ def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
 def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits, shares: Shares) -> float:
     """One micro-batch; only the last token of a prompt is multiplied with the output matrix."""
     rate = _prompt_rate(device, shares)
-    passing = shares[f"recurrent/{'scanned' if work.is_scanned else 'chunked'}"]
-    passing *= shares[f"recurrent/{device.backend.value}"]
+    passing = shares[f"recurrent/{'scanned' if work.is_scanned else 'chunked'}/{device.backend.value}"]
     seconds = 2 * work.state_bytes * batch / (device.bandwidth_bytes_per_s * passing)
     used = [part for part in work.matrices if part.role is not Role.OUTPUT]
     edges = sum(part.edge_elements for part in used)
@@ -384,8 +405,24 @@ def _head_share(part: Attention, device: SpeedDevice, shares: Shares) -> float:
     return shares[f"attention/wide/{device.backend.value}"] if part.head_size > _USUAL_HEAD else 1.0
 
 
+def _looked_at(part: Attention, prompt: _Prompt, device: SpeedDevice, run: RunTraits) -> float:
+    """Cached tokens that one of a prompt is compared with, on average.
+
+    A micro-batch is compared with all that the cache holds behind it, and what a token may not look at is
+    masked, where the kernel does not pass over it.
+    """
+    if run.age in _PASSES_MASKED.get(device.backend, _NEVER) and (
+        run.is_flash or device.backend is Backend.CPU
+    ):
+        return part.seen(prompt.middle_tokens)
+    half = prompt.batch / 2
+    if run.is_flash and device.backend in _ENDS_EARLY and prompt.batch >= _ENDS_EARLY_TOKENS:
+        return part.kept(prompt.middle_tokens, half)
+    return part.kept(prompt.middle_tokens + half, prompt.batch)
+
+
 def _attention_s(
-    work: DeviceWork, device: SpeedDevice, middle_tokens: float, run: RunTraits, shares: Shares
+    work: DeviceWork, device: SpeedDevice, prompt: _Prompt, run: RunTraits, shares: Shares
 ) -> float:
     share = shares[f"attention/{device.backend.value}"]
     if run.is_flash or device.family is Family.CPU:  # a processor's caches hold scores that are written out
@@ -396,7 +433,9 @@ def _attention_s(
         share *= shares[f"attention/{run.age.value}/{device.backend.value}"]
     rate = _prompt_rate(device, shares) * share
     return sum(
-        part.flops_per_token * part.depth(middle_tokens) / (rate * _head_share(part, device, shares))
+        part.flops_per_token
+        * _looked_at(part, prompt, device, run)
+        / (rate * _head_share(part, device, shares))
         for part in work.attention
     )
 

@@ -137,9 +137,13 @@ class Attention:
     window_tokens: int | None = None
     head_size: int = 128
 
-    def depth(self, depth_tokens: float) -> float:
-        """Cached tokens that a new one looks at."""
-        return depth_tokens if self.window_tokens is None else min(depth_tokens, self.window_tokens)
+    def seen(self, tokens: float) -> float:
+        """Of so many tokens, those that a new one looks at."""
+        return tokens if self.window_tokens is None else min(tokens, self.window_tokens)
+
+    def kept(self, tokens: float, batch: float) -> float:
+        """Of so many tokens, those in the cache: beside a window it has room for a micro-batch."""
+        return tokens if self.window_tokens is None else min(tokens, self.window_tokens + batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,7 @@ class RunTraits:
         is_repetitive: the prompt repeats itself, so that all of its tokens choose the same experts; no plan
             assumes it, it serves to read measurements.
         repacks: the engine stores Q4_0 anew for processors, several rows at once.
+        fuses_deltas: the engine computes a delta net's state in one kernel for each layer.
         n_embd_exchanged: numbers of a token that cards which share every matrix exchange; 0 where they share
             layers.
     """
@@ -202,5 +207,6 @@ class RunTraits:
     is_mapped: bool = True
     has_native_mxfp4: bool = True
     repacks: bool = True
+    fuses_deltas: bool = True
     is_repetitive: bool = False
     n_embd_exchanged: int = 0
