@@ -3,10 +3,11 @@
 Rows that calibrate and rows that judge are kept apart by series (source, card, number of cards, model,
 quantisation): a series whose SHA-256 begins with a byte that four divides judges, all others calibrate
 (`speed_rows.Case.is_calibration`). `--folds` goes further: five fits, each judged on the fifth that it did
-not see. `--fit FILE` writes `plan/speed_calibration.py` from the calibration rows alone (needs numpy).
+not see; `--folds cards` and `--folds models` leave out all rows of a card, or of a model. `--fit FILE`
+writes `plan/speed_calibration.py` from the calibration rows alone (needs numpy).
 `speed_more.jsonl` beside this file holds further public rows, each with its source, which only calibrate.
 
-Run: `python benchmarks/plan_speed.py SPEED.jsonl [--fit FILE | --folds | --worst N]`
+Run: `python benchmarks/plan_speed.py SPEED.jsonl [--fit FILE | --folds [series|cards|models] | --worst N]`
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from slopes import Sloped
+from speed_divisions import cards_dealt, models_dealt, of_family
 from speed_rows import Case, case_of, why_left_out
 
 from bringup.plan import shared_speed, speed
@@ -55,15 +57,8 @@ SINGLE: dict[str, Prior] = {
     "prompt/size": (0.15, 0.5),
     "half_tokens/growth": (0.7, 0.4),
     "prompt/untuned": (0.3, 0.5),
-    "attention/latent": (0.7, 0.4),
     "pipelining": (0.7, 0.4),
     "read/mxfp4/before_ampere": (0.8, 0.3),
-    "read/desktop": (1.0, FIXED),
-    "read/laptop": (1.0, 0.1),
-    "read/workstation": (1.0, 0.1),
-    "prompt/desktop": (1.0, FIXED),
-    "prompt/laptop": (1.0, 0.1),
-    "prompt/workstation": (1.0, 0.1),
     "prompt/power": (0.25, 0.5),
     "prompt/mxfp4/native": (1.5, 0.3),
     "prompt/cpu/repacked": (2.25, 0.3),
@@ -93,12 +88,12 @@ OF_BACKEND: dict[str, Prior] = {
     "attention": (0.5, 0.5),
     "attention/wide": (0.8, 0.3),
     "recurrent/chunked": (8.0, 0.6),
-    "recurrent/scanned": (3.0, 0.7),
+    "recurrent/scanned": (2.5, 0.5),
+    "recurrent/multiplied": (5.0, 0.7),
     "prompt/bf16": (0.8, 0.4),
     "prompt/experts/backend": (1.0, 0.2),
     "read/experts": (1.0, 0.2),
     "read/mxfp4": (1.0, 0.2),
-    "read/backend": (1.0, 0.1),
     "prompt/backend": (1.0, 0.3),
 }
 OF_KIND: dict[str, Prior] = {
@@ -149,7 +144,7 @@ def priors() -> dict[str, Prior]:
             Backend.VULKAN,
             Backend.SYCL,
         ):  # the others have families of their own
-            found |= {f"{name}/backend/{backend.value}": (1.0, FIXED) for name in ("read", "prompt")}
+            found[f"prompt/backend/{backend.value}"] = (1.0, FIXED)
     for kind in Kind:
         found |= {f"{name}/{kind.value}": prior for name, prior in OF_KIND.items()}
     found["read/kind/iq"], found["prompt/kind/iq"] = (0.8, 0.2), (0.8, 0.25)  # tables of vectors
@@ -336,9 +331,9 @@ def judged(cases: Sequence[Case]) -> list[tuple[Case, float]]:
 
 def band_of(case: Case) -> tuple[float, float]:
     """The band that the product gives this case."""
-    from bringup.plan.speed_calibration import BANDS
+    from bringup.plan import predict as product
 
-    return BANDS[band_name(case)]
+    return product.band_of(case.works, n_prompt=case.n_tokens if case.is_prompt else 0, run=case.run)
 
 
 def band_name(case: Case) -> str:
@@ -346,12 +341,14 @@ def band_name(case: Case) -> str:
     return speed.band_name(case.works, n_prompt=case.n_tokens if case.is_prompt else 0, run=case.run)
 
 
-def out_of_fold(cases: Sequence[Case], count: int = 5) -> list[tuple[Case, float]]:
-    """Each case predicted by a fit that did not see its series, begun anew."""
+def out_of_fold(
+    cases: Sequence[Case], part_of: Callable[[Case], int] = lambda case: case.fold(5)
+) -> list[tuple[Case, float]]:
+    """Each case predicted by a fit that did not see its part (its series, unless told), begun anew."""
     found = []
-    for fold in range(count):
-        shares = fit([case for case in cases if case.fold(count) != fold])
-        unseen = [case for case in cases if case.fold(count) == fold]
+    for part in sorted({part_of(case) for case in cases}):
+        shares = fit([case for case in cases if part_of(case) != part])
+        unseen = [case for case in cases if part_of(case) == part]
         found += [(case, predict(case, shares) / case.measured) for case in unseen]
     return found
 
@@ -382,6 +379,12 @@ def write_calibration(path: str, cases: Sequence[Case], out: Callable[[str], Non
     used = [case for case in cases if case.is_calibration]
     shares = fit(used)
     found = bands(out_of_fold(used))
+    is_of_family = of_family(used)
+    told = out_of_fold(used, cards_dealt(used))
+    unseen = bands(pair for pair in told if is_of_family(pair[0]))
+    wider = {
+        name: (min(low, unseen[name][0]), max(high, unseen[name][1])) for name, (low, high) in found.items()
+    }
     lines = [
         '"""Measured figures of the speed model; written by `benchmarks/plan_speed.py --fit`, not by hand.',
         "",
@@ -405,10 +408,28 @@ def write_calibration(path: str, cases: Sequence[Case], out: Callable[[str], Non
         "}",
         '"""Factors around a prediction between which eight of ten measurements of unseen series lay."""',
         "",
+        "UNSEEN_BANDS: Final[dict[str, tuple[float, float]]] = {",
+        *(f'    "{name}": ({low:.3f}, {high:.3f}),' for name, (low, high) in wider.items()),
+        "}",
+        '"""The same where no row of the card was seen, but rows of others of its generation."""',
+        "",
     ]
     with open(path, "w", encoding="utf-8") as handle:
         handle.write("\n".join(lines))
     out(f"written: {path}")
+
+
+def folds(cases: Sequence[Case], division: str) -> list[str]:
+    """Each row unseen by its fit: of the collection's rows, or of all where a card or a model is left out."""
+    if division == "series":
+        pairs = [(case, ratio) for case, ratio in out_of_fold(cases) if not case.is_own]
+        return ["five folds, every row unseen by its fit", *table(pairs)]
+    if division == "models":
+        return ["no row of the model seen", *table(out_of_fold(cases, models_dealt(cases)))]
+    pairs, is_of_family = out_of_fold(cases, cards_dealt(cases)), of_family(cases)
+    near = [pair for pair in pairs if is_of_family(pair[0])]
+    far = [pair for pair in pairs if not is_of_family(pair[0])]
+    return ["no row of the card seen", *table(near), "", "no row of its family seen", *table(far)]
 
 
 def main() -> int:
@@ -416,7 +437,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("rows")
     parser.add_argument("--fit", metavar="FILE")
-    parser.add_argument("--folds", action="store_true")
+    parser.add_argument("--folds", nargs="?", const="series", choices=("series", "cards", "models"))
     parser.add_argument("--worst", type=int, default=0)
     options = parser.parse_args()
     cases, left_out = read_cases(options.rows)
@@ -426,8 +447,7 @@ def main() -> int:
         return 0
     print(f"{len(cases)} rows; left out: " + "; ".join(f"{n} {why}" for why, n in left_out.most_common()))
     if options.folds:
-        pairs = [(case, ratio) for case, ratio in out_of_fold([*cases, *own]) if not case.is_own]
-        print("\n".join(["five folds, every row unseen by its fit", *table(pairs)]))
+        print("\n".join(folds([*cases, *own], options.folds)))
         return 0
     from bringup.plan.speed_calibration import SHARES
 

@@ -70,6 +70,7 @@ class Case:
     is_moe: bool
     is_partial: bool
     measured: float
+    shape: str
 
     @property
     def series(self) -> str:
@@ -187,6 +188,7 @@ def case_of(row: dict[str, Any]) -> Case | None:
             has_native_mxfp4=_build(row) >= NATIVE_MXFP4_BUILD,
             repacks=_build(row) >= REPACKING_BUILD,
             fuses_deltas=_build(row) >= FUSED_DELTA_BUILD,
+            multiplies_states=_build(row) >= MULTIPLIED_STATE_BUILD,
             is_repetitive=_is_repeated(row),
             n_embd_exchanged=shape.n_embd if is_shared else 0,
         ),
@@ -196,6 +198,7 @@ def case_of(row: dict[str, Any]) -> Case | None:
         is_moe=bool(shape.experts[0]),
         is_partial=not is_cpu and bool(cpu_layers or cpu_full),
         measured=row["tokens_per_s"],
+        shape=key,
     )
 
 
@@ -207,6 +210,8 @@ REPACKING_BUILD = 4160
 """Of November 2024: Q4_0 is stored anew for processors when it is loaded."""
 FUSED_DELTA_BUILD = 8600
 """Of April 2026: delta nets are one kernel for each layer, of March they are many small ones."""
+MULTIPLIED_STATE_BUILD = 9200
+"""Of May 2026: prompts of Mamba-2 are read by matrix products on CUDA (llama.cpp pull request 22675)."""
 
 
 def _build(row: dict[str, Any]) -> int:
@@ -413,7 +418,6 @@ def devices_of(row: dict[str, Any]) -> tuple[SpeedDevice, ...]:
         card.bandwidth_bytes_per_s,
         card.flops,
         min(card.link_bytes_per_s, _slot_rate(row)),
-        card.body,
         card=card.name,
         watts=card.watts,
     )

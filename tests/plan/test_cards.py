@@ -10,7 +10,7 @@ import pytest
 from bringup.errors import UnknownCard
 from bringup.plan import cards
 from bringup.plan.card_names import card_named, find_card, near_names
-from bringup.plan.cards import Body, Family, all_cards, card_titles
+from bringup.plan.cards import Family, all_cards, card_titles
 from bringup.units import GIB
 
 
@@ -102,8 +102,7 @@ def test_the_file_reads_as_any_reader_of_its_format_has_it() -> None:
     assert [cards._record(block) for block in cards._blocks()] == tomllib.loads(whole)["card"]
 
 
-def test_family_and_body() -> None:
+def test_family() -> None:
     card = card_named("4070 laptop")
-    assert (card.family, card.body, card.compute_capability) == (Family.ADA, Body.LAPTOP, "8.9")
+    assert (card.family, card.compute_capability) == (Family.ADA, "8.9")
     assert card_named("1660 super").family is Family.GTX16
-    assert card_named("rtx a4000").body is Body.WORKSTATION

@@ -39,14 +39,6 @@ class Family(Enum):
     CPU = "cpu"
 
 
-class Body(Enum):
-    """What a card's power and cooling allow beside others of its family."""
-
-    DESKTOP = "desktop"
-    WORKSTATION = "workstation"
-    LAPTOP = "laptop"
-
-
 @dataclass(frozen=True, slots=True)
 class Card:
     """One card as its maker describes it.
@@ -54,7 +46,6 @@ class Card:
     Attributes:
         name: as its driver says it.
         family: see `Family`.
-        body: see `Body`.
         compute_capability: CUDA's number, such as `8.6`; empty for other makers.
         n_multiprocessors: of an NVIDIA card; 0 for other makers.
         memory_bytes: its memory; 0 where it uses main memory and the sheet names no size.
@@ -69,7 +60,6 @@ class Card:
 
     name: str
     family: Family
-    body: Body
     compute_capability: str
     memory_bytes: int
     bandwidth_bytes_per_s: float
@@ -134,7 +124,6 @@ def _card(record: dict[str, Any]) -> Card:
     return Card(
         name=record["name"],
         family=_family(record),
-        body=_body(record["name"]),
         compute_capability=record.get("capability", ""),
         memory_bytes=int(record.get("memory_gib", 0) * GIB),
         bandwidth_bytes_per_s=record["bandwidth_gb_s"] * _GIGA,
@@ -177,15 +166,3 @@ def _family(record: dict[str, Any]) -> Family:
         if (capability or target).startswith(start):
             return family
     return Family.APPLE if record["vendor"] == "Apple" else Family.INTEL
-
-
-_CONSUMER: Final = ("GeForce", "TITAN", "Radeon RX", "Apple", "Arc")
-_OWN_FAMILY: Final = ("A100", "A30", "H100", "H200", "GH200", "B200", "GB10", "P100", "V100")
-
-
-def _body(name: str) -> Body:
-    if "Laptop" in name:
-        return Body.LAPTOP
-    if any(word in name for word in (*_CONSUMER, *_OWN_FAMILY)):
-        return Body.DESKTOP
-    return Body.WORKSTATION if name.startswith(("NVIDIA", "Quadro", "Tesla")) else Body.DESKTOP

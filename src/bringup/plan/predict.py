@@ -6,9 +6,12 @@ from typing import TypeAlias
 
 from bringup.plan.run import Run
 from bringup.plan.speed import Cost, CostKind, band_name, generation_costs, prompt_costs
-from bringup.plan.speed_calibration import BANDS, SHARES
+from bringup.plan.speed_calibration import BANDS, SHARES, UNSEEN_BANDS
 from bringup.plan.work import DeviceWork, RunTraits
 from bringup.records import dataclass
+
+Band: TypeAlias = tuple[float, float]
+"""Factors around a prediction that eight of ten measurements are expected between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,23 @@ def predict_works(
         return _predict_shared(works, traits, n_prompt=n_prompt, n_past=n_past)
     prompt = prompt_costs(works, n_prompt=n_prompt, depth_tokens=n_past, run=traits, shares=SHARES)
     generation = generation_costs(works, n_past + n_prompt, traits, SHARES)
-    bands = [BANDS[band_name(works, n_prompt=tokens, run=traits)] for tokens in (n_prompt, 0)]
+    bands = [band_of(works, n_prompt=tokens, run=traits) for tokens in (n_prompt, 0)]
     return _told(works, (prompt, generation), (bands[0], bands[1]), n_prompt)
+
+
+def band_of(works: tuple[DeviceWork, ...], *, n_prompt: int, run: RunTraits) -> Band:
+    """The band around a prompt's speed, or around that of generation where `n_prompt` is 0.
+
+    It is wider where a card was never measured, so that only cards of its generation speak for it.
+    """
+    bands = UNSEEN_BANDS if unmeasured_cards(works) else BANDS
+    return bands[band_name(works, n_prompt=n_prompt, run=run)]
+
+
+def unmeasured_cards(works: tuple[DeviceWork, ...]) -> tuple[str, ...]:
+    """Cards of which no measurement is behind the shares."""
+    cards = dict.fromkeys(work.device.card for work in works if work.device.card)
+    return tuple(card for card in cards if f"read/card/{card}" not in SHARES)
 
 
 def _predict_shared(
@@ -82,13 +100,10 @@ def _predict_shared(
     return _told(works, (prompt, generation), bands, n_prompt)
 
 
-_Band: TypeAlias = tuple[float, float]
-
-
 def _told(
     works: tuple[DeviceWork, ...],
     costs: tuple[tuple[Cost, ...], tuple[Cost, ...]],
-    bands: tuple[_Band, _Band],
+    bands: tuple[Band, Band],
     n_prompt: int,
 ) -> Prediction:
     """What the costs of a prompt and of a token behind it come to."""
@@ -105,6 +120,7 @@ def _told(
         sources=(
             *dict.fromkeys(work.device.source for work in works if work.device.source),
             "shares of these rates: measured, see docs/speed.md",
+            *(f"{card}: never measured, told by cards of its generation" for card in unmeasured_cards(works)),
         ),
     )
 
@@ -122,7 +138,7 @@ def _seconds(costs: tuple[Cost, ...]) -> float:
     return sum(cost.seconds for cost in costs)
 
 
-def _with_band(value: float, band: _Band) -> Estimate:
+def _with_band(value: float, band: Band) -> Estimate:
     low, high = band
     return Estimate(value, value * low, value * high)
 

@@ -164,7 +164,6 @@ def card_rates(
         bandwidth_bytes_per_s=card.bandwidth_bytes_per_s,
         flops=card.flops,
         link_bytes_per_s=link,
-        body=card.body,
         source=f"{card.name}: {card.bandwidth_bytes_per_s / 1e9:,.0f} GB/s, data sheet{slow}",
         card=card.name,
         watts=card.watts,

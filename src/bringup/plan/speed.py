@@ -72,9 +72,10 @@ _PASSES_MASKED: Final = {
     Backend.VULKAN: frozenset({Age.NEW}),
 }
 """Where the kernels of attention leave out cached tokens that no token of their tile may look at."""
-_ENDS_EARLY: Final = frozenset({Backend.CUDA, Backend.ROCM})
+_LIKE_CUDA: Final = frozenset({Backend.CUDA, Backend.ROCM})
+"""Backends of the same kernels."""
 _ENDS_EARLY_TOKENS: Final = 1024
-"""From this micro-batch on these leave out what lies behind the last that a tile looks at
+"""From this micro-batch on they leave out what lies behind the last that a tile looks at
 (llama.cpp b11434, `flash_attn_mask_to_KV_max`)."""
 
 OFFLOAD_TOKENS: Final = 32
@@ -132,8 +133,8 @@ def _starts_s(work: DeviceWork, run: RunTraits, shares: Shares) -> float:
 def _weights_s(work: DeviceWork, age: Age, shares: Shares) -> float:
     device = work.device
     family, backend = device.family.value, device.backend.value
-    reached = device.bandwidth_bytes_per_s * shares[f"read/{family}"] * shares[f"read/backend/{backend}"]
-    reached *= shares[f"read/{device.body.value}"] * shares.get(f"read/card/{device.card}", 1.0)
+    reached = device.bandwidth_bytes_per_s * shares[f"read/{family}"]
+    reached *= shares.get(f"read/card/{device.card}", 1.0)
     seconds = 2 * work.state_bytes / reached
     for part in work.matrices:
         share = shares[f"read/{'cpu' if device.family is Family.CPU else 'kind'}/{part.kind.value}"]
@@ -321,13 +322,13 @@ def _prompt_rate(device: SpeedDevice, shares: Shares) -> float:
         share = device.watts / (enough * device.flops / 1e12)
         of_power: float = min(1.0, share) ** shares["prompt/power"]
         rate *= of_power
-    return rate * shares[f"prompt/{device.body.value}"] * shares[f"prompt/backend/{device.backend.value}"]
+    return rate * shares[f"prompt/backend/{device.backend.value}"]
 
 
 def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits, shares: Shares) -> float:
     """One micro-batch; only the last token of a prompt is multiplied with the output matrix."""
     rate = _prompt_rate(device, shares)
-    passing = shares[f"recurrent/{'scanned' if work.is_scanned else 'chunked'}/{device.backend.value}"]
+    passing = shares[f"recurrent/{_passing(work, device, run)}/{device.backend.value}"]
     seconds = 2 * work.state_bytes * batch / (device.bandwidth_bytes_per_s * passing)
     used = [part for part in work.matrices if part.role is not Role.OUTPUT]
     edges = sum(part.edge_elements for part in used)
@@ -351,6 +352,13 @@ def _compute_s(work: DeviceWork, device: SpeedDevice, batch: int, run: RunTraits
             written = _UNPACKED_BYTES * part.active_parameters
             seconds += written / (device.bandwidth_bytes_per_s * shares["prompt/unpacked"])
     return seconds
+
+
+def _passing(work: DeviceWork, device: SpeedDevice, run: RunTraits) -> str:
+    """How a prompt's tokens pass a recurrent state."""
+    if not work.is_scanned:
+        return "chunked"
+    return "multiplied" if run.multiplies_states and device.backend in _LIKE_CUDA else "scanned"
 
 
 def _is_unpacked_first(part: Matrices, device: SpeedDevice, batch: int, age: Age) -> bool:
@@ -400,9 +408,8 @@ def _age_share(part: Matrices, device: SpeedDevice, age: Age, shares: Shares) ->
 
 def _head_share(part: Attention, device: SpeedDevice, shares: Shares) -> float:
     """Large heads fill the registers that the kernels for attention work in."""
-    if part.head_size > _LARGEST_HEAD:
-        return shares["attention/latent"]
-    return shares[f"attention/wide/{device.backend.value}"] if part.head_size > _USUAL_HEAD else 1.0
+    is_wide = _USUAL_HEAD < part.head_size <= _LARGEST_HEAD
+    return shares[f"attention/wide/{device.backend.value}"] if is_wide else 1.0
 
 
 def _looked_at(part: Attention, prompt: _Prompt, device: SpeedDevice, run: RunTraits) -> float:
@@ -416,7 +423,7 @@ def _looked_at(part: Attention, prompt: _Prompt, device: SpeedDevice, run: RunTr
     ):
         return part.seen(prompt.middle_tokens)
     half = prompt.batch / 2
-    if run.is_flash and device.backend in _ENDS_EARLY and prompt.batch >= _ENDS_EARLY_TOKENS:
+    if run.is_flash and device.backend in _LIKE_CUDA and prompt.batch >= _ENDS_EARLY_TOKENS:
         return part.kept(prompt.middle_tokens, half)
     return part.kept(prompt.middle_tokens + half, prompt.batch)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from bringup.plan.cards import Body, Family
+from bringup.plan.cards import Family
 from bringup.records import dataclass
 
 
@@ -75,7 +75,6 @@ class SpeedDevice:
         bandwidth_bytes_per_s: to its memory.
         flops: of its matrix units, see `gpus.toml`; for the CPU of its vector units.
         link_bytes_per_s: to main memory, one way; 0 where they share one memory.
-        body: what its power allows, see `cards.Body`.
         source: where the rates come from, for people.
         card: name in the list of cards, for figures of its own where it was measured; empty for main memory.
         watts: what the board may draw; 0 where not known.
@@ -87,7 +86,6 @@ class SpeedDevice:
     bandwidth_bytes_per_s: float
     flops: float
     link_bytes_per_s: float = 0.0
-    body: Body = Body.DESKTOP
     source: str = ""
     card: str = ""
     watts: float = 0.0
@@ -195,6 +193,7 @@ class RunTraits:
             assumes it, it serves to read measurements.
         repacks: the engine stores Q4_0 anew for processors, several rows at once.
         fuses_deltas: the engine computes a delta net's state in one kernel for each layer.
+        multiplies_states: on CUDA and ROCm it reads a prompt of Mamba-2 by matrix products, chunk by chunk.
         n_embd_exchanged: numbers of a token that cards which share every matrix exchange; 0 where they share
             layers.
     """
@@ -208,5 +207,6 @@ class RunTraits:
     has_native_mxfp4: bool = True
     repacks: bool = True
     fuses_deltas: bool = True
+    multiplies_states: bool = True
     is_repetitive: bool = False
     n_embd_exchanged: int = 0
