@@ -290,11 +290,16 @@ class Errors:
     in_band: float
 
 
-def summary(pairs: Iterable[tuple[Case, float]]) -> dict[str, Errors]:
-    """Errors by group; a pair is a row and its prediction over its measurement."""
+Band = tuple[float, float]
+
+
+def summary(
+    pairs: Iterable[tuple[Case, float]], band: Callable[[Case], Band] | None = None
+) -> dict[str, Errors]:
+    """Errors by group; a pair is a row and its prediction over its measurement; the band is the product's."""
     groups: dict[str, list[tuple[float, bool]]] = collections.defaultdict(list)
     for case, ratio in pairs:
-        low, high = band_of(case)
+        low, high = (band or band_of)(case)
         for name in (case.group, "all"):
             groups[name].append((abs(ratio - 1), low <= 1 / ratio <= high))
     found = {}
@@ -311,10 +316,10 @@ def summary(pairs: Iterable[tuple[Case, float]]) -> dict[str, Errors]:
     return found
 
 
-def table(pairs: Iterable[tuple[Case, float]]) -> list[str]:
+def table(pairs: Iterable[tuple[Case, float]], band: Callable[[Case], Band] | None = None) -> list[str]:
     """The same as lines."""
     lines = [f"{'':28}{'rows':>6}{'median':>9}{'<= 30 %':>9}{'90th':>8}{'in band':>9}"]
-    for name, errors in summary(pairs).items():
+    for name, errors in summary(pairs, band).items():
         lines.append(
             f"{name:28}{errors.n_rows:6}{errors.median:9.1%}{errors.within_30_pct:9.0%}"
             f"{errors.ninth:8.0%}{errors.in_band:9.0%}"
@@ -429,7 +434,15 @@ def folds(cases: Sequence[Case], division: str) -> list[str]:
     pairs, is_of_family = out_of_fold(cases, cards_dealt(cases)), of_family(cases)
     near = [pair for pair in pairs if is_of_family(pair[0])]
     far = [pair for pair in pairs if not is_of_family(pair[0])]
-    return ["no row of the card seen", *table(near), "", "no row of its family seen", *table(far)]
+    near_table, far_table = table(near, unseen_band), table(far, unseen_band)
+    return ["no row of the card seen", *near_table, "", "no row of its family seen", *far_table]
+
+
+def unseen_band(case: Case) -> Band:
+    """The band that the product gives a case on a card that was never measured."""
+    from bringup.plan.speed_calibration import UNSEEN_BANDS
+
+    return UNSEEN_BANDS[band_name(case)]
 
 
 def main() -> int:

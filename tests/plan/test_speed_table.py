@@ -14,11 +14,11 @@ from tests.plan.shared_data import shared_path
 
 WANTED = (0.12, 0.90)
 LIMITS = {
-    "all": (0.08, 0.89),
+    "all": (0.08, 0.90),
     "dense, full, generation": WANTED,
     "dense, full, prompt": WANTED,
     "MoE, full, generation": WANTED,
-    "MoE, full, prompt": (0.135, 0.90),
+    "MoE, full, prompt": (0.13, 0.90),
 }
 """Median error and part within 30 %, for groups that are large enough to tell."""
 
@@ -61,8 +61,10 @@ def test_the_page_shows_this_table(pairs: list[tuple[object, float]]) -> None:
 
 def test_rows_that_we_looked_up_name_their_source_and_are_none_that_judge() -> None:
     own, left_out = read_cases(OWN_ROWS)
-    assert len(own) + left_out.total() >= 370
-    assert all(case.is_calibration and case.row["source"].startswith("https://") for case in own)
+    assert len(own) + left_out.total() >= 470
+    assert all(
+        case.is_calibration and case.row["source"].startswith(("https://", "public-index:")) for case in own
+    )
     judging = {
         (case.row["gpu"], case.row["quant"], case.row["test"], case.measured)
         for case in read_cases(str(shared_path("cases/speed.jsonl")))[0]
