@@ -25,7 +25,7 @@ from bringup.engine.api import EngineApi
 from bringup.engine.build import EngineBuild
 from bringup.engine.command import EngineSettings
 from bringup.engine.exits import EngineStopped, ExitKind, ExitReason
-from bringup.engine.loading import LoadProgress, StallLimits
+from bringup.engine.loading import LoadProgress, LoadWatch, StallLimits
 from bringup.engine.server import RunningEngine
 from bringup.engine.start import start_engine
 from bringup.machine.process import command_line, identity_of, is_alive
@@ -266,6 +266,18 @@ def test_a_stalled_start_is_ended_and_named(start: Start, fake: EngineBuild) -> 
             engine.wait_ready(limits=StallLimits(idle_s=1.0))
     assert caught.value.reason.kind is ExitKind.STALLED and "no log line" in caught.value.reason.cause
     assert time.monotonic() - began < 50
+
+
+def test_a_load_that_only_computes_is_given_up_at_last(tmp_path: Path) -> None:
+    """CPU time is a sign of life for long, and not for ever: no log line and no byte of the model comes."""
+    log = tmp_path / "log"
+    log.write_text("loading\n")
+    watch = LoadWatch()
+    watch.look(os.getpid(), str(log))
+    assert watch.stalled(StallLimits()) is None
+    stall = watch.stalled(StallLimits(busy_s=-1.0))
+    assert stall is not None
+    assert (stall.reference, stall.why.split()[0]) == ("engine-stalled", "busy")
 
 
 def test_an_endless_template_is_ended_and_named(

@@ -93,6 +93,17 @@ def test_an_engine_deaf_to_sigterm_is_killed(
     assert "killed" in reason.cause and reason.signal_number == signal.SIGKILL
 
 
+def test_a_frozen_engine_is_asked_and_not_killed(
+    fake: EngineBuild, settings: EngineSettings, environment: MakeEnvironment, log_path: str
+) -> None:
+    """One that is stopped (SIGSTOP) hears SIGTERM once it goes on, which it is told to."""
+    with start_engine(fake, settings, log_path=log_path, environment=environment()) as engine:
+        engine.wait_ready()
+        assert engine.pid is not None
+        os.kill(engine.pid, signal.SIGSTOP)
+        assert stopped(engine, within_s=LONGEST_S).signal_number == signal.SIGTERM
+
+
 def test_the_time_to_end_is_the_caller_s(
     fake: EngineBuild, settings: EngineSettings, environment: MakeEnvironment, log_path: str
 ) -> None:

@@ -97,6 +97,21 @@ def test_a_kill_costs_at_most_one_chunk(throttled: StubHub, tmp_path: Path) -> N
     assert in_mid_way >= KILLS // 5, "the kills came too early or too late to test anything"
 
 
+def test_nothing_of_several_dead_runs_is_left_after_success(tmp_path: Path) -> None:
+    with running_hub({REPO: {FILE: StubFile(gguf_bytes(100_000))}}) as hub:
+        errand = errand_for(hub, tmp_path / "cache")
+        folder = Path(errand.final_path).parent
+        for number in range(3):
+            left = folder / f".{FILE}.4194303-1-0000000{number}.partial"
+            left.mkdir(parents=True)
+            (left / "data").write_bytes(b"x" * 1000 * number)
+        child = start(errand)
+        child.join()
+        assert child.exitcode == 0
+        assert is_whole_and_alone(errand)
+        assert not list(folder.glob(".*.partial"))
+
+
 def test_kills_around_the_last_byte_leave_no_wrong_file(tmp_path: Path) -> None:
     """Each kill comes a little earlier after a whole file and a little later after none.
 

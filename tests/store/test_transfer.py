@@ -21,6 +21,7 @@ from tests.store.behaviours import (
     cut_with,
     endless,
     first_times,
+    head,
     stall,
     whole_again,
 )
@@ -181,6 +182,32 @@ def test_a_host_that_takes_no_connection_is_given_up_within_the_limit(folders: F
         for one in held:
             one.close()
     assert threading.active_count() < 50
+
+
+@pytest.mark.parametrize("odd", [{"Content_Range": "moved"}, {"ETag": '"new"'}], ids=["part", "etag"])
+def test_a_part_of_something_else_is_not_joined_where_no_hash_would_show_it(
+    odd: dict[str, str], hub: StubHub, folders: Folders
+) -> None:
+    new = gguf_bytes(SIZE_BYTES, seed=7)
+    asked: list[int] = []
+
+    def behave(handler: Handler, stub: StubFile) -> bool:
+        asked.append(handler.wanted_range(stub) or 0)
+        if len(asked) <= 2:  # the first answers the question for the size
+            return cut(handler, stub)
+        if len(asked) > 3:
+            return False
+        said = {name: f"bytes 1-{SIZE_BYTES - 1}/{SIZE_BYTES}" if value == "moved" else value
+                for name, value in odd.items()}  # fmt: skip
+        head(handler, 206, stub, start=asked[-1], **said)
+        handler.send_pieces(new[asked[-1] :])
+        return True
+
+    hub.behave = behave
+    address = Url(f"{hub.url}/{REPO}/resolve/main/{FILE}")
+    model = pull(address, on_progress=lambda _: None, folders=folders, timing=QUICK)
+    assert asked[2] == HALF, "it was continued"
+    assert Path(model.paths[0]).read_bytes() == DATA
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from tests.store.conftest import QUICK
+from tests.stubs.hub import StubHub
 
-from bringup.errors import DownloadError, WrongUse
+from bringup.errors import DownloadError, FileTrouble, WrongUse
 from bringup.machine import reach
 from bringup.machine.locks import Holder, Lease, try_lease
-from bringup.machine.partial import claim_partial, create_partial, find_partials, parse_partial_name
+from bringup.machine.partial import (
+    PartialData,
+    claim_partial,
+    create_partial,
+    find_partials,
+    parse_partial_name,
+)
 from bringup.store import token, web
 
 
@@ -169,6 +179,66 @@ def test_a_lease_of_a_dead_process_or_a_reused_number_can_be_taken(tmp_path: Pat
         lease = try_lease(str(path))
         assert isinstance(lease, Lease)
         lease.release()
+
+
+def test_the_kernels_lock_counts_before_a_name_is_written(tmp_path: Path) -> None:
+    """A twin has locked the file and not yet said who it is."""
+    path = tmp_path / ".x.lease"
+    with path.open("w") as twin:
+        fcntl.flock(twin, fcntl.LOCK_EX)
+        assert try_lease(str(path)) == Holder(0, "")
+    lease = try_lease(str(path))
+    assert isinstance(lease, Lease)
+    lease.release()
+
+
+def test_no_link_is_followed_into_another_file(tmp_path: Path) -> None:
+    """Whoever may write into a shared models folder cannot have another file of ours written over."""
+    precious = tmp_path / "precious"
+    precious.write_text("whole")
+    (tmp_path / ".x.lease").symlink_to(precious)
+    with pytest.raises(FileTrouble):
+        try_lease(str(tmp_path / ".x.lease"))
+    made = create_partial(str(tmp_path), "x.gguf")
+    Path(made.data_path).symlink_to(precious)
+    with pytest.raises(FileTrouble):
+        PartialData(made)
+    assert precious.read_text() == "whole"
+
+
+def test_a_name_that_means_two_things_is_judged_by_who_answered(
+    hub: StubHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS that turns round after our look: the name was a public one, the connection goes to this machine."""
+    port = urlsplit(hub.url).port
+    asked: list[str] = []
+
+    def resolve(host: str, *, limit_s: float) -> tuple[str, ...]:
+        asked.append(host)
+        return ("93.184.215.14",)
+
+    monkeypatch.setattr(web.reach, "resolve", resolve)
+    monkeypatch.setattr(web.reach, "connect_to_any", lambda *_, **__: None)
+    with (
+        web.Web(timing=QUICK) as client,
+        pytest.raises(DownloadError) as caught,
+        client.get(f"http://localhost:{port}/x", {}),
+    ):
+        raise AssertionError("it was believed")
+    assert (caught.value.reference, asked) == ("redirect-to-private", ["localhost"])
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "[fd00::1]", "169.254.169.254", "127.0.0.1", "localhost"])
+def test_no_proxy_leads_into_a_private_network(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy resolves names, so an address that is written out is all that can be judged, and is."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with (
+        web.Web(timing=QUICK) as client,
+        pytest.raises(DownloadError) as caught,
+        client.get(f"http://{host}/x", {}),
+    ):
+        raise AssertionError("it was asked for")
+    assert caught.value.reference == "redirect-to-private"
 
 
 def test_a_holder_on_another_host_is_believed_while_it_shows_life(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import itertools
 from collections.abc import Iterator
 
 import pytest
+from starlette.types import Message
 from tests.web.site import Served, serving
 
-from bringup.faces.web.access import SECURITY_HEADERS
+from bringup.faces.web.access import SECURITY_HEADERS, Access, Gate
+from bringup.faces.web.html import join, tag, text
 
 ROUTES = (
     "/",
@@ -149,6 +152,35 @@ def test_an_action_needs_our_own_page(site: Served, missing: str) -> None:
         if method not in ("GET", "HEAD"):
             status, _, _ = ask(site, method, path, headers)
             assert not is_passed(status), (method, path, status)
+
+
+def test_two_hosts_stop_at_the_gate_too() -> None:
+    """uvicorn's parser refuses them by itself; the gate does not hang on that."""
+    access = Access(port=80, hosts=frozenset({"localhost:80"}), export_token="e" * 20)
+    said: list[Message] = []
+
+    async def inside(*_: object) -> None:
+        raise AssertionError("it passed")
+
+    async def hear(message: Message) -> None:
+        said.append(message)
+
+    for hosts in (("localhost:80", "localhost:80"), ("localhost:80", "evil.example"), ()):
+        headers = [(b"host", host.encode()) for host in hosts]
+        scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": headers}
+        asyncio.run(Gate(inside, access)(scope, hear, hear))  # type: ignore[arg-type] # nothing is received
+        assert said[-2]["status"] == 421, hosts
+
+
+def test_nothing_foreign_gets_into_markup() -> None:
+    """Neither as text nor as an attribute: no tag, no quote, and nothing that deceives the eye."""
+    foreign = "<b>&'\"\x1b[31m\u202e\x9b\u200b\0end"
+    for made in (text(foreign), tag("p", foreign), tag("p", title=foreign), join([foreign])):
+        inner = (
+            made.removeprefix("<p").removesuffix("</p>").replace(' title="', "").replace('">', "").strip(">")
+        )
+        assert not set(inner) & set("<>\"'\x1b\u202e\x9b\u200b\0"), made
+        assert "end" in inner
 
 
 def test_an_action_by_get_is_none(site: Served) -> None:
