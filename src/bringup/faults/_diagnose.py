@@ -197,8 +197,8 @@ def _hear(fault: Fault, scene: Scene) -> Evidence | None:
             line = told[story.told[-1]]
             words = re.sub(r"\s+", " ", line.text).strip()[:160]
             return Evidence(
-                saw=f"{'; '.join(one.value for one in story.told)}: {words}",
-                expected="a program's line that says why",
+                saw=f"told: {'; '.join(one.value for one in story.told)} ({words})",
+                expected="no such words; what a program printed would say more",
                 sources=(f"{line.source}, line {line.number}",),
                 certainty=Certainty.LIKELY,
                 decides=story.decides or first_look(fault.steps),

@@ -54,6 +54,13 @@ _MARKS: Final = (
 """What only one family's packages, kernels and tools print."""
 
 
+_POST_CHARACTERS: Final = 60_000
+"""In a longer text a distribution's name says little: it is a log, and of many things."""
+
+_ALSO_CALLED: Final = (("archlinux", "arch"), ("tumbleweed", "opensuse"), ("akmod", "fedora"))
+"""Further words for a distribution, or of one alone."""
+
+
 class PackageFamily(Enum):
     """Families of package tools; one set of commands each."""
 
@@ -137,10 +144,28 @@ def recognise_distribution(lines: Lines) -> Reading[Distribution]:
             found[name] = mark
     if {*found} == {"debian", "ubuntu"}:
         del found["debian"]
+    found = found or _in_sentences(lines)
     if len(found) != 1:
         return NOT_LOOKED
     ((name, mark),) = found.items()
     return Known(_distribution(name), f"{mark.source}, line {mark.number}")
+
+
+def _in_sentences(lines: Lines) -> dict[str, Line]:
+    """The distribution that somebody's words name, "on Fedora 43"; empty where they name several families.
+
+    An image's name (`nvidia/cuda:12.4.1-ubuntu22.04`) is no system's.
+    """
+    if len(lines.whole) > _POST_CHARACTERS:
+        return {}
+    found: dict[str, Line] = {}
+    for word, name in (*((row[0], row[1]) for row in _NAMED), *_ALSO_CALLED):
+        line = lines.first_like(rf"(?i)(?<![\w/:.@-]){re.escape(word)}(?![\w/:@]|-\d)", anchor=word)
+        if line is not None:
+            found.setdefault(name, line)
+    if len({_distribution(name).family for name in found}) != 1:
+        return {}
+    return dict(tuple(found.items())[:1])
 
 
 def _distribution(name: str) -> Distribution:

@@ -29,12 +29,12 @@ STORIES = (
     Story(
         (Told.CONTAINER, Told.RESTART_HELPS, Told.GPU_GONE),
         decides="docker exec NAME nvidia-smi",
-        unless=(Told.WSL,),
+        unless=(Told.WSL, Told.SLEPT),
     ),
     Story(
         (Told.CONTAINER, Told.LATER, Told.GPU_GONE),
         decides="docker exec NAME nvidia-smi",
-        unless=(Told.WSL,),
+        unless=(Told.WSL, Told.SLEPT),
         strength=-3,
     ),
 )

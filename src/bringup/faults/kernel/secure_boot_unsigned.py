@@ -86,7 +86,7 @@ SIGNS = (
 STORIES = (
     Story(
         (Told.SIGNATURE, Told.DRIVER_SILENT),
-        decides="sudo modprobe nvidia",
+        decides="sudo modprobe nvidia: 'Key was rejected' or 'Operation not permitted' is this fault",
         unless=(Told.SIGNATURE_OFF,),
         strength=-1,
     ),
