@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 from bringup.model import families
@@ -66,4 +66,13 @@ def take_apart(model: Model) -> Anatomy:
         layers=tuple(layers),
         whole=whole,
         caches={layer.index: layer for layer in architecture.cache_layers},
+    )
+
+
+def alike_layers(layers: Sequence[Mapping[str, Tensor]]) -> tuple[int, ...]:
+    """For each layer the first one with tensors of the same names, types and shapes: sums are theirs too."""
+    first: dict[Hashable, int] = {}
+    return tuple(
+        first.setdefault(tuple((name, one.type, one.shape) for name, one in layer.items()), index)
+        for index, layer in enumerate(layers)
     )

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import field
 
 from bringup.plan.altup import add_streams_layer, gather, has_streams, spread
-from bringup.plan.anatomy import Anatomy
+from bringup.plan.anatomy import Anatomy, alike_layers
 from bringup.plan.attention import add_attention, finish_attention, start_attention
 from bringup.plan.builder import F32_BYTES, Builder, LayerPlan, Order, StateSpace
 from bringup.plan.feed_forward import add_feed_forward
@@ -72,6 +72,10 @@ class Layouts:
     _known: dict[Hashable, dict[str, int]] = field(default_factory=dict)
     _signs: dict[Hashable, int] = field(default_factory=dict)
     _numbers: dict[Hashable, int] = field(default_factory=dict)
+    _alike: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._alike = alike_layers(self.anatomy.layers)
 
     def compute_bytes(self, placement: Placement, run: Run, *, offloads_cache: bool = True) -> dict[str, int]:
         """Bytes of the compute buffer of each device; main memory holds the inputs too."""
@@ -105,7 +109,9 @@ class Layouts:
 
     def _sign(self, placement: Placement, index: int) -> int:
         """A number for all that are laid out as this layer; without rules by name, worked out once."""
-        key = (index, placement.layers[index], index < placement.n_cpu_moe, bool(placement.cards))
+        place = (placement.layers[index], index < placement.n_cpu_moe, bool(placement.cards))
+        kind = (self.anatomy.architecture.swa_layers[index], index in self.anatomy.caches)
+        key = (self._alike[index], *kind, *place)
         number = None if placement.overrides else self._signs.get(key)
         if number is None:
             sign = _sign(self.anatomy, placement, index)

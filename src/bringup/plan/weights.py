@@ -15,7 +15,7 @@ from dataclasses import field
 from typing import Final
 
 from bringup.model.gguf import Tensor
-from bringup.plan.anatomy import Anatomy
+from bringup.plan.anatomy import Anatomy, alike_layers
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
 from bringup.records import dataclass
@@ -43,6 +43,10 @@ class WeightSums:
     anatomy: Anatomy
     _layers: dict[Hashable, dict[str, Sum]] = field(default_factory=dict)
     _placed: dict[Hashable, dict[str, Sum]] = field(default_factory=dict)
+    _alike: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._alike = alike_layers(self.anatomy.layers)
 
     def by_device(self, placement: Placement) -> Mapping[str, Sum]:
         """Sums of each device that has any."""
@@ -57,7 +61,7 @@ class WeightSums:
         found = [_summed(_whole_with_devices(self.anatomy, placement))]
         for index in range(self.anatomy.architecture.n_layer):
             # Without rules by name a layer lies by its device and by whether its experts are kept apart.
-            key = (index, placement.layers[index], index < placement.n_cpu_moe)
+            key = (self._alike[index], placement.layers[index], index < placement.n_cpu_moe)
             if key not in self._layers:
                 self._layers[key] = _summed(_layer_with_devices(self.anatomy, placement, index))
             found.append(self._layers[key])

@@ -16,7 +16,7 @@ from bringup.model.architecture import Architecture, CacheLayer
 from bringup.model.gguf import Tensor
 from bringup.model.quants import TensorType
 from bringup.model.sizes import TensorKind, classify
-from bringup.plan.anatomy import Anatomy
+from bringup.plan.anatomy import Anatomy, alike_layers
 from bringup.plan.kv_cache import element_bytes
 from bringup.plan.place import Placement
 from bringup.plan.request import CPU
@@ -157,6 +157,10 @@ class Reads:
     anatomy: Anatomy
     _known: dict[Hashable, _Sum] = field(default_factory=dict)
     _fullness: dict[int, float] = field(default_factory=dict)
+    _alike: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._alike = alike_layers(self.anatomy.layers)
 
     def whole(self, placement: Placement) -> _Sum:
         """Matrices that belong to no layer."""
@@ -172,16 +176,17 @@ class Reads:
 
     def fullness(self, index: int) -> float:
         """1 for a layer that mixes tokens and has a feed-forward part, a half for one that does either."""
-        kept = self._fullness.get(index)
+        first = self._alike[index]
+        kept = self._fullness.get(first)
         if kept is None:
-            matrices = [name for name, one in self.anatomy.layers[index].items() if len(one.shape) > 1]
+            matrices = [name for name, one in self.anatomy.layers[first].items() if len(one.shape) > 1]
             kinds = {name.startswith("ffn_") for name in matrices}
-            kept = self._fullness[index] = len(kinds) / 2
+            kept = self._fullness[first] = len(kinds) / 2
         return kept
 
     def layer(self, index: int, placement: Placement) -> _Sum:
         """Matrices of a layer; without rules by name it lies by its device and that of its experts."""
-        key: Hashable = (index, placement.layers[index], index < placement.n_cpu_moe)
+        key: Hashable = (self._alike[index], placement.layers[index], index < placement.n_cpu_moe)
         if placement.overrides:
             key = (index, placement)
         if key not in self._known:
