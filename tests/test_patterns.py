@@ -7,8 +7,10 @@ import sys
 from subprocess import run
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from bringup.patterns import regex
+from bringup.patterns import needed_words, regex
 
 
 @pytest.mark.parametrize("method", ["search", "match", "fullmatch", "findall", "split"])
@@ -49,3 +51,39 @@ def test_every_pattern_of_ours_compiles() -> None:
     )
     done = run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"(?i)Foo (?:bar|baz)+qux", ("foo ",)),
+        (r"a|bcd", ("a", "bcd")),
+        (r"x{2,3}yz+?w*+vu", ("vu",)),
+        (r"ab*?cd", ("cd",)),
+        (r"\[err\]: \d+ lost", (" lost",)),
+        (r"[^]a]bc[(]", ("bc",)),
+        (r"a\.?b|c+d", ("a", "d")),
+        (r"(a(b|c)d)e|f(?!oo)bar", ("e", "bar")),
+        (r"a{b}c", ("a{b}c",)),
+        (r"\x41bc", ()),
+        (r"(?x) a b", ()),
+        (r"\d+|abc", ()),
+        (r"straße", ("stra",)),
+    ],
+)
+def test_each_match_holds_a_needed_word(pattern: str, words: tuple[str, ...]) -> None:
+    assert needed_words(pattern) == words
+
+    @settings(
+        max_examples=25,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.from_regex(pattern))
+    def try_one(text: str) -> None:
+        assert not words or any(word in text.lower() for word in words)
+
+    try_one()

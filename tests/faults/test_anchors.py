@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bringup.faults._catalogue import load_catalogue
 from bringup.faults._fault import Fault, Sign
+from bringup.patterns import needed_words
 
 SIGNS = [
     pytest.param(fault, sign, id=f"{fault.id}-{number}")
@@ -32,7 +33,10 @@ def test_every_match_contains_the_anchor(fault: Fault, sign: Sign) -> None:
     def try_one(text: str) -> None:
         match = re.search(sign.pattern, text)
         if match is not None:
-            assert sign.anchor in match.group(0).lower()
+            held = match.group(0).lower()
+            assert sign.anchor in held
+            needed = needed_words(sign.pattern)
+            assert not needed or any(word in held for word in needed)
 
     try_one()
 

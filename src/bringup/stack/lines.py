@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Final, TypeVar, cast
 
-from bringup.patterns import regex
+from bringup.patterns import needed_words, regex
 from bringup.records import dataclass
 
 T = TypeVar("T")
@@ -108,9 +108,12 @@ class Lines:
 
     def first_like(self, pattern: str, *, anchor: str) -> Line | None:
         """The same line as `search` finds, quicker: `(?i)` is read as lower case on the folded text."""
-        compiled, is_folded = _folded_pattern(pattern)
         for index in self._indices(anchor):
-            if compiled.search(self.folded[index] if is_folded else self.lines[index].text) is not None:
+            text, words = self.folded[index], needed_words(pattern)
+            if words and not any(word in text for word in words):
+                continue
+            compiled, is_folded = _folded_pattern(pattern)
+            if compiled.search(text if is_folded else self.lines[index].text) is not None:
                 return self.lines[index]
         return None
 
@@ -139,6 +142,7 @@ class Lines:
             at = self.whole.rfind(anchor, 0, self._starts[index]) if index else -1
 
 
+@lru_cache(maxsize=4096)
 def _folded_pattern(pattern: str) -> tuple[re.Pattern[str], bool]:
     """A pattern, and whether it wants folded text: case is ignored by folding both, where that works."""
     rest = pattern.removeprefix("(?i)")
