@@ -58,6 +58,14 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         unless=("nvidia corporation", "10de:", *_REFUSALS[:2]),
     ),
+    Sign(
+        r"(?i)(?:could not insert|error inserting) '?nvidia.{0,100}: No such device",
+        anchor=": no such device",
+        example="modprobe: ERROR: could not insert 'nvidia': No such device",
+        certainty=Certainty.LIKELY,
+        unless=("nvrm:", "nvidia corporation", "10de:", *_SWITCHES, *_REFUSALS),
+        is_weak=True,
+    ),
 )
 
 STORIES = (

@@ -113,6 +113,15 @@ SIGNS = (
         certainty=Certainty.LIKELY,
         needs=("hybrid mode",),
     ),
+    Sign(
+        r"(?i)(?:could not insert|error inserting) '?nvidia.{0,100}: No such device",
+        anchor=": no such device",
+        example="FATAL: Error inserting nvidia (/lib/modules/2.6.38-8/nvidia.ko): No such device",
+        certainty=Certainty.LIKELY,
+        needs=("optirun",),
+        unless=("nvrm:",),
+        is_weak=True,
+    ),
 )
 
 STORIES = (

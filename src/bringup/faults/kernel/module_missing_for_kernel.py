@@ -99,9 +99,11 @@ STORIES = (
     Story((Told.KERNEL_CHANGED, Told.DRIVER_SILENT), (Told.WSL,), _LOAD),
     Story((Told.NVIDIA, Told.KERNEL_CHANGED, Told.NO_PICTURE), (Told.WSL,), _LOAD),
     Story((Told.NVIDIA, Told.OLD_KERNEL_WORKS), (Told.WSL,), _LOAD),
-    Story((Told.SYSTEM_UPDATED, Told.DRIVER_SILENT), (Told.WSL,), _LOAD, strength=-4),
-    Story((Told.NVIDIA, Told.SYSTEM_UPDATED, Told.NO_PICTURE), (Told.WSL,), _LOAD, strength=-4),
-    Story((Told.RESTARTED, Told.SMI_CANNOT_REACH), (Told.WSL,), _LOAD, strength=-5),
+    Story((Told.SYSTEM_UPDATED, Told.DRIVER_SILENT), (Told.WSL, Told.CONTAINER), _LOAD, strength=-4),
+    Story(
+        (Told.NVIDIA, Told.SYSTEM_UPDATED, Told.NO_PICTURE), (Told.WSL, Told.CONTAINER), _LOAD, strength=-4
+    ),
+    Story((Told.RESTARTED, Told.SMI_CANNOT_REACH), (Told.WSL, Told.CONTAINER), _LOAD, strength=-5),
 )
 
 OVER = (NVIDIA_SMI_WORKS,)
