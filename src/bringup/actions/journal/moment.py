@@ -15,8 +15,7 @@ _BOOT_FILE: Final = "/proc/sys/kernel/random/boot_id"
 
 def now() -> Moment:
     """This moment by every clock that there is."""
-    from hashlib import blake2b
-
+    from bringup.journal.digest import blake2b
     from bringup.journal.entry import Moment
 
     boot = files.read_small(_BOOT_FILE, limit_bytes=256) or b""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from bringup.actions.diagnosis.facts import Fact, Seen, list_facts, plain
 from bringup.journal import state
+from bringup.journal.digest import blake2b
 from bringup.journal.entry import Kind
 from bringup.machine import files, process
 from bringup.machine.folders import Folders
