@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,32 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = Path(__file__).with_name("fail_call.c")
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     return library
+
+
+@needs_compiler
+def test_what_gets_a_name_was_brought_to_the_disk_before(shim: Path, hub: StubHub, tmp_path: Path) -> None:
+    """After a power cut a name that leads to bytes which never came is worse than no name at all.
+
+    Each file is synced between its last byte and its rename, and the folder after it: data and records alike.
+    """
+    errand = errand_for(hub, tmp_path / "cache", 100_000)
+    environment = {**os.environ, "LD_PRELOAD": str(shim), "TELL": "1"}
+    done = subprocess.run(
+        child_argv(errand), cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    told = [line.split(" ", 2)[1:] for line in done.stderr.splitlines() if line.startswith("TOLD ")]
+    moves = [
+        (at, before[1], after[1]) for at, (before, after) in enumerate(pairwise(told)) if before[0] == "from"
+    ]
+    assert errand.final_path in [target for _, _, target in moves]
+    for at, source, target in moves:
+        names_before = {target_before: came_from for _, came_from, target_before in moves}
+        first_name = names_before.get(source, source)  # the origin's record is moved twice
+        assert ["synced", source] in told[:at] or ["synced", first_name] in told[:at], (source, target)
+        assert ["synced", os.path.dirname(target)] in told[at:], (source, target)
+    data = [at for at, (what, path) in enumerate(told) if what == "synced" and path.endswith("/data")]
+    record = [at for at, _, target in moves if target.endswith("/record.json")]
+    assert data[-1] > record[-1], "once more after the last checkpoint"
 
 
 @needs_compiler
