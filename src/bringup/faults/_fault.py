@@ -1,8 +1,8 @@
 """What a fault is made of: signs, evidence, steps. Data only.
 
 A fault is a module `faults/<layer>/<id with underscores>.py`. Its docstring carries title, `Symptom:`,
-`Reason:`, `Sources:` and optionally `Limits:`; its names `SIGNS`, `EXPLAINS`, `STEPS` and `check` are what
-`_catalogue` reads.
+`Reason:`, `Sources:` and optionally `Limits:`; `_catalogue` reads its names `STEPS`, and where it has them
+`SIGNS`, `STORIES`, `OVER`, `EXPLAINS`, `IS_AHEAD` and `check`.
 """
 
 from __future__ import annotations
