@@ -70,7 +70,10 @@ SIGNS = (
     ),
 )
 
-STORIES = (Story((Told.NVIDIA, Told.OFF_BUS)),)
+STORIES = (
+    Story((Told.NVIDIA, Told.OFF_BUS)),
+    Story((Told.ONE_GONE,), (Told.CONTAINER, Told.SLEPT, Told.WSL), "journalctl -k -g 'NVRM|pcie'", -3),
+)
 
 EXPLAINS = (
     "gpu-hung-or-needs-reset",

@@ -11,12 +11,13 @@ Limits: a module that refuses to load has another fault, which then stands first
 
 from __future__ import annotations
 
-from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step
+from bringup.faults._fault import NVIDIA_SMI_WORKS, Certainty, Evidence, Safety, Sign, Step, Story
 from bringup.faults._scene import Scene
 from bringup.faults._steps import LOAD, LOAD_UVM
 from bringup.faults.kernel._driver import CANNOT_REACH, has_other_cause, is_built_for_running, is_wsl
 from bringup.reading import Known, Unreadable
 from bringup.records import replace
+from bringup.stack.told import Told
 
 SIGNS = (
     Sign(
@@ -58,6 +59,10 @@ SIGNS = (
         example="install nvidia /bin/false",
         certainty=Certainty.LIKELY,
     ),
+)
+
+STORIES = (
+    Story((Told.NVIDIA, Told.NOT_LOADED), (Told.WSL, Told.CONTAINER), "sudo modprobe nvidia", strength=-4),
 )
 
 OVER = (NVIDIA_SMI_WORKS,)

@@ -90,6 +90,8 @@ STORIES = (
         unless=(Told.SIGNATURE_OFF,),
         strength=-1,
     ),
+    Story((Told.NVIDIA, Told.KEY_REFUSED), decides="mokutil --list-enrolled"),
+    Story((Told.NVIDIA, Told.SIGNATURE, Told.NO_PICTURE), (Told.SIGNATURE_OFF,), "mokutil --sb-state"),
 )
 
 OVER = (NVIDIA_SMI_WORKS,)
