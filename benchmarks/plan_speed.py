@@ -379,6 +379,10 @@ def bands(pairs: Iterable[tuple[Case, float]]) -> dict[str, tuple[float, float]]
     return found
 
 
+def _widest(one: Band, other: Band) -> Band:
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
 def write_calibration(path: str, cases: Sequence[Case], out: Callable[[str], None]) -> None:
     """Fit, and write the module."""
     used = [case for case in cases if case.is_calibration]
@@ -387,9 +391,10 @@ def write_calibration(path: str, cases: Sequence[Case], out: Callable[[str], Non
     is_of_family = of_family(used)
     told = out_of_fold(used, cards_dealt(used))
     unseen = bands(pair for pair in told if is_of_family(pair[0]))
-    wider = {
-        name: (min(low, unseen[name][0]), max(high, unseen[name][1])) for name, (low, high) in found.items()
-    }
+    far = bands(pair for pair in told if not is_of_family(pair[0]))
+    wider = {name: _widest(band, unseen[name]) for name, band in found.items()}
+    widest = {name: _widest(band, far.get(name, FEW_ROWS_BAND)) for name, band in wider.items()}
+    families = sorted({case.works[0].device.family.value for case in used})
     lines = [
         '"""Measured figures of the speed model; written by `benchmarks/plan_speed.py --fit`, not by hand.',
         "",
@@ -418,6 +423,16 @@ def write_calibration(path: str, cases: Sequence[Case], out: Callable[[str], Non
         "}",
         '"""The same where no row of the card was seen, but rows of others of its generation."""',
         "",
+        "FAR_BANDS: Final[dict[str, tuple[float, float]]] = {",
+        *(f'    "{name}": ({low:.3f}, {high:.3f}),' for name, (low, high) in widest.items()),
+        "}",
+        '"""The same where no row of the generation was seen."""',
+        "",
+        "MEASURED_FAMILIES: Final = frozenset(",
+        f"    {tuple(families)!r}".replace("'", '"'),
+        ")",
+        '"""Generations of cards that have rows."""',
+        "",
     ]
     with open(path, "w", encoding="utf-8") as handle:
         handle.write("\n".join(lines))
@@ -434,15 +449,11 @@ def folds(cases: Sequence[Case], division: str) -> list[str]:
     pairs, is_of_family = out_of_fold(cases, cards_dealt(cases)), of_family(cases)
     near = [pair for pair in pairs if is_of_family(pair[0])]
     far = [pair for pair in pairs if not is_of_family(pair[0])]
-    near_table, far_table = table(near, unseen_band), table(far, unseen_band)
+    from bringup.plan.speed_calibration import FAR_BANDS, UNSEEN_BANDS
+
+    near_table = table(near, lambda case: UNSEEN_BANDS[band_name(case)])
+    far_table = table(far, lambda case: FAR_BANDS[band_name(case)])
     return ["no row of the card seen", *near_table, "", "no row of its family seen", *far_table]
-
-
-def unseen_band(case: Case) -> Band:
-    """The band that the product gives a case on a card that was never measured."""
-    from bringup.plan.speed_calibration import UNSEEN_BANDS
-
-    return UNSEEN_BANDS[band_name(case)]
 
 
 def main() -> int:

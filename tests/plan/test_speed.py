@@ -14,7 +14,7 @@ from bringup.plan.rates import HostRates, Origin, card_rates, host_device, host_
 from bringup.plan.request import DeviceKind
 from bringup.plan.shared_speed import divided, part_of
 from bringup.plan.speed import band_name
-from bringup.plan.speed_calibration import BANDS, SHARES
+from bringup.plan.speed_calibration import BANDS, FAR_BANDS, MEASURED_FAMILIES, SHARES, UNSEEN_BANDS
 from bringup.plan.work import Age, Attention, Backend, DeviceWork, Kind, Matrices, Role, RunTraits
 from bringup.reading import Known, Unreadable
 from bringup.units import GIB
@@ -132,6 +132,69 @@ def test_bands_lie_around_their_figures() -> None:
             found.time_to_first_token_s,
         ):
             assert estimate.low < estimate.value < estimate.high
+
+
+def test_a_card_that_nobody_measured_has_a_wider_band_and_says_so() -> None:
+    """An RTX 4060 is told by other cards of its generation, an RX 6800 XT by none."""
+    for name, bands, said in (
+        ("RTX 3060", BANDS, ""),
+        ("RTX 4060", UNSEEN_BANDS, "told by cards of its generation"),
+        ("RX 6800 XT", FAR_BANDS, "nor any card of its generation"),
+    ):
+        (work,) = model(LAYERS)
+        card = card_rates(card_named(name), "CUDA0", Backend.CUDA)
+        found = predict_works((replace(work, device=card),), TRAITS, n_prompt=512, n_past=0)
+        speed = found.generation_tokens_per_s
+        assert (speed.low / speed.value, speed.high / speed.value) == pytest.approx(bands["dense/generation"])
+        assert [said in line for line in found.sources].count(True) == (len(found.sources) if not said else 1)
+    assert card_named("RX 6800 XT").family.value not in MEASURED_FAMILIES
+    for name, (low, high) in BANDS.items():
+        assert (
+            FAR_BANDS[name][0]
+            <= UNSEEN_BANDS[name][0]
+            <= low
+            < high
+            <= UNSEEN_BANDS[name][1]
+            <= FAR_BANDS[name][1]
+        )
+
+
+def test_engines_that_did_not_fuse_delta_nets_start_more() -> None:
+    """A delta net's state and that of Mamba-2 each had their step; the other is not moved by it."""
+    (whole,) = model(LAYERS)
+    work = replace(whole, n_layer_recurrent=24, state_bytes=24 * 524288 * 4)
+    for is_scanned in (False, True):
+        here = replace(work, is_scanned=is_scanned)
+        new, old = (
+            predict_works(
+                (here,),
+                replace(TRAITS, fuses_deltas=is_new, multiplies_states=is_new),
+                n_prompt=512,
+                n_past=0,
+            )
+            for is_new in (True, False)
+        )
+        same = old.generation_tokens_per_s == new.generation_tokens_per_s
+        assert same is is_scanned
+        assert (old.prompt_tokens_per_s.value < new.prompt_tokens_per_s.value) is is_scanned
+
+
+def test_attention_passes_over_what_a_window_hides_where_the_kernels_do() -> None:
+    """Metal looks at the window alone; CUDA at all that is cached beside it, more with a larger batch."""
+    for backend, grows in ((Backend.METAL, False), (Backend.CUDA, True)):
+        (work,) = model(LAYERS)
+        device = replace(work.device, backend=backend)
+        sliding = replace(work.attention[0], window_tokens=128)
+        rates = [
+            predict_works(
+                (replace(work, device=device, attention=(sliding,)),),
+                RunTraits(n_ubatch=size),
+                n_prompt=1,
+                n_past=32_768,
+            ).generation_tokens_per_s.value
+            for size in (256, 2048)
+        ]
+        assert (rates[1] < rates[0]) is grows
 
 
 def test_it_says_what_it_waits_for_and_where_the_figures_come_from() -> None:

@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from bringup.plan.run import Run
 from bringup.plan.speed import Cost, CostKind, band_name, generation_costs, prompt_costs
-from bringup.plan.speed_calibration import BANDS, SHARES, UNSEEN_BANDS
-from bringup.plan.work import DeviceWork, RunTraits
+from bringup.plan.speed_calibration import BANDS, FAR_BANDS, MEASURED_FAMILIES, SHARES, UNSEEN_BANDS
+from bringup.plan.work import DeviceWork, RunTraits, SpeedDevice
 from bringup.records import dataclass
 
 Band: TypeAlias = tuple[float, float]
@@ -75,16 +75,26 @@ def predict_works(
 def band_of(works: tuple[DeviceWork, ...], *, n_prompt: int, run: RunTraits) -> Band:
     """The band around a prompt's speed, or around that of generation where `n_prompt` is 0.
 
-    It is wider where a card was never measured, so that only cards of its generation speak for it.
+    It is wider where a card was never measured, so that only cards of its generation speak for it, and wider
+    still where these were not measured either.
     """
-    bands = UNSEEN_BANDS if unmeasured_cards(works) else BANDS
+    unmeasured = _unmeasured(works)
+    is_far = any(device.family.value not in MEASURED_FAMILIES for device in unmeasured)
+    bands = FAR_BANDS if is_far else UNSEEN_BANDS if unmeasured else BANDS
     return bands[band_name(works, n_prompt=n_prompt, run=run)]
 
 
-def unmeasured_cards(works: tuple[DeviceWork, ...]) -> tuple[str, ...]:
-    """Cards of which no measurement is behind the shares."""
-    cards = dict.fromkeys(work.device.card for work in works if work.device.card)
-    return tuple(card for card in cards if f"read/card/{card}" not in SHARES)
+def _unmeasured(works: tuple[DeviceWork, ...]) -> tuple[SpeedDevice, ...]:
+    """Cards of which no measurement is behind the shares, each once."""
+    cards = {work.device.card: work.device for work in works if work.device.card}
+    return tuple(device for name, device in cards.items() if f"read/card/{name}" not in SHARES)
+
+
+def _beside_measured(device: SpeedDevice) -> str:
+    """What speaks for a card that was never measured."""
+    if device.family.value in MEASURED_FAMILIES:
+        return f"{device.card}: never measured, told by cards of its generation"
+    return f"{device.card}: never measured, nor any card of its generation: its band is wide"
 
 
 def _predict_shared(
@@ -120,7 +130,7 @@ def _told(
         sources=(
             *dict.fromkeys(work.device.source for work in works if work.device.source),
             "shares of these rates: measured, see docs/speed.md",
-            *(f"{card}: never measured, told by cards of its generation" for card in unmeasured_cards(works)),
+            *(_beside_measured(device) for device in _unmeasured(works)),
         ),
     )
 

@@ -531,3 +531,38 @@ UNSEEN_BANDS: Final[dict[str, tuple[float, float]]] = {
     "partial/prompt": (0.754, 1.252),
 }
 """The same where no row of the card was seen, but rows of others of its generation."""
+
+FAR_BANDS: Final[dict[str, tuple[float, float]]] = {
+    "cpu/generation": (0.667, 1.500),
+    "cpu/prompt": (0.660, 1.500),
+    "dense/generation": (0.807, 1.231),
+    "dense/prompt": (0.514, 1.306),
+    "experts/generation": (0.666, 1.630),
+    "experts/prompt": (0.577, 1.510),
+    "partial/generation": (0.667, 1.500),
+    "partial/prompt": (0.667, 1.500),
+}
+"""The same where no row of the generation was seen."""
+
+MEASURED_FAMILIES: Final = frozenset(
+    (
+        "a100",
+        "ada",
+        "ampere",
+        "apple",
+        "blackwell",
+        "cpu",
+        "gb10",
+        "gcn",
+        "gtx16",
+        "hopper",
+        "intel",
+        "pascal",
+        "rdna3",
+        "rdna4",
+        "strix",
+        "turing",
+        "volta",
+    )
+)
+"""Generations of cards that have rows."""
