@@ -11,7 +11,7 @@ import pytest
 from tests.journal.writing import draft
 
 from bringup.journal import schema
-from bringup.journal.entry import Kind, Moment, pack_body, unpack_body
+from bringup.journal.entry import Body, Kind, Moment, header_for, pack_body, unpack_body
 from bringup.journal.salvage import salvage
 from bringup.journal.store import Journal, open_journal, read_journal
 from bringup.journal.trouble import JournalTrouble
@@ -183,6 +183,29 @@ def test_promise_29_a_thousand_edits_are_found_and_no_untouched_file_is_accused(
             copy.close()
         assert unseen == []
         assert verify(journal).problems == ()
+
+
+@pytest.mark.parametrize("n", [1, 20, 39])
+def test_an_entry_forged_with_a_hash_that_fits_it_breaks_the_chain(tmp_path: Path, n: int) -> None:
+    """Who knows how hashes are made can make one for a forged entry, and not for all that followed it."""
+    with filled(tmp_path / "j") as journal:
+        before = {header.seq: header for header in journal.headers()}[n]
+        forged = draft("forged", kind=Kind.NOTE, subject="forged")
+        body = Body(n, forged.nonce, pack_body(forged))
+        header = header_for(forged, body, previous=before.previous)
+        with journal._transaction():
+            triggers = journal._connection.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            ).fetchall()
+            for name, _ in triggers:
+                journal._connection.execute(f"DROP TRIGGER {name}")
+            for table in ("events", "bodies", "search"):
+                journal._connection.execute(f"DELETE FROM {table} WHERE seq = ?", (n,))
+            journal._insert_header(header)
+            journal._insert_body(header, body)
+            for _, sql in triggers:
+                journal._connection.execute(sql)
+        assert verify(journal).problems == (f"entry {n + 1} does not follow the entry before it",)
 
 
 def test_every_page_damaged_in_turn_loses_only_what_lay_on_it(tmp_path: Path) -> None:
