@@ -107,6 +107,13 @@ def test_a_cut_file_says_how_much_is_missing() -> None:
     assert read_header(cut).missing_bytes == 1000
 
 
+def test_a_file_cut_in_its_header_is_called_cut_short() -> None:
+    with pytest.raises(GgufError, match="not a sound GGUF file") as caught:
+        read_header(BufferSource(tiny_llama().data[:64], name="cut.gguf"))
+    assert caught.value.reference == "gguf-cut-short"
+    assert "it is cut short" in caught.value.found
+
+
 def test_the_real_small_model(small_model: Path) -> None:
     header = read_header(mapped(small_model))
     tokens = header.metadata["tokenizer.ggml.tokens"]

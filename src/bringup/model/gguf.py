@@ -177,9 +177,16 @@ def _read_counts(window: HeaderWindow) -> tuple[int, int]:
     ):
         at = window.position
         count = window.u64(f"the number of {what}")
-        most = min(limit, max(window.left_bytes, 0) // smallest)
-        if count > most:
-            raise window.wrong(f"at most {most:,} {what} in the rest of the header", f"{count:,}", at=at)
+        left_bytes = max(window.left_bytes, 0)
+        if count > limit:
+            raise window.wrong(f"at most {limit:,} {what}", f"{count:,}", at=at)
+        if count * smallest > left_bytes:
+            raise window.wrong(
+                f"{count:,} {what}, which take {count * smallest:,} bytes at least",
+                f"{left_bytes:,} bytes to the end of the file: it is cut short, or the number is wrong",
+                at=at,
+                reference="gguf-cut-short",
+            )
         counts.append(count)
     return counts[0], counts[1]
 
