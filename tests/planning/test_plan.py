@@ -84,6 +84,13 @@ def test_what_does_not_fit_names_a_fit_that_does(gpt_oss: Path) -> None:
     assert not planned(gpt_oss, CARD, replace(FIXED, n_ctx=n_ctx + 2048)).fits
 
 
+def test_no_window_is_offered_that_the_model_was_not_trained_for(gpt_oss: Path) -> None:
+    report = planned(gpt_oss, CARD, Request(n_ctx=256 * 131_072))
+    assert not report.fits
+    nearest = report.nearest_fit
+    assert nearest is not None and nearest.options == ("--ctx-size", "131072")
+
+
 def test_each_way_that_is_said_to_fit_does(gpt_oss: Path) -> None:
     report = planned(gpt_oss, CARD, FIXED)
     changes = {

@@ -80,6 +80,7 @@ def test_detached_from_start_to_stop(small_model: Path, detached_home: Home) -> 
     assert address == f"# bird is served at http://127.0.0.1:{port}"
     assert base == f"export OPENAI_BASE_URL=http://127.0.0.1:{port}/v1"
     assert home.key not in started.stdout
+    assert "2 requests at once, each with 8,192 of the window's 16,384 tokens." in started.stderr
     shell = subprocess.run(
         ["sh", "-c", f'{started.stdout}\nprintf %s "$OPENAI_API_KEY"'], capture_output=True, check=True
     )

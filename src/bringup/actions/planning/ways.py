@@ -165,7 +165,9 @@ def _smaller_window(planning: Planning, goal: _Goal, ladder: tuple[Rung, ...]) -
     fitting = [rung for rung in ladder if rung.fits and rung.n_ctx < goal.now.run.n_ctx]
     if not fitting:
         return
-    request = replace(goal.request, n_ctx=_largest(planning, fitting[-1].n_ctx, goal.now.run.n_ctx))
+    most = max((rung.n_ctx for rung in ladder if not rung.is_beyond_training), default=goal.now.run.n_ctx)
+    n_ctx = _largest(planning, fitting[-1].n_ctx, min(most, goal.now.run.n_ctx))
+    request = replace(goal.request, n_ctx=n_ctx)
     plan = planning.choose(request)
     yield Alternative(
         what="Ask for a smaller window",

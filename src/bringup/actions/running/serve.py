@@ -39,6 +39,8 @@ class ServedEngine:
         host: address that it listens on.
         is_embeddings: it serves embeddings and no chat.
         log_path: the engine's log.
+        n_parallel: slots, so many requests are answered at once.
+        n_ctx: context window in tokens of all slots together.
     """
 
     base_url: str
@@ -47,6 +49,8 @@ class ServedEngine:
     host: str
     is_embeddings: bool
     log_path: str
+    n_parallel: int
+    n_ctx: int
 
     @property
     def is_on_network(self) -> bool:
@@ -73,6 +77,8 @@ def served_engine(preparation: Preparation) -> ServedEngine:
         host=settings.host,
         is_embeddings=settings.embeddings,
         log_path=preparation.log_path,
+        n_parallel=settings.n_parallel,
+        n_ctx=settings.n_ctx,
     )
 
 

@@ -16,7 +16,7 @@ from bringup.actions.surroundings import Surroundings
 from bringup.errors import WrongUse
 from bringup.faces.cli.starting import StartWatcher, obtain_as
 from bringup.faces.render.console import Console, Style, Styled
-from bringup.faces.render.serve import served_lines, try_lines, warnings
+from bringup.faces.render.serve import served_lines, slots_line, try_lines, warnings
 from bringup.machine import clock
 from bringup.records import dataclass
 
@@ -137,6 +137,8 @@ def _show(console: Console, served: ServedEngine) -> None:
     console.line(Styled("Try it, after the two lines above:", Style.DIM))
     for line in try_lines(served):
         console.line(f"  {line}")
+    if shared := slots_line(served):
+        console.line(shared)
     for line in warnings(served):
         console.note(line, Style.YELLOW)
     console.line(Styled(f"log: {served.log_path}", Style.DIM))

@@ -33,6 +33,16 @@ def try_lines(served: ServedEngine) -> tuple[str, ...]:
     )
 
 
+def slots_line(served: ServedEngine) -> str:
+    """How the window is shared out among requests; empty where one request has all of it."""
+    if served.n_parallel == 1:
+        return ""
+    each = served.n_ctx // served.n_parallel
+    return (
+        f"{served.n_parallel} requests at once, each with {each:,} of the window's {served.n_ctx:,} tokens."
+    )
+
+
 def warnings(served: ServedEngine) -> tuple[str, ...]:
     """What this server opens beyond the usual."""
     lines = []
