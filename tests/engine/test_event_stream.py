@@ -230,11 +230,11 @@ def test_a_figure_beyond_reason_is_taken_for_not_told(value: float) -> None:
 
 @pytest.mark.parametrize("value", ["9" * 39, "1e308", "-5", "1e999"])
 def test_a_counter_beyond_reason_is_taken_for_not_told(value: str) -> None:
-    names = ("prompt_tokens_total", "prompt_seconds_total", "requests_processing")
+    names = ("prompt_tokens_total", "prompt_seconds_total", "requests_deferred")
     told = parse_totals(
         "\n".join(["llamacpp:tokens_predicted_total 5", *(f"llamacpp:{n} {value}" for n in names)])
     )
-    assert (told.predicted_tokens, told.prompt_tokens, told.prompt_s, told.requests_processing) == (
+    assert (told.predicted_tokens, told.prompt_tokens, told.prompt_s, told.requests_waiting) == (
         5,
         *[None] * 3,
     )

@@ -36,8 +36,7 @@ RAW = (b"<|channel|>", b"final", b"<|message|>", b"Hello", b"<|constrain|>", b" 
 
 
 def test_channels_and_effort(made: Callable[..., Path], serve: ServeModel, tmp_path: Path) -> None:
-    with serve(made("random"), reasoning_effort="high") as (api, info):
-        assert "reasoning_effort" in info.chat_template
+    with serve(made("random"), reasoning_effort="high") as (api, _):
         events = list(api.chat(HELLO, grammar=TWO_CHANNELS))
         said = "".join(event.text for event in events if isinstance(event, ContentDelta))
         thought = "".join(event.text for event in events if isinstance(event, ReasoningDelta))

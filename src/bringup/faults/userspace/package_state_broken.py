@@ -102,8 +102,8 @@ SIGNS = (
         example="nvidia-utils: /usr/lib/libnvidia-ml.so.1 exists in filesystem",
     ),
     Sign(
-        r"(?i)(?:file .{0,120}lib(?:nvidia-\S{1,40}|cuda)\.so\.\S{1,16}.{0,100}"
-        r"|processing conflict: \S{0,8}nvidia-.{0,80} )conflicts",
+        r"(?i)(?:\bfile /[\w./-]{1,80}/lib(?:nvidia-[a-z-]{1,32}|cuda)\.so\.[\d.]{1,16} .{0,80}"
+        r"|processing conflict: \S{0,8}nvidia-.{0,80} )\bconflicts",
         anchor="conflicts",
         example="file /usr/lib64/libnvidia-ml.so.550.54.14 conflicts between attempted installs",
         certainty=Certainty.LIKELY,
