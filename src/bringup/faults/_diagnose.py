@@ -11,8 +11,8 @@ from bringup.faults._fault import Certainty, Evidence, Fault, Layer, Safety, Sig
 from bringup.faults._scene import Scene
 from bringup.patterns import regex
 from bringup.records import dataclass, replace
-from bringup.stack.lines import Lines
-from bringup.stack.told import find_told
+from bringup.stack.lines import Line, Lines
+from bringup.stack.told import TextTold, Told, read_told
 
 _POST_LINES: Final = 60
 """A post in which a person tells a trouble has at most so many lines; more is a log."""
@@ -191,20 +191,31 @@ def _heard(
 
 def _hear(fault: Fault, scene: Scene) -> Evidence | None:
     """The strongest story of a fault that the text tells."""
-    told = find_told(scene.lines)
+    told = read_told(scene.lines)
     for story in sorted(fault.stories, key=lambda one: -one.strength):
-        if all(one in told for one in story.told) and not any(one in told for one in story.unless):
-            line = told[story.told[-1]]
-            words = re.sub(r"\s+", " ", line.text).strip()[:160]
+        lines = _all_told(story.told, told)
+        if lines and not any(map(told.line, story.unless)):
+            words = re.sub(r"\s+", " ", lines[-1].text).strip()[:160]
             return Evidence(
                 saw=f"told: {'; '.join(one.value for one in story.told)} ({words})",
                 expected="no such words; what a program printed would say more",
-                sources=(f"{line.source}, line {line.number}",),
+                sources=(f"{lines[-1].source}, line {lines[-1].number}",),
                 certainty=Certainty.LIKELY,
                 decides=story.decides or first_look(fault.steps),
                 strength=story.strength,
             )
     return None
+
+
+def _all_told(wanted: tuple[Told, ...], told: TextTold) -> list[Line]:
+    """The lines that tell all of it; none where one thing is missing, and what follows is not searched."""
+    lines: list[Line] = []
+    for one in wanted:
+        line = told.line(one)
+        if line is None:
+            return []
+        lines.append(line)
+    return lines
 
 
 def _explainers(

@@ -102,17 +102,19 @@ class Telling:
 
 
 @cache
-def tellings() -> tuple[Telling, ...]:
-    """The table told.tsv."""
+def tellings() -> Mapping[Told, tuple[Telling, ...]]:
+    """The table told.tsv, by what is told."""
     from pkgutil import get_data
 
     data = get_data("bringup.stack", "told.tsv")
     assert data is not None
-    rows = (line.split("\t") for line in data.decode().splitlines() if not line.startswith("#"))
-    return tuple(
-        Telling(Told[name.upper()], anchor, _expanded(pattern), example)
-        for name, anchor, pattern, example in rows
-    )
+    found: dict[Told, tuple[Telling, ...]] = {}
+    for line in data.decode().splitlines():
+        if not line.startswith("#"):
+            name, anchor, pattern, example = line.split("\t")
+            told = Told[name.upper()]
+            found[told] = (*found.get(told, ()), Telling(told, anchor, _expanded(pattern), example))
+    return found
 
 
 def _expanded(pattern: str) -> str:
@@ -121,19 +123,30 @@ def _expanded(pattern: str) -> str:
     return pattern
 
 
-def find_told(lines: Lines) -> Mapping[Told, Line]:
-    """The first line that tells each thing; nothing of a text that is too long to be somebody's words."""
-    return lines.once(_find_told)
+class TextTold:
+    """What a text tells, each thing searched when it is first asked for: most texts tell little."""
+
+    def __init__(self, lines: Lines) -> None:
+        """Nothing is heard in a text that is too long to be somebody's words."""
+        self._lines = lines
+        self._is_words = len(lines.whole) <= LIMIT_CHARACTERS
+        self._found: dict[Told, Line | None] = {}
+
+    def line(self, told: Told) -> Line | None:
+        """The line that tells a thing; `None` where none does."""
+        if told not in self._found:
+            self._found[told] = self._search(told) if self._is_words else None
+        return self._found[told]
+
+    def _search(self, told: Told) -> Line | None:
+        for telling in tellings()[told]:
+            if self._lines.has(telling.anchor):
+                match = re.search(telling.pattern, self._lines.whole)
+                if match is not None:
+                    return self._lines.lines[self._lines.whole.count("\n", 0, match.start())]
+        return None
 
 
-def _find_told(lines: Lines) -> Mapping[Told, Line]:
-    found: dict[Told, Line] = {}
-    if len(lines.whole) > LIMIT_CHARACTERS:
-        return found
-    for telling in tellings():
-        if telling.told in found or not lines.has(telling.anchor):
-            continue
-        match = re.search(telling.pattern, lines.whole)
-        if match is not None:
-            found[telling.told] = lines.lines[lines.whole.count("\n", 0, match.start())]
-    return found
+def read_told(lines: Lines) -> TextTold:
+    """What these lines tell, the same for all who ask."""
+    return lines.once(TextTold)
