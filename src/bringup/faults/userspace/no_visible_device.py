@@ -65,7 +65,7 @@ SIGNS = (
         certainty=Certainty.LIKELY,
     ),
     Sign(
-        r"(?i)\bcuInit\(?\d?\)?.{0,30}(?:returned|failed|error)\D{0,24}\b(?:100|38)\b",
+        r"(?i)\bcuInit\(?\d?\)?.{0,12}(?:returned|failed|error)\D{0,24}\b(?:100|38)\b",
         anchor="cuinit",
         example="CUDA not supported: cuInit() returned 100",
         certainty=Certainty.LIKELY,
