@@ -87,7 +87,13 @@ SIGNS = (
         r"Could not resolve host",
         anchor="could not resolve host",
         example="curl: (6) Could not resolve host: huggingface.co",
-        unless=("localhost:",),
+        unless=("localhost:", "unable to access"),
+    ),
+    Sign(  # git's own words: the engine's source, or a model's repository
+        r"unable to access.{0,160}: Could not resolve host",
+        anchor="unable to access",
+        example="fatal: unable to access 'https://git.example/a/b/': Could not resolve host: git.example",
+        certainty=Certainty.LIKELY,
     ),
     Sign(
         r"Temporary failure in name resolution",
